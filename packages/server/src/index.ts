@@ -1,0 +1,3 @@
+export { x } from "./core/index.ts";
+import { y } from "@drover/protocol";
+export const z = y;

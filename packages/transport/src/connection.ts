@@ -1,0 +1,51 @@
+/** Who is at the other end of a connection, as far as the transport can tell. */
+export interface PeerAddress {
+  readonly transport: "tcp" | "unix" | "memory";
+  /** Numeric IP address (`127.0.0.1`, `::1`), path of the Unix socket, or a test's name. */
+  readonly address: string;
+  /** TCP port; 0 where there is none. */
+  readonly port: number;
+}
+
+/** What the owner of a connection is told. Handlers must not throw. */
+export interface ConnectionHandlers {
+  /** Bytes that arrived. The chunk belongs to the handler: it may keep it, the transport never reuses it. */
+  data(chunk: Uint8Array): void;
+  /** Everything handed to `send` has left the process, after a `send` that returned false. */
+  drain(): void;
+  /** The connection is over, in both directions; told exactly once. `error` is there when it did not end cleanly. */
+  close(error?: Error): void;
+}
+
+/**
+ * One byte pipe to a peer. It knows no packets; it moves bytes in order and tells when the peer is slow.
+ * Every implementation passes `test/conformance.ts`.
+ */
+export interface Connection {
+  readonly peer: PeerAddress;
+  /** Bytes handed to `send` that the operating system has not taken yet. */
+  readonly unsentBytes: number;
+  /** Sets who is told; once, in the same turn in which the connection was handed over. */
+  attach(handlers: ConnectionHandlers): void;
+  /**
+   * Sends the chunks in order, in one system call where the platform allows it.
+   * @returns true when the operating system took everything at once, so that the caller may reuse the memory
+   * of the chunks; false when they are still needed, and `drain` follows.
+   */
+  send(chunks: readonly Uint8Array[]): boolean;
+  /** Stops `data` until `resume`; what the peer sends then waits in its own buffers. */
+  pause(): void;
+  resume(): void;
+  /** Sends what is unsent, then closes. */
+  end(): void;
+  /** Closes at once; what is unsent is lost. */
+  destroy(): void;
+}
+
+/** A listening endpoint. */
+export interface Listener {
+  /** Where it listens: the chosen port when 0 was asked for. */
+  readonly address: PeerAddress;
+  /** Stops accepting; established connections stay. Resolves when the endpoint is free. */
+  close(): Promise<void>;
+}
