@@ -1,0 +1,28 @@
+/** Codes of `ERROR` packets that Drover sends. The set is gearmand's; other servers may send others. */
+export type WireErrorCode =
+  | "ARGUMENT_TOO_LARGE"
+  | "INVALID_ARGUMENT"
+  | "INVALID_COMMAND"
+  | "INVALID_MAGIC"
+  | "JOB_NOT_FOUND"
+  | "QUEUE_ERROR"
+  | "UNKNOWN_OPTION";
+
+/** Codes of `ProtocolError`. */
+export type ProtocolErrorCode =
+  | "BAD_MAGIC"
+  | "BODY_TOO_LARGE"
+  | "LINE_TOO_LONG"
+  | "MALFORMED_PACKET"
+  | "NUL_IN_ARGUMENT"
+  | "UNEXPECTED_PACKET";
+
+/** The peer (or the caller) broke the wire protocol. Codes are listed in docs/ERRORS.md. */
+export class ProtocolError extends Error {
+  override readonly name = "ProtocolError";
+  readonly code: ProtocolErrorCode;
+  constructor(code: ProtocolErrorCode, detail: string, options?: ErrorOptions) {
+    super(`${code}: ${detail}`, options);
+    this.code = code;
+  }
+}
