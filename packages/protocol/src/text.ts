@@ -33,6 +33,14 @@ export function bytesOf(text: string): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
+// Part of every JavaScript runtime, yet of no ECMAScript library, and this package compiles without any other.
+declare class TextEncoder {
+  encode(text: string): Uint8Array;
+}
+declare class TextDecoder {
+  decode(bytes: Uint8Array): string;
+}
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 

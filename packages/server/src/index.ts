@@ -1,4 +1,1 @@
-export { x } from "./core/index.ts";
-
-import { y } from "@drover/protocol";
-export const z = y;
+export {};
