@@ -1,0 +1,70 @@
+import { execFile } from "node:child_process";
+import { accessSync, constants, existsSync } from "node:fs";
+import { join } from "node:path";
+
+/** A Debian package that tests use, and the question whether its content is here, however it came here. */
+export type Package = { name: string; isPresent: () => Promise<boolean> };
+
+/** Servers live in sbin, which is not on every user's PATH. */
+const programFolders = [...(process.env.PATH ?? "").split(":"), "/usr/local/sbin", "/usr/sbin", "/sbin"];
+
+export function findProgram(name: string): string | undefined {
+  for (const folder of programFolders) {
+    const path = join(folder, name);
+    try {
+      accessSync(path, constants.X_OK);
+      return path;
+    } catch {
+      // Not in this folder.
+    }
+  }
+  return undefined;
+}
+
+const hasPrograms =
+  (...names: string[]) =>
+  async () =>
+    names.every((name) => findProgram(name) !== undefined);
+
+const hasHeader = (name: string) => async () =>
+  ["/usr/include", "/usr/local/include"].some((folder) => existsSync(join(folder, name)));
+
+const succeeds =
+  (program: string, ...args: string[]) =>
+  () =>
+    new Promise<boolean>((answer) => {
+      execFile(program, args, { timeout: 20_000 }, (error) => answer(error === null));
+    });
+
+export const packages: readonly Package[] = [
+  { name: "gearman-job-server", isPresent: hasPrograms("gearmand") },
+  { name: "gearman-tools", isPresent: hasPrograms("gearman", "gearadmin") },
+  { name: "libgearman-dev", isPresent: hasHeader("libgearman/gearman.h") },
+  { name: "gcc", isPresent: hasPrograms("gcc") },
+  { name: "libc6-dev", isPresent: hasHeader("stdio.h") },
+  { name: "make", isPresent: hasPrograms("make") },
+  { name: "perl", isPresent: hasPrograms("perl") },
+  {
+    name: "libgearman-client-perl",
+    isPresent: succeeds("perl", "-MGearman::Client", "-MGearman::Worker", "-e", "1"),
+  },
+  { name: "php-cli", isPresent: hasPrograms("php") },
+  { name: "php-gearman", isPresent: succeeds("php", "-r", "exit(extension_loaded('gearman') ? 0 : 1);") },
+];
+
+/** The peers by the names that tests ask for, each with the packages it is made of. */
+export const peers = {
+  gearmand: ["gearman-job-server"],
+  "gearman-tools": ["gearman-tools"],
+  libgearman: ["libgearman-dev", "gcc", "libc6-dev", "make"],
+  "perl-gearman": ["perl", "libgearman-client-perl"],
+  "php-gearman": ["php-cli", "php-gearman"],
+} as const satisfies Record<string, readonly string[]>;
+
+export type PeerName = keyof typeof peers;
+
+/** The names of those packages whose content is not here. */
+export async function findMissing(all: readonly Package[]): Promise<string[]> {
+  const present = await Promise.all(all.map((one) => one.isPresent()));
+  return all.filter((_one, at) => !present[at]).map((one) => one.name);
+}

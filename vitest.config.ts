@@ -1,0 +1,13 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["packages/*/test/**/*.test.ts", "test/**/*.test.ts"],
+    exclude: ["**/node_modules/**", "test/fixtures/**"],
+    globalSetup: ["./test/peers/setup.ts"],
+    reporters: ["default", "./test/reporter.ts"],
+    // Deadlines only: real peers on a busy machine of two cores may be slow, and nothing waits for them to pass.
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+  },
+});
