@@ -13,7 +13,15 @@ export interface ConnectionHandlers {
   data(chunk: Uint8Array): void;
   /** Everything handed to `send` has left the process, after a `send` that returned false. */
   drain(): void;
-  /** The connection is over, in both directions; told exactly once. `error` is there when it did not end cleanly. */
+  /**
+   * The peer will send no more; what we send may still reach it. The owner answers what it owes and then calls
+   * `end` or `destroy`. Without this handler the transport calls `end` itself.
+   */
+  ended?(): void;
+  /**
+   * The connection is over, in both directions; told exactly once, also after `destroy`, and never from within a
+   * call of the owner's. `error` is there when it did not end cleanly.
+   */
   close(error?: Error): void;
 }
 
@@ -23,20 +31,21 @@ export interface ConnectionHandlers {
  */
 export interface Connection {
   readonly peer: PeerAddress;
-  /** Bytes handed to `send` that the operating system has not taken yet. */
+  /** Bytes handed to `send` that the operating system has not taken yet; an upper bound where it took a part. */
   readonly unsentBytes: number;
   /** Sets who is told; once, in the same turn in which the connection was handed over. */
   attach(handlers: ConnectionHandlers): void;
   /**
-   * Sends the chunks in order, in one system call where the platform allows it.
-   * @returns true when the operating system took everything at once, so that the caller may reuse the memory
-   * of the chunks; false when they are still needed, and `drain` follows.
+   * Sends the chunks in order, in one system call where the platform allows it. After `end` or `destroy`, or once
+   * the connection is over, they are dropped.
+   * @returns true when the chunks are no longer needed, so that the caller may reuse their memory; false when they
+   * still are, and `drain` follows.
    */
   send(chunks: readonly Uint8Array[]): boolean;
   /** Stops `data` until `resume`; what the peer sends then waits in its own buffers. */
   pause(): void;
   resume(): void;
-  /** Sends what is unsent, then closes. */
+  /** Sends what is unsent, then closes. Bytes that still arrive are dropped. */
   end(): void;
   /** Closes at once; what is unsent is lost. */
   destroy(): void;
@@ -44,8 +53,10 @@ export interface Connection {
 
 /** A listening endpoint. */
 export interface Listener {
-  /** Where it listens: the chosen port when 0 was asked for. */
+  /** Where it listens: the chosen port when 0 was asked for. The first one where there are several. */
   readonly address: PeerAddress;
+  /** All of them: `localhost` stands for both address families. */
+  readonly addresses: readonly PeerAddress[];
   /** Stops accepting; established connections stay. Resolves when the endpoint is free. */
   close(): Promise<void>;
 }

@@ -1,0 +1,136 @@
+import type net from "node:net";
+import type { Connection, ConnectionHandlers, PeerAddress } from "./connection.ts";
+import { lostError } from "./errors.ts";
+
+const NOTHING = Buffer.alloc(0);
+
+/** A connection over a connected `net.Socket` that was made with `allowHalfOpen`. */
+export class SocketConnection implements Connection {
+  readonly peer: PeerAddress;
+  readonly #socket: net.Socket;
+  readonly #endGraceMs: number;
+  #handlers: ConnectionHandlers | undefined;
+  #error: Error | undefined;
+  /** An `end` or `destroy` was asked for, or the connection is over. */
+  #finished = false;
+  #peerEnded = false;
+  #awaitingDrain = false;
+  #graceTimer: NodeJS.Timeout | undefined;
+
+  constructor(socket: net.Socket, peer: PeerAddress, endGraceMs = 5_000) {
+    this.#socket = socket;
+    this.peer = peer;
+    this.#endGraceMs = endGraceMs;
+    socket.on("error", (error) => {
+      this.#error ??= error;
+    });
+  }
+
+  get unsentBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  attach(handlers: ConnectionHandlers): void {
+    if (this.#handlers !== undefined) throw new Error("bug: a connection is attached once");
+    this.#handlers = handlers;
+    const socket = this.#socket;
+    socket.on("close", this.#onClose);
+    if (socket.closed) {
+      queueMicrotask(this.#onClose);
+      return;
+    }
+    socket.on("end", this.#onEnd);
+    socket.on("data", this.#onData);
+  }
+
+  send(chunks: readonly Uint8Array[]): boolean {
+    if (this.#finished) return true;
+    const socket = this.#socket;
+    if (chunks.length === 1) {
+      socket.write(chunks[0]!);
+    } else {
+      socket.cork();
+      for (let i = 0; i < chunks.length; i++) socket.write(chunks[i]!);
+      socket.uncork();
+    }
+    if (socket.writableLength === 0) return true;
+    if (!this.#awaitingDrain) this.#askForDrain();
+    return false;
+  }
+
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    this.#socket.resume();
+  }
+
+  end(): void {
+    if (this.#finished) return;
+    this.#finished = true;
+    const socket = this.#socket;
+    // Reading goes on, since closing with unread bytes would reset the connection and take from the peer what
+    // it has not read yet.
+    socket.resume();
+    socket.end(this.#onFinished);
+    // Until then the peer has to keep reading, however slowly.
+    socket.setTimeout(this.#endGraceMs, this.#cut);
+  }
+
+  destroy(): void {
+    this.#finished = true;
+    this.#socket.destroy();
+  }
+
+  /**
+   * The socket's own drain event comes only above its high-water mark, while `send` promises one for every false.
+   * An empty write queues behind what is unsent and costs nothing where everything was taken at once.
+   */
+  #askForDrain(): void {
+    this.#awaitingDrain = true;
+    this.#socket.write(NOTHING, this.#onDrained);
+  }
+
+  readonly #onDrained = (error?: Error | null): void => {
+    this.#awaitingDrain = false;
+    if (error || this.#finished) return;
+    if (this.#socket.writableLength > 0) this.#askForDrain();
+    else this.#handlers?.drain();
+  };
+
+  readonly #onData = (chunk: Buffer): void => {
+    if (!this.#finished) this.#handlers?.data(chunk);
+  };
+
+  readonly #onEnd = (): void => {
+    this.#peerEnded = true;
+    if (this.#finished) return;
+    if (this.#handlers?.ended === undefined) this.end();
+    else this.#handlers.ended();
+  };
+
+  readonly #onFinished = (): void => {
+    const socket = this.#socket;
+    socket.setTimeout(0);
+    if (this.#peerEnded || socket.destroyed) return;
+    this.#graceTimer = setTimeout(this.#cut, this.#endGraceMs);
+    // A peer that does not hang up need not hold the process.
+    this.#graceTimer.unref();
+  };
+
+  readonly #cut = (): void => {
+    this.#socket.destroy();
+  };
+
+  readonly #onClose = (): void => {
+    this.#finished = true;
+    clearTimeout(this.#graceTimer);
+    const error = this.#error;
+    this.#handlers?.close(error === undefined ? undefined : lostError(this.#name(), error));
+  };
+
+  #name(): string {
+    return this.peer.port === 0 ? this.peer.address : `${this.peer.address}:${this.peer.port}`;
+  }
+}
