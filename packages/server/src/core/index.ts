@@ -1,1 +1,14 @@
-export const x = 1;
+export { JobServerCore } from "./core.ts";
+export { JobFunction } from "./function.ts";
+export { Job, JobState, Priority, Run, Submission } from "./job.ts";
+export {
+  type Backoff,
+  DEFAULT_FUNCTION_SETTINGS,
+  DEFAULT_LIMITS,
+  type FunctionSettings,
+  type Limits,
+  type TimeoutUnit,
+} from "./limits.ts";
+export { Peer, WorkerState } from "./peer.ts";
+export { CoreCounts, type CoreNote, type CoreOptions, ServerState } from "./state.ts";
+export { shownUnique } from "./uniques.ts";

@@ -1,0 +1,217 @@
+import { Found, PacketType, REQ } from "@drover/protocol";
+import { forgetFunction, receiveLine } from "./admin.ts";
+import { receivePacket } from "./commands.ts";
+import { fallDue, leaveJob } from "./jobs.ts";
+import type { FunctionSettings } from "./limits.ts";
+import { Peer } from "./peer.ts";
+import { closePeer, encodeHandleReport, sendBytes, sendError } from "./replies.ts";
+import { dropOverrun, expireRun, loseRun, payOwedStatuses } from "./runs.ts";
+import { type CoreNote, type CoreOptions, ServerState } from "./state.ts";
+import { expireWakes, resetAbilities, wakeFor } from "./workers.ts";
+
+/**
+ * The job server without sockets, timers, clock or randomness: bytes and times in, bytes and times out. The same
+ * calls in the same order give the same bytes, which is what the simulation stands on.
+ *
+ * A turn of the shell: `setClock`, any number of `receive`, `disconnect`, `connect` and `drained`, then send what
+ * the connections of `takeDirty` have in their outboxes, log `takeNotes`, and call `tick` at `nextTickMs`.
+ */
+export class JobServerCore {
+  readonly state: ServerState;
+
+  constructor(options: CoreOptions) {
+    this.state = new ServerState(options);
+  }
+
+  /**
+   * Sets both clocks.
+   * @param nowMs Milliseconds on a clock that only goes forward.
+   * @param wallMs Milliseconds since 1970; may jump.
+   */
+  setClock(nowMs: number, wallMs: number): void {
+    this.state.nowMs = nowMs;
+    this.state.wallMs = wallMs;
+  }
+
+  /** A connection was accepted. */
+  connect(address: string): Peer {
+    const { state } = this;
+    const limits = { maxBodyBytes: state.limits.maxPacketBytes, maxLineBytes: state.limits.maxLineBytes };
+    const peer = new Peer(state.nextPeerId++, address, limits, state.pages);
+    state.peers.add(peer);
+    state.counts.connections++;
+    return peer;
+  }
+
+  /** Bytes from a connection. They are kept, not copied: nobody may change them afterwards. */
+  receive(peer: Peer, chunk: Uint8Array): void {
+    if (peer.gone || peer.closing !== null) return;
+    if (peer.stalled) {
+      peer.waitingChunks ??= [];
+      peer.waitingChunks.push(chunk);
+      return;
+    }
+    peer.stream.push(chunk);
+    this.#read(peer);
+  }
+
+  /** A connection has read what it was sent: its own requests go on, and owed statuses leave. */
+  drained(peer: Peer): void {
+    if (peer.gone) return;
+    payOwedStatuses(this.state, peer);
+    if (!peer.stalled || peer.closing !== null) return;
+    peer.stalled = false;
+    this.#read(peer);
+    while (!peer.stalled && peer.waitingChunks !== null && peer.waitingChunks.length > 0) {
+      peer.stream.push(peer.waitingChunks.shift()!);
+      this.#read(peer);
+    }
+    if (peer.waitingChunks?.length === 0) peer.waitingChunks = null;
+  }
+
+  /** A connection is over: its jobs go to other workers, its submissions leave. */
+  disconnect(peer: Peer): void {
+    if (peer.gone) return;
+    const { state } = this;
+    peer.gone = true;
+    state.peers.delete(peer);
+    state.unfinished.delete(peer);
+    while (peer.submissions !== null) leaveJob(state, peer.submissions);
+    const { wokenFor } = peer;
+    resetAbilities(state, peer);
+    if (wokenFor !== null) wakeFor(state, wokenFor, 0);
+    for (const [number, { fn }] of peer.overruns ?? []) {
+      dropOverrun(peer, number);
+      wakeFor(state, fn, 0);
+    }
+    while (peer.runs !== null) loseRun(state, peer.runs);
+  }
+
+  /** Does what has become due. To be called at `nextTickMs`, and harmless at any other time. */
+  tick(): void {
+    const { state } = this;
+    const { nowMs, wallMs } = state;
+    for (let run = state.runTimers.takeDue(nowMs); run !== undefined; run = state.runTimers.takeDue(nowMs)) {
+      expireRun(state, run);
+    }
+    for (let job = state.dueJobs.takeDue(wallMs); job !== undefined; job = state.dueJobs.takeDue(wallMs)) {
+      fallDue(state, job);
+    }
+    const { submissionTimers } = state;
+    for (
+      let late = submissionTimers.takeDue(nowMs);
+      late !== undefined;
+      late = submissionTimers.takeDue(nowMs)
+    ) {
+      sendBytes(state, late.peer, encodeHandleReport(state, PacketType.WORK_FAIL, late.job.number));
+      leaveJob(state, late);
+    }
+    expireWakes(state);
+    for (const [peer, endsMs] of state.unfinished) {
+      if (endsMs > nowMs) break;
+      state.unfinished.delete(peer);
+      state.note({ code: "PROTOCOL_VIOLATION", peer, detail: "unfinished packet" });
+      closePeer(state, peer, "unfinished packet");
+    }
+    for (const [fn, endsMs] of state.idleFunctions) {
+      if (endsMs > nowMs) break;
+      forgetFunction(state, fn);
+    }
+    state.lingering.expire(nowMs);
+    state.outcomes.expire(wallMs);
+  }
+
+  /**
+   * When `tick` has something to do, on the forward clock; `Infinity` when never. A wall clock that jumps is
+   * noticed within a minute, since a wait for a date never exceeds one.
+   */
+  get nextTickMs(): number {
+    const { state } = this;
+    const wait = Math.max(0, state.dueJobs.nextMs - state.wallMs);
+    let next = Math.min(state.runTimers.nextMs, state.submissionTimers.nextMs);
+    next = Math.min(next, state.nowMs + (wait === Number.POSITIVE_INFINITY ? wait : Math.min(wait, 60_000)));
+    const wake = state.wakes.peek();
+    if (wake !== undefined) next = Math.min(next, wake.atMs);
+    for (const endsMs of state.unfinished.values()) {
+      next = Math.min(next, endsMs);
+      break;
+    }
+    for (const endsMs of state.idleFunctions.values()) {
+      next = Math.min(next, endsMs);
+      break;
+    }
+    return next;
+  }
+
+  /** Connections with something to send or to close, each once; the caller clears `dirty` of each it serves. */
+  takeDirty(): readonly Peer[] {
+    const dirty = this.state.dirty;
+    if (dirty.length > 0) this.state.dirty = [];
+    return dirty;
+  }
+
+  takeNotes(): readonly CoreNote[] {
+    const notes = this.state.notes;
+    if (notes.length > 0) this.state.notes = [];
+    return notes;
+  }
+
+  /** No worker is given a job from now on; reports of what runs still count. */
+  stopAssigning(): void {
+    this.state.assigning = false;
+  }
+
+  /** Gives every function its settings anew, from a changed configuration. */
+  applySettings(settingsFor: (name: string) => FunctionSettings): void {
+    for (const fn of this.state.functions.values()) {
+      fn.settings = settingsFor(fn.name);
+      fn.updateReadiness();
+      wakeFor(this.state, fn, 0);
+    }
+  }
+
+  /** Handles all whole messages of a connection, until it has too much unread. */
+  #read(peer: Peer): void {
+    const { state } = this;
+    const { stream } = peer;
+    const pauseBytes = state.limits.pauseBytes;
+    for (;;) {
+      if (peer.backlogBytes > pauseBytes) {
+        peer.stalled = true;
+        return;
+      }
+      const found = stream.next();
+      if (found === Found.MORE) break;
+      if (found === Found.PACKET) {
+        if (stream.magic === REQ)
+          receivePacket(state, peer, stream.type, stream.bytes, stream.start, stream.end);
+        else sendError(state, peer, "INVALID_MAGIC", "Request magic expected");
+      } else if (found === Found.LINE) {
+        receiveLine(state, peer, stream.line);
+      } else {
+        this.#refuse(peer, found);
+      }
+      if (peer.closing !== null) break;
+    }
+    if (stream.unfinishedBytes > 0 && peer.closing === null) {
+      // Moved to the end of the map, which is in the order of time.
+      state.unfinished.delete(peer);
+      state.unfinished.set(peer, state.nowMs + state.limits.unfinishedMs);
+    } else if (state.unfinished.size > 0) {
+      state.unfinished.delete(peer);
+    }
+  }
+
+  #refuse(peer: Peer, found: Found): void {
+    const { state } = this;
+    let detail = "bad magic";
+    if (found === Found.BODY_TOO_LARGE) {
+      detail = `body of ${peer.stream.declaredBytes} bytes, limit ${state.limits.maxPacketBytes}`;
+      sendError(state, peer, "ARGUMENT_TOO_LARGE", "Packet is too large");
+    } else if (found === Found.LINE_TOO_LONG) {
+      detail = `line longer than ${state.limits.maxLineBytes} bytes`;
+    }
+    state.note({ code: "PROTOCOL_VIOLATION", peer, detail });
+    closePeer(state, peer, detail);
+  }
+}

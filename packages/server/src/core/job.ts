@@ -1,0 +1,246 @@
+import type { JobFunction } from "./function.ts";
+import type { Peer } from "./peer.ts";
+import type { Timer } from "./timers.ts";
+
+/** Priorities as indexes; lower is more urgent. */
+export const Priority = { HIGH: 0, NORMAL: 1, LOW: 2 } as const;
+export type Priority = (typeof Priority)[keyof typeof Priority];
+
+/**
+ * ```
+ *             due                 grab
+ *  DELAYED ────────▶ QUEUED ────────────▶ RUNNING ──▶ ENDED  (complete, fail, exception, timeout, dead letter)
+ *     ▲                ▲ ▲                 │   │ cancelled, worker speaks drover.1
+ *     └── retry ───────┼─┼──── worker lost ┘   ▼
+ *   WAITING ───────────┘ │               CANCELLING ──▶ ENDED  (worker acknowledges or leaves)
+ *   (successor, its predecessor ended)
+ * ```
+ */
+export const JobState = {
+  QUEUED: 0,
+  RUNNING: 1,
+  /** Waits for its time in the heap of due jobs. */
+  DELAYED: 2,
+  /** A successor: waits for the running job of its unique to end. */
+  WAITING: 3,
+  /** Running; its worker was told to stop and has not answered yet. Cannot be joined. */
+  CANCELLING: 4,
+  ENDED: 5,
+} as const;
+export type JobState = (typeof JobState)[keyof typeof JobState];
+
+/** A job: one request for a function with its workload, and everyone who waits for it. */
+export class Job implements Timer {
+  readonly fn: JobFunction;
+  /** Its number on this server; the handle is `PREFIX:` and this plus the server's first number. */
+  readonly number: number;
+  /**
+   * What joins submissions: empty for a job that joins nothing, the unique's bytes, or NUL and the digest of the
+   * workload for the unique `-`.
+   */
+  readonly key: string;
+  /** The workload is `bytes[start, end)`. */
+  bytes: Uint8Array;
+  start: number;
+  end: number;
+  state: JobState = JobState.QUEUED;
+  priority: Priority;
+  /** Whether a background submission claims it, for good. */
+  claimed: boolean;
+  /** Times it was grabbed. */
+  attempts = 0;
+  /** Foreground submissions, in the order they came. */
+  submissions: Submission | null = null;
+  submissionCount = 0;
+  /** Neighbours in the queue of its function and priority. */
+  previous: Job | null = null;
+  next: Job | null = null;
+  /** The run under way, while RUNNING or CANCELLING. */
+  run: Run | null = null;
+  /** What few jobs have. */
+  rare: RareJobFields | null = null;
+  createdMs: number;
+  atMs = 0;
+  heapIndex = -1;
+  order = 0;
+
+  constructor(
+    fn: JobFunction,
+    number: number,
+    key: string,
+    priority: Priority,
+    claimed: boolean,
+    nowMs: number,
+  ) {
+    this.fn = fn;
+    this.number = number;
+    this.key = key;
+    this.priority = priority;
+    this.claimed = claimed;
+    this.createdMs = nowMs;
+    this.bytes = NO_BYTES;
+    this.start = 0;
+    this.end = 0;
+  }
+
+  get workloadBytes(): number {
+    return this.end - this.start;
+  }
+}
+
+const NO_BYTES = new Uint8Array(0);
+
+export interface RareJobFields {
+  /** Function that reduces the results (`SUBMIT_REDUCE_JOB`), or empty. */
+  reducer: string;
+  /** The job that runs after it, with the submissions that came when its history was outgrown. */
+  successor: Job | null;
+  /** Waits for its retry: a submission does not cut that short. */
+  inBackoff: boolean;
+  /** `linger` of a submission, in milliseconds; wins over the function's. */
+  lingerMs: number | undefined;
+  /** Outlives its last submission (`keep` of a submission). */
+  keep: boolean;
+  /** Lets the worker's trace continue the submitter's (W3C), or empty. */
+  traceparent: string;
+}
+
+/** The rare fields of a job, made on demand. */
+export function rareFields(job: Job): RareJobFields {
+  job.rare ??= {
+    reducer: "",
+    successor: null,
+    inBackoff: false,
+    lingerMs: undefined,
+    keep: false,
+    traceparent: "",
+  };
+  return job.rare;
+}
+
+/** One valid run of a job on a worker, with what it reported so far. */
+export class Run implements Timer {
+  readonly job: Job;
+  readonly worker: Peer;
+  readonly startedMs: number;
+  previous: Run | null = null;
+  next: Run | null = null;
+  /** Newest `WORK_STATUS` as sent, or null: byte strings, so that they leave as they came. */
+  numerator: string | null = null;
+  denominator: string | null = null;
+  /** Encoded `WORK_DATA` and `WORK_WARNING` packets, kept for late joiners. */
+  history: Uint8Array[] | null = null;
+  historyBytes = 0;
+  /** The history is no longer complete: no late joiner may attach. */
+  outgrown = false;
+  /** When the worker's timeout passes. */
+  atMs = 0;
+  heapIndex = -1;
+  order = 0;
+
+  constructor(job: Job, worker: Peer, startedMs: number) {
+    this.job = job;
+    this.worker = worker;
+    this.startedMs = startedMs;
+  }
+}
+
+/** A foreground submission: one connection's right to everything its job reports. */
+export class Submission implements Timer {
+  readonly peer: Peer;
+  job: Job;
+  previousOfJob: Submission | null = null;
+  nextOfJob: Submission | null = null;
+  previousOfPeer: Submission | null = null;
+  nextOfPeer: Submission | null = null;
+  /** The connection was slow, so it is still to get the newest status. */
+  owesStatus = false;
+  /** Deadline of the submission. */
+  atMs = 0;
+  heapIndex = -1;
+  order = 0;
+
+  constructor(peer: Peer, job: Job) {
+    this.peer = peer;
+    this.job = job;
+  }
+}
+
+/** Puts a submission at the end of its job's and its connection's lists. */
+export function attachSubmission(submission: Submission): void {
+  const { job, peer } = submission;
+  const first = job.submissions;
+  if (first === null) {
+    // The list is circular through `previousOfJob` only, so that its end is found without a second field.
+    submission.previousOfJob = submission;
+    job.submissions = submission;
+  } else {
+    const last = first.previousOfJob!;
+    last.nextOfJob = submission;
+    submission.previousOfJob = last;
+    first.previousOfJob = submission;
+  }
+  job.submissionCount++;
+  submission.nextOfPeer = peer.submissions;
+  if (peer.submissions !== null) peer.submissions.previousOfPeer = submission;
+  peer.submissions = submission;
+  peer.submissionCount++;
+}
+
+/** Takes a submission out of both lists. */
+export function detachSubmission(submission: Submission): void {
+  const { job, peer } = submission;
+  const first = job.submissions!;
+  const next = submission.nextOfJob;
+  if (first === submission) {
+    job.submissions = next;
+    if (next !== null) next.previousOfJob = submission.previousOfJob;
+  } else {
+    submission.previousOfJob!.nextOfJob = next;
+    if (next !== null) next.previousOfJob = submission.previousOfJob;
+    else first.previousOfJob = submission.previousOfJob;
+  }
+  job.submissionCount--;
+  const before = submission.previousOfPeer;
+  if (before === null) peer.submissions = submission.nextOfPeer;
+  else before.nextOfPeer = submission.nextOfPeer;
+  if (submission.nextOfPeer !== null) submission.nextOfPeer.previousOfPeer = before;
+  peer.submissionCount--;
+  submission.nextOfJob = null;
+  submission.previousOfJob = null;
+}
+
+/** First in, first out, with removal from the middle. Holds the jobs of one function and priority. */
+export class JobList {
+  head: Job | null = null;
+  tail: Job | null = null;
+  length = 0;
+
+  append(job: Job): void {
+    job.previous = this.tail;
+    job.next = null;
+    if (this.tail === null) this.head = job;
+    else this.tail.next = job;
+    this.tail = job;
+    this.length++;
+  }
+
+  prepend(job: Job): void {
+    job.next = this.head;
+    job.previous = null;
+    if (this.head === null) this.tail = job;
+    else this.head.previous = job;
+    this.head = job;
+    this.length++;
+  }
+
+  remove(job: Job): void {
+    if (job.previous === null) this.head = job.next;
+    else job.previous.next = job.next;
+    if (job.next === null) this.tail = job.previous;
+    else job.next.previous = job.previous;
+    job.previous = null;
+    job.next = null;
+    this.length--;
+  }
+}

@@ -1,0 +1,110 @@
+import { PacketType } from "@drover/protocol";
+import { type Job, JobState, type Submission } from "./job.ts";
+import { encodeHandleReport, sendBytes } from "./replies.ts";
+import { cancelRun, dropSubmission, overrun, payStatuses } from "./runs.ts";
+import type { ServerState } from "./state.ts";
+import { wakeFor } from "./workers.ts";
+
+/* What happens to a job outside its runs: it enters its queue, falls due, is left, ends. */
+
+/** Queues a job: last of its priority, or first when it goes back, and wakes somebody for it. */
+export function enterQueue(state: ServerState, job: Job, first: boolean): void {
+  job.state = JobState.QUEUED;
+  job.fn.enqueue(job, first);
+  wakeFor(state, job.fn, first ? 0 : state.options.wakeAtLeast);
+}
+
+/** Queues the job, or lets it wait for its time. */
+export function enter(state: ServerState, job: Job, dueMs: number): void {
+  if (dueMs > state.wallMs) {
+    job.state = JobState.DELAYED;
+    job.fn.delayed++;
+    state.dueJobs.set(job, dueMs);
+  } else {
+    enterQueue(state, job, false);
+  }
+}
+
+/** A delayed job's time has come; it is out of the heap already. */
+export function fallDue(state: ServerState, job: Job): void {
+  job.fn.delayed--;
+  if (job.rare !== null) job.rare.inBackoff = false;
+  enterQueue(state, job, false);
+}
+
+/** Makes a delayed job due now. */
+export function dueNow(state: ServerState, job: Job): void {
+  state.dueJobs.delete(job);
+  fallDue(state, job);
+}
+
+/** A foreground submission leaves its job; the last one may take the job with it. */
+export function leaveJob(state: ServerState, submission: Submission): void {
+  const { job } = submission;
+  dropSubmission(state, submission);
+  if (job.submissions !== null || job.claimed || job.rare?.keep === true) return;
+  if (job.state !== JobState.RUNNING) {
+    if (job.state !== JobState.CANCELLING) endJob(state, job);
+    return;
+  }
+  if (job.fn.settings.onAbandoned === "cancel") cancelRun(state, job.run!);
+}
+
+/**
+ * An administrator cancels a job: every submitter gets one `WORK_FAIL`, and its result reaches nobody. A running one
+ * is stopped where its worker can be told; elsewhere it goes on as an overrun, and its unique is free at once.
+ */
+export function cancelJob(state: ServerState, job: Job): void {
+  payStatuses(state, job);
+  const fail = encodeHandleReport(state, PacketType.WORK_FAIL, job.number);
+  for (let submission = job.submissions; submission !== null; submission = submission.nextOfJob) {
+    sendBytes(state, submission.peer, fail);
+  }
+  while (job.submissions !== null) dropSubmission(state, job.submissions);
+  if (job.claimed) {
+    const { fn, key, number } = job;
+    state.outcomes.add({ fn, key, number, state: "failed", endedMs: state.wallMs });
+  }
+  job.claimed = false;
+  job.fn.counts.failed++;
+  state.counts.failed++;
+  if (job.run === null) endJob(state, job);
+  else if (!cancelRun(state, job.run)) {
+    overrun(state, job.run);
+    endJob(state, job);
+  }
+}
+
+/** Forgets a job that is not running any more, frees its unique, and lets its successor take its place. */
+export function endJob(state: ServerState, job: Job): void {
+  const { fn } = job;
+  while (job.submissions !== null) dropSubmission(state, job.submissions);
+  if (job.state === JobState.QUEUED) fn.dequeue(job);
+  else if (job.state === JobState.DELAYED) {
+    state.dueJobs.delete(job);
+    fn.delayed--;
+  } else if (job.state === JobState.WAITING) {
+    leavePredecessor(state, job);
+  }
+  const wasWaiting = job.state === JobState.WAITING;
+  job.state = JobState.ENDED;
+  fn.total--;
+  state.jobs.delete(job.number);
+  state.workloadBytes -= job.end - job.start;
+  const successor = job.rare === null ? null : job.rare.successor;
+  if (job.key !== "" && !wasWaiting) state.uniques.delete(job);
+  if (successor !== null) {
+    job.rare!.successor = null;
+    state.uniques.set(successor);
+    enter(state, successor, successor.atMs);
+  }
+  // A slot of the function may have become free.
+  fn.updateReadiness();
+  if (fn.queued > 0) wakeFor(state, fn, 0);
+  if (fn.total === 0 && fn.workers === 0) state.updateIdle(fn);
+}
+
+function leavePredecessor(state: ServerState, job: Job): void {
+  const before = state.uniques.get(job.fn, job.key);
+  if (before?.rare?.successor === job) before.rare.successor = null;
+}

@@ -1,0 +1,84 @@
+import { PacketStream, type StreamLimits } from "@drover/protocol";
+import type { AbilitySet } from "./abilities.ts";
+import type { JobFunction, Overrun } from "./function.ts";
+import type { Run, Submission } from "./job.ts";
+import { Outbox, type PagePool } from "./outbox.ts";
+
+/** Where a connection stands in the worker's cycle of grab, pre-sleep and noop. */
+export const WorkerState = {
+  /** Grabs by itself. */
+  AWAKE: 0,
+  /** Sent `PRE_SLEEP`; in the list of sleepers. */
+  ASLEEP: 1,
+  /** Got a `NOOP` and has not grabbed since. */
+  WOKEN: 2,
+} as const;
+export type WorkerState = (typeof WorkerState)[keyof typeof WorkerState];
+
+/** One connection, which may be client, worker and administrator at once. */
+export class Peer {
+  /** Number of the connection on this server, ascending. */
+  readonly id: number;
+  /** The other end as a person would name it: an IP address, or `unix`. */
+  readonly address: string;
+  readonly out: Outbox;
+  readonly stream: PacketStream;
+  /** Set when it is to be closed once its outbox has been sent: why. Nothing it sends is looked at any more. */
+  closing: string | null = null;
+  /** It does not read: closing does not wait for what is unsent. */
+  abrupt = false;
+  /** Gone: nothing may be sent. */
+  gone = false;
+  /** In the list of connections with something to send or to close. */
+  dirty = false;
+  /** Bytes taken from the outbox that the transport has not got rid of. The shell keeps it true. */
+  unsentBytes = 0;
+  /** Its own requests wait until it has read what it was sent. */
+  stalled = false;
+  /** Chunks that came while stalled. */
+  waitingChunks: Uint8Array[] | null = null;
+
+  clientId = "-";
+  /** Asked for `WORK_EXCEPTION` packets. */
+  wantsExceptions = false;
+  /** Negotiated drover.1. */
+  speaksDrover = false;
+
+  submissions: Submission | null = null;
+  submissionCount = 0;
+  /** Submissions of it that still owe a status. */
+  owing: Submission[] | null = null;
+
+  workerState: WorkerState = WorkerState.AWAKE;
+  abilities: AbilitySet | null = null;
+  /** Timeouts of `CAN_DO_TIMEOUT` in milliseconds, for the functions that have one. */
+  timeouts: Map<JobFunction, number> | null = null;
+  runs: Run | null = null;
+  runCount = 0;
+  /** Runs that ended here for the server but not for the worker, by job number. */
+  overruns: Map<number, Overrun> | null = null;
+  /** Job that it just ended by `WORK_EXCEPTION`: a `WORK_FAIL` that follows is its other half. -1 = none. */
+  lastException = -1;
+  /** Function it was woken for. */
+  wokenFor: JobFunction | null = null;
+  /** When its wake-up stops counting. */
+  wakeEndsMs = 0;
+  /** When it went to sleep, in order. */
+  sleepOrder = 0;
+  previousSleeper: Peer | null = null;
+  nextSleeper: Peer | null = null;
+  /** The function it submitted to last: most clients use one, and comparing its bytes beats a look-up. */
+  lastFunction: JobFunction | null = null;
+
+  constructor(id: number, address: string, limits: StreamLimits, pool: PagePool) {
+    this.id = id;
+    this.address = address;
+    this.stream = new PacketStream(limits);
+    this.out = new Outbox(pool);
+  }
+
+  /** Bytes that were to reach the peer and have not. */
+  get backlogBytes(): number {
+    return this.out.bytes + this.unsentBytes;
+  }
+}

@@ -1,0 +1,182 @@
+import {
+  bytesOf,
+  copyBytes,
+  encodePacket,
+  HEADER_BYTES,
+  PacketType,
+  RES,
+  type WireErrorCode,
+  writeByteString,
+  writeHeader,
+} from "@drover/protocol";
+import type { Job } from "./job.ts";
+import { SHARE_BYTES } from "./outbox.ts";
+import type { Peer } from "./peer.ts";
+import type { ServerState } from "./state.ts";
+import { shownUnique } from "./uniques.ts";
+
+/*
+ * Packets to a connection, written straight into its outbox. All bytes for a peer pass through here.
+ * A connection that is gone or closing gets nothing more.
+ */
+
+/** Marks the connection as having something to send or to close. */
+export function markDirty(state: ServerState, peer: Peer): void {
+  if (peer.dirty) return;
+  peer.dirty = true;
+  state.dirty.push(peer);
+}
+
+/** Closes the connection once what it was sent so far has left. */
+export function closePeer(state: ServerState, peer: Peer, reason: string): void {
+  if (peer.gone || peer.closing !== null) return;
+  peer.closing = reason;
+  markDirty(state, peer);
+}
+
+/** Writes the header of a packet that fits into a page, and returns where in `peer.out.page` its body begins. */
+function begin(state: ServerState, peer: Peer, type: number, bodyBytes: number): number {
+  markDirty(state, peer);
+  const offset = peer.out.reserve(HEADER_BYTES + bodyBytes);
+  return writeHeader(peer.out.page, offset, RES, type, bodyBytes);
+}
+
+/** Sends a packet of the given byte string arguments, for what is not on the hot path. */
+export function sendPacket(
+  state: ServerState,
+  peer: Peer,
+  type: number,
+  args: readonly string[],
+  data?: Uint8Array,
+): void {
+  sendBytes(state, peer, encodePacket(RES, type, args, data));
+}
+
+/** Sends bytes that are encoded already; large ones are shared, so they must not change any more. */
+export function sendBytes(state: ServerState, peer: Peer, bytes: Uint8Array): void {
+  if (peer.gone || peer.closing !== null) return;
+  markDirty(state, peer);
+  peer.out.append(bytes);
+}
+
+/** Sends an answer of the admin text protocol. */
+export function sendText(state: ServerState, peer: Peer, text: string): void {
+  sendBytes(state, peer, bytesOf(text));
+}
+
+export function sendError(state: ServerState, peer: Peer, code: WireErrorCode, text: string): void {
+  sendPacket(state, peer, PacketType.ERROR, [code, text]);
+}
+
+/** A packet without a body: `NOOP`, `NO_JOB`. */
+export function sendEmpty(state: ServerState, peer: Peer, type: number): void {
+  if (peer.gone || peer.closing !== null) return;
+  begin(state, peer, type, 0);
+}
+
+export function sendJobCreated(state: ServerState, peer: Peer, number: number): void {
+  if (peer.gone || peer.closing !== null) return;
+  const at = begin(state, peer, PacketType.JOB_CREATED, state.handles.measure(number));
+  state.handles.write(number, peer.out.page, at);
+}
+
+/** A packet whose body is the one of the packet just read: `ECHO_RES`, or a worker's report for one submitter. */
+export function forwardBody(
+  state: ServerState,
+  peer: Peer,
+  type: number,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): void {
+  if (peer.gone || peer.closing !== null) return;
+  const size = end - start;
+  if (size < SHARE_BYTES) {
+    const at = begin(state, peer, type, size);
+    copyBytes(bytes, start, end, peer.out.page, at);
+    return;
+  }
+  markDirty(state, peer);
+  const at = peer.out.reserve(HEADER_BYTES);
+  writeHeader(peer.out.page, at, RES, type, size);
+  peer.out.append(bytes, start, end);
+}
+
+/** A packet of `type` with the body given, as an array of its own that many connections can share. */
+export function encodeReport(type: number, bytes: Uint8Array, start: number, end: number): Uint8Array {
+  const packet = new Uint8Array(HEADER_BYTES + end - start);
+  copyBytes(bytes, start, end, packet, writeHeader(packet, 0, RES, type, end - start));
+  return packet;
+}
+
+/** `WORK_FAIL`, `NOOP`-sized reports made by the server: the handle alone. */
+export function encodeHandleReport(state: ServerState, type: number, number: number): Uint8Array {
+  const size = state.handles.measure(number);
+  const packet = new Uint8Array(HEADER_BYTES + size);
+  state.handles.write(number, packet, writeHeader(packet, 0, RES, type, size));
+  return packet;
+}
+
+/** `WORK_STATUS` of a run's newest status. */
+export function encodeStatus(state: ServerState, job: Job): Uint8Array {
+  const { numerator, denominator } = job.run!;
+  return encodePacket(RES, PacketType.WORK_STATUS, [
+    state.handles.text(job.number),
+    numerator ?? "0",
+    denominator ?? "0",
+  ]);
+}
+
+/** Which of the `JOB_ASSIGN` packets a worker asked for. */
+export type AssignForm = "plain" | "unique" | "all";
+
+/** Hands a job to a worker: `JOB_ASSIGN`, `JOB_ASSIGN_UNIQ`, `JOB_ASSIGN_ALL` or drover.1's `JOB_ASSIGN_EXT`. */
+export function sendAssign(state: ServerState, peer: Peer, job: Job, form: AssignForm): void {
+  const reducer = job.rare === null ? "" : job.rare.reducer;
+  let type: number = PacketType.JOB_ASSIGN;
+  let third = "";
+  if (form === "all" && peer.speaksDrover) {
+    type = PacketType.JOB_ASSIGN_EXT;
+    third = assignOptions(job, reducer);
+  } else if (form === "all" && reducer !== "") {
+    type = PacketType.JOB_ASSIGN_ALL;
+    third = reducer;
+  } else if (form !== "plain") {
+    type = PacketType.JOB_ASSIGN_UNIQ;
+  }
+  const unique = form === "plain" ? "" : shownUnique(job.key);
+  const hasThird = type === PacketType.JOB_ASSIGN_EXT || type === PacketType.JOB_ASSIGN_ALL;
+  const name = job.fn.nameBytes;
+  let head = state.handles.measure(job.number) + 1 + name.length + 1;
+  if (form !== "plain") head += unique.length + 1;
+  if (hasThird) head += third.length + 1;
+  const workload = job.end - job.start;
+  const inPage = workload < SHARE_BYTES ? head + workload : head;
+  markDirty(state, peer);
+  let at = peer.out.reserve(HEADER_BYTES + inPage);
+  const page = peer.out.page;
+  at = state.handles.write(job.number, page, writeHeader(page, at, RES, type, head + workload));
+  page[at++] = 0;
+  at = copyBytes(name, 0, name.length, page, at);
+  page[at++] = 0;
+  if (form !== "plain") {
+    at = writeByteString(page, at, unique);
+    page[at++] = 0;
+  }
+  if (hasThird) {
+    at = writeByteString(page, at, third);
+    page[at++] = 0;
+  }
+  if (workload < SHARE_BYTES) copyBytes(job.bytes, job.start, job.end, page, at);
+  else peer.out.append(job.bytes, job.start, job.end);
+}
+
+/** Options of `JOB_ASSIGN_EXT`. @see docs/PROTOCOL.md#drover1 */
+function assignOptions(job: Job, reducer: string): string {
+  let options = `attempt=${job.attempts}`;
+  if (reducer !== "") options += `&reducer=${encodeURIComponent(reducer)}`;
+  if (job.rare !== null && job.rare.traceparent !== "") {
+    options += `&traceparent=${encodeURIComponent(job.rare.traceparent)}`;
+  }
+  return options;
+}

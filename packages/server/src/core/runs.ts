@@ -1,0 +1,513 @@
+import {
+  byteString,
+  bytesOf,
+  encodePacket,
+  indexOfNul,
+  PacketType,
+  RES,
+  type WireErrorCode,
+} from "@drover/protocol";
+import { detachSubmission, type Job, JobState, Run, rareFields, type Submission } from "./job.ts";
+import { endJob, enterQueue } from "./jobs.ts";
+import type { Peer } from "./peer.ts";
+import {
+  closePeer,
+  encodeHandleReport,
+  encodeReport,
+  encodeStatus,
+  forwardBody,
+  sendBytes,
+  sendError,
+  sendPacket,
+} from "./replies.ts";
+import type { ServerState } from "./state.ts";
+import { wakeFor } from "./workers.ts";
+
+/* Runs of jobs on workers: their start, their reports, and every way in which they end. */
+
+/** Gives a queued job to a worker. */
+export function startRun(state: ServerState, worker: Peer, job: Job): void {
+  const { fn } = job;
+  const run = new Run(job, worker, state.nowMs);
+  job.run = run;
+  job.state = JobState.RUNNING;
+  job.attempts++;
+  run.next = worker.runs;
+  if (worker.runs !== null) worker.runs.previous = run;
+  worker.runs = run;
+  worker.runCount++;
+  // A worker that grabs a job again which it overran cannot tell the two runs apart, so they become one.
+  if (worker.overruns !== null) dropOverrun(worker, job.number);
+  const timeoutMs = worker.timeouts?.get(fn);
+  if (timeoutMs !== undefined) state.runTimers.set(run, state.nowMs + timeoutMs);
+  fn.running++;
+  fn.counts.runs++;
+  state.counts.runs++;
+  state.running++;
+  fn.dequeue(job);
+}
+
+/** `WORK_DATA` and `WORK_WARNING`: to every submitter, and into the history for those who join later. */
+export function reportData(
+  state: ServerState,
+  worker: Peer,
+  type: number,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): void {
+  const run = runOf(state, worker, bytes, start, end);
+  if (run === null) {
+    lateReport(state, worker, type, bytes, start, end, false);
+    return;
+  }
+  const { job } = run;
+  if (job.state === JobState.CANCELLING) return;
+  const keeps = job.key !== "" && !run.outgrown && replayLimit(state, job) > 0;
+  const first = job.submissions;
+  if (!keeps && first !== null && first.nextOfJob === null) {
+    if (canTake(state, first.peer)) forwardBody(state, first.peer, type, bytes, start, end);
+    return;
+  }
+  if (!keeps && first === null) return;
+  const packet = encodeReport(type, bytes, start, end);
+  if (keeps) remember(state, run, packet);
+  for (let submission = first; submission !== null; submission = submission.nextOfJob) {
+    sendReport(state, submission, packet);
+  }
+}
+
+/** `WORK_STATUS`: to every submitter; a slow one gets only the newest, when it has read. */
+export function reportStatus(
+  state: ServerState,
+  worker: Peer,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): void {
+  const run = runOf(state, worker, bytes, start, end);
+  if (run === null) {
+    lateReport(state, worker, PacketType.WORK_STATUS, bytes, start, end, false);
+    return;
+  }
+  const { job } = run;
+  if (job.state === JobState.CANCELLING) return;
+  const numeratorAt = indexOfNul(bytes, start, end) + 1;
+  const nul = indexOfNul(bytes, numeratorAt, end);
+  const numeratorEnd = nul < 0 ? end : nul;
+  const denominatorAt = Math.min(end, numeratorEnd + 1);
+  const last = indexOfNul(bytes, denominatorAt, end);
+  run.numerator = byteString(bytes, numeratorAt, numeratorEnd);
+  run.denominator = byteString(bytes, denominatorAt, last < 0 ? end : last);
+  let packet: Uint8Array | null = null;
+  for (let submission = job.submissions; submission !== null; submission = submission.nextOfJob) {
+    const { peer } = submission;
+    if (peer.backlogBytes > state.limits.pauseBytes) {
+      if (submission.owesStatus) continue;
+      submission.owesStatus = true;
+      peer.owing ??= [];
+      peer.owing.push(submission);
+    } else {
+      packet ??= encodeReport(PacketType.WORK_STATUS, bytes, start, end);
+      sendReport(state, submission, packet);
+    }
+  }
+}
+
+/** Sends a connection that has read its backlog the newest status of the jobs that owe it one. */
+export function payOwedStatuses(state: ServerState, peer: Peer): void {
+  const owing = peer.owing;
+  if (owing === null) return;
+  peer.owing = null;
+  for (const submission of owing) payStatus(state, submission);
+}
+
+/** `WORK_COMPLETE`. */
+export function reportComplete(
+  state: ServerState,
+  worker: Peer,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): void {
+  const run = runOf(state, worker, bytes, start, end);
+  if (run === null) {
+    lateReport(state, worker, PacketType.WORK_COMPLETE, bytes, start, end, true);
+    return;
+  }
+  const { job } = run;
+  if (job.state === JobState.CANCELLING) {
+    endRun(state, run);
+    endJob(state, job);
+    return;
+  }
+  payStatuses(state, job);
+  const lingerMs = job.key === "" ? 0 : (job.rare?.lingerMs ?? job.fn.settings.lingerMs);
+  const first = job.submissions;
+  // Some workers leave out the NUL behind the handle when the result is empty; clients do not read that.
+  const proper = indexOfNul(bytes, start, end) >= 0;
+  if (proper && lingerMs === 0 && first !== null && first.nextOfJob === null) {
+    if (canTake(state, first.peer)) {
+      forwardBody(state, first.peer, PacketType.WORK_COMPLETE, bytes, start, end);
+    }
+  } else if (first !== null || lingerMs > 0) {
+    const packet = proper
+      ? encodeReport(PacketType.WORK_COMPLETE, bytes, start, end)
+      : encodePacket(RES, PacketType.WORK_COMPLETE, [byteString(bytes, start, end)]);
+    if (lingerMs > 0) linger(state, run, packet, lingerMs);
+    for (let submission = first; submission !== null; submission = submission.nextOfJob) {
+      sendReport(state, submission, packet);
+    }
+  }
+  job.fn.counts.completed++;
+  state.counts.completed++;
+  if (job.claimed) recordOutcome(state, job, "done");
+  endRun(state, run);
+  endJob(state, job);
+}
+
+/** `WORK_FAIL`. */
+export function reportFail(
+  state: ServerState,
+  worker: Peer,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): void {
+  const run = runOf(state, worker, bytes, start, end);
+  if (run === null) {
+    lateReport(state, worker, PacketType.WORK_FAIL, bytes, start, end, true);
+    return;
+  }
+  payStatuses(state, run.job);
+  endRun(state, run);
+  const packet = encodeReport(PacketType.WORK_FAIL, bytes, start, end);
+  failJob(state, run.job, "failed", packet, packet);
+}
+
+/** `WORK_EXCEPTION`: as it is for those who asked for exceptions, as `WORK_FAIL` for the others. */
+export function reportException(
+  state: ServerState,
+  worker: Peer,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): void {
+  const run = runOf(state, worker, bytes, start, end);
+  if (run === null) {
+    lateReport(state, worker, PacketType.WORK_EXCEPTION, bytes, start, end, true);
+    return;
+  }
+  const { job } = run;
+  worker.lastException = job.number;
+  payStatuses(state, job);
+  endRun(state, run);
+  const fail = encodeHandleReport(state, PacketType.WORK_FAIL, job.number);
+  failJob(state, job, "exception", fail, encodeReport(PacketType.WORK_EXCEPTION, bytes, start, end));
+}
+
+/** The worker's timeout for a run has passed: the run goes on as an overrun, and the job without it. */
+export function expireRun(state: ServerState, run: Run): void {
+  const { job } = run;
+  const cancelled = job.state === JobState.CANCELLING;
+  payStatuses(state, job);
+  overrun(state, run);
+  if (cancelled) endJob(state, job);
+  else if (job.fn.settings.onTimeout === "retry") requeue(state, job, "timed out");
+  else failJob(state, job, "timed out");
+}
+
+/** The worker of a run is gone. */
+export function loseRun(state: ServerState, run: Run): void {
+  const { job } = run;
+  job.fn.counts.lost++;
+  state.counts.lost++;
+  endRun(state, run);
+  if (job.state === JobState.CANCELLING) endJob(state, job);
+  else requeue(state, job, "worker lost");
+}
+
+/** Turns a run into an overrun: its job no longer waits for it, its worker still has a slot of the function. */
+export function overrun(state: ServerState, run: Run): void {
+  const { job, worker } = run;
+  endRun(state, run);
+  worker.overruns ??= new Map();
+  worker.overruns.set(job.number, { fn: job.fn, worker });
+  job.fn.overruns++;
+  job.fn.updateReadiness();
+  state.counts.overruns++;
+  state.note({ code: "OVERRUN", fn: job.fn.name, handle: state.handles.text(job.number), worker });
+}
+
+/** The worker reported an overrun at last, or is gone: its slot is free. */
+export function dropOverrun(worker: Peer, number: number): boolean {
+  const found = worker.overruns?.get(number);
+  if (found === undefined) return false;
+  worker.overruns!.delete(number);
+  found.fn.overruns--;
+  found.fn.updateReadiness();
+  return true;
+}
+
+/** Tells a worker that its job is not wanted any more. @returns false when it cannot be told. */
+export function cancelRun(state: ServerState, run: Run): boolean {
+  if (!run.worker.speaksDrover) return false;
+  run.job.state = JobState.CANCELLING;
+  state.replayBytes -= run.historyBytes;
+  run.history = null;
+  run.historyBytes = 0;
+  sendPacket(state, run.worker, PacketType.CANCEL, [state.handles.text(run.job.number)]);
+  return true;
+}
+
+/** Takes a run away from its worker and its job. What becomes of the job is the caller's to say. */
+export function endRun(state: ServerState, run: Run): void {
+  const { job, worker } = run;
+  if (run.previous === null) worker.runs = run.next;
+  else run.previous.next = run.next;
+  if (run.next !== null) run.next.previous = run.previous;
+  worker.runCount--;
+  state.runTimers.delete(run);
+  state.replayBytes -= run.historyBytes;
+  state.running--;
+  job.run = null;
+  job.fn.running--;
+}
+
+/**
+ * The job failed. With a background claim and a retry policy it waits for its next attempt; foreground submitters
+ * have got their answer all the same.
+ */
+export function failJob(
+  state: ServerState,
+  job: Job,
+  reason: string,
+  fail: Uint8Array = encodeHandleReport(state, PacketType.WORK_FAIL, job.number),
+  exception: Uint8Array = fail,
+): void {
+  if (job.state === JobState.CANCELLING) {
+    endJob(state, job);
+    return;
+  }
+  for (let submission = job.submissions; submission !== null; submission = submission.nextOfJob) {
+    const wants = submission.peer.wantsExceptions || state.options.exceptionsForAll;
+    sendReport(state, submission, wants ? exception : fail);
+  }
+  job.fn.counts.failed++;
+  state.counts.failed++;
+  const retry = job.fn.settings.retry;
+  if (!job.claimed || retry === undefined) {
+    if (job.claimed) recordOutcome(state, job, "failed");
+    endJob(state, job);
+    return;
+  }
+  if (job.attempts >= retry.maxAttempts) {
+    bury(state, job, reason);
+    return;
+  }
+  while (job.submissions !== null) dropSubmission(state, job.submissions);
+  const { initialMs, maxMs, factor, jitter } = retry.backoff;
+  const waitMs = Math.min(maxMs, initialMs * factor ** (job.attempts - 1));
+  const spread = 1 + jitter * (2 * state.options.random() - 1);
+  rareFields(job).inBackoff = true;
+  job.state = JobState.DELAYED;
+  job.fn.delayed++;
+  state.dueJobs.set(job, state.wallMs + Math.round(waitMs * spread));
+  // The slot of the run is free again.
+  job.fn.updateReadiness();
+  wakeFor(state, job.fn, 0);
+}
+
+/** Takes a submission out of everything, without an answer. */
+export function dropSubmission(state: ServerState, submission: Submission): void {
+  submission.owesStatus = false;
+  state.submissionTimers.delete(submission);
+  detachSubmission(submission);
+  state.submissionCount--;
+}
+
+/** Makes a background job a dead letter, and frees its unique. */
+export function bury(state: ServerState, job: Job, reason: string): void {
+  const handle = state.handles.text(job.number);
+  state.note({ code: "DEAD_LETTER", fn: job.fn.name, handle, reason });
+  const evicted = state.deadLetters.add({
+    number: job.number,
+    fn: job.fn.name,
+    key: job.key,
+    workload: Uint8Array.from(job.bytes.subarray(job.start, job.end)),
+    priority: job.priority,
+    reducer: job.rare?.reducer ?? "",
+    reason,
+    attempts: job.attempts,
+    diedMs: state.wallMs,
+  });
+  for (const letter of evicted) {
+    state.note({ code: "DEAD_LETTER_EVICTED", fn: letter.fn, handle: state.handles.text(letter.number) });
+  }
+  recordOutcome(state, job, "dead");
+  endJob(state, job);
+}
+
+/** Bytes of reports that the job may keep for late joiners. */
+export function replayLimit(state: ServerState, job: Job): number {
+  return job.fn.settings.replayLimitBytes ?? state.limits.replayLimitBytes;
+}
+
+/** Sends a submission what its job has reported so far. */
+export function replay(state: ServerState, submission: Submission): void {
+  const { job } = submission;
+  const run = job.run;
+  if (run === null) return;
+  if (run.history !== null) {
+    state.counts.replays++;
+    for (const packet of run.history) sendReport(state, submission, packet);
+  }
+  if (run.numerator !== null && replayLimit(state, job) > 0) {
+    sendReport(state, submission, encodeStatus(state, job));
+  }
+}
+
+function remember(state: ServerState, run: Run, packet: Uint8Array): void {
+  const bytes = packet.length;
+  if (
+    run.historyBytes + bytes > replayLimit(state, run.job) ||
+    state.replayBytes + bytes > state.limits.replayTotalBytes
+  ) {
+    state.replayBytes -= run.historyBytes;
+    run.historyBytes = 0;
+    run.history = null;
+    run.outgrown = true;
+    return;
+  }
+  run.history ??= [];
+  run.history.push(packet);
+  run.historyBytes += bytes;
+  state.replayBytes += bytes;
+}
+
+function linger(state: ServerState, run: Run, complete: Uint8Array, lingerMs: number): void {
+  if (run.outgrown) return;
+  const packets = [...(run.history ?? [])];
+  if (run.numerator !== null) packets.push(encodeStatus(state, run.job));
+  packets.push(complete);
+  state.lingering.add({
+    fn: run.job.fn,
+    key: run.job.key,
+    number: run.job.number,
+    packets,
+    bytes: packets.reduce((sum, packet) => sum + packet.length, 0),
+    endsMs: state.nowMs + lingerMs,
+  });
+}
+
+/** A job whose worker did not finish it: back to the head of its queue, unless nobody wants it or it is given up. */
+function requeue(state: ServerState, job: Job, reason: string): void {
+  const { fn } = job;
+  if (job.submissions === null && !job.claimed && job.rare?.keep !== true) {
+    endJob(state, job);
+    return;
+  }
+  const max = fn.settings.maxAttempts;
+  if (max > 0 && job.attempts >= max) {
+    const fail = encodeHandleReport(state, PacketType.WORK_FAIL, job.number);
+    for (let submission = job.submissions; submission !== null; submission = submission.nextOfJob) {
+      sendReport(state, submission, fail);
+    }
+    fn.counts.failed++;
+    state.counts.failed++;
+    if (job.claimed) bury(state, job, reason);
+    else endJob(state, job);
+    return;
+  }
+  announceRestart(state, job);
+  enterQueue(state, job, true);
+}
+
+/** Peers that know nothing of restarts get nothing: what they saw so far may come again. */
+function announceRestart(state: ServerState, job: Job): void {
+  const handle = state.handles.text(job.number);
+  const attempt = String(job.attempts + 1);
+  for (let submission = job.submissions; submission !== null; submission = submission.nextOfJob) {
+    submission.owesStatus = false;
+    if (submission.peer.speaksDrover) {
+      sendReport(state, submission, encodePacket(RES, PacketType.JOB_RESTARTED, [handle, attempt]));
+    } else if (job.fn.settings.restartWarning) {
+      const text = bytesOf(`drover: restarted attempt=${attempt}`);
+      sendReport(state, submission, encodePacket(RES, PacketType.WORK_WARNING, [handle], text));
+    }
+  }
+}
+
+/** Before a job's terminal report, everyone who still owes the newest status gets it. */
+export function payStatuses(state: ServerState, job: Job): void {
+  for (let submission = job.submissions; submission !== null; submission = submission.nextOfJob) {
+    if (submission.owesStatus) payStatus(state, submission);
+  }
+}
+
+function payStatus(state: ServerState, submission: Submission): void {
+  if (!submission.owesStatus) return;
+  submission.owesStatus = false;
+  sendReport(state, submission, encodeStatus(state, submission.job));
+}
+
+function sendReport(state: ServerState, submission: Submission, packet: Uint8Array): void {
+  if (canTake(state, submission.peer)) sendBytes(state, submission.peer, packet);
+}
+
+/** Whether the connection may get another report; one that has far too much unread is closed instead. */
+function canTake(state: ServerState, peer: Peer): boolean {
+  if (peer.backlogBytes <= state.limits.backlogBytes) return true;
+  if (peer.closing === null && !peer.gone) {
+    state.counts.slowReaders++;
+    state.note({ code: "SLOW_READER", peer, backlogBytes: peer.backlogBytes });
+    closePeer(state, peer, "slow reader");
+    peer.abrupt = true;
+  }
+  return false;
+}
+
+/** The run that a report of this worker is about, or null. */
+function runOf(state: ServerState, worker: Peer, bytes: Uint8Array, start: number, end: number): Run | null {
+  const nul = indexOfNul(bytes, start, end);
+  const number = state.handles.parse(bytes, start, nul < 0 ? end : nul);
+  if (number < 0) return null;
+  const run = state.jobs.get(number)?.run;
+  return run === undefined || run === null || run.worker !== worker ? null : run;
+}
+
+const LATE_TEXT: Readonly<Record<number, string>> = {
+  [PacketType.WORK_DATA]: "Job does not exist on server",
+  [PacketType.WORK_WARNING]: "Job does not exist on server",
+  [PacketType.WORK_EXCEPTION]: "An exception was received for a job that does not exist",
+};
+
+/** A report on a job that is not this worker's: it reaches nobody. */
+function lateReport(
+  state: ServerState,
+  worker: Peer,
+  type: number,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  final: boolean,
+): void {
+  const nul = indexOfNul(bytes, start, end);
+  const number = state.handles.parse(bytes, start, nul < 0 ? end : nul);
+  if (number >= 0 && type === PacketType.WORK_FAIL && worker.lastException === number) {
+    // Perl's workers send both for one failure, and an ERROR would end them.
+    worker.lastException = -1;
+    return;
+  }
+  state.counts.lateReports++;
+  const code: WireErrorCode = "JOB_NOT_FOUND";
+  sendError(state, worker, code, LATE_TEXT[type] ?? "Job given in work result not found");
+  if (!final || number < 0) return;
+  const fn = worker.overruns?.get(number)?.fn;
+  if (fn !== undefined && dropOverrun(worker, number)) wakeFor(state, fn, 0);
+}
+
+function recordOutcome(state: ServerState, job: Job, outcome: "done" | "failed" | "dead"): void {
+  const { fn, key, number } = job;
+  state.outcomes.add({ fn, key, number, state: outcome, endedMs: state.wallMs });
+}

@@ -1,0 +1,238 @@
+import type { WireErrorCode } from "@drover/protocol";
+import type { DeadLetter } from "./dead-letters.ts";
+import type { JobFunction } from "./function.ts";
+import { attachSubmission, Job, JobState, type Priority, rareFields, Submission } from "./job.ts";
+import { dueNow, enter } from "./jobs.ts";
+import type { Peer } from "./peer.ts";
+import { sendBytes, sendError, sendJobCreated } from "./replies.ts";
+import { replay, replayLimit } from "./runs.ts";
+import type { ServerState } from "./state.ts";
+import { digestKey } from "./uniques.ts";
+
+/** One submission as read from the wire. Reused from packet to packet; nothing keeps it. */
+export class SubmissionRequest {
+  fn!: JobFunction;
+  /** Unique as a byte string: empty joins nothing, `-` joins on the workload. */
+  unique = "";
+  priority: Priority = 1;
+  background = false;
+  /** Wall clock milliseconds before which it must not run; 0 = now. */
+  dueMs = 0;
+  reducer = "";
+  /** Milliseconds after which this submission, not its job, gets `WORK_FAIL`; 0 = never. */
+  deadlineMs = 0;
+  /** Milliseconds for which the result answers its unique; undefined = as the function says. */
+  lingerMs: number | undefined = undefined;
+  /** The job outlives its last submission. */
+  keep = false;
+  /** Join a running job only as its successor: what runs may have read old data. */
+  rerunIfActive = false;
+  traceparent = "";
+  /** The workload is `bytes[start, end)`. */
+  bytes: Uint8Array = new Uint8Array(0);
+  start = 0;
+  end = 0;
+
+  /** Back to a plain foreground submission of normal priority. */
+  reset(): void {
+    this.unique = "";
+    this.priority = 1;
+    this.background = false;
+    this.dueMs = 0;
+    this.reducer = "";
+    this.deadlineMs = 0;
+    this.lingerMs = undefined;
+    this.keep = false;
+    this.rerunIfActive = false;
+    this.traceparent = "";
+  }
+}
+
+/**
+ * Takes a submission: it joins the job of its unique, or becomes a job of its own, or is refused.
+ * @see docs/PROTOCOL.md#joining
+ */
+export function submit(state: ServerState, peer: Peer, request: SubmissionRequest): void {
+  const { fn } = request;
+  const key = keyOf(state, request);
+  fn.counts.submissions++;
+  state.counts.submissions++;
+  if (!request.background && state.submissionCount >= state.limits.maxSubmissions) {
+    refuse(state, peer, "maxSubmissions", fn, "Too many submissions are waiting");
+    return;
+  }
+  if (key !== "") {
+    const existing = state.uniques.get(fn, key);
+    if (existing !== undefined) {
+      join(state, peer, request, existing);
+      return;
+    }
+    if (answerFromLingering(state, peer, request, key)) return;
+  }
+  const job = createJob(state, peer, request, key);
+  if (job === null) return;
+  if (key !== "") state.uniques.set(job);
+  acknowledge(state, peer, request, job);
+  enter(state, job, request.dueMs);
+}
+
+function keyOf(state: ServerState, request: SubmissionRequest): string {
+  if (request.unique !== "-") return request.unique;
+  if (request.start === request.end) return "";
+  return digestKey(state.options.digest(request.bytes.subarray(request.start, request.end)));
+}
+
+function join(state: ServerState, peer: Peer, request: SubmissionRequest, existing: Job): void {
+  const future = request.dueMs > state.wallMs;
+  let job = existing;
+  if (existing.state === JobState.RUNNING || existing.state === JobState.CANCELLING) {
+    const joinable = existing.state === JobState.RUNNING && !future && !request.rerunIfActive;
+    if (!joinable || (!request.background && existing.run!.outgrown)) {
+      const successor = existing.rare?.successor ?? null;
+      if (successor === null) {
+        createSuccessor(state, peer, request, existing);
+        return;
+      }
+      job = successor;
+    }
+  }
+  request.fn.counts.joins++;
+  state.counts.joins++;
+  if (request.priority < job.priority) raise(job, request.priority);
+  if (job.state === JobState.DELAYED || job.state === JobState.WAITING) {
+    // The earlier time wins; a retry's wait is not cut short.
+    if (job.rare?.inBackoff !== true && request.dueMs < job.atMs) {
+      if (job.state === JobState.WAITING) job.atMs = request.dueMs;
+      else if (future) state.dueJobs.set(job, request.dueMs);
+      else {
+        acknowledge(state, peer, request, job);
+        dueNow(state, job);
+        return;
+      }
+    }
+  }
+  acknowledge(state, peer, request, job);
+}
+
+/** Moves a waiting job up; in a queue it goes to the tail of the higher one. */
+function raise(job: Job, priority: Priority): void {
+  if (job.state === JobState.QUEUED) {
+    job.fn.dequeue(job);
+    job.priority = priority;
+    job.fn.enqueue(job, false);
+  } else {
+    job.priority = priority;
+  }
+}
+
+function createSuccessor(state: ServerState, peer: Peer, request: SubmissionRequest, before: Job): void {
+  const job = createJob(state, peer, request, before.key);
+  if (job === null) return;
+  job.state = JobState.WAITING;
+  job.atMs = request.dueMs;
+  rareFields(before).successor = job;
+  acknowledge(state, peer, request, job);
+}
+
+function createJob(state: ServerState, peer: Peer, request: SubmissionRequest, key: string): Job | null {
+  const { fn, priority } = request;
+  const { limits } = state;
+  const limit = fn.queueLimit(priority);
+  if (limit > 0 && fn.total >= limit) {
+    refuse(state, peer, "maxQueue", fn, "Job queue is full");
+    return null;
+  }
+  if (state.jobs.size >= limits.maxJobs) {
+    refuse(state, peer, "maxJobs", fn, "Job queue is full");
+    return null;
+  }
+  if (state.workloadBytes + request.end - request.start > limits.maxWorkloadBytes) {
+    refuse(state, peer, "maxWorkloadBytes", fn, "Job queue is full");
+    return null;
+  }
+  const job = new Job(fn, state.nextJobNumber++, key, priority, request.background, state.nowMs);
+  state.workloads.keep(request.bytes, request.start, request.end);
+  job.bytes = state.workloads.bytes;
+  job.start = state.workloads.start;
+  job.end = state.workloads.end;
+  state.workloadBytes += job.end - job.start;
+  if (request.reducer !== "") rareFields(job).reducer = request.reducer;
+  if (request.traceparent !== "") rareFields(job).traceparent = request.traceparent;
+  state.jobs.set(job.number, job);
+  fn.total++;
+  if (fn.workers === 0) state.updateIdle(fn);
+  return job;
+}
+
+/**
+ * Answers a submission that has its job: `JOB_CREATED`, and for a late joiner all reports so far. The only place
+ * where a submission is acknowledged, so the only one that has to wait once a store must commit first.
+ */
+function acknowledge(state: ServerState, peer: Peer, request: SubmissionRequest, job: Job): void {
+  if (request.lingerMs !== undefined) rareFields(job).lingerMs = request.lingerMs;
+  if (request.keep) rareFields(job).keep = true;
+  sendJobCreated(state, peer, job.number);
+  if (request.background) {
+    job.claimed = true;
+    return;
+  }
+  const submission = new Submission(peer, job);
+  attachSubmission(submission);
+  state.submissionCount++;
+  if (request.deadlineMs > 0) state.submissionTimers.set(submission, state.nowMs + request.deadlineMs);
+  if (job.state === JobState.RUNNING && job.key !== "" && replayLimit(state, job) > 0)
+    replay(state, submission);
+}
+
+function answerFromLingering(
+  state: ServerState,
+  peer: Peer,
+  request: SubmissionRequest,
+  key: string,
+): boolean {
+  if (state.lingering.size === 0 || request.dueMs > state.wallMs || request.rerunIfActive) return false;
+  const result = state.lingering.get(request.fn, key, state.nowMs);
+  if (result === undefined) return false;
+  state.counts.lingered++;
+  request.fn.counts.joins++;
+  state.counts.joins++;
+  sendJobCreated(state, peer, result.number);
+  if (!request.background) for (const packet of result.packets) sendBytes(state, peer, packet);
+  return true;
+}
+
+/** Submits a dead letter again as a background job; it joins a live job of its unique. @returns false when full. */
+export function requeueDeadLetter(state: ServerState, peer: Peer, letter: DeadLetter): boolean {
+  const fn = state.functionOf(letter.fn);
+  if (fn === null || state.jobs.size >= state.limits.maxJobs) return false;
+  const live = letter.key === "" ? undefined : state.uniques.get(fn, letter.key);
+  if (live !== undefined && live.state !== JobState.CANCELLING) {
+    live.claimed = true;
+  } else {
+    const request = new SubmissionRequest();
+    request.fn = fn;
+    request.priority = letter.priority;
+    request.background = true;
+    request.reducer = letter.reducer;
+    request.bytes = letter.workload;
+    request.end = letter.workload.length;
+    const job = createJob(state, peer, request, letter.key);
+    if (job === null) return false;
+    if (live !== undefined) {
+      job.state = JobState.WAITING;
+      rareFields(live).successor = job;
+    } else {
+      if (job.key !== "") state.uniques.set(job);
+      enter(state, job, 0);
+    }
+  }
+  state.deadLetters.delete(letter.number);
+  return true;
+}
+
+function refuse(state: ServerState, peer: Peer, limit: string, fn: JobFunction, text: string): void {
+  const code: WireErrorCode = "QUEUE_ERROR";
+  state.counts.refused++;
+  state.note({ code: "LIMIT_REACHED", peer, limit, fn: fn.name });
+  sendError(state, peer, code, text);
+}

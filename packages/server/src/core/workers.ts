@@ -1,0 +1,188 @@
+import { PacketType } from "@drover/protocol";
+import type { AbilitySet } from "./abilities.ts";
+import type { JobFunction } from "./function.ts";
+import type { TimeoutUnit } from "./limits.ts";
+import { type Peer, WorkerState } from "./peer.ts";
+import { type AssignForm, sendAssign, sendEmpty } from "./replies.ts";
+import { startRun } from "./runs.ts";
+import type { ServerState } from "./state.ts";
+
+/* The worker's side of a connection: its abilities, and the cycle of grab, pre-sleep and noop. */
+
+/** `CAN_DO`, `CAN_DO_TIMEOUT`. Registering again only replaces the timeout. @returns the limit that refused it. */
+export function canDo(
+  state: ServerState,
+  peer: Peer,
+  name: string,
+  timeoutMs: number,
+): "maxFunctions" | "maxAbilities" | null {
+  if (peer.abilities !== null && peer.abilities.size >= state.limits.maxAbilities) return "maxAbilities";
+  const fn = state.functionOf(name);
+  if (fn === null) return "maxFunctions";
+  if (timeoutMs > 0) {
+    peer.timeouts ??= new Map();
+    peer.timeouts.set(fn, timeoutMs);
+  } else {
+    peer.timeouts?.delete(fn);
+  }
+  if (peer.abilities?.places.has(fn)) return null;
+  changeAbilities(state, peer, (set) => set.add(fn));
+  fn.workers++;
+  state.updateIdle(fn);
+  return null;
+}
+
+/** `CANT_DO`: ends new assignments; what runs goes on. */
+export function cantDo(state: ServerState, peer: Peer, name: string): void {
+  const fn = state.functions.get(name);
+  if (fn === undefined || !peer.abilities?.places.has(fn)) return;
+  peer.timeouts?.delete(fn);
+  changeAbilities(state, peer, (set) => set.remove(fn));
+  fn.workers--;
+  state.updateIdle(fn);
+}
+
+/** `RESET_ABILITIES`, or the worker's connection is gone. */
+export function resetAbilities(state: ServerState, peer: Peer): void {
+  const set = peer.abilities;
+  if (set === null) return;
+  stopSleeping(peer);
+  const functions = [...set.places.keys()];
+  state.abilitySets.leave(peer);
+  peer.timeouts = null;
+  for (const fn of functions) {
+    fn.workers--;
+    state.updateIdle(fn);
+  }
+}
+
+function changeAbilities(state: ServerState, peer: Peer, change: (set: AbilitySet) => void): void {
+  const slept = peer.workerState === WorkerState.ASLEEP;
+  if (slept) leaveSleepers(peer);
+  change(state.abilitySets.own(peer));
+  // A sleeper must be found under its new abilities, and may be needed for them right now.
+  if (slept) preSleep(state, peer);
+}
+
+/** `PRE_SLEEP`: a `NOOP` at once when a job waits, else the worker sleeps until there is one. */
+export function preSleep(state: ServerState, peer: Peer): void {
+  if (peer.workerState === WorkerState.ASLEEP) leaveSleepers(peer);
+  else if (peer.workerState === WorkerState.WOKEN) forgetWake(peer);
+  const set = state.abilitySets.settle(peer);
+  const ready = set === null ? null : set.peekReady();
+  if (ready !== null) {
+    wake(state, peer, ready);
+    return;
+  }
+  peer.workerState = WorkerState.ASLEEP;
+  peer.sleepOrder = state.nextSleepOrder++;
+  state.sleepGeneration++;
+  if (set === null) return;
+  peer.previousSleeper = set.lastSleeper;
+  if (set.lastSleeper === null) set.firstSleeper = peer;
+  else set.lastSleeper.nextSleeper = peer;
+  set.lastSleeper = peer;
+}
+
+/** `GRAB_JOB`, `GRAB_JOB_UNIQ`, `GRAB_JOB_ALL`: the next job in turn, or `NO_JOB`. Costs O(1). */
+export function grab(state: ServerState, peer: Peer, form: AssignForm): void {
+  const wokenFor = peer.wokenFor;
+  stopSleeping(peer);
+  const set = state.assigning ? state.abilitySets.settle(peer) : null;
+  const fn = set === null ? null : set.nextReady();
+  if (fn === null) {
+    sendEmpty(state, peer, PacketType.NO_JOB);
+  } else {
+    const job = (fn.queues[0].head ?? fn.queues[1].head ?? fn.queues[2].head)!;
+    startRun(state, peer, job);
+    sendAssign(state, peer, job, form);
+  }
+  // It took another function's job than it was woken for, so somebody else must come.
+  if (wokenFor !== null) wakeFor(state, wokenFor, 0);
+}
+
+/** The connection is neither asleep nor woken any more. */
+export function stopSleeping(peer: Peer): void {
+  if (peer.workerState === WorkerState.ASLEEP) leaveSleepers(peer);
+  else if (peer.workerState === WorkerState.WOKEN) forgetWake(peer);
+  peer.workerState = WorkerState.AWAKE;
+}
+
+/**
+ * Wakes sleeping workers until as many are on their way as there are jobs to run, those asleep longest first.
+ * @param atLeast Wakes this many even when enough are on their way.
+ */
+export function wakeFor(state: ServerState, fn: JobFunction, atLeast: number): void {
+  if (fn.searchedGeneration === state.sleepGeneration) return;
+  const runnable = fn.runnable;
+  if (runnable === 0 || !state.assigning) return;
+  for (let need = Math.max(runnable - fn.wakes, atLeast); need > 0; need--) {
+    const sleeper = longestAsleep(fn);
+    if (sleeper === null) {
+      fn.searchedGeneration = state.sleepGeneration;
+      return;
+    }
+    leaveSleepers(sleeper);
+    wake(state, sleeper, fn);
+  }
+}
+
+/** Wake-ups whose grace is over stop counting, and others are woken instead. */
+export function expireWakes(state: ServerState): void {
+  const { wakes } = state;
+  for (let next = wakes.peek(); next !== undefined && next.atMs <= state.nowMs; next = wakes.peek()) {
+    wakes.shift();
+    const { peer, atMs } = next;
+    if (peer.workerState !== WorkerState.WOKEN || peer.wakeEndsMs !== atMs || peer.wokenFor === null)
+      continue;
+    const fn = peer.wokenFor;
+    peer.wokenFor = null;
+    fn.wakes--;
+    wakeFor(state, fn, 0);
+  }
+}
+
+function wake(state: ServerState, peer: Peer, fn: JobFunction): void {
+  peer.workerState = WorkerState.WOKEN;
+  peer.wokenFor = fn;
+  peer.wakeEndsMs = state.nowMs + state.limits.wakeGraceMs;
+  fn.wakes++;
+  state.wakes.push({ peer, atMs: peer.wakeEndsMs });
+  sendEmpty(state, peer, PacketType.NOOP);
+}
+
+function forgetWake(peer: Peer): void {
+  if (peer.wokenFor === null) return;
+  peer.wokenFor.wakes--;
+  peer.wokenFor = null;
+}
+
+function longestAsleep(fn: JobFunction): Peer | null {
+  let oldest: Peer | null = null;
+  for (const set of fn.sets) {
+    const sleeper = set.firstSleeper;
+    if (sleeper !== null && (oldest === null || sleeper.sleepOrder < oldest.sleepOrder)) oldest = sleeper;
+  }
+  return oldest;
+}
+
+function leaveSleepers(peer: Peer): void {
+  const set = peer.abilities;
+  const { previousSleeper: before, nextSleeper: after } = peer;
+  if (set !== null) {
+    if (before !== null) before.nextSleeper = after;
+    else if (set.firstSleeper === peer) set.firstSleeper = after;
+    if (after !== null) after.previousSleeper = before;
+    else if (set.lastSleeper === peer) set.lastSleeper = before;
+  }
+  peer.previousSleeper = null;
+  peer.nextSleeper = null;
+}
+
+/** The milliseconds that a `CAN_DO_TIMEOUT` argument means; 0 = no timeout. @see docs/PROTOCOL.md#timeouts */
+export function timeoutMs(argument: string, unit: TimeoutUnit): number {
+  const value = Number.parseInt(argument, 10);
+  if (!(value > 0)) return 0;
+  const inSeconds = unit === "s" || (unit === "auto" && value < 1000);
+  return inSeconds ? value * 1000 : value;
+}
