@@ -33,11 +33,15 @@ export class JobServerCore {
     this.state.wallMs = wallMs;
   }
 
-  /** A connection was accepted. */
-  connect(address: string): Peer {
+  /**
+   * A connection was accepted.
+   * @param address The other end as a person would name it.
+   * @param owner What the shell wants to find at the peer again.
+   */
+  connect(address: string, owner?: unknown): Peer {
     const { state } = this;
     const limits = { maxBodyBytes: state.limits.maxPacketBytes, maxLineBytes: state.limits.maxLineBytes };
-    const peer = new Peer(state.nextPeerId++, address, limits, state.pages);
+    const peer = new Peer(state.nextPeerId++, address, owner, limits, state.pages);
     state.peers.add(peer);
     state.counts.connections++;
     return peer;

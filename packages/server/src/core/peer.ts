@@ -21,6 +21,8 @@ export class Peer {
   readonly id: number;
   /** The other end as a person would name it: an IP address, or `unix`. */
   readonly address: string;
+  /** What the shell keeps for it; the core never looks. */
+  readonly owner: unknown;
   readonly out: Outbox;
   readonly stream: PacketStream;
   /** Set when it is to be closed once its outbox has been sent: why. Nothing it sends is looked at any more. */
@@ -70,9 +72,10 @@ export class Peer {
   /** The function it submitted to last: most clients use one, and comparing its bytes beats a look-up. */
   lastFunction: JobFunction | null = null;
 
-  constructor(id: number, address: string, limits: StreamLimits, pool: PagePool) {
+  constructor(id: number, address: string, owner: unknown, limits: StreamLimits, pool: PagePool) {
     this.id = id;
     this.address = address;
+    this.owner = owner;
     this.stream = new PacketStream(limits);
     this.out = new Outbox(pool);
   }

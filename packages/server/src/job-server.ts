@@ -1,0 +1,353 @@
+import { hash } from "node:crypto";
+import { hostname } from "node:os";
+import { getHeapStatistics } from "node:v8";
+import { type Connection, type KeepAlive, type Listener, listen, type PeerAddress } from "@drover/transport";
+import {
+  type CoreOptions,
+  DEFAULT_LIMITS,
+  type FunctionSettings,
+  JobServerCore,
+  type Limits,
+  type Peer,
+  type TimeoutUnit,
+} from "./core/index.ts";
+import { type Log, NoteLog } from "./note-log.ts";
+import { type FunctionRule, settingsByRules } from "./settings.ts";
+
+export interface JobServerOptions {
+  /** Where to listen: `host:port`, `[v6]:port`, `unix:/path`. Default: `localhost:4730`. */
+  readonly listen?: readonly string[];
+  readonly log: Log;
+  readonly limits?: Partial<Limits>;
+  /** Connections at one time. Default: 100,000. */
+  readonly maxConnections?: number;
+  /** Connections at one time from one IP address; 0 = no limit. Default: 0. */
+  readonly maxConnectionsPerAddress?: number;
+  /** Connections that may wait to be accepted. Default: the transport's. */
+  readonly backlog?: number;
+  /** Default: off. */
+  readonly keepAlive?: KeepAlive;
+  /** Settings of functions; the first matching rule wins. */
+  readonly functions?: readonly FunctionRule[];
+  /** Settings of functions without a rule. */
+  readonly functionDefaults?: Partial<FunctionSettings>;
+  /** Replaces `H:` and the host's name in handles. At most 46 bytes. */
+  readonly handlePrefix?: string;
+  /** Send exceptions to every connection. Default: false. */
+  readonly exceptionsForAll?: boolean;
+  /** Fewest sleeping workers to wake for a submission. Default: 0, as many as there are jobs. */
+  readonly wakeAtLeast?: number;
+  /** Default: `auto`. */
+  readonly timeoutUnit?: TimeoutUnit;
+  readonly version: string;
+  /** Answered to `verbose`. Default: `INFO`. */
+  readonly logLevel?: string;
+  /** Obey `shutdown`. Default: false. */
+  readonly allowShutdown?: boolean;
+  /** Called when an administrator's `shutdown` is to be obeyed. */
+  readonly onShutdownRequest?: (how: "now" | "graceful") => void;
+}
+
+/** One connection: its transport on one side, its peer in the core on the other. */
+interface Link {
+  readonly connection: Connection;
+  peer: Peer;
+}
+
+/** Heap that one small job takes with everything that leads to it (bench/README.md), rounded up. */
+const HEAP_BYTES_PER_JOB = 512;
+const MAX_PREFIX_BYTES = 46;
+
+/**
+ * A running job server: the core with sockets, a timer and a clock around it. Everything that arrives within one
+ * turn of the event loop is handled first and answered together, one write for each connection: that is what makes
+ * it fast under load.
+ */
+export class JobServer {
+  readonly core: JobServerCore;
+  readonly #options: JobServerOptions;
+  readonly #notes: NoteLog;
+  readonly #listeners: Listener[] = [];
+  readonly #perAddress = new Map<string, number>();
+  readonly #links = new Set<Link>();
+  #turnScheduled = false;
+  #timer: NodeJS.Timeout | undefined;
+  #timerAtMs = Number.POSITIVE_INFINITY;
+  #stopping: Promise<void> | undefined;
+  /** Resolvers of `#untilIdle`, looked at after each turn. */
+  #idleWaiters: { isIdle: () => boolean; resolve: () => void }[] = [];
+
+  private constructor(options: JobServerOptions) {
+    this.#options = options;
+    this.#notes = new NoteLog(options.log);
+    this.core = new JobServerCore(coreOptions(options));
+    this.#setClock();
+  }
+
+  /**
+   * Starts a server.
+   * @throws TransportError when an address cannot be had; nothing is left listening then.
+   */
+  static async start(options: JobServerOptions): Promise<JobServer> {
+    const server = new JobServer(options);
+    try {
+      for (const address of options.listen ?? ["localhost:4730"]) {
+        server.#listeners.push(
+          await listen(address, (connection) => server.accept(connection), {
+            ...(options.backlog === undefined ? {} : { backlog: options.backlog }),
+            ...(options.keepAlive === undefined ? {} : { keepAlive: options.keepAlive }),
+            onError: (error) =>
+              options.log.error({ code: "ACCEPT_FAILED", error }, "cannot accept connections"),
+          }),
+        );
+      }
+    } catch (error) {
+      await Promise.all(server.#listeners.map((listener) => listener.close()));
+      throw error;
+    }
+    return server;
+  }
+
+  /** Where it listens. */
+  get addresses(): readonly PeerAddress[] {
+    return this.#listeners.flatMap((listener) => listener.addresses);
+  }
+
+  /** Takes over a connection, of any transport. */
+  accept(connection: Connection): void {
+    const { address } = connection.peer;
+    const shown = connection.peer.transport === "tcp" ? address : connection.peer.transport;
+    const refusal = this.#refusal(shown);
+    if (refusal !== null) {
+      this.#options.log.warn(
+        { code: "LIMIT_REACHED", limit: refusal, address: shown },
+        "refused a connection",
+      );
+      connection.attach({ data() {}, drain() {}, close() {} });
+      connection.destroy();
+      return;
+    }
+    this.#perAddress.set(shown, (this.#perAddress.get(shown) ?? 0) + 1);
+    this.#beginTurn();
+    const link = { connection } as Link;
+    const peer = this.core.connect(shown, link);
+    link.peer = peer;
+    this.#links.add(link);
+    connection.attach({
+      data: (chunk) => {
+        this.#beginTurn();
+        this.core.receive(peer, chunk);
+        if (peer.stalled) connection.pause();
+      },
+      drain: () => {
+        this.#beginTurn();
+        this.#afterDrain(link);
+      },
+      ended: () => {
+        // It will not send any more, but what it asked for before is still to be answered.
+        this.#beginTurn();
+        this.#flush();
+        this.#drop(link);
+        connection.end();
+      },
+      close: () => {
+        this.#beginTurn();
+        this.#drop(link);
+        this.#links.delete(link);
+        this.#release(shown);
+      },
+    });
+  }
+
+  /** Takes new function settings into use at once. */
+  applySettings(rules: readonly FunctionRule[], defaults?: Partial<FunctionSettings>): void {
+    this.#beginTurn();
+    this.core.applySettings(settingsByRules(rules, defaults));
+  }
+
+  /** Stops accepting connections and resolves when no job is left; connections stay and may still submit. */
+  async drain(): Promise<void> {
+    await Promise.all(this.#listeners.map((listener) => listener.close()));
+    await this.#untilIdle(() => this.core.state.jobs.size === 0);
+  }
+
+  /**
+   * Ends the server: no new connections, no job given to a worker, running jobs have `graceMs` to finish; then
+   * everything is flushed and closed.
+   */
+  stop(graceMs: number): Promise<void> {
+    this.#stopping ??= this.#stop(graceMs);
+    return this.#stopping;
+  }
+
+  async #stop(graceMs: number): Promise<void> {
+    await Promise.all(this.#listeners.map((listener) => listener.close()));
+    this.core.stopAssigning();
+    const { state } = this.core;
+    if (state.running > 0 && graceMs > 0) {
+      this.#options.log.info({ running: state.running, graceMs }, "waiting for running jobs");
+      await this.#untilIdle(() => state.running === 0, graceMs);
+    }
+    this.#flush();
+    const left = state.jobs.size;
+    if (left > 0) this.#options.log.warn({ jobs: left }, "stopping with jobs that did not finish");
+    for (const { connection } of this.#links) connection.end();
+    await this.#untilIdle(() => this.#links.size === 0, 1000);
+    for (const { connection } of this.#links) connection.destroy();
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#timerAtMs = Number.NEGATIVE_INFINITY;
+  }
+
+  #refusal(address: string): string | null {
+    const { maxConnections = 100_000, maxConnectionsPerAddress = 0 } = this.#options;
+    if (this.#links.size >= maxConnections) return "maxConnections";
+    if (maxConnectionsPerAddress > 0 && (this.#perAddress.get(address) ?? 0) >= maxConnectionsPerAddress) {
+      return "maxConnectionsPerAddress";
+    }
+    return null;
+  }
+
+  #release(address: string): void {
+    const left = (this.#perAddress.get(address) ?? 1) - 1;
+    if (left === 0) this.#perAddress.delete(address);
+    else this.#perAddress.set(address, left);
+  }
+
+  /** The peer is done for the core; its connection may still have to be flushed. */
+  #drop(link: Link): void {
+    this.core.disconnect(link.peer);
+  }
+
+  #setClock(): void {
+    this.core.setClock(performance.now(), Date.now());
+  }
+
+  /** To be called before anything is told to the core. */
+  #beginTurn(): void {
+    if (this.#turnScheduled) return;
+    this.#turnScheduled = true;
+    this.#setClock();
+    setImmediate(this.#endTurn);
+  }
+
+  readonly #endTurn = (): void => {
+    this.#turnScheduled = false;
+    this.#flush();
+    this.#setTimer();
+    if (this.#idleWaiters.length > 0) this.#lookAtWaiters();
+    const { state } = this.core;
+    if (state.shutdownRequested !== null) {
+      const how = state.shutdownRequested;
+      state.shutdownRequested = null;
+      this.#options.onShutdownRequest?.(how);
+    }
+  };
+
+  /** Sends what the connections are to get, and closes those that are to be closed. */
+  #flush(): void {
+    const { core } = this;
+    const dirty = core.takeDirty();
+    for (let i = 0; i < dirty.length; i++) {
+      const peer = dirty[i]!;
+      peer.dirty = false;
+      const link = peer.owner as Link;
+      const { connection } = link;
+      if (peer.gone && peer.out.bytes === 0) continue;
+      if (peer.out.bytes > 0) {
+        const sent = connection.send(peer.out.take());
+        if (sent) {
+          peer.out.recycle();
+          peer.unsentBytes = 0;
+        } else {
+          peer.out.abandon();
+          peer.unsentBytes = connection.unsentBytes;
+        }
+        if (sent && (peer.stalled || peer.owing !== null)) this.#afterDrain(link);
+      }
+      if (peer.closing !== null && !peer.gone) {
+        this.#drop(link);
+        if (peer.abrupt) connection.destroy();
+        else connection.end();
+      }
+    }
+    const notes = core.takeNotes();
+    if (notes.length > 0) this.#notes.write(notes, core.state.nowMs);
+    // Dropping a connection may have given others something to send.
+    if (core.state.dirty.length > 0) this.#beginTurn();
+  }
+
+  #afterDrain(link: Link): void {
+    const { peer, connection } = link;
+    peer.unsentBytes = connection.unsentBytes;
+    const wasStalled = peer.stalled;
+    this.core.drained(peer);
+    if (wasStalled && !peer.stalled) connection.resume();
+  }
+
+  #setTimer(): void {
+    const nextMs = this.core.nextTickMs;
+    if (nextMs >= this.#timerAtMs) return;
+    clearTimeout(this.#timer);
+    if (nextMs === Number.POSITIVE_INFINITY) return;
+    this.#timerAtMs = nextMs;
+    // A timer of Node may fire up to a millisecond early, and takes no more than 2^31 ms.
+    const delayMs = Math.min(Math.max(1, Math.ceil(nextMs - this.core.state.nowMs)), 0x7fffffff);
+    this.#timer = setTimeout(this.#onTimer, delayMs);
+    if (this.#listeners.length === 0) this.#timer.unref();
+  }
+
+  readonly #onTimer = (): void => {
+    this.#timerAtMs = Number.POSITIVE_INFINITY;
+    this.#beginTurn();
+    this.#setClock();
+    this.core.tick();
+  };
+
+  #untilIdle(isIdle: () => boolean, limitMs?: number): Promise<void> {
+    return new Promise((resolve) => {
+      const waiter = { isIdle, resolve };
+      this.#idleWaiters.push(waiter);
+      if (limitMs !== undefined) {
+        setTimeout(() => {
+          this.#idleWaiters = this.#idleWaiters.filter((other) => other !== waiter);
+          resolve();
+        }, limitMs);
+      }
+      this.#beginTurn();
+    });
+  }
+
+  #lookAtWaiters(): void {
+    const ready = this.#idleWaiters.filter(({ isIdle }) => isIdle());
+    if (ready.length === 0) return;
+    this.#idleWaiters = this.#idleWaiters.filter((waiter) => !ready.includes(waiter));
+    for (const { resolve } of ready) resolve();
+  }
+}
+
+function coreOptions(options: JobServerOptions): CoreOptions {
+  const heapJobs = Math.floor((getHeapStatistics().heap_size_limit * 0.6) / HEAP_BYTES_PER_JOB);
+  const maxJobs = Math.min(DEFAULT_LIMITS.maxJobs, heapJobs);
+  return {
+    limits: { ...DEFAULT_LIMITS, maxJobs, maxSubmissions: maxJobs, ...options.limits },
+    handlePrefix: handlePrefix(options.handlePrefix ?? `H:${hostname()}`),
+    // Microseconds since 1970: later starts give later handles as long as no start makes a million jobs a second.
+    firstHandle: Date.now() * 1000,
+    settingsFor: settingsByRules(options.functions ?? [], options.functionDefaults),
+    digest: (bytes) => hash("sha256", bytes, "base64url"),
+    random: Math.random,
+    exceptionsForAll: options.exceptionsForAll ?? false,
+    wakeAtLeast: options.wakeAtLeast ?? 0,
+    timeoutUnit: options.timeoutUnit ?? "auto",
+    version: options.version,
+    pid: process.pid,
+    logLevel: options.logLevel ?? "INFO",
+    allowShutdown: options.allowShutdown ?? false,
+  };
+}
+
+/** The prefix within its length, and without bytes that would break a listing. */
+function handlePrefix(prefix: string): string {
+  return prefix.replace(/[^\x21-\x7e]/g, "_").slice(0, MAX_PREFIX_BYTES);
+}

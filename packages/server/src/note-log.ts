@@ -1,0 +1,81 @@
+import { printable } from "@drover/protocol";
+import type { CoreNote } from "./core/index.ts";
+
+/** The part of a logger that the server uses; pino's loggers have it. */
+export interface Log {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** Notes of one code logged in full within a second; the rest is counted, so that a flood cannot fill a disk. */
+const FULL_PER_SECOND = 10;
+const WINDOW_MS = 1000;
+const NAME_LENGTH = 120;
+
+/** Writes what the core noticed to the log, every name escaped. */
+export class NoteLog {
+  readonly #log: Log;
+  #windowStartMs = 0;
+  readonly #inWindow = new Map<CoreNote["code"], number>();
+
+  constructor(log: Log) {
+    this.#log = log;
+  }
+
+  write(notes: readonly CoreNote[], nowMs: number): void {
+    if (notes.length === 0) return;
+    if (nowMs - this.#windowStartMs >= WINDOW_MS) this.#turnWindow(nowMs);
+    for (const note of notes) {
+      const before = this.#inWindow.get(note.code) ?? 0;
+      this.#inWindow.set(note.code, before + 1);
+      if (before < FULL_PER_SECOND) this.#writeOne(note);
+    }
+  }
+
+  #turnWindow(nowMs: number): void {
+    for (const [code, count] of this.#inWindow) {
+      if (count > FULL_PER_SECOND) {
+        this.#log.warn({ code, suppressed: count - FULL_PER_SECOND }, "more of the same were not logged");
+      }
+    }
+    this.#inWindow.clear();
+    this.#windowStartMs = nowMs;
+  }
+
+  #writeOne(note: CoreNote): void {
+    const { code } = note;
+    const at = "peer" in note ? { peer: note.peer.id, address: note.peer.address } : {};
+    const fn = "fn" in note ? { function: printable(note.fn, NAME_LENGTH) } : {};
+    const fields = { code, ...at, ...fn };
+    switch (code) {
+      case "SLOW_READER":
+        this.#log.warn(
+          { ...fields, backlogBytes: note.backlogBytes },
+          "closed a connection that does not read",
+        );
+        return;
+      case "PROTOCOL_VIOLATION":
+        this.#log.warn({ ...fields, detail: printable(note.detail, NAME_LENGTH) }, "closed a connection");
+        return;
+      case "LIMIT_REACHED":
+        this.#log.warn({ ...fields, limit: note.limit }, "refused what is beyond a limit");
+        return;
+      case "DEAD_LETTER":
+        this.#log.error({ ...fields, handle: note.handle, reason: note.reason }, "gave up a background job");
+        return;
+      case "DEAD_LETTER_EVICTED":
+        this.#log.error(
+          { ...fields, handle: note.handle },
+          "dropped the oldest dead letter for want of room",
+        );
+        return;
+      case "OVERRUN":
+        this.#log.warn(
+          { ...fields, handle: note.handle, worker: note.worker.id },
+          "a job goes on beyond its end: its timeout passed, or it was cancelled",
+        );
+    }
+  }
+}
