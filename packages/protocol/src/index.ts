@@ -1,4 +1,14 @@
+export {
+  type Asker,
+  ClientSession,
+  type JobOutcome,
+  type JobStatus,
+  type Priority,
+  type SubmitRequest,
+  type Submitter,
+} from "./client-session.ts";
 export { ProtocolError, type ProtocolErrorCode, type WireErrorCode } from "./errors.ts";
+export { decodeOptions, encodeOptions } from "./options.ts";
 export {
   decodeBody,
   encodePacket,
@@ -20,6 +30,7 @@ export {
   packetName,
   type Sender,
 } from "./packets.ts";
+export { type ByteSink, type PendingReply, ReplyQueue, type WireError } from "./replies.ts";
 export { Found, PacketStream, type StreamLimits } from "./stream.ts";
 export {
   byteString,
@@ -31,3 +42,4 @@ export {
   textOfByteString,
   writeByteString,
 } from "./text.ts";
+export { type AssignedJob, type Grab, type WorkerHandlers, WorkerSession } from "./worker-session.ts";

@@ -41,7 +41,7 @@ const NOTHING = new Uint8Array(0);
 export class PacketStream {
   magic: Magic = REQ;
   type = 0;
-  /** Holds the found packet's body at `[start, end)`. Valid until the next `push`, and never overwritten. */
+  /** Holds the found packet's body at `[start, end)`. Set anew by `next`; the bytes themselves are never overwritten. */
   bytes: Uint8Array = NOTHING;
   start = 0;
   end = 0;
@@ -124,11 +124,13 @@ export class PacketStream {
     const limit = Math.min(bytes.length, offset + this.#limits.maxLineBytes + 2);
     let stop = offset;
     while (stop < limit && bytes[stop] !== 0x0a) stop++;
-    if (stop === limit) {
-      return bytes.length - offset > this.#limits.maxLineBytes ? Found.LINE_TOO_LONG : this.#keep(0);
-    }
-    this.crlf = stop > offset && bytes[stop - 1] === 0x0d;
-    this.line = byteString(bytes, offset, this.crlf ? stop - 1 : stop);
+    const crlf = stop > offset && bytes[stop - 1] === 0x0d;
+    // A CR counts as part of the end, also while the LF behind it is still to come.
+    const textEnd = crlf ? stop - 1 : stop;
+    if (textEnd - offset > this.#limits.maxLineBytes) return Found.LINE_TOO_LONG;
+    if (stop === limit) return this.#keep(0);
+    this.crlf = crlf;
+    this.line = byteString(bytes, offset, textEnd);
     this.#offset = stop + 1;
     return Found.LINE;
   }
@@ -154,7 +156,8 @@ export class PacketStream {
     const take = isPacket
       ? this.#needed - this.#partBytes
       : Math.max(1, this.#limits.maxLineBytes + 2 - this.#partBytes);
-    if (isPacket && chunk.length < take) {
+    // A header is looked at byte by byte, so that a bad magic is refused as early as when it comes whole.
+    if (isPacket && chunk.length < take && this.#needed > HEADER_BYTES) {
       this.#parts.push(chunk);
       this.#partBytes += chunk.length;
       return;

@@ -1,0 +1,419 @@
+import { ProtocolError } from "./errors.ts";
+import { encodePacket, type Packet, REQ, RES } from "./packet.ts";
+import { type PacketName, PacketType, packetName } from "./packets.ts";
+import { type ByteSink, ReplyQueue, type WireError } from "./replies.ts";
+
+export type Priority = "high" | "normal" | "low";
+
+/** What to submit. Names are byte strings. */
+export interface SubmitRequest {
+  readonly function: string;
+  /** Empty: never joins. `-`: joins by workload. */
+  readonly unique: string;
+  readonly workload: Uint8Array;
+  /** Default: normal. */
+  readonly priority?: Priority;
+  /** Default: false. A background submission is told `created` and nothing more. */
+  readonly background?: boolean;
+  /** Unix time in whole seconds before which the job does not run. Gearman has it for background jobs only. */
+  readonly epochSeconds?: number;
+  /** Makes it a reduce job. */
+  readonly reducer?: string;
+  /** Options argument of `SUBMIT_JOB_EXT`, which is then used whatever else is set. Needs drover.1. */
+  readonly options?: string;
+}
+
+/** Who made a submission and is told what becomes of it. Handlers must not throw. */
+export interface Submitter {
+  created(handle: string): void;
+  data(chunk: Uint8Array): void;
+  warning(chunk: Uint8Array): void;
+  /** Both as the worker sent them: mostly decimal numbers, but the protocol does not demand it. */
+  status(numerator: string, denominator: string): void;
+  /** The job lost its worker and begins again; what it reported so far is void. drover.1 only. */
+  restarted(attempt: number): void;
+  /** One of the six below is the last thing told: the job succeeded … */
+  complete(result: Uint8Array): void;
+  /** … failed … */
+  fail(): void;
+  /** … failed with an exception … */
+  exception(exception: Uint8Array): void;
+  /** … was never created … */
+  refused(error: WireError): void;
+  /** … or was not yet over when the connection was. */
+  lost(): void;
+}
+
+/** Who asked and is told the answer; exactly one of the functions is called. */
+export interface Asker<T> {
+  answer(value: T): void;
+  refused(error: WireError): void;
+  lost(): void;
+}
+
+/** Answer to `GET_STATUS` and `GET_STATUS_UNIQUE`. */
+export interface JobStatus {
+  readonly known: boolean;
+  readonly running: boolean;
+  readonly numerator: string;
+  readonly denominator: string;
+  /** Clients that wait for the job; only `GET_STATUS_UNIQUE` tells it. */
+  readonly waiting?: number;
+}
+
+/** Answer to `GET_OUTCOME`. */
+export interface JobOutcome {
+  readonly function: string;
+  readonly unique: string;
+  readonly handle: string;
+  /** `unknown`, `queued`, `delayed`, `running`, `done`, `failed` or `dead`. */
+  readonly state: string;
+  readonly numerator: string;
+  readonly denominator: string;
+  readonly waiting: number;
+  /** Unix time in milliseconds; 0 while it has not ended. */
+  readonly endedMs: number;
+}
+
+/** A foreground submission that has its handle. */
+interface Attached {
+  submitter: Submitter;
+  /** Reports that repeat what earlier submissions were told and that only this one still has to be told. */
+  replaysDue: number;
+}
+
+/** All foreground submissions of this connection that share a handle. */
+interface SharedJob {
+  readonly attached: Attached[];
+  /** Data and warnings of this attempt that the job has sent to each of them. */
+  reports: number;
+  /** Whose copy of the current report comes next; the server sends one for each. */
+  nextCopy: number;
+  status: string | undefined;
+  attempt: number;
+}
+
+/**
+ * The client's half of one connection, without I/O: gives requests their packets, answers to who asked, and reports to
+ * the submissions of their handle. Bytes come decoded (`receive`) and leave through the sink.
+ *
+ * Submitting a unique twice on one connection gives one handle and, from the server, one copy of each report for each
+ * submission. Since the copies of a report come in a row, the first belongs to the first submission, and so on.
+ */
+export class ClientSession {
+  /**
+   * Whether the server sends a late joiner, right after its `JOB_CREATED`, the data and warnings so far. Drover does,
+   * gearmand does not. It matters where one connection submits a unique twice, and has to be right then.
+   */
+  replays = false;
+  readonly #sink: ByteSink;
+  readonly #replies: ReplyQueue;
+  readonly #jobs = new Map<string, SharedJob>();
+
+  /** @param replies Give the worker session's, where one connection is both. */
+  constructor(sink: ByteSink, replies: ReplyQueue = new ReplyQueue()) {
+    this.#sink = sink;
+    this.#replies = replies;
+  }
+
+  /** Requests without an answer so far. */
+  get unanswered(): number {
+    return this.#replies.length;
+  }
+
+  /** Foreground submissions that have a handle and no end. */
+  get attached(): number {
+    let count = 0;
+    for (const job of this.#jobs.values()) count += job.attached.length;
+    return count;
+  }
+
+  /** @throws ProtocolError `NUL_IN_ARGUMENT`, and nothing was sent. */
+  submit(request: SubmitRequest, submitter: Submitter): void {
+    const background = request.background === true || request.epochSeconds !== undefined;
+    const [type, args] = submitPacket(request);
+    this.#ask(type, args, request.workload, {
+      request: packetName(type) as PacketName,
+      answeredBy: [PacketType.JOB_CREATED],
+      answer: (packet) => {
+        const handle = packet.args[0]!;
+        const job = background ? undefined : this.#attach(handle, submitter);
+        submitter.created(handle);
+        // The replayed one will not be told, being equal to the newest.
+        if (job?.status !== undefined && this.replays) tellStatus(submitter, job.status);
+      },
+      refused: (error) => submitter.refused(error),
+      lost: () => submitter.lost(),
+    });
+  }
+
+  /** A job's state by handle. Stock gearmand never answers a handle above 63 bytes. */
+  getStatus(handle: string, asker: Asker<JobStatus>): void {
+    this.#ask(PacketType.GET_STATUS, [handle], undefined, {
+      ...asking("GET_STATUS", PacketType.STATUS_RES, asker),
+      answer: (packet) => {
+        const [answered, known, running, numerator, denominator] = packet.args;
+        if (answered !== handle) throw mismatch("STATUS_RES", "another handle");
+        asker.answer({
+          known: known === "1",
+          running: running === "1",
+          numerator: numerator!,
+          denominator: denominator!,
+        });
+      },
+    });
+  }
+
+  /** The state of the job with a unique, of whichever function. Stock gearmand never answers above 63 bytes. */
+  getStatusOfUnique(unique: string, asker: Asker<JobStatus>): void {
+    this.#ask(PacketType.GET_STATUS_UNIQUE, [unique], undefined, {
+      ...asking("GET_STATUS_UNIQUE", PacketType.STATUS_RES_UNIQUE, asker),
+      // Whether the first argument is the unique or the handle depends on the server, so it is not looked at.
+      answer: (packet) => {
+        const [, known, running, numerator, denominator, waiting] = packet.args;
+        asker.answer({
+          known: known === "1",
+          running: running === "1",
+          numerator: numerator!,
+          denominator: denominator!,
+          waiting: Number(waiting),
+        });
+      },
+    });
+  }
+
+  /** What became of a job, by function and unique, or by handle with an empty unique. Needs drover.1. */
+  getOutcome(functionOrHandle: string, unique: string, asker: Asker<JobOutcome>): void {
+    this.#ask(PacketType.GET_OUTCOME, [functionOrHandle, unique], undefined, {
+      ...asking("GET_OUTCOME", PacketType.OUTCOME_RES, asker),
+      answer: ({ args }) =>
+        asker.answer({
+          function: args[0]!,
+          unique: args[1]!,
+          handle: args[2]!,
+          state: args[3]!,
+          numerator: args[4]!,
+          denominator: args[5]!,
+          waiting: Number(args[6]),
+          endedMs: Number(args[7]),
+        }),
+    });
+  }
+
+  /** Asks for the payload back: shows that the server lives, and that all before it was answered. */
+  echo(payload: Uint8Array, asker: Pick<Asker<Uint8Array>, "answer" | "lost">): void {
+    this.#ask(PacketType.ECHO_REQ, [], payload, {
+      request: "ECHO_REQ",
+      answeredBy: [PacketType.ECHO_RES],
+      answer: ({ data }) => {
+        if (!equal(data, payload)) throw mismatch("ECHO_RES", "another payload");
+        asker.answer(data);
+      },
+      lost: () => asker.lost(),
+    });
+  }
+
+  /** Asks for an option of the connection, such as `exceptions`. */
+  option(name: string, asker: Asker<string>): void {
+    this.#ask(PacketType.OPTION_REQ, [name], undefined, {
+      ...asking("OPTION_REQ", PacketType.OPTION_RES, asker),
+      answer: ({ args }) => asker.answer(args[0]!),
+    });
+  }
+
+  /** Leaves a job: its submissions here are told nothing more, not even `lost`. Needs drover.1. */
+  detach(handle: string): void {
+    this.#jobs.delete(handle);
+    this.#sink.write(encodePacket(REQ, PacketType.DETACH, [handle]));
+  }
+
+  /**
+   * Leaves a job whose server cannot be told. Its copies of the reports, which go on coming, reach nobody; it still
+   * counts as attached, as it does for the server.
+   */
+  forget(handle: string, submitter: Submitter): void {
+    for (const attached of this.#jobs.get(handle)?.attached ?? []) {
+      if (attached.submitter === submitter) attached.submitter = NOBODY;
+    }
+  }
+
+  /**
+   * Takes a packet from the server. Reports of jobs that this connection is not attached to are dropped: they were
+   * under way when it left.
+   * @returns false when it is no packet for a client, nor an answer.
+   * @throws ProtocolError when the server broke the protocol: the connection is of no more use.
+   */
+  receive(packet: Packet): boolean {
+    if (packet.magic !== RES) throw mismatch(packetName(packet.type), "the magic of a request");
+    switch (packet.type) {
+      case PacketType.WORK_DATA:
+      case PacketType.WORK_WARNING:
+        this.#report(packet);
+        return true;
+      case PacketType.WORK_STATUS:
+        this.#status(packet);
+        return true;
+      case PacketType.WORK_COMPLETE:
+      case PacketType.WORK_FAIL:
+      case PacketType.WORK_EXCEPTION:
+        this.#end(packet);
+        return true;
+      case PacketType.JOB_RESTARTED:
+        this.#restarted(packet);
+        return true;
+      case PacketType.ERROR:
+        return this.#replies.refuse({ code: packet.args[0]!, text: packet.args[1]! });
+      case PacketType.JOB_CREATED:
+      case PacketType.STATUS_RES:
+      case PacketType.STATUS_RES_UNIQUE:
+      case PacketType.OUTCOME_RES:
+      case PacketType.ECHO_RES:
+      case PacketType.OPTION_RES:
+        this.#replies.answer(packet);
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  /** The connection is over: everyone who waits is told `lost`, in the order of asking. */
+  lost(): void {
+    const jobs = [...this.#jobs.values()];
+    this.#jobs.clear();
+    for (const job of jobs) for (const { submitter } of job.attached) submitter.lost();
+    this.#replies.lost();
+  }
+
+  #ask(
+    type: number,
+    args: readonly string[],
+    data: Uint8Array | undefined,
+    reply: Parameters<ReplyQueue["expect"]>[0],
+  ) {
+    const bytes = encodePacket(REQ, type, args, data);
+    this.#replies.expect(reply);
+    this.#sink.write(bytes);
+  }
+
+  #attach(handle: string, submitter: Submitter): SharedJob {
+    let job = this.#jobs.get(handle);
+    if (job === undefined) {
+      job = { attached: [], reports: 0, nextCopy: 0, status: undefined, attempt: 0 };
+      this.#jobs.set(handle, job);
+    }
+    const replaysDue = this.replays && job.attached.length > 0 ? job.reports : 0;
+    job.attached.push({ submitter, replaysDue });
+    return job;
+  }
+
+  #report(packet: Packet): void {
+    const job = this.#jobs.get(packet.args[0]!);
+    if (job === undefined) return;
+    const tell = ({ submitter }: Attached) =>
+      packet.type === PacketType.WORK_DATA ? submitter.data(packet.data) : submitter.warning(packet.data);
+    // Only the newest can still be catching up: a replay directly follows its JOB_CREATED.
+    const newest = job.attached[job.attached.length - 1]!;
+    if (newest.replaysDue > 0) {
+      newest.replaysDue--;
+      tell(newest);
+      return;
+    }
+    const copy = job.attached[job.nextCopy]!;
+    job.nextCopy++;
+    if (job.nextCopy >= job.attached.length) {
+      job.nextCopy = 0;
+      job.reports++;
+    }
+    tell(copy);
+  }
+
+  /** A server may leave out statuses that a newer one replaced, so copies cannot be counted: all are told at once. */
+  #status(packet: Packet): void {
+    const [handle, numerator, denominator] = packet.args;
+    const job = this.#jobs.get(handle!);
+    if (job === undefined) return;
+    const status = `${numerator}\0${denominator}`;
+    if (job.attached.length > 1 && job.status === status) return;
+    job.status = status;
+    for (const { submitter } of [...job.attached]) submitter.status(numerator!, denominator!);
+  }
+
+  #restarted(packet: Packet): void {
+    const job = this.#jobs.get(packet.args[0]!);
+    const attempt = Number(packet.args[1]);
+    if (job === undefined || attempt === job.attempt) return;
+    job.attempt = attempt;
+    job.reports = 0;
+    job.nextCopy = 0;
+    job.status = undefined;
+    for (const attached of job.attached) attached.replaysDue = 0;
+    for (const { submitter } of [...job.attached]) submitter.restarted(attempt);
+  }
+
+  #end(packet: Packet): void {
+    const handle = packet.args[0]!;
+    const job = this.#jobs.get(handle);
+    if (job === undefined) return;
+    const { submitter } = job.attached.shift()!;
+    if (job.attached.length === 0) this.#jobs.delete(handle);
+    if (packet.type === PacketType.WORK_COMPLETE) submitter.complete(packet.data);
+    else if (packet.type === PacketType.WORK_FAIL) submitter.fail();
+    else submitter.exception(packet.data);
+  }
+}
+
+const NOBODY: Submitter = {
+  created() {},
+  data() {},
+  warning() {},
+  status() {},
+  restarted() {},
+  complete() {},
+  fail() {},
+  exception() {},
+  refused() {},
+  lost() {},
+};
+
+const PLAIN_TYPES: Readonly<Record<Priority, readonly [number, number]>> = {
+  high: [PacketType.SUBMIT_JOB_HIGH, PacketType.SUBMIT_JOB_HIGH_BG],
+  normal: [PacketType.SUBMIT_JOB, PacketType.SUBMIT_JOB_BG],
+  low: [PacketType.SUBMIT_JOB_LOW, PacketType.SUBMIT_JOB_LOW_BG],
+};
+
+function submitPacket(request: SubmitRequest): [number, readonly string[]] {
+  const names = [request.function, request.unique];
+  if (request.options !== undefined) return [PacketType.SUBMIT_JOB_EXT, [...names, request.options]];
+  if (request.epochSeconds !== undefined) {
+    return [PacketType.SUBMIT_JOB_EPOCH, [...names, String(request.epochSeconds)]];
+  }
+  if (request.reducer !== undefined) {
+    const type = request.background ? PacketType.SUBMIT_REDUCE_JOB_BACKGROUND : PacketType.SUBMIT_REDUCE_JOB;
+    return [type, [...names, request.reducer, ""]];
+  }
+  return [PLAIN_TYPES[request.priority ?? "normal"][request.background ? 1 : 0], names];
+}
+
+function asking<T>(request: PacketName, answeredBy: number, asker: Asker<T>) {
+  return {
+    request,
+    answeredBy: [answeredBy],
+    refused: (error: WireError) => asker.refused(error),
+    lost: () => asker.lost(),
+  };
+}
+
+function tellStatus(submitter: Submitter, status: string): void {
+  const [numerator, denominator] = status.split("\0");
+  submitter.status(numerator!, denominator!);
+}
+
+function mismatch(packet: string, what: string): ProtocolError {
+  return new ProtocolError("UNEXPECTED_PACKET", `${packet} has ${what}`);
+}
+
+function equal(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
