@@ -236,14 +236,12 @@ export class WorkerSession {
 
   /** Does whatever the state asks for next: the one place that decides to grab. */
   #next(): void {
+    if (this.#draining) {
+      this.#nextOfDrain();
+      return;
+    }
     this.#withdrawIdle();
-    if (this.#draining) this.#nextOfDrain();
-    else if (
-      this.#started &&
-      this.#state === "idle" &&
-      this.#abilities.size > 0 &&
-      this.running < this.#slots
-    ) {
+    if (this.#started && this.#state === "idle" && this.#abilities.size > 0 && this.running < this.#slots) {
       this.#state = "grabbing";
       this.#ask(grabRequests[this.#grab], assignments, [], undefined, (packet) => this.#answered(packet), {
         lost: () => {},
