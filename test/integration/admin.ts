@@ -1,6 +1,7 @@
 import { connect } from "node:net";
 import type { TestServer } from "../peers/servers.ts";
 import { until } from "../peers/until.ts";
+import { packet, take } from "./wire/packet.ts";
 
 const deadlineMs = 30_000;
 
@@ -44,5 +45,28 @@ export function untilStatus(
   const nothing = { total: 0, running: 0, workers: 0 };
   return until(`${name} has ${what}`, deadlineMs, async () => {
     return fits((await listStatus(server)).get(name) ?? nothing);
+  });
+}
+
+/** Waits until so many foreground submissions share the job of a unique. */
+export async function untilWaiting(server: TestServer, unique: string, count: number): Promise<void> {
+  await until(`${count} submissions wait for ${unique}`, deadlineMs, async () => {
+    return (await countWaiting(server, unique)) === count;
+  });
+}
+
+function countWaiting(server: TestServer, unique: string): Promise<number> {
+  return new Promise((answer, fail) => {
+    const question = packet("GET_STATUS_UNIQUE", Buffer.from(unique));
+    const socket = connect(server.port, server.host, () => socket.write(question));
+    let bytes = Buffer.alloc(0);
+    socket.on("data", (chunk) => {
+      bytes = Buffer.concat([bytes, chunk]);
+      const taken = take(bytes);
+      if (taken?.received.kind !== "packet") return;
+      socket.destroy();
+      answer(Number(taken.received.body.toString("latin1").split("\0")[5]));
+    });
+    socket.on("error", fail);
   });
 }
