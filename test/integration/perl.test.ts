@@ -79,6 +79,17 @@ describeWith(["perl-gearman"], "Perl's Gearman::Client and Gearman::Worker", () 
     expect(await client("do", "normal", "reverse", "def")).toEqual(["complete fed"]);
   });
 
+  // gearmand gives such a job to another worker, while the first still has it.
+  test.skipIf(serverUnderTest === "gearmand")(
+    "a job that overruns its function's timeout fails",
+    async () => {
+      const gate = new Gate();
+      await work("worker", "hold:1");
+      expect(await client("run", "normal", "hold", gate.folder, "key")).toEqual(["fail"]);
+      expect(gate.starts()).toEqual(["worker"]);
+    },
+  );
+
   // gearmand answers the WORK_FAIL that Perl's worker sends after an exception by an ERROR, which ends the worker.
   describe.skipIf(serverUnderTest === "gearmand")("where an exception is followed by a failure", () => {
     test("the worker goes on, and a client that wants to is told why", async () => {
