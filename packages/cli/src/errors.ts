@@ -1,0 +1,34 @@
+/** What a user can do something about. Codes are listed in docs/ERRORS.md. */
+export type CliErrorCode =
+  | "ADDRESS_EXPOSED"
+  | "ADMIN_REFUSED"
+  | "FILE_NOT_READABLE"
+  | "FILE_NOT_WRITABLE"
+  | "OPTION_REFUSED"
+  | "OPTION_INVALID"
+  | "PID_FILE_HELD"
+  | "START_FAILED"
+  | "USER_UNKNOWN";
+
+/** The command cannot do what it was asked, and says what to change. Ends the program with exit code 2. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+  readonly code: CliErrorCode;
+  constructor(code: CliErrorCode, detail: string, options?: ErrorOptions) {
+    super(detail, options);
+    this.code = code;
+  }
+}
+
+/** The command was understood and failed. Ends the program with exit code 1. */
+export class CommandFailed extends Error {
+  override readonly name = "CommandFailed";
+  readonly code: CliErrorCode;
+  constructor(code: CliErrorCode, detail: string, options?: ErrorOptions) {
+    super(detail, options);
+    this.code = code;
+  }
+}
+
+/** Exit codes of every command. */
+export const EXIT = { ok: 0, failed: 1, usage: 2 } as const;

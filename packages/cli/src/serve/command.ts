@@ -1,0 +1,117 @@
+import { Command, Option } from "commander";
+import { IGNORED_OPTIONS, queueTypeProblem, REFUSED_OPTIONS } from "../config/foreign-options.ts";
+import type { ConfigInputs } from "../config/resolve.ts";
+import { attributeOf, SERVER_OPTIONS } from "../config/server-options.ts";
+import { EXIT, UsageError } from "../errors.ts";
+import { VERSION } from "../version.ts";
+
+const EXAMPLES = `
+Examples:
+  drover serve                                  on localhost:4730
+  drover serve -p 0 --ready-file /tmp/ready     on a free port, told by the file
+  drover serve -L unix:/run/drover.sock -L localhost:4730
+  drover serve -d -P /run/drover.pid -l /var/log/drover.log -u drover
+
+Every option may stand in drover.yaml (job-retries is server.jobRetries) and in the environment
+(DROVER_JOB_RETRIES; --verbose is DROVER_LOG_LEVEL). Flags win over the environment, which wins over files.
+
+Signals: TERM and INT stop after --grace, a second one at once; USR1 waits until no job is left;
+HUP opens the log file anew and reads the settings of functions again.
+
+Exit codes: 0 stopped as asked, 1 failed or stopped at once, 2 wrong options or address not to be had.`;
+
+/** `drover serve`, with gearmand's options. */
+export function serveCommand(): Command {
+  const command = new Command("serve")
+    .summary("run a job server, a drop-in for gearmand")
+    .description("Runs a job server. Takes gearmand's options.")
+    .argument("[@file...]", "gearmand's configuration files, as with --config-file")
+    .version(VERSION, "-V, --version", "print the version");
+  addServerOptions(command);
+  command
+    .addOption(new Option("-q, --queue-type <type>", "builtin or memory: there are no others yet").hideHelp())
+    .option("-d, --daemon", "detach and run in the background, once it listens")
+    .option("--check-args", "check options and configuration, then exit with 0 or 1")
+    .option("--config <file>", "drover.yaml (default: DROVER_CONFIG, else ./drover.yaml where there is one)")
+    .option("--config-file <file>", "gearmand's configuration file; may be given several times", collect);
+  for (const { flags, why } of IGNORED_OPTIONS.values()) {
+    command.addOption(new Option(flags, `no effect: ${why}`).hideHelp());
+  }
+  for (const { flags } of REFUSED_OPTIONS.values()) command.addOption(new Option(flags).hideHelp());
+  command.addHelpText("after", EXAMPLES);
+  command.action(async (files: string[], values: Record<string, unknown>) => {
+    refuse(values);
+    const inputs = serveInputs(values, files);
+    const { checkServe, serve } = await import("./run.ts");
+    if (values.checkArgs === true) {
+      const { resolveConfig } = await import("../config/resolve.ts");
+      await checkServe(resolveConfig(inputs));
+      process.exitCode = EXIT.ok;
+      return;
+    }
+    if (values.daemon === true) {
+      const { detach } = await import("./daemon.ts");
+      return detach(inputs);
+    }
+    const { tellParent } = await import("./daemon.ts");
+    await serve({ inputs, onReady: tellParent });
+  });
+  return command;
+}
+
+/** The options that drover.yaml knows as well. */
+export function addServerOptions(command: Command): void {
+  for (const option of SERVER_OPTIONS) {
+    const added = new Option(option.flags, option.help).helpGroup(`${option.group}:`);
+    if (option.key === "listen") added.argParser(collect);
+    command.addOption(added);
+  }
+}
+
+/** Flags by the option's key, as the configuration takes them. */
+export function serveInputs(
+  values: Readonly<Record<string, unknown>>,
+  files: readonly string[] = [],
+): ConfigInputs {
+  const flags = new Map<string, unknown>();
+  for (const option of SERVER_OPTIONS) {
+    const value = values[attributeOf(option)];
+    if (value !== undefined) flags.set(option.key, value);
+  }
+  const keyValueFiles = [...((values.configFile as string[] | undefined) ?? [])];
+  for (const name of files) {
+    if (!name.startsWith("@")) {
+      throw new UsageError(
+        "OPTION_INVALID",
+        `drover serve takes options only, and ${JSON.stringify(name)} is none`,
+      );
+    }
+    keyValueFiles.push(name.slice(1));
+  }
+  const given = [...IGNORED_OPTIONS].filter(([name]) => values[camel(name)] !== undefined);
+  return {
+    flags,
+    environment: process.env,
+    configFile: values.config as string | undefined,
+    keyValueFiles,
+    ignored: given.map(([name, { why }]) => `--${name}: ${why}`),
+  };
+}
+
+function refuse(values: Readonly<Record<string, unknown>>): void {
+  for (const [name, { remedy }] of REFUSED_OPTIONS) {
+    if (values[camel(name)] !== undefined) throw new UsageError("OPTION_REFUSED", `--${name}: ${remedy}`);
+  }
+  if (values.queueType !== undefined) {
+    const problem = queueTypeProblem(String(values.queueType));
+    if (problem !== undefined) throw new UsageError("OPTION_REFUSED", problem);
+  }
+}
+
+function camel(name: string): string {
+  return name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+function collect(value: string, before: readonly string[] | undefined): string[] {
+  return [...(before ?? []), value];
+}
