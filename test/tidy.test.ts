@@ -159,9 +159,12 @@ describe("the documentation", () => {
   test("docs/PROTOCOL.md has every packet of the table with its arguments", async () => {
     const { PACKETS } = await import("@drover/protocol");
     const page = text("docs/PROTOCOL.md");
-    const missing = PACKETS.filter(({ type, name, args, data }) => {
+    const missing = PACKETS.filter(({ type, name, senders, args, data, reply }) => {
       const fields = [...args, ...(data === undefined ? [] : [`+${data}`])].join(", ") || "–";
-      return !page.includes(`| ${type} | \`${name}\` |`) || !page.includes(`| ${fields} |`);
+      const answer = reply === undefined ? "–" : `\`${reply}\``;
+      return !page.includes(
+        `| ${type} | \`${name}\` | ${senders.join(", ") || "nobody"} | ${fields} | ${answer} |\n`,
+      );
     });
     expect(missing.map(({ name }) => name)).toEqual([]);
   });
