@@ -7,7 +7,8 @@ export default defineConfig({
     globalSetup: ["./test/peers/setup.ts"],
     reporters: ["default", "./test/reporter.ts"],
     // Deadlines only: real peers on a busy machine of two cores may be slow, and nothing waits for them to pass.
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // They are longer than those inside of tests, which say what was waited for.
+    testTimeout: 90_000,
+    hookTimeout: 90_000,
   },
 });

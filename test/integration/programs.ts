@@ -7,7 +7,7 @@ import { join, resolve } from "node:path";
 import { withLock } from "../peers/lock.ts";
 import type { TestServer } from "../peers/servers.ts";
 import { until } from "../peers/until.ts";
-import { listStatus } from "./admin.ts";
+import { askList } from "./admin.ts";
 
 /** What a program did. */
 export type Ended = { code: number | null; stdout: string; stderr: string; lines: string[] };
@@ -110,28 +110,29 @@ export async function runClient(
 /** A worker that has told the server what it can do. */
 export type TestWorker = Running & { language: Language; name: string };
 
-/** Starts a worker; the head of c/worker.c tells the functions. */
+/** Starts a worker, whose name is its alone; the head of c/worker.c tells the functions. */
 export async function startWorker(
   language: Language,
   server: TestServer,
   name: string,
   ...functions: string[]
 ): Promise<TestWorker> {
-  const names = functions.map((one) => one.split(":")[0]!);
   const [program, ...args] = await command(language, "worker");
-  const before = await countAble(server, names);
   const worker = startProgram(program, [...args, String(server.port), name, ...functions]);
   await until(`the ${language} worker ${name} is known`, deadlineMs, async () => {
     if (worker.hasEnded()) throw new Error(`worker ended: ${(await worker.ended).stderr}`);
-    const now = await countAble(server, names);
-    return now.every((count, at) => count > before[at]!);
+    return offers(await askList(server, "workers"), name, functions);
   });
   return { ...worker, language, name };
 }
 
-async function countAble(server: TestServer, functions: readonly string[]): Promise<number[]> {
-  const status = await listStatus(server);
-  return functions.map((name) => status.get(name)?.workers ?? 0);
+/** Whether one line of `workers` tells that a worker of this name can do all of these functions. */
+function offers(lines: readonly string[], name: string, functions: readonly string[]): boolean {
+  return lines.some((line) => {
+    const [head, abilities] = line.split(" : ");
+    if (!head?.endsWith(` ${name}`) || abilities === undefined) return false;
+    return functions.every((one) => abilities.split(" ").includes(one.split(":")[0]!));
+  });
 }
 
 /** Compiles the C programs once for all test files, into a folder that belongs to these sources. */
