@@ -18,7 +18,7 @@ import { wakeFor } from "./workers.ts";
  */
 
 /** Words on a line beyond which gearmand closes the connection; so does Drover. */
-const MAX_WORDS = 8;
+const MAX_WORDS = 5;
 /** Rows of a Drover listing without a limit of its own. */
 const DEFAULT_ROWS = 1000;
 const END = ".\n";
@@ -30,7 +30,8 @@ type Command = (state: ServerState, peer: Peer, words: readonly string[], line: 
 
 /** Handles one line. A word in the wrong place is an unknown command, as gearmand has it. */
 export function receiveLine(state: ServerState, peer: Peer, line: string): void {
-  const words = line.split(" ").filter((word, i) => word !== "" || i === 0);
+  // As gearmand reads it: a space at the end begins an empty word, and a NUL ends the line.
+  const words = line.split("\0", 1)[0]!.split(/ +/);
   const first = words[0]!.toLowerCase();
   if (HTTP_WORDS.test(first)) {
     state.note({ code: "PROTOCOL_VIOLATION", peer, detail: "an HTTP request on the Gearman port" });
@@ -115,8 +116,9 @@ function show(state: ServerState, _peer: Peer, words: readonly string[]): string
   if (what === "jobs") {
     let text = "";
     for (const job of state.jobs.values()) {
-      // The store keeps background jobs only; the column says whether it would come back after a restart.
-      text += `${state.handles.text(job.number)}\t${Math.max(0, job.attempts - 1)}\t0\t0\n`;
+      const losses = job.run === null ? job.attempts : job.attempts - 1;
+      // gearmand's last column: 1 for a background job, with a store or without.
+      text += `${state.handles.text(job.number)}\t${losses}\t0\t${job.claimed ? 1 : 0}\n`;
     }
     return text + END;
   }
@@ -138,8 +140,7 @@ function cancel(state: ServerState, _peer: Peer, words: readonly string[]): stri
 }
 
 function create(state: ServerState, _peer: Peer, words: readonly string[]): string {
-  if (words.length < 3) return incomplete(words[0]!);
-  if (words[1]!.toLowerCase() !== "function") return "ERR UNKNOWN_CREATE_ARGUMENTS\r\n";
+  if (words.length !== 3 || words[1]!.toLowerCase() !== "function") return incomplete(words[0]!);
   const name = words[2]!;
   if (name.length > state.limits.maxFunctionBytes)
     return "ERR ARGUMENT_TOO_LARGE Function+name+too+large\r\n";
@@ -151,8 +152,7 @@ function create(state: ServerState, _peer: Peer, words: readonly string[]): stri
 }
 
 function drop(state: ServerState, _peer: Peer, words: readonly string[]): string {
-  if (words.length < 3) return incomplete(words[0]!);
-  if (words[1]!.toLowerCase() !== "function") return "ERR UNKNOWN_DROP_ARGUMENTS\r\n";
+  if (words.length !== 3 || words[1]!.toLowerCase() !== "function") return incomplete(words[0]!);
   const fn = state.functions.get(words[2]!) ?? functionOfAnyCase(state, words[2]!);
   if (fn === undefined) return "ERR function not found\r\n";
   if (fn.total > 0 || fn.workers > 0 || fn.overruns > 0) {
@@ -185,9 +185,8 @@ function maxQueue(state: ServerState, _peer: Peer, words: readonly string[]): st
     fn.pinned = false;
   } else {
     const limit = (word: string | undefined): number => Math.max(0, Number.parseInt(word ?? "0", 10) || 0);
-    const all = limit(words[2]);
-    const each = words.length >= 5;
-    fn.maxQueue = each ? [all, limit(words[3]), limit(words[4])] : [all, all, all];
+    const first = limit(words[2]);
+    fn.maxQueue = words.length > 3 ? [first, limit(words[3]), limit(words[4])] : [first, first, first];
     fn.pinned = true;
   }
   state.updateIdle(fn);

@@ -56,7 +56,7 @@ export function receivePacket(
       reportComplete(state, peer, bytes, start, end);
       return;
     case PacketType.WORK_STATUS:
-      reportStatus(state, peer, bytes, start, end);
+      if (!reportStatus(state, peer, bytes, start, end)) malformed(state, peer, type);
       return;
     case PacketType.WORK_DATA:
     case PacketType.WORK_WARNING:
@@ -111,7 +111,7 @@ function receiveRare(
       getStatusUnique(state, peer, lastArgument(bytes, start, end));
       return;
     case PacketType.OPTION_REQ:
-      setOption(state, peer, lastArgument(bytes, start, end));
+      setOption(state, peer, bytes, start, end);
       return;
     case PacketType.SUBMIT_JOB_EPOCH:
       submitEpoch(state, peer, bytes, start, end);
@@ -401,15 +401,15 @@ export function statusNumber(text: string | null | undefined): string {
   return Number.isNaN(value) ? "0" : String(value >>> 0);
 }
 
-function setOption(state: ServerState, peer: Peer, option: string): void {
-  const name = option.toLowerCase();
+function setOption(state: ServerState, peer: Peer, bytes: Uint8Array, start: number, end: number): void {
+  const name = lastArgument(bytes, start, end).toLowerCase();
   if (name === "exceptions") peer.wantsExceptions = true;
   else if (name === "drover.1") peer.speaksDrover = true;
   else {
     sendError(state, peer, "UNKNOWN_OPTION", "Server does not recognize given option");
     return;
   }
-  sendPacket(state, peer, PacketType.OPTION_RES, [option]);
+  forwardBody(state, peer, PacketType.OPTION_RES, bytes, start, end);
 }
 
 /** A packet without its arguments: there is no telling what it meant, so it is answered and the connection ends. */

@@ -65,40 +65,43 @@ export function reportData(
   if (job.state === JobState.CANCELLING) return;
   const keeps = job.key !== "" && !run.outgrown && replayLimit(state, job) > 0;
   const first = job.submissions;
-  if (!keeps && first !== null && first.nextOfJob === null) {
+  const proper = indexOfNul(bytes, start, end) >= 0;
+  if (proper && !keeps && first !== null && first.nextOfJob === null) {
     if (canTake(state, first.peer)) forwardBody(state, first.peer, type, bytes, start, end);
     return;
   }
   if (!keeps && first === null) return;
-  const packet = encodeReport(type, bytes, start, end);
+  const packet = encodeOpaqueReport(type, bytes, start, end);
   if (keeps) remember(state, run, packet);
   for (let submission = first; submission !== null; submission = submission.nextOfJob) {
     sendReport(state, submission, packet);
   }
 }
 
-/** `WORK_STATUS`: to every submitter; a slow one gets only the newest, when it has read. */
+/**
+ * `WORK_STATUS`: to every submitter; a slow one gets only the newest, when it has read.
+ * @returns false when the packet lacks its numbers.
+ */
 export function reportStatus(
   state: ServerState,
   worker: Peer,
   bytes: Uint8Array,
   start: number,
   end: number,
-): void {
+): boolean {
+  const handleEnd = indexOfNul(bytes, start, end);
+  const numeratorEnd = handleEnd < 0 ? -1 : indexOfNul(bytes, handleEnd + 1, end);
+  if (numeratorEnd < 0) return false;
   const run = runOf(state, worker, bytes, start, end);
   if (run === null) {
     lateReport(state, worker, PacketType.WORK_STATUS, bytes, start, end, false);
-    return;
+    return true;
   }
   const { job } = run;
-  if (job.state === JobState.CANCELLING) return;
-  const numeratorAt = indexOfNul(bytes, start, end) + 1;
-  const nul = indexOfNul(bytes, numeratorAt, end);
-  const numeratorEnd = nul < 0 ? end : nul;
-  const denominatorAt = Math.min(end, numeratorEnd + 1);
-  const last = indexOfNul(bytes, denominatorAt, end);
-  run.numerator = byteString(bytes, numeratorAt, numeratorEnd);
-  run.denominator = byteString(bytes, denominatorAt, last < 0 ? end : last);
+  if (job.state === JobState.CANCELLING) return true;
+  const last = indexOfNul(bytes, numeratorEnd + 1, end);
+  run.numerator = byteString(bytes, handleEnd + 1, numeratorEnd);
+  run.denominator = byteString(bytes, numeratorEnd + 1, last < 0 ? end : last);
   let packet: Uint8Array | null = null;
   for (let submission = job.submissions; submission !== null; submission = submission.nextOfJob) {
     const { peer } = submission;
@@ -112,6 +115,7 @@ export function reportStatus(
       sendReport(state, submission, packet);
     }
   }
+  return true;
 }
 
 /** Sends a connection that has read its backlog the newest status of the jobs that owe it one. */
@@ -144,16 +148,13 @@ export function reportComplete(
   payStatuses(state, job);
   const lingerMs = job.key === "" ? 0 : (job.rare?.lingerMs ?? job.fn.settings.lingerMs);
   const first = job.submissions;
-  // Some workers leave out the NUL behind the handle when the result is empty; clients do not read that.
   const proper = indexOfNul(bytes, start, end) >= 0;
   if (proper && lingerMs === 0 && first !== null && first.nextOfJob === null) {
     if (canTake(state, first.peer)) {
       forwardBody(state, first.peer, PacketType.WORK_COMPLETE, bytes, start, end);
     }
   } else if (first !== null || lingerMs > 0) {
-    const packet = proper
-      ? encodeReport(PacketType.WORK_COMPLETE, bytes, start, end)
-      : encodePacket(RES, PacketType.WORK_COMPLETE, [byteString(bytes, start, end)]);
+    const packet = encodeOpaqueReport(PacketType.WORK_COMPLETE, bytes, start, end);
     if (lingerMs > 0) linger(state, run, packet, lingerMs);
     for (let submission = first; submission !== null; submission = submission.nextOfJob) {
       sendReport(state, submission, packet);
@@ -203,7 +204,7 @@ export function reportException(
   payStatuses(state, job);
   endRun(state, run);
   const fail = encodeHandleReport(state, PacketType.WORK_FAIL, job.number);
-  failJob(state, job, "exception", fail, encodeReport(PacketType.WORK_EXCEPTION, bytes, start, end));
+  failJob(state, job, "exception", fail, encodeOpaqueReport(PacketType.WORK_EXCEPTION, bytes, start, end));
 }
 
 /** The worker's timeout for a run has passed: the run goes on as an overrun, and the job without it. */
@@ -365,6 +366,12 @@ export function replay(state: ServerState, submission: Submission): void {
   if (run.numerator !== null && replayLimit(state, job) > 0) {
     sendReport(state, submission, encodeStatus(state, job));
   }
+}
+
+/** Some workers leave out the NUL behind the handle when nothing follows; clients could not read that. */
+function encodeOpaqueReport(type: number, bytes: Uint8Array, start: number, end: number): Uint8Array {
+  if (indexOfNul(bytes, start, end) >= 0) return encodeReport(type, bytes, start, end);
+  return encodePacket(RES, type, [byteString(bytes, start, end)]);
 }
 
 function remember(state: ServerState, run: Run, packet: Uint8Array): void {
