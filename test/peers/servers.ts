@@ -25,7 +25,9 @@ export type TestServer = {
   stop: (signal?: NodeJS.Signals) => Promise<void>;
 };
 
-const droverProgram = resolve(import.meta.dirname, "../../packages/cli/bin/drover.js");
+/** DROVER_TEST_PROGRAM puts another in its place, such as an installed release. */
+const droverProgram =
+  process.env.DROVER_TEST_PROGRAM ?? resolve(import.meta.dirname, "../../packages/cli/bin/drover.js");
 const host = "127.0.0.1";
 const startDeadlineMs = 30_000;
 const stopDeadlineMs = 20_000;

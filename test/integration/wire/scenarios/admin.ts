@@ -295,7 +295,7 @@ asks("verbose", "verbose\n", "verbose\r\n", "verbose DEBUG\n");
 scenario("verbose-warning", (s) => ask(s, "verbose\n"), { args: ["--verbose=WARNING"] });
 scenario("verbose-debug", (s) => ask(s, "verbose\n"), { args: ["--verbose=DEBUG"] });
 
-asks("shutdown", "shutdown\n", "shutdown graceful\n", "shutdown now\r\n", "verbose\n");
+asks("shutdown", "shutdown\n", "shutdown graceful\n", "shutdown now\r\n", "show nothing\n");
 asks("unknown-command", "no-such\n", "no-such\r\n", "no-such thing\n", "NO-SUCH\n", "st\n", "statuss\n");
 asks("empty-line", "\n", "\r\n", " \n", "\t\n");
 asks("leading-space", " status\n", "\tstatus\n");

@@ -118,31 +118,18 @@ for (const length of [63, 64, 65, 200]) {
   });
 }
 
-for (const [length, fresh] of [
-  [512, false],
-  [513, false],
-  [8_191, true],
-  [8_192, true],
-] as const) {
-  scenario(
-    `submit-to-function-of-${length}-bytes`,
-    async (s) => {
-      const [client] = await s.open("client");
-      client.send("SUBMIT_JOB_BG", "f".repeat(length), "", "workload");
-      await s.settle(client);
-    },
-    { fresh },
-  );
-  scenario(
-    `can-do-function-of-${length}-bytes`,
-    async (s) => {
-      const [worker] = await s.open("worker");
-      worker.send("CAN_DO", "f".repeat(length));
-      worker.send("GRAB_JOB");
-      await s.settle(worker);
-    },
-    { fresh },
-  );
+for (const length of [512, 513, 8_191, 8_192]) {
+  scenario(`submit-to-function-of-${length}-bytes`, async (s) => {
+    const [client] = await s.open("client");
+    client.send("SUBMIT_JOB_BG", s.name("f").padEnd(length, "f"), "", "workload");
+    await s.settle(client);
+  });
+  scenario(`can-do-function-of-${length}-bytes`, async (s) => {
+    const [worker] = await s.open("worker");
+    worker.send("CAN_DO", s.name("f").padEnd(length, "f"));
+    worker.send("GRAB_JOB");
+    await s.settle(worker);
+  });
 }
 
 scenario("submit-without-any-nul", async (s) => {
@@ -296,13 +283,9 @@ for (const [name, line] of Object.entries({
   post: "POST /x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 7\r\n\r\nstatus\n",
   "host-header": "Host: localhost\r\n",
 })) {
-  scenario(
-    `http-${name}`,
-    async (s) => {
-      const [peer] = await s.open("peer");
-      peer.raw(line);
-      await s.settle(peer);
-    },
-    { fresh: true },
-  );
+  scenario(`http-${name}`, async (s) => {
+    const [peer] = await s.open("peer");
+    peer.raw(line);
+    await s.settle(peer);
+  });
 }

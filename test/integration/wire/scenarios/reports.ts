@@ -140,6 +140,22 @@ scenario("exception-to-one-with-and-one-without-the-option", async (s) => {
   await s.settle();
 });
 
+for (const [name, rest] of [
+  ["nothing", []],
+  ["its-nul", [""]],
+] as const) {
+  scenario(`exception-with-handle-and-${name}-to-a-client-with-the-option`, async (s) => {
+    const f = s.name("f");
+    const worker = await s.worker("worker", f);
+    const [client] = await s.open("client");
+    client.send("OPTION_REQ", "exceptions");
+    const job = await s.submit(client, "SUBMIT_JOB", f, "", "x");
+    await s.grab(worker);
+    worker.send("WORK_EXCEPTION", job, ...rest);
+    await s.settle(worker);
+  });
+}
+
 scenario("exception-option-asked-for-after-the-submission", async (s) => {
   const f = s.name("f");
   const worker = await s.worker("worker", f);

@@ -115,6 +115,7 @@ for (const [name, numerator, denominator] of [
   ["ten-digits", "9999999999", "9999999999"],
   ["eleven-digits-above", "99999999999", "1"],
   ["eleven-digits-below", "1", "99999999999"],
+  ["thirty-digits", "9".repeat(30), "8".repeat(30)],
   ["with-spaces", " 7 ", " 9 "],
   ["with-letters-behind", "7x", "9y"],
   ["with-trailing-nul", "7", "9\0"],
