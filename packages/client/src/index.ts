@@ -1,1 +1,46 @@
-export {};
+export { type Backoff, backoffMs } from "./backoff.ts";
+export { type BytesLike, kept, toBytes, toName } from "./bytes.ts";
+export { Channel, type ChannelHandlers } from "./channel.ts";
+export {
+  type BackgroundOptions,
+  type BatchEntry,
+  Client,
+  type ClientOptions,
+  type JobOptions,
+  type Status,
+  type SubmitOptions,
+} from "./client.ts";
+export { DROVER_OPTION, type Notice } from "./connection.ts";
+export {
+  ClientClosed,
+  ClientError,
+  type ClientErrorCode,
+  EventsDropped,
+  InvalidArgument,
+  JobException,
+  JobFailed,
+  JobLost,
+  JobTimeout,
+  NeedsDrover,
+  NoServer,
+  QueueFull,
+  type SchemaIssue,
+  ServerLost,
+  ServerRefused,
+  TooManyCalls,
+  ValueInvalid,
+} from "./errors.ts";
+export type { JobEvent, TerminalEvent } from "./feed.ts";
+export {
+  bytesCodec,
+  type Codec,
+  type DefinedFunction,
+  defineFunction,
+  type FunctionDefinition,
+  jsonCodec,
+  type SchemaResult,
+  type StandardSchema,
+} from "./function.ts";
+export { Heartbeat } from "./heartbeat.ts";
+export { Job } from "./job.ts";
+export { pause } from "./pool.ts";

@@ -128,6 +128,11 @@ export class ClientSession {
     return count;
   }
 
+  /** Submissions of this connection that the server counts as attached to a handle, forgotten ones too. */
+  attachedTo(handle: string): number {
+    return this.#jobs.get(handle)?.attached.length ?? 0;
+  }
+
   /** @throws ProtocolError `NUL_IN_ARGUMENT`, and nothing was sent. */
   submit(request: SubmitRequest, submitter: Submitter): void {
     const background = request.background === true || request.epochSeconds !== undefined;

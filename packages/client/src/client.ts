@@ -1,0 +1,479 @@
+import { type JobOutcome, type Priority, textOfByteString, type WireError } from "@drover/protocol";
+import { type Connection, dial as dialSocket, parseAddress } from "@drover/transport";
+import { BackgroundSubmission } from "./background.ts";
+import type { Backoff } from "./backoff.ts";
+import { type BytesLike, kept, toBytes, toName } from "./bytes.ts";
+import { Call, type CallHost, type CallWaiter } from "./call.ts";
+import type { Notice, ServerConnection } from "./connection.ts";
+import { ClientClosed, InvalidArgument, NeedsDrover, NoServer, ServerLost, ServerRefused } from "./errors.ts";
+import type { DefinedFunction } from "./function.ts";
+import { Following, Job } from "./job.ts";
+import { Places } from "./places.ts";
+import { ServerPool, type Waiter } from "./pool.ts";
+import { handleFor, type Submission, sha256, uniqueFor } from "./submission.ts";
+
+export interface ClientOptions {
+  /**
+   * Where the job servers are: `host:port`, `host`, `[v6]:port`, `unix:/path`. One is in use at a time: the first in
+   * this order that answers, and when it is lost the next. Default: `localhost:4730`.
+   */
+  readonly servers?: string | readonly string[];
+  /** Makes connections. Default: TCP and Unix sockets. */
+  readonly dial?: (server: string, signal: AbortSignal) => Promise<Connection>;
+  /** Asks servers for exceptions; else an exception is a plain failure. Default: true. */
+  readonly exceptions?: boolean;
+  /** How long a server may take to answer when connecting. Default: 5,000. */
+  readonly connectTimeoutMs?: number;
+  /** How long a call waits while no server answers, before it fails with `NO_SERVER`. Default: 30,000. */
+  readonly unreachableMs?: number;
+  /** After how long a silence the server is asked for an echo; it is given up after two. 0: never. Default: 15,000. */
+  readonly heartbeatMs?: number;
+  /** How long to wait between tries to connect. */
+  readonly backoff?: Backoff;
+  /** Chance, for the back-off: numbers from 0 up to 1. Default: `Math.random`. */
+  readonly random?: () => number;
+  /** Foreground jobs under way at a time, and questions and background submissions not yet answered. Default: 4,096. */
+  readonly maxInFlight?: number;
+  /** Calls that may wait for a place among those; further ones fail with `TOO_MANY_CALLS`. Default: 1,000,000. */
+  readonly maxWaiting?: number;
+  /** Bytes of events kept for each job: for loops that are slow or begin late. Default: 4,194,304. */
+  readonly maxBufferedBytes?: number;
+  /** Largest packet body accepted. Default: 1,073,741,824. */
+  readonly maxPacketBytes?: number;
+  /** How often one call is submitted again after its connection was lost. Default: 10. */
+  readonly maxRejoins?: number;
+  /** Told what happens to connections. Must not throw. */
+  readonly onNotice?: (notice: Notice) => void;
+}
+
+export interface JobOptions {
+  /** Submissions with equal function and unique join one job. Default: none, which never joins. `-`: by workload. */
+  readonly unique?: BytesLike | undefined;
+  /** Default: normal. */
+  readonly priority?: Priority | undefined;
+  /**
+   * Whether to submit again, after a `restarted` event, when the connection is lost before the end. Default: true with
+   * a unique, where it joins what runs already; false without one, where the work might be done twice.
+   */
+  readonly rejoin?: boolean | undefined;
+  /** Makes it a reduce job. */
+  readonly reducer?: BytesLike | undefined;
+  /** W3C trace context for the worker. Drover only; other servers are not told. */
+  readonly traceparent?: string | undefined;
+}
+
+export interface SubmitOptions extends JobOptions {
+  /** Gives this submission up: its promises reject with the signal's reason. The job goes on if others wait for it. */
+  readonly signal?: AbortSignal | undefined;
+  /** Gives this submission up with `JOB_TIMEOUT` after so long. Default: never. */
+  readonly deadlineMs?: number | undefined;
+  /** Lets the job go on when nobody waits for it any more. Drover only. */
+  readonly keep?: boolean | undefined;
+  /** For how long the result answers further submissions of the unique. Drover only. */
+  readonly lingerMs?: number | undefined;
+}
+
+export interface BackgroundOptions extends JobOptions {
+  /** When to run it, at the earliest; a number is Unix time in milliseconds. gearmand knows whole seconds only. */
+  readonly at?: Date | number | undefined;
+  /** If the unique runs already, runs it once more afterwards, instead of joining. Drover only. */
+  readonly rerunIfActive?: boolean | undefined;
+}
+
+/** State of a job that is queued or runs. All false and 0 for one that is not known (any more). */
+export interface Status {
+  readonly known: boolean;
+  readonly running: boolean;
+  readonly numerator: number;
+  readonly denominator: number;
+  /** Clients that wait for it; only for `statusOfUnique`. */
+  readonly waiting?: number;
+}
+
+/** One of several submissions. */
+export interface BatchEntry<Options> {
+  readonly function: string;
+  readonly workload: BytesLike;
+  readonly options?: Options;
+}
+
+/**
+ * Submits jobs to Gearman servers and follows them. Connects when first needed, reconnects by itself, and works with
+ * Drover and with any other Gearman server.
+ *
+ * @example
+ * await using client = new Client({ servers: "localhost:4730" });
+ * const result = await client.submit("reverse", "hello").result();
+ */
+export class Client implements AsyncDisposable {
+  readonly #pool: ServerPool;
+  readonly #unreachableMs: number;
+  readonly #host: CallHost;
+  readonly #answerPlaces: Places;
+  /** Foreground calls by function and unique, which equal submissions join. */
+  readonly #calls = new Map<string, Call>();
+  /** All foreground calls under way. */
+  readonly #open = new Set<Call>();
+  /** Questions and background submissions under way, and whether they have their place. */
+  readonly #pending = new Map<Pending, { hasPlace: boolean; readonly run: () => void }>();
+  readonly #waiting = new Map<CallWaiter, { readonly waiter: Waiter; readonly timer: NodeJS.Timeout }>();
+  #closed = false;
+
+  /** @throws TransportError `ADDRESS_INVALID` */
+  constructor(options: ClientOptions = {}) {
+    const { servers = "localhost:4730", dial = (server, signal) => dialSocket(server, { signal }) } = options;
+    const list = typeof servers === "string" ? [servers] : [...servers];
+    if (list.length === 0) throw new InvalidArgument("servers is empty");
+    if (options.dial === undefined) for (const server of list) parseAddress(server);
+    this.#unreachableMs = options.unreachableMs ?? 30_000;
+    this.#pool = new ServerPool({
+      servers: list,
+      dial,
+      exceptions: options.exceptions ?? true,
+      connectTimeoutMs: options.connectTimeoutMs ?? 5_000,
+      heartbeatMs: options.heartbeatMs ?? 15_000,
+      backoff: options.backoff ?? {},
+      random: options.random ?? Math.random,
+      maxPacketBytes: options.maxPacketBytes ?? 1_073_741_824,
+      notice: options.onNotice ?? (() => {}),
+    });
+    const { maxInFlight = 4_096, maxWaiting = 1_000_000 } = options;
+    this.#answerPlaces = new Places(maxInFlight, maxWaiting);
+    this.#host = {
+      foregroundPlaces: new Places(maxInFlight, maxWaiting),
+      maxBufferedBytes: options.maxBufferedBytes ?? 4_194_304,
+      maxRejoins: options.maxRejoins ?? 10,
+      connect: (waiter, key) => this.#connect(waiter, key),
+      disconnect: (waiter) => this.#disconnect(waiter),
+      ended: (call) => {
+        this.#open.delete(call);
+        if (this.#calls.get(call.key) === call) this.#calls.delete(call.key);
+      },
+    };
+  }
+
+  /**
+   * Submits a foreground job. Equal function and unique within this client are one submission on the wire, and each
+   * caller is told everything.
+   * @throws InvalidArgument when a name holds a NUL. All else is told by the job.
+   */
+  submit(functionName: string, workload: BytesLike, options?: SubmitOptions): Job<Uint8Array>;
+  submit<In, InParsed, Out, OutParsed>(
+    definition: DefinedFunction<In, InParsed, Out, OutParsed>,
+    input: In,
+    options?: SubmitOptions,
+  ): Job<OutParsed>;
+  submit(
+    target: string | DefinedFunction<unknown, unknown, unknown, unknown>,
+    input: unknown,
+    options: SubmitOptions = {},
+  ): Job<unknown> {
+    const { signal, deadlineMs } = options;
+    const shape = this.#shape(target, options);
+    const decode = typeof target === "string" ? (bytes: Uint8Array) => bytes : target.decodeOutput;
+    const following = new Following<unknown>({ function: shape.function, signal, deadlineMs, decode });
+    const extras = { keep: options.keep, lingerMs: options.lingerMs };
+    withEncoded(
+      target,
+      input,
+      (workload) => this.#begin(following, { ...shape, ...extras, workload }, options),
+      (error) => following.giveUp(error),
+    );
+    return new Job(following);
+  }
+
+  /** Submits several foreground jobs, which leave in one go. */
+  submitAll(entries: readonly BatchEntry<SubmitOptions>[]): Job<Uint8Array>[] {
+    return entries.map((entry) => this.submit(entry.function, entry.workload, entry.options));
+  }
+
+  /**
+   * Submits a background job: it runs whether or not this client stays.
+   * @returns The handle, when the server has acknowledged it: Drover has then stored it, if it has a durable store.
+   * @throws QueueFull, ServerRefused, NoServer, JobLost (without a unique, when the connection was lost before the
+   * acknowledgement: it may run or not), NeedsDrover, TooManyCalls
+   */
+  background(functionName: string, workload: BytesLike, options?: BackgroundOptions): Promise<string>;
+  background<In, InParsed, Out, OutParsed>(
+    definition: DefinedFunction<In, InParsed, Out, OutParsed>,
+    input: In,
+    options?: BackgroundOptions,
+  ): Promise<string>;
+  background(
+    target: string | DefinedFunction<unknown, unknown, unknown, unknown>,
+    input: unknown,
+    options: BackgroundOptions = {},
+  ): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const shape = this.#shape(target, options);
+      const atMs = options.at === undefined ? undefined : Number(options.at);
+      if (Number.isNaN(atMs)) throw new InvalidArgument("at is no time");
+      const extras = { background: true, atMs, rerunIfActive: options.rerunIfActive };
+      withEncoded(
+        target,
+        input,
+        (workload) => {
+          if (this.#closed) throw new ClientClosed();
+          const submission: Submission = { ...shape, ...extras, workload };
+          const rejoins = rejoinOf(submission, options) ? this.#host.maxRejoins : 0;
+          const pending = new BackgroundSubmission(submission, rejoins, {
+            connect: () => this.#connect(pending, keyOf(submission)),
+            resolve: (handle) => {
+              this.#leave(pending);
+              resolve(handle);
+            },
+            reject: (error) => {
+              this.#leave(pending);
+              reject(error);
+            },
+          });
+          this.#enter(pending, () => this.#connect(pending, keyOf(submission)));
+        },
+        reject,
+      );
+    });
+  }
+
+  /** Submits several background jobs, which leave in one go. Rejects with the first failure. */
+  backgroundAll(entries: readonly BatchEntry<BackgroundOptions>[]): Promise<string[]> {
+    return Promise.all(
+      entries.map((entry) => this.background(entry.function, entry.workload, entry.options)),
+    );
+  }
+
+  /** State of a job by its handle, on the server in use. @throws ServerLost, NoServer, InvalidArgument */
+  status(handle: string): Promise<Status> {
+    return this.#ask("GET_STATUS", (connection, { resolve, reject, lost }) => {
+      connection.session.getStatus(handleFor(handle, connection), {
+        answer: ({ known, running, numerator, denominator }) =>
+          resolve({ known, running, numerator: count(numerator), denominator: count(denominator) }),
+        refused: reject,
+        lost,
+      });
+    });
+  }
+
+  /** State of the job with a unique, whichever its function. @throws as `status` */
+  statusOfUnique(unique: BytesLike): Promise<Status> {
+    const name = toName(unique, "unique");
+    return this.#ask("GET_STATUS_UNIQUE", (connection, { resolve, reject, lost }) => {
+      connection.session.getStatusOfUnique(uniqueFor(name, connection), {
+        answer: ({ known, running, numerator, denominator, waiting = 0 }) =>
+          resolve({ known, running, numerator: count(numerator), denominator: count(denominator), waiting }),
+        refused: reject,
+        lost,
+      });
+    });
+  }
+
+  /**
+   * What became of a job, for some time after its end too. Drover only.
+   * @throws NeedsDrover, and as `status`
+   */
+  outcome(functionName: string, unique: BytesLike): Promise<JobOutcome> {
+    return this.#outcome(toName(functionName, "function name"), toName(unique, "unique"));
+  }
+
+  /** As `outcome`, by handle. */
+  outcomeOfHandle(handle: string): Promise<JobOutcome> {
+    return this.#outcome(handle, "");
+  }
+
+  /** Asks the server for these bytes back: shows that it answers. @throws ServerLost, NoServer */
+  echo(payload: BytesLike = "drover"): Promise<Uint8Array> {
+    const bytes = toBytes(payload);
+    return this.#ask("ECHO_REQ", (connection, { resolve, lost }) => {
+      connection.session.echo(bytes, { answer: (echoed) => resolve(kept(echoed)), lost });
+    });
+  }
+
+  /** Closes the connection, after what was submitted has left. Whatever waits fails with `CLIENT_CLOSED`. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    const error = new ClientClosed();
+    for (const call of [...this.#open]) call.fail(error);
+    for (const pending of [...this.#pending.keys()]) pending.fail(error);
+    for (const { timer } of this.#waiting.values()) clearTimeout(timer);
+    this.#waiting.clear();
+    this.#pool.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #shape(target: string | DefinedFunction<unknown, unknown, unknown, unknown>, options: JobOptions) {
+    return {
+      function: toName(typeof target === "string" ? target : target.name, "function name"),
+      unique: options.unique === undefined ? "" : toName(options.unique, "unique"),
+      priority: options.priority,
+      reducer: options.reducer === undefined ? undefined : toName(options.reducer, "reducer"),
+      traceparent: options.traceparent,
+    };
+  }
+
+  #begin(following: Following<unknown>, submission: Submission, options: SubmitOptions): void {
+    if (following.over) return;
+    if (this.#closed) throw new ClientClosed();
+    const key = keyOf(submission);
+    const joined = key === "" ? undefined : this.#calls.get(key);
+    // One whose beginning is no longer here could not tell it all: then the server has to.
+    if (joined !== undefined && !joined.feed.outgrown) {
+      following.begin(joined);
+      return;
+    }
+    const call = new Call(this.#host, submission, key, rejoinOf(submission, options));
+    if (key !== "") this.#calls.set(key, call);
+    this.#open.add(call);
+    following.begin(call);
+    call.start();
+  }
+
+  #outcome(functionOrHandle: string, unique: string): Promise<JobOutcome> {
+    return this.#ask("GET_OUTCOME", (connection, { resolve, reject, lost }) => {
+      if (!connection.drover) throw new NeedsDrover("outcome", connection.server);
+      connection.session.getOutcome(functionOrHandle, unique, {
+        answer: (outcome) =>
+          resolve({
+            ...outcome,
+            function: textOfByteString(outcome.function),
+            unique: textOfByteString(outcome.unique),
+          }),
+        refused: reject,
+        lost,
+      });
+    });
+  }
+
+  /** Sends a question when there is a connection and a place, and settles once. */
+  #ask<T>(
+    request: string,
+    send: (
+      connection: ServerConnection,
+      answer: { resolve(value: T): void; reject(error: WireError): void; lost(): void },
+    ) => void,
+  ): Promise<T> {
+    return new Promise((resolve, reject) => {
+      if (this.#closed) throw new ClientClosed();
+      const fail = (error: Error) => {
+        this.#leave(waiter);
+        reject(error);
+      };
+      const waiter: Pending = {
+        fail,
+        unreachable: fail,
+        ready: (connection) => {
+          try {
+            send(connection, {
+              resolve: (value) => {
+                this.#leave(waiter);
+                resolve(value);
+              },
+              reject: ({ code, text }) => fail(new ServerRefused(request, code, text)),
+              lost: () => fail(new ServerLost(connection.server)),
+            });
+          } catch (error) {
+            fail(error as Error);
+          }
+        },
+      };
+      this.#enter(waiter, () => this.#connect(waiter, ""));
+    });
+  }
+
+  /** Begins once there is a place among what waits for an answer. @throws TooManyCalls */
+  #enter(pending: Pending, begin: () => void): void {
+    const entry = {
+      hasPlace: false,
+      run: () => {
+        entry.hasPlace = true;
+        begin();
+      },
+    };
+    this.#pending.set(pending, entry);
+    try {
+      this.#answerPlaces.take(entry.run);
+    } catch (error) {
+      this.#pending.delete(pending);
+      throw error;
+    }
+  }
+
+  /** It was answered, or given up. */
+  #leave(pending: Pending): void {
+    const entry = this.#pending.get(pending);
+    if (entry === undefined) return;
+    this.#pending.delete(pending);
+    this.#disconnect(pending);
+    if (entry.hasPlace) this.#answerPlaces.release();
+    else this.#answerPlaces.cancel(entry.run);
+  }
+
+  #connect(waiter: CallWaiter, key: string): void {
+    if (this.#closed) return;
+    const current = this.#pool.current(key);
+    if (current !== undefined) {
+      waiter.ready(current);
+      return;
+    }
+    const inPool: Waiter = {
+      ready: (connection) => {
+        this.#disconnect(waiter);
+        waiter.ready(connection);
+      },
+    };
+    const timer = setTimeout(() => {
+      this.#disconnect(waiter);
+      const { servers, lastError } = this.#pool;
+      waiter.unreachable(new NoServer(servers, this.#unreachableMs, { cause: lastError }));
+    }, this.#unreachableMs);
+    this.#waiting.set(waiter, { waiter: inPool, timer });
+    this.#pool.wait(inPool, key);
+  }
+
+  #disconnect(waiter: CallWaiter): void {
+    const waiting = this.#waiting.get(waiter);
+    if (waiting === undefined) return;
+    this.#waiting.delete(waiter);
+    clearTimeout(waiting.timer);
+    this.#pool.cancel(waiting.waiter);
+  }
+}
+
+/** What waits for one answer of the server's. */
+interface Pending extends CallWaiter {
+  fail(error: Error): void;
+}
+
+/** Names what joins: equal keys are one job on the server. Empty for what never joins. */
+function keyOf({ function: name, unique, workload }: Submission): string {
+  if (unique === "") return "";
+  // A server joins `-` by workload, but never empty ones.
+  if (unique === "-") return workload.length === 0 ? "" : `${name}\0-\0${sha256(workload)}`;
+  return `${name}\0${unique}`;
+}
+
+function rejoinOf({ unique }: Submission, { rejoin }: JobOptions): boolean {
+  return rejoin ?? unique !== "";
+}
+
+function count(text: string): number {
+  return Number(text) || 0;
+}
+
+/** Goes on with the workload, in this turn unless a schema takes longer. */
+function withEncoded(
+  target: string | DefinedFunction<unknown, unknown, unknown, unknown>,
+  input: unknown,
+  next: (workload: Uint8Array) => void,
+  fail: (error: Error) => void,
+): void {
+  try {
+    const encoded = typeof target === "string" ? toBytes(input as BytesLike) : target.encodeInput(input);
+    if (encoded instanceof Promise) encoded.then(next).catch(fail);
+    else next(encoded);
+  } catch (error) {
+    fail(error as Error);
+  }
+}

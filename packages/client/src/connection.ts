@@ -1,0 +1,124 @@
+import { bytesOf, ClientSession, type Packet, PacketType, ProtocolError, packetName } from "@drover/protocol";
+import type { Connection } from "@drover/transport";
+import { Channel } from "./channel.ts";
+import { Heartbeat } from "./heartbeat.ts";
+
+/** What happened on the way to a server; for logs. */
+export type Notice =
+  | { readonly type: "connected"; readonly server: string; readonly drover: boolean }
+  | { readonly type: "unreachable"; readonly server: string; readonly error: Error }
+  | { readonly type: "disconnected"; readonly server: string; readonly error: Error | undefined }
+  /** The server sent an `ERROR` that answers no request. */
+  | { readonly type: "server error"; readonly server: string; readonly code: string; readonly text: string };
+
+export interface ServerConnectionOptions {
+  readonly maxPacketBytes: number;
+  readonly heartbeatMs: number;
+  /** Asks for exceptions, instead of plain failures. */
+  readonly exceptions: boolean;
+  readonly notice: (notice: Notice) => void;
+}
+
+/** Name of the option by which peers agree on Drover's extensions. */
+export const DROVER_OPTION = "drover.1";
+
+const PING = bytesOf("drover");
+
+/** A client's connection with one server, once they have agreed on options. */
+export class ServerConnection {
+  readonly server: string;
+  readonly session: ClientSession;
+  /** The server knows Drover's extensions. */
+  drover = false;
+  /** Told once when the connection is over; to be set when it was handed over. */
+  onLost: (error: Error | undefined) => void = () => {};
+  readonly #channel: Channel;
+  readonly #heartbeat: Heartbeat;
+  readonly #notice: (notice: Notice) => void;
+  #over = false;
+
+  /**
+   * To be called in the turn in which `connection` was handed over. Rejects when the connection ends before the server
+   * has answered.
+   */
+  static async open(
+    connection: Connection,
+    server: string,
+    options: ServerConnectionOptions,
+    signal: AbortSignal,
+  ): Promise<ServerConnection> {
+    const opened = new ServerConnection(connection, server, options);
+    const abort = () => opened.#channel.destroy(signal.reason as Error);
+    signal.addEventListener("abort", abort, { once: true });
+    try {
+      await opened.#agree(options.exceptions);
+      return opened;
+    } finally {
+      signal.removeEventListener("abort", abort);
+    }
+  }
+
+  private constructor(connection: Connection, server: string, options: ServerConnectionOptions) {
+    this.server = server;
+    this.#notice = options.notice;
+    this.#channel = new Channel(
+      connection,
+      { packet: (packet) => this.#receive(packet), closed: (error) => this.#closed(error) },
+      options.maxPacketBytes,
+    );
+    this.session = new ClientSession(this.#channel);
+    this.#heartbeat = new Heartbeat(
+      this.#channel,
+      options.heartbeatMs,
+      () => this.session.echo(PING, { answer() {}, lost() {} }),
+      () => this.destroy(new Error(`${server} was silent for ${2 * options.heartbeatMs} ms`)),
+    );
+  }
+
+  get over(): boolean {
+    return this.#over;
+  }
+
+  /** Sends what is written, then closes. */
+  end(): void {
+    this.#channel.end();
+  }
+
+  destroy(reason: Error): void {
+    this.#channel.destroy(reason);
+  }
+
+  /** Asks for the options and, in case that a server passes over such requests in silence, for an echo behind them. */
+  #agree(exceptions: boolean): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const ignored = { answer() {}, refused() {}, lost() {} };
+      if (exceptions) this.session.option("exceptions", ignored);
+      this.session.option(DROVER_OPTION, {
+        ...ignored,
+        answer: () => {
+          this.drover = true;
+          this.session.replays = true;
+        },
+      });
+      this.onLost = (error) => reject(error ?? new Error(`${this.server} closed the connection at once`));
+      this.session.echo(PING, { answer: () => resolve(), lost() {} });
+    });
+  }
+
+  #receive(packet: Packet): void {
+    if (this.session.receive(packet)) return;
+    if (packet.type !== PacketType.ERROR) {
+      throw new ProtocolError("UNEXPECTED_PACKET", `${packetName(packet.type)} was sent to a client`);
+    }
+    const [code, text] = packet.args;
+    this.#notice({ type: "server error", server: this.server, code: code!, text: text! });
+  }
+
+  #closed(error: Error | undefined): void {
+    this.#over = true;
+    this.#heartbeat.stop();
+    // Whoever hears of a loss here may want the next connection, so that has to be in order first.
+    this.onLost(error);
+    this.session.lost();
+  }
+}

@@ -1,0 +1,36 @@
+import type { Channel } from "./channel.ts";
+
+/**
+ * Finds servers that vanished without a word: when nothing was heard for a period it asks for an echo, and when that
+ * does not come within another period the connection is cut.
+ */
+export class Heartbeat {
+  readonly #timer: NodeJS.Timeout | undefined;
+  #asked = false;
+
+  /**
+   * @param periodMs 0 for no heartbeat.
+   * @param askEcho Sends `ECHO_REQ`; the answer counts by being heard.
+   */
+  constructor(channel: Channel, periodMs: number, askEcho: () => void, stale: () => void) {
+    if (periodMs === 0) return;
+    this.#timer = setInterval(() => {
+      if (channel.heard) {
+        channel.heard = false;
+        this.#asked = false;
+      } else if (this.#asked) {
+        this.stop();
+        stale();
+      } else {
+        this.#asked = true;
+        askEcho();
+      }
+    }, periodMs);
+    // The connection keeps the process alive, where it should be.
+    this.#timer.unref();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+}

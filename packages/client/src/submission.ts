@@ -1,0 +1,98 @@
+import { createHash } from "node:crypto";
+import { bytesOf, encodeOptions, type Priority, type SubmitRequest } from "@drover/protocol";
+import type { ServerConnection } from "./connection.ts";
+import { InvalidArgument, NeedsDrover } from "./errors.ts";
+
+/** What is submitted, with names as byte strings, whichever server it goes to. */
+export interface Submission {
+  readonly function: string;
+  readonly unique: string;
+  readonly workload: Uint8Array;
+  readonly priority?: Priority | undefined;
+  readonly background?: boolean | undefined;
+  /** Unix time in milliseconds. */
+  readonly atMs?: number | undefined;
+  readonly reducer?: string | undefined;
+  readonly keep?: boolean | undefined;
+  readonly lingerMs?: number | undefined;
+  readonly rerunIfActive?: boolean | undefined;
+  readonly traceparent?: string | undefined;
+}
+
+/** Longest unique or handle that every Gearman server takes; at 64 gearmand accepts them and goes wrong. */
+const MAX_COMMON_BYTES = 63;
+
+/**
+ * The unique as a server is told it. Servers other than Drover know short ones only, so longer ones are replaced by
+ * `sha256-` and the hash in base64url, which is 50 bytes long.
+ */
+export function uniqueFor(unique: string, connection: ServerConnection): string {
+  if (connection.drover || unique.length <= MAX_COMMON_BYTES) return unique;
+  return `sha256-${sha256(bytesOf(unique))}`;
+}
+
+/** @throws InvalidArgument for a handle that the server would never answer. */
+export function handleFor(handle: string, connection: ServerConnection): string {
+  if (connection.drover || handle.length <= MAX_COMMON_BYTES) return handle;
+  throw new InvalidArgument(`no job has a handle of ${handle.length} bytes`);
+}
+
+/** SHA-256 in base64url: 43 characters. */
+export function sha256(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("base64url");
+}
+
+/**
+ * The request in the form for this server: Gearman's own packets where they can say it, else drover.1's.
+ * @throws NeedsDrover when only drover.1 can say it and the server does not know that.
+ */
+export function requestFor(submission: Submission, connection: ServerConnection): SubmitRequest {
+  const { function: name, workload, priority, background, atMs, reducer, traceparent } = submission;
+  const unique = uniqueFor(submission.unique, connection);
+  const wishes = {
+    keep: submission.keep === true ? "1" : undefined,
+    linger: submission.lingerMs === undefined ? undefined : String(Math.trunc(submission.lingerMs)),
+    rerunIfActive: submission.rerunIfActive === true ? "1" : undefined,
+  };
+  if (!connection.drover) {
+    for (const [wish, value] of Object.entries(wishes)) {
+      if (value !== undefined) throw new NeedsDrover(wish, connection.server);
+    }
+    if (atMs !== undefined && (priority ?? "normal") !== "normal") {
+      throw new NeedsDrover("a priority for a delayed job", connection.server);
+    }
+    return {
+      function: name,
+      unique,
+      workload,
+      ...(priority === undefined ? {} : { priority }),
+      ...(background === undefined ? {} : { background }),
+      // Never early.
+      ...(atMs === undefined ? {} : { epochSeconds: Math.ceil(atMs / 1_000) }),
+      ...(reducer === undefined ? {} : { reducer }),
+    };
+  }
+  const options = encodeOptions({
+    ...wishes,
+    at: atMs === undefined ? undefined : String(Math.ceil(atMs)),
+    traceparent,
+  });
+  if (options === "") {
+    return {
+      function: name,
+      unique,
+      workload,
+      ...(priority === undefined ? {} : { priority }),
+      ...(background === undefined ? {} : { background }),
+      ...(reducer === undefined ? {} : { reducer }),
+    };
+  }
+  const rest = encodeOptions({ background: background === true ? "1" : undefined, priority, reducer });
+  return {
+    function: name,
+    unique,
+    workload,
+    background: background === true,
+    options: rest === "" ? options : `${options}&${rest}`,
+  };
+}
