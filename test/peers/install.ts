@@ -23,6 +23,9 @@ export function installObstacle(): string | undefined {
   return undefined;
 }
 
+/** A machine without a network is to say so soon. */
+const network = ["-o", "Acquire::Retries=1", "-o", "Acquire::http::Timeout=20"];
+
 /**
  * Installs Debian packages, all in one call, or one by one where that call fails, so that one package nobody has
  * does not keep away the others. No service of theirs starts, now or at the machine's next start.
@@ -40,6 +43,7 @@ export async function install(
       "install",
       "--yes",
       "--no-install-recommends",
+      ...network,
       "-o",
       "DPkg::Lock::Timeout=300",
       "-o",
@@ -49,7 +53,7 @@ export async function install(
   const releaseServices = holdServices();
   try {
     // Stale lists may still do, so a failure here shows itself in what follows.
-    await run("apt-get", "update");
+    await run("apt-get", "update", ...network);
     const together = await get(...names);
     if (together !== undefined) {
       for (const name of names) {
