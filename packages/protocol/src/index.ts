@@ -42,4 +42,11 @@ export {
   textOfByteString,
   writeByteString,
 } from "./text.ts";
-export { type AssignedJob, type Grab, type WorkerHandlers, WorkerSession } from "./worker-session.ts";
+export {
+  type AssignedJob,
+  fixedSlots,
+  type Grab,
+  type Slots,
+  type WorkerHandlers,
+  WorkerSession,
+} from "./worker-session.ts";

@@ -20,6 +20,24 @@ export interface AssignedJob {
   readonly workload: Uint8Array;
 }
 
+/** Room for jobs. One source may serve the sessions of several connections. */
+export interface Slots {
+  /** Takes one. @returns false when none is free; whoever gives one back then calls `slotFreed` of those who wait. */
+  take(): boolean;
+  give(): void;
+}
+
+/** Slots of one session. */
+export function fixedSlots(count: number): Slots {
+  let free = count;
+  return {
+    take: () => free > 0 && free-- > 0,
+    give: () => {
+      free++;
+    },
+  };
+}
+
 /** What a worker's driver is told. Handlers must not throw. */
 export interface WorkerHandlers {
   /** A slot is taken until `complete`, `fail`, `exception` or `release` gives it back. */
@@ -54,7 +72,7 @@ export class WorkerSession {
   readonly #runs = new Set<AssignedJob>();
   /** The newest run of each handle: the one whose reports the server means by the handle. */
   readonly #byHandle = new Map<string, AssignedJob>();
-  #slots: number;
+  readonly #slots: Slots;
   #grab: Grab = "unique";
   #extended = false;
   #started = false;
@@ -64,13 +82,13 @@ export class WorkerSession {
   #drainTold = false;
 
   /**
-   * @param slots Jobs that may run at a time.
+   * @param slots Taken for each outstanding grab and each job, so that no job comes without room for it.
    * @param replies Give the client session's, where one connection is both.
    */
   constructor(
     sink: ByteSink,
     handlers: WorkerHandlers,
-    slots: number,
+    slots: Slots,
     replies: ReplyQueue = new ReplyQueue(),
   ) {
     this.#sink = sink;
@@ -101,9 +119,8 @@ export class WorkerSession {
     this.#next();
   }
 
-  /** Changes how many jobs may run at a time. Running ones stay when it is lowered. */
-  setSlots(slots: number): void {
-    this.#slots = slots;
+  /** A slot may be free again, given back by somebody else. */
+  slotFreed(): void {
     this.#next();
   }
 
@@ -227,8 +244,10 @@ export class WorkerSession {
 
   /** The connection is over. The driver knows which jobs it still runs; reporting them does nothing any more. */
   lost(): void {
+    if (this.#over) return;
     this.#over = true;
     this.#started = false;
+    if (this.#state === "grabbing") this.#slots.give();
     this.#state = "idle";
     this.#byHandle.clear();
     this.#replies.lost();
@@ -241,7 +260,7 @@ export class WorkerSession {
       return;
     }
     this.#withdrawIdle();
-    if (this.#started && this.#state === "idle" && this.#abilities.size > 0 && this.running < this.#slots) {
+    if (this.#started && this.#state === "idle" && this.#abilities.size > 0 && this.#slots.take()) {
       this.#state = "grabbing";
       this.#ask(grabRequests[this.#grab], assignments, [], undefined, (packet) => this.#answered(packet), {
         lost: () => {},
@@ -271,6 +290,7 @@ export class WorkerSession {
         this.#state = "asleep";
         this.#write(PacketType.PRE_SLEEP, []);
       }
+      this.#slots.give();
       this.#next();
       return;
     }
@@ -294,6 +314,7 @@ export class WorkerSession {
     const sent = report();
     this.#runs.delete(job);
     if (this.#byHandle.get(job.handle) === job) this.#byHandle.delete(job.handle);
+    this.#slots.give();
     this.#next();
     return sent;
   }

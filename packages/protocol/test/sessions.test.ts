@@ -5,6 +5,7 @@ import {
   byteString,
   bytesOf,
   ClientSession,
+  fixedSlots,
   ReplyQueue,
   WorkerSession,
 } from "../src/index.ts";
@@ -52,7 +53,7 @@ class Peer {
     this.slots = slots;
     this.client = new ClientSession(this.out, replies);
     this.client.replays = replays;
-    this.worker = new WorkerSession(this.out, this.told, slots, replies);
+    this.worker = new WorkerSession(this.out, this.told, fixedSlots(slots), replies);
     this.out.deliverTo = server.connect(this.in);
     this.in.deliverTo = packetReader((packet) => {
       if (!this.client.receive(packet) && !this.worker.receive(packet))

@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { bytesOf, ProtocolError, WorkerSession } from "../src/index.ts";
+import { bytesOf, fixedSlots, ProtocolError, WorkerSession } from "../src/index.ts";
 import { fromServer, TellingSink, TellingWorker } from "./recorders.ts";
 
 function worker(slots = 1, start: Parameters<WorkerSession["start"]>[0] = {}, functions = ["f"]) {
   const sink = new TellingSink();
   const told = new TellingWorker();
-  const session = new WorkerSession(sink, told, slots);
+  const session = new WorkerSession(sink, told, fixedSlots(slots));
   for (const name of functions) session.canDo(name);
   session.start(start);
   sink.take();
@@ -18,7 +18,7 @@ const assign = (handle: string, name = "f", unique = "") =>
 describe("WorkerSession", () => {
   it("registers, grabs, and goes to sleep when there is nothing", () => {
     const sink = new TellingSink();
-    const session = new WorkerSession(sink, new TellingWorker(), 1);
+    const session = new WorkerSession(sink, new TellingWorker(), fixedSlots(1));
     session.setClientId("me");
     session.canDo("f");
     session.canDo("g", 30_000);
@@ -40,7 +40,7 @@ describe("WorkerSession", () => {
     [{ extended: true, grab: "unique" }, "GRAB_JOB_UNIQ"],
   ] as const)("grabs as %j says", (start, expected) => {
     const sink = new TellingSink();
-    const session = new WorkerSession(sink, new TellingWorker(), 1);
+    const session = new WorkerSession(sink, new TellingWorker(), fixedSlots(1));
     session.canDo("f");
     session.start(start);
     expect(sink.sent).toEqual(["CAN_DO f", expected]);
@@ -48,13 +48,43 @@ describe("WorkerSession", () => {
 
   it("grabs nothing before it starts, without functions, or without slots", () => {
     const sink = new TellingSink();
-    const session = new WorkerSession(sink, new TellingWorker(), 0);
+    const slots = fixedSlots(0);
+    const session = new WorkerSession(sink, new TellingWorker(), slots);
     session.start();
     session.receive(fromServer("NOOP"));
     session.canDo("f");
     expect(sink.take()).toEqual(["CAN_DO f"]);
-    session.setSlots(1);
+    slots.give();
+    session.slotFreed();
     expect(sink.take()).toEqual(["GRAB_JOB_UNIQ"]);
+  });
+
+  it("shares slots with another connection: a grab takes one until it finds nothing or its job ends", () => {
+    const slots = fixedSlots(1);
+    const [one, two] = ["one", "two"].map(() => {
+      const sink = new TellingSink();
+      const told = new TellingWorker();
+      const session = new WorkerSession(sink, told, slots);
+      session.canDo("f");
+      return { sink, told, session };
+    }) as [ReturnType<typeof worker>, ReturnType<typeof worker>];
+    one.session.start();
+    two.session.start();
+    expect([one.sink.take(), two.sink.take()]).toEqual([["CAN_DO f", "GRAB_JOB_UNIQ"], ["CAN_DO f"]]);
+    one.session.receive(fromServer("NO_JOB"));
+    two.session.slotFreed();
+    expect(two.sink.take()).toEqual(["GRAB_JOB_UNIQ"]);
+    two.session.receive(assign("H:1"));
+    one.session.receive(fromServer("NOOP"));
+    expect(one.sink.take()).toEqual(["PRE_SLEEP"]);
+    two.session.lost();
+    one.session.slotFreed();
+    expect(one.sink.take()).toEqual([]);
+    two.session.release(two.told.jobs[0]!);
+    one.session.slotFreed();
+    expect(one.sink.take()).toEqual(["GRAB_JOB_UNIQ"]);
+    one.session.lost();
+    expect(slots.take()).toBe(true);
   });
 
   it("grabs one at a time while slots are free, and again when one becomes free", () => {
@@ -155,7 +185,7 @@ describe("WorkerSession", () => {
   it("asks for options before it starts, also of servers that do not know any", () => {
     const sink = new TellingSink();
     const told: string[] = [];
-    const session = new WorkerSession(sink, new TellingWorker(), 1);
+    const session = new WorkerSession(sink, new TellingWorker(), fixedSlots(1));
     const asker = {
       answer: () => void told.push("answer"),
       refused: () => void told.push("refused"),
