@@ -81,9 +81,7 @@ export class JobServerCore {
     state.peers.delete(peer);
     state.unfinished.delete(peer);
     while (peer.submissions !== null) leaveJob(state, peer.submissions);
-    const { wokenFor } = peer;
     resetAbilities(state, peer);
-    if (wokenFor !== null) wakeFor(state, wokenFor, 0);
     for (const [number, { fn }] of peer.overruns ?? []) {
       dropOverrun(peer, number);
       wakeFor(state, fn, 0);
@@ -182,6 +180,8 @@ export class JobServerCore {
     for (;;) {
       if (peer.backlogBytes > pauseBytes) {
         peer.stalled = true;
+        // What it sends next waits here: its silence is not its own.
+        state.unfinished.delete(peer);
         return;
       }
       const found = stream.next();

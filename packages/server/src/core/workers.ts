@@ -42,11 +42,13 @@ export function cantDo(state: ServerState, peer: Peer, name: string): void {
   state.updateIdle(fn);
 }
 
-/** `RESET_ABILITIES`, or the worker's connection is gone. */
+/** `RESET_ABILITIES`, or the worker's connection is gone. A sleeper sleeps on: it may register anew and be woken. */
 export function resetAbilities(state: ServerState, peer: Peer): void {
   const set = peer.abilities;
   if (set === null) return;
-  stopSleeping(peer);
+  const { wokenFor } = peer;
+  if (peer.workerState === WorkerState.ASLEEP) leaveSleepers(peer);
+  else stopSleeping(peer);
   const functions = [...set.places.keys()];
   state.abilitySets.leave(peer);
   peer.timeouts = null;
@@ -54,6 +56,8 @@ export function resetAbilities(state: ServerState, peer: Peer): void {
     fn.workers--;
     state.updateIdle(fn);
   }
+  // It will not come for what it was woken for, so somebody else must.
+  if (wokenFor !== null) wakeFor(state, wokenFor, 0);
 }
 
 function changeAbilities(state: ServerState, peer: Peer, change: (set: AbilitySet) => void): void {
@@ -66,14 +70,18 @@ function changeAbilities(state: ServerState, peer: Peer, change: (set: AbilitySe
 
 /** `PRE_SLEEP`: a `NOOP` at once when a job waits, else the worker sleeps until there is one. */
 export function preSleep(state: ServerState, peer: Peer): void {
+  const { wokenFor } = peer;
   if (peer.workerState === WorkerState.ASLEEP) leaveSleepers(peer);
   else if (peer.workerState === WorkerState.WOKEN) forgetWake(peer);
   const set = state.abilitySets.settle(peer);
   const ready = set === null ? null : set.peekReady();
-  if (ready !== null) {
-    wake(state, peer, ready);
-    return;
-  }
+  if (ready !== null) wake(state, peer, ready);
+  else fallAsleep(state, peer, set);
+  // It was woken, did not grab, and is not woken for the same again: somebody else must come.
+  if (wokenFor !== null) wakeFor(state, wokenFor, 0);
+}
+
+function fallAsleep(state: ServerState, peer: Peer, set: AbilitySet | null): void {
   peer.workerState = WorkerState.ASLEEP;
   peer.sleepOrder = state.nextSleepOrder++;
   state.sleepGeneration++;
