@@ -63,7 +63,10 @@ export function reportData(
   }
   const { job } = run;
   if (job.state === JobState.CANCELLING) return;
-  const keeps = job.key !== "" && !run.outgrown && replayLimit(state, job) > 0;
+  const joinable = job.key !== "" && !run.outgrown;
+  const keeps = joinable && replayLimit(state, job) > 0;
+  // What is not kept is missing from now on: for late joiners if the limit is raised, and for lingering.
+  if (joinable && !keeps) outgrow(state, run);
   const first = job.submissions;
   const proper = indexOfNul(bytes, start, end) >= 0;
   if (proper && !keeps && first !== null && first.nextOfJob === null) {
@@ -112,6 +115,7 @@ export function reportStatus(
       peer.owing.push(submission);
     } else {
       packet ??= encodeReport(PacketType.WORK_STATUS, bytes, start, end);
+      submission.owesStatus = false;
       sendReport(state, submission, packet);
     }
   }
@@ -223,6 +227,7 @@ export function loseRun(state: ServerState, run: Run): void {
   const { job } = run;
   job.fn.counts.lost++;
   state.counts.lost++;
+  payStatuses(state, job);
   endRun(state, run);
   if (job.state === JobState.CANCELLING) endJob(state, job);
   else requeue(state, job, "worker lost");
@@ -380,16 +385,21 @@ function remember(state: ServerState, run: Run, packet: Uint8Array): void {
     run.historyBytes + bytes > replayLimit(state, run.job) ||
     state.replayBytes + bytes > state.limits.replayTotalBytes
   ) {
-    state.replayBytes -= run.historyBytes;
-    run.historyBytes = 0;
-    run.history = null;
-    run.outgrown = true;
+    outgrow(state, run);
     return;
   }
   run.history ??= [];
   run.history.push(packet);
   run.historyBytes += bytes;
   state.replayBytes += bytes;
+}
+
+/** Gives up the history of a run: whoever comes later cannot be told all of it. */
+function outgrow(state: ServerState, run: Run): void {
+  state.replayBytes -= run.historyBytes;
+  run.historyBytes = 0;
+  run.history = null;
+  run.outgrown = true;
 }
 
 function linger(state: ServerState, run: Run, complete: Uint8Array, lingerMs: number): void {
