@@ -87,7 +87,8 @@ function join(state: ServerState, peer: Peer, request: SubmissionRequest, existi
   let job = existing;
   if (existing.state === JobState.RUNNING || existing.state === JobState.CANCELLING) {
     const joinable = existing.state === JobState.RUNNING && !future && !request.rerunIfActive;
-    if (!joinable || (!request.background && existing.run!.outgrown)) {
+    const outgrown = existing.run!.outgrown && replayLimit(state, existing) > 0;
+    if (!joinable || (!request.background && outgrown)) {
       const successor = existing.rare?.successor ?? null;
       if (successor === null) {
         createSuccessor(state, peer, request, existing);
@@ -134,20 +135,23 @@ function createSuccessor(state: ServerState, peer: Peer, request: SubmissionRequ
   acknowledge(state, peer, request, job);
 }
 
-function createJob(state: ServerState, peer: Peer, request: SubmissionRequest, key: string): Job | null {
-  const { fn, priority } = request;
+/** The limit that leaves no room for one more job, or null. */
+function limitReached(
+  state: ServerState,
+  { fn, priority, start, end }: SubmissionRequest,
+): "maxQueue" | "maxJobs" | "maxWorkloadBytes" | null {
   const { limits } = state;
   const limit = fn.queueLimit(priority);
-  if (limit > 0 && fn.total >= limit) {
-    refuse(state, peer, "maxQueue", fn, "Job queue is full");
-    return null;
-  }
-  if (state.jobs.size >= limits.maxJobs) {
-    refuse(state, peer, "maxJobs", fn, "Job queue is full");
-    return null;
-  }
-  if (state.workloadBytes + request.end - request.start > limits.maxWorkloadBytes) {
-    refuse(state, peer, "maxWorkloadBytes", fn, "Job queue is full");
+  if (limit > 0 && fn.total >= limit) return "maxQueue";
+  if (state.jobs.size >= limits.maxJobs) return "maxJobs";
+  return state.workloadBytes + end - start > limits.maxWorkloadBytes ? "maxWorkloadBytes" : null;
+}
+
+function createJob(state: ServerState, peer: Peer, request: SubmissionRequest, key: string): Job | null {
+  const { fn, priority } = request;
+  const limit = limitReached(state, request);
+  if (limit !== null) {
+    refuse(state, peer, limit, fn, "Job queue is full");
     return null;
   }
   const job = new Job(fn, state.nextJobNumber++, key, priority, request.background, state.nowMs);
@@ -205,8 +209,10 @@ function answerFromLingering(
 export function requeueDeadLetter(state: ServerState, peer: Peer, letter: DeadLetter): boolean {
   const fn = state.functionOf(letter.fn);
   if (fn === null || state.jobs.size >= state.limits.maxJobs) return false;
-  const live = letter.key === "" ? undefined : state.uniques.get(fn, letter.key);
-  if (live !== undefined && live.state !== JobState.CANCELLING) {
+  const before = letter.key === "" ? undefined : state.uniques.get(fn, letter.key);
+  const cancelling = before?.state === JobState.CANCELLING;
+  const live = cancelling ? before.rare?.successor : before;
+  if (live !== undefined && live !== null) {
     live.claimed = true;
   } else {
     const request = new SubmissionRequest();
@@ -216,11 +222,13 @@ export function requeueDeadLetter(state: ServerState, peer: Peer, letter: DeadLe
     request.reducer = letter.reducer;
     request.bytes = letter.workload;
     request.end = letter.workload.length;
+    // An administrator is answered in text, not by the error of a submission.
+    if (limitReached(state, request) !== null) return false;
     const job = createJob(state, peer, request, letter.key);
     if (job === null) return false;
-    if (live !== undefined) {
+    if (before !== undefined) {
       job.state = JobState.WAITING;
-      rareFields(live).successor = job;
+      rareFields(before).successor = job;
     } else {
       if (job.key !== "") state.uniques.set(job);
       enter(state, job, 0);
