@@ -182,12 +182,10 @@ function maxQueue(state: ServerState, _peer: Peer, words: readonly string[]): st
   if (fn === null) return "ERR QUEUE_ERROR Too+many+functions\r\n";
   if (words.length === 2) {
     fn.maxQueue = null;
-    fn.pinned = false;
   } else {
     const limit = (word: string | undefined): number => Math.max(0, Number.parseInt(word ?? "0", 10) || 0);
     const first = limit(words[2]);
     fn.maxQueue = words.length > 3 ? [first, limit(words[3]), limit(words[4])] : [first, first, first];
-    fn.pinned = true;
   }
   state.updateIdle(fn);
   return OK;
@@ -286,7 +284,6 @@ function setPaused(state: ServerState, words: readonly string[], paused: boolean
   const fn = state.functions.get(words[2]!);
   if (fn === undefined) return "ERR function not found\r\n";
   fn.paused = paused;
-  fn.pinned = paused || fn.maxQueue !== null;
   fn.updateReadiness();
   state.updateIdle(fn);
   wakeFor(state, fn, 0);

@@ -83,7 +83,7 @@ export class JobServerCore {
     while (peer.submissions !== null) leaveJob(state, peer.submissions);
     resetAbilities(state, peer);
     for (const [number, { fn }] of peer.overruns ?? []) {
-      dropOverrun(peer, number);
+      dropOverrun(state, peer, number);
       wakeFor(state, fn, 0);
     }
     while (peer.runs !== null) loseRun(state, peer.runs);

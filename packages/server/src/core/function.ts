@@ -94,7 +94,8 @@ export class JobFunction {
 
   /** Whether nothing would be lost by forgetting it. */
   get isIdle(): boolean {
-    return this.total === 0 && this.workers === 0 && this.overruns === 0 && !this.pinned;
+    if (this.pinned || this.paused || this.maxQueue !== null) return false;
+    return this.total === 0 && this.workers === 0 && this.overruns === 0;
   }
 }
 

@@ -37,7 +37,7 @@ export function startRun(state: ServerState, worker: Peer, job: Job): void {
   worker.runs = run;
   worker.runCount++;
   // A worker that grabs a job again which it overran cannot tell the two runs apart, so they become one.
-  if (worker.overruns !== null) dropOverrun(worker, job.number);
+  if (worker.overruns !== null) dropOverrun(state, worker, job.number);
   const timeoutMs = worker.timeouts?.get(fn);
   if (timeoutMs !== undefined) state.runTimers.set(run, state.nowMs + timeoutMs);
   fn.running++;
@@ -246,12 +246,13 @@ export function overrun(state: ServerState, run: Run): void {
 }
 
 /** The worker reported an overrun at last, or is gone: its slot is free. */
-export function dropOverrun(worker: Peer, number: number): boolean {
+export function dropOverrun(state: ServerState, worker: Peer, number: number): boolean {
   const found = worker.overruns?.get(number);
   if (found === undefined) return false;
   worker.overruns!.delete(number);
   found.fn.overruns--;
   found.fn.updateReadiness();
+  if (found.fn.total === 0 && found.fn.workers === 0) state.updateIdle(found.fn);
   return true;
 }
 
@@ -521,7 +522,7 @@ function lateReport(
   sendError(state, worker, code, LATE_TEXT[type] ?? "Job given in work result not found");
   if (!final || number < 0) return;
   const fn = worker.overruns?.get(number)?.fn;
-  if (fn !== undefined && dropOverrun(worker, number)) wakeFor(state, fn, 0);
+  if (fn !== undefined && dropOverrun(state, worker, number)) wakeFor(state, fn, 0);
 }
 
 function recordOutcome(state: ServerState, job: Job, outcome: "done" | "failed" | "dead"): void {

@@ -133,6 +133,8 @@ export class ServerState {
     if (this.functions.size >= this.limits.maxFunctions) return null;
     const fn = new JobFunction(name, this.options.settingsFor(name));
     this.functions.set(name, fn);
+    // Whoever asked may be refused after all, and then nobody else would look at it again.
+    this.updateIdle(fn);
     return fn;
   }
 

@@ -16,8 +16,11 @@ export function canDo(
   name: string,
   timeoutMs: number,
 ): "maxFunctions" | "maxAbilities" | null {
-  if (peer.abilities !== null && peer.abilities.size >= state.limits.maxAbilities) return "maxAbilities";
-  const fn = state.functionOf(name);
+  const known = state.functions.get(name);
+  const registered = known !== undefined && peer.abilities?.places.has(known) === true;
+  if (!registered && peer.abilities !== null && peer.abilities.size >= state.limits.maxAbilities)
+    return "maxAbilities";
+  const fn = known ?? state.functionOf(name);
   if (fn === null) return "maxFunctions";
   if (timeoutMs > 0) {
     peer.timeouts ??= new Map();
@@ -25,7 +28,7 @@ export function canDo(
   } else {
     peer.timeouts?.delete(fn);
   }
-  if (peer.abilities?.places.has(fn)) return null;
+  if (registered) return null;
   changeAbilities(state, peer, (set) => set.add(fn));
   fn.workers++;
   state.updateIdle(fn);
@@ -74,7 +77,8 @@ export function preSleep(state: ServerState, peer: Peer): void {
   if (peer.workerState === WorkerState.ASLEEP) leaveSleepers(peer);
   else if (peer.workerState === WorkerState.WOKEN) forgetWake(peer);
   const set = state.abilitySets.settle(peer);
-  const ready = set === null ? null : set.peekReady();
+  // While nothing is assigned, a NOOP would only bring it back here.
+  const ready = set === null || !state.assigning ? null : set.peekReady();
   if (ready !== null) wake(state, peer, ready);
   else fallAsleep(state, peer, set);
   // It was woken, did not grab, and is not woken for the same again: somebody else must come.
