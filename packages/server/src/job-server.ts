@@ -1,7 +1,14 @@
 import { hash } from "node:crypto";
 import { hostname } from "node:os";
 import { getHeapStatistics } from "node:v8";
-import { type Connection, type KeepAlive, type Listener, listen, type PeerAddress } from "@drover/transport";
+import {
+  type Connection,
+  type ConnectionHandlers,
+  type KeepAlive,
+  type Listener,
+  listen,
+  type PeerAddress,
+} from "@drover/transport";
 import {
   type CoreOptions,
   DEFAULT_LIMITS,
@@ -49,9 +56,35 @@ export interface JobServerOptions {
 }
 
 /** One connection: its transport on one side, its peer in the core on the other. */
-interface Link {
+class Link implements ConnectionHandlers {
   readonly connection: Connection;
-  peer: Peer;
+  /** What limits count it under. */
+  readonly address: string;
+  readonly peer: Peer;
+  readonly #server: JobServer;
+
+  constructor(server: JobServer, connection: Connection, address: string) {
+    this.#server = server;
+    this.connection = connection;
+    this.address = address;
+    this.peer = server.core.connect(address, this);
+  }
+
+  data(chunk: Uint8Array): void {
+    this.#server.received(this, chunk);
+  }
+
+  drain(): void {
+    this.#server.drained(this);
+  }
+
+  ended(): void {
+    this.#server.ended(this);
+  }
+
+  close(): void {
+    this.#server.closed(this);
+  }
 }
 
 /** Heap that one small job takes with everything that leads to it (bench/README.md), rounded up. */
@@ -129,34 +162,38 @@ export class JobServer {
     }
     this.#perAddress.set(shown, (this.#perAddress.get(shown) ?? 0) + 1);
     this.#beginTurn();
-    const link = { connection } as Link;
-    const peer = this.core.connect(shown, link);
-    link.peer = peer;
+    const link = new Link(this, connection, shown);
     this.#links.add(link);
-    connection.attach({
-      data: (chunk) => {
-        this.#beginTurn();
-        this.core.receive(peer, chunk);
-        if (peer.stalled) connection.pause();
-      },
-      drain: () => {
-        this.#beginTurn();
-        this.#afterDrain(link);
-      },
-      ended: () => {
-        // It will not send any more, but what it asked for before is still to be answered.
-        this.#beginTurn();
-        this.#flush();
-        this.#drop(link);
-        connection.end();
-      },
-      close: () => {
-        this.#beginTurn();
-        this.#drop(link);
-        this.#links.delete(link);
-        this.#release(shown);
-      },
-    });
+    connection.attach(link);
+  }
+
+  /** Bytes came. The four that follow are for the connections of `accept` alone. */
+  received({ connection, peer }: Link, chunk: Uint8Array): void {
+    this.#beginTurn();
+    this.core.receive(peer, chunk);
+    if (peer.stalled) connection.pause();
+  }
+
+  /** The connection got rid of what was unsent. */
+  drained(link: Link): void {
+    this.#beginTurn();
+    this.#afterDrain(link);
+  }
+
+  /** The other end will not send any more, but what it asked for before is still to be answered. */
+  ended({ connection, peer }: Link): void {
+    this.#beginTurn();
+    this.#flush();
+    this.core.disconnect(peer);
+    connection.end();
+  }
+
+  /** The connection is over. */
+  closed(link: Link): void {
+    this.#beginTurn();
+    this.core.disconnect(link.peer);
+    this.#links.delete(link);
+    this.#release(link.address);
   }
 
   /** Takes new function settings into use at once. */
@@ -214,11 +251,6 @@ export class JobServer {
     else this.#perAddress.set(address, left);
   }
 
-  /** The peer is done for the core; its connection may still have to be flushed. */
-  #drop(link: Link): void {
-    this.core.disconnect(link.peer);
-  }
-
   #setClock(): void {
     this.core.setClock(performance.now(), Date.now());
   }
@@ -266,7 +298,7 @@ export class JobServer {
         if (sent && (peer.stalled || peer.owing !== null)) this.#afterDrain(link);
       }
       if (peer.closing !== null && !peer.gone) {
-        this.#drop(link);
+        core.disconnect(peer);
         if (peer.abrupt) connection.destroy();
         else connection.end();
       }
