@@ -16,6 +16,9 @@ export interface ChannelHandlers {
   closed(error: Error | undefined): void;
 }
 
+/** What one turn may gather before it is sent within the turn: a loop that writes without end is told to wait by then. */
+const GATHERED_BYTES = 262_144;
+
 /** Longest text line tolerated; a server sends none on its own. */
 const MAX_LINE_BYTES = 1_024;
 
@@ -56,7 +59,12 @@ export class Channel implements ByteSink {
   write(bytes: Uint8Array<ArrayBuffer>): void {
     this.#unsent.push(bytes);
     this.#unsentBytes += bytes.length;
-    if (this.#flushScheduled || this.#blocked) return;
+    if (this.#blocked) return;
+    if (this.#unsentBytes >= GATHERED_BYTES) {
+      this.#send();
+      return;
+    }
+    if (this.#flushScheduled) return;
     this.#flushScheduled = true;
     // Behind the promises that this turn settles, since their continuations write as well.
     queueMicrotask(() => process.nextTick(() => this.#flush()));

@@ -81,6 +81,10 @@ export class ScriptedPeer {
     this.#connection.pause();
   }
 
+  thaw(): void {
+    this.#connection.resume();
+  }
+
   /** The connection breaks. */
   sever(): void {
     this.#connection.sever();

@@ -1,0 +1,92 @@
+import { type BytesLike, toBytes } from "@drover/client";
+import { type AssignedJob, textOfByteString } from "@drover/protocol";
+import { JobAborted, JobFailure, type WorkerErrorCode } from "./errors.ts";
+import type { FunctionHandler, WorkerJob } from "./job.ts";
+
+/** Where a run reports to: the connection that gave the job. After its loss it takes everything and does nothing. */
+export interface Reports {
+  readonly server: string;
+  status(job: AssignedJob, numerator: number, denominator: number): void;
+  data(job: AssignedJob, chunk: Uint8Array): void;
+  warning(job: AssignedJob, chunk: Uint8Array): void;
+  complete(job: AssignedJob, result: Uint8Array): void;
+  fail(job: AssignedJob): void;
+  exception(job: AssignedJob, exception: Uint8Array): void;
+  /** Resolves when the server has taken enough; undefined while it keeps up. */
+  writable(): Promise<void> | undefined;
+}
+
+/** One run of a job: calls its handler, passes on its reports, and ends it in one way. */
+export class Run {
+  readonly job: AssignedJob;
+  readonly ended: Promise<void>;
+  readonly #reports: Reports;
+  readonly #controller = new AbortController();
+
+  constructor(
+    job: AssignedJob,
+    handler: FunctionHandler | undefined,
+    reports: Reports,
+    exceptionText: (error: unknown) => string,
+  ) {
+    this.job = job;
+    this.#reports = reports;
+    this.ended = this.#do(handler, exceptionText);
+  }
+
+  abort(code: WorkerErrorCode, detail: string): void {
+    this.#controller.abort(new JobAborted(code, detail));
+  }
+
+  async #do(handler: FunctionHandler | undefined, exceptionText: (error: unknown) => string): Promise<void> {
+    const { job } = this;
+    const reports = this.#reports;
+    if (handler === undefined) {
+      // A server's mistake, but the client should not wait for it.
+      reports.exception(job, toBytes("HANDLER_MISSING: this worker does not do the function"));
+      return;
+    }
+    const timer = this.#deadline(handler.timeoutMs);
+    try {
+      const result = await handler.run(this.#facade());
+      reports.complete(job, result);
+    } catch (error) {
+      // Once it was aborted, what is thrown says no more than that: nobody needs to read it.
+      if (error instanceof JobFailure || this.#controller.signal.aborted) reports.fail(job);
+      else reports.exception(job, toBytes(exceptionText(error)));
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  #deadline(timeoutMs: number): NodeJS.Timeout | undefined {
+    if (timeoutMs === 0) return undefined;
+    return setTimeout(() => this.abort("JOB_OVERDUE", `the job took more than ${timeoutMs} ms`), timeoutMs);
+  }
+
+  #facade(): Omit<WorkerJob, "input"> {
+    const { job } = this;
+    const reports = this.#reports;
+    const written = (): Promise<void> => reports.writable() ?? Promise.resolve();
+    return {
+      function: textOfByteString(job.function),
+      handle: job.handle,
+      unique: textOfByteString(job.unique),
+      workload: job.workload,
+      attempt: Number(job.options.get("attempt") ?? 1),
+      reducer: textOfByteString(job.reducer),
+      traceparent: job.options.get("traceparent"),
+      server: reports.server,
+      signal: this.#controller.signal,
+      status: (numerator, denominator) => reports.status(job, numerator, denominator),
+      data: (chunk: BytesLike) => {
+        reports.data(job, toBytes(chunk));
+        return written();
+      },
+      warning: (chunk: BytesLike) => {
+        reports.warning(job, toBytes(chunk));
+        return written();
+      },
+    };
+  }
+}
