@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import { tooOld } from "./node-version.js";
 
-const complaint = tooOld(process.env.DROVER_PRETEND_NODE || process.versions.node);
+const complaint = tooOld(process.versions.node);
 if (complaint) {
   process.stderr.write(`${complaint}\n`);
   process.exit(1);

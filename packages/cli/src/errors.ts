@@ -2,6 +2,7 @@
 export type CliErrorCode =
   | "ADDRESS_EXPOSED"
   | "ADMIN_REFUSED"
+  | "CONFIG_INVALID"
   | "FILE_NOT_READABLE"
   | "FILE_NOT_WRITABLE"
   | "OPTION_REFUSED"

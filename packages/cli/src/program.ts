@@ -1,4 +1,5 @@
 import { Command, CommanderError } from "commander";
+import { configCommand } from "./config/command.ts";
 import { ConfigError } from "./config/problem.ts";
 import { CommandFailed, EXIT, UsageError } from "./errors.ts";
 import { serveCommand } from "./serve/command.ts";
@@ -10,9 +11,17 @@ export function droverProgram(): Command {
     .description("A job server that turns a herd of identical demands into one piece of work.")
     .version(VERSION, "-V, --version", "print the version")
     .helpCommand("help [command]", "show the help of a command");
-  program.addCommand(serveCommand());
-  for (const command of [program, ...program.commands]) command.exitOverride();
+  program.addCommand(serveCommand()).addCommand(configCommand());
+  prepare(program);
   return program;
+}
+
+function prepare(command: Command): void {
+  command.exitOverride().configureOutput({
+    outputError: (text, write) =>
+      write(text.replace(/^error: /, "drover: ").replace(/\n\((.*)\)\n$/, "; $1\n")),
+  });
+  for (const sub of command.commands) prepare(sub);
 }
 
 /** Runs one command line. Returns when the command is done; the exit code is set. */
@@ -31,13 +40,9 @@ export async function run(args: readonly string[]): Promise<void> {
 /** Says what went wrong, where nobody has yet. */
 function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-  if (error instanceof ConfigError) {
-    for (const { where, message } of error.problems) process.stderr.write(`drover: ${where}: ${message}\n`);
-    return EXIT.usage;
-  }
-  if (error instanceof UsageError || error instanceof CommandFailed) {
-    process.stderr.write(`drover: ${error.message}\n`);
-    return error instanceof UsageError ? EXIT.usage : EXIT.failed;
+  if (error instanceof ConfigError || error instanceof UsageError || error instanceof CommandFailed) {
+    for (const line of error.message.split("\n")) process.stderr.write(`drover: ${line}\n`);
+    return error instanceof CommandFailed ? EXIT.failed : EXIT.usage;
   }
   process.stderr.write(`drover: this is a bug: ${(error as Error).stack ?? error}\n`);
   return EXIT.failed;

@@ -1,3 +1,5 @@
+import { CommandFailed } from "../errors.ts";
+
 /** One thing wrong with the configuration, and where it stands: a flag, a variable, or file, line and column. */
 export interface ConfigProblem {
   readonly where: string;
@@ -12,6 +14,11 @@ export class ConfigError extends Error {
   constructor(problems: readonly ConfigProblem[]) {
     super(problems.map(({ where, message }) => `${where}: ${message}`).join("\n"));
     this.problems = problems;
+  }
+
+  /** The same, where to find it was what the command was for. */
+  asFailure(): CommandFailed {
+    return new CommandFailed("CONFIG_INVALID", this.message, { cause: this });
   }
 }
 

@@ -116,7 +116,7 @@ function environmentEntries(
   warnings: string[],
 ): ConfigEntry[] {
   const names = new Map(SERVER_OPTIONS.map((option) => [environmentName(option), option.key]));
-  const others = new Set(["DROVER_CONFIG", "DROVER_SERVER"]);
+  const others = new Set(["DROVER_CONFIG", "DROVER_SERVER", "DROVER_DETACHED"]);
   const entries: ConfigEntry[] = [];
   for (const [name, value] of Object.entries(environment)) {
     if (value === undefined || value === "") continue;

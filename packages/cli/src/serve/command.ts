@@ -1,9 +1,8 @@
 import { Command, Option } from "commander";
 import { IGNORED_OPTIONS, queueTypeProblem, REFUSED_OPTIONS } from "../config/foreign-options.ts";
-import type { ConfigInputs } from "../config/resolve.ts";
-import { attributeOf, SERVER_OPTIONS } from "../config/server-options.ts";
 import { EXIT, UsageError } from "../errors.ts";
 import { VERSION } from "../version.ts";
+import { addServerOptions, camel, collect, serveInputs } from "./flags.ts";
 
 const EXAMPLES = `
 Examples:
@@ -49,53 +48,11 @@ export function serveCommand(): Command {
       process.exitCode = EXIT.ok;
       return;
     }
-    if (values.daemon === true) {
-      const { detach } = await import("./daemon.ts");
-      return detach(inputs);
-    }
-    const { tellParent } = await import("./daemon.ts");
+    const { detach, isDetached, tellParent } = await import("./daemon.ts");
+    if (values.daemon === true && !isDetached()) return detach(inputs);
     await serve({ inputs, onReady: tellParent });
   });
   return command;
-}
-
-/** The options that drover.yaml knows as well. */
-export function addServerOptions(command: Command): void {
-  for (const option of SERVER_OPTIONS) {
-    const added = new Option(option.flags, option.help).helpGroup(`${option.group}:`);
-    if (option.key === "listen") added.argParser(collect);
-    command.addOption(added);
-  }
-}
-
-/** Flags by the option's key, as the configuration takes them. */
-export function serveInputs(
-  values: Readonly<Record<string, unknown>>,
-  files: readonly string[] = [],
-): ConfigInputs {
-  const flags = new Map<string, unknown>();
-  for (const option of SERVER_OPTIONS) {
-    const value = values[attributeOf(option)];
-    if (value !== undefined) flags.set(option.key, value);
-  }
-  const keyValueFiles = [...((values.configFile as string[] | undefined) ?? [])];
-  for (const name of files) {
-    if (!name.startsWith("@")) {
-      throw new UsageError(
-        "OPTION_INVALID",
-        `drover serve takes options only, and ${JSON.stringify(name)} is none`,
-      );
-    }
-    keyValueFiles.push(name.slice(1));
-  }
-  const given = [...IGNORED_OPTIONS].filter(([name]) => values[camel(name)] !== undefined);
-  return {
-    flags,
-    environment: process.env,
-    configFile: values.config as string | undefined,
-    keyValueFiles,
-    ignored: given.map(([name, { why }]) => `--${name}: ${why}`),
-  };
 }
 
 function refuse(values: Readonly<Record<string, unknown>>): void {
@@ -106,12 +63,4 @@ function refuse(values: Readonly<Record<string, unknown>>): void {
     const problem = queueTypeProblem(String(values.queueType));
     if (problem !== undefined) throw new UsageError("OPTION_REFUSED", problem);
   }
-}
-
-function camel(name: string): string {
-  return name.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
-}
-
-function collect(value: string, before: readonly string[] | undefined): string[] {
-  return [...(before ?? []), value];
 }

@@ -5,6 +5,13 @@ import { CommandFailed } from "../errors.ts";
 import { checkServe } from "./run.ts";
 
 const READY = "drover ready";
+/** Set for the second process, which has the same arguments. */
+const MARK = "DROVER_DETACHED";
+
+/** Whether this process is the second one, in the background; that one never starts a third. */
+export function isDetached(): boolean {
+  return process.env[MARK] !== undefined;
+}
 
 /**
  * Starts the server anew without a terminal, and returns when it listens.
@@ -19,15 +26,12 @@ export async function detach(inputs: ConfigInputs): Promise<void> {
   if (lost) {
     process.stderr.write("drover: --daemon without --log-file or --syslog: the log goes nowhere\n");
   }
-  const args = [...process.argv.slice(1).filter((arg) => arg !== "--daemon" && !/^-d$/.test(arg))];
-  const child = spawn(
-    process.execPath,
-    [...process.execArgv, ...args, ...(lost ? ["--log-file=none"] : [])],
-    {
-      detached: true,
-      stdio: ["ignore", "ignore", "pipe", "ipc"],
-    },
-  );
+  const args = [...process.execArgv, ...process.argv.slice(1), ...(lost ? ["--log-file=none"] : [])];
+  const child = spawn(process.execPath, args, {
+    detached: true,
+    env: { ...process.env, [MARK]: "1" },
+    stdio: ["ignore", "ignore", "pipe", "ipc"],
+  });
   let said = "";
   child.stderr!.setEncoding("utf8").on("data", (text: string) => {
     said += text;

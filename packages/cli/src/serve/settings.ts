@@ -6,8 +6,8 @@ import { SERVER_VERSION } from "../version.ts";
 import { connectionsWithin } from "./open-files.ts";
 
 export const DEFAULT_PORT = 4730;
-const DEFAULT_GRACE_SECONDS = 5;
-const MAX_CONNECTIONS = 100_000;
+export const DEFAULT_GRACE_SECONDS = 5;
+export const MAX_CONNECTIONS = 100_000;
 
 /** Addresses with their ports; the default is loopback in both families. */
 export function listenAddresses(server: ServerConfig): string[] {
