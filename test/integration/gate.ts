@@ -18,7 +18,8 @@ export class Gate {
   /** The workers that started the job, in order. */
   starts(): string[] {
     const file = join(this.folder, "started");
-    return existsSync(file) ? readFileSync(file, "utf8").trim().split("\n") : [];
+    // A line counts once it is whole.
+    return existsSync(file) ? readFileSync(file, "utf8").split("\n").slice(0, -1) : [];
   }
 
   /** Waits until the job was started so many times, and gives who started it last. */
