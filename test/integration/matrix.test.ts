@@ -47,8 +47,8 @@ function pair(asked: Language, worked: Language): void {
     expect(told(await client("run", priority, "reverse", "workload"))).toEqual(["complete daolkrow"]);
   });
 
-  test("do a job by the plain call", async () => {
-    expect(await client("do", "normal", "reverse", "workload")).toEqual(["complete daolkrow"]);
+  test.for(["normal", "high", "low"])("do a job of %s priority by the plain call", async (priority) => {
+    expect(await client("do", priority, "reverse", "workload")).toEqual(["complete daolkrow"]);
   });
 
   test("pass on all that a job reports, in its order", async () => {
