@@ -42,6 +42,7 @@ interface Job {
   readonly history: Uint8Array<ArrayBuffer>[];
   status: Uint8Array<ArrayBuffer> | undefined;
   worker: Peer | undefined;
+  background: boolean;
 }
 
 /**
@@ -60,11 +61,31 @@ export class ModelServer {
     this.#replay = options.replay;
   }
 
-  /** @returns What takes the peer's bytes. */
-  connect(sink: ByteSink): (bytes: Uint8Array) => void {
+  /** @returns What takes the peer's bytes, and what is to be called when its connection is lost. */
+  connect(sink: ByteSink): { receive(bytes: Uint8Array): void; lost(): void } {
     const peer: Peer = { sink, abilities: new Set(), asleep: false, exceptions: false };
     this.#peers.push(peer);
-    return packetReader((packet) => this.#receive(peer, packet));
+    return {
+      receive: packetReader((packet) => this.#receive(peer, packet)),
+      lost: () => this.#lost(peer),
+    };
+  }
+
+  /** Its jobs go to others; a queued job without submitters is dropped, unless it is a background job. */
+  #lost(peer: Peer): void {
+    this.#peers.splice(this.#peers.indexOf(peer), 1);
+    for (const job of [...this.jobs]) {
+      if (job.worker === peer) {
+        job.worker = undefined;
+        job.history.length = 0;
+        job.status = undefined;
+      }
+      const before = job.submitters.length;
+      for (let i = before - 1; i >= 0; i--) if (job.submitters[i] === peer) job.submitters.splice(i, 1);
+      const abandoned = before > 0 && job.submitters.length === 0 && !job.background;
+      if (abandoned && job.worker === undefined) this.jobs.splice(this.jobs.indexOf(job), 1);
+    }
+    this.#wake();
   }
 
   #receive(peer: Peer, packet: Packet): void {
@@ -141,12 +162,14 @@ export class ModelServer {
         history: [],
         status: undefined,
         worker: undefined,
+        background: false,
       };
       this.jobs.push(job);
       this.reported.set(handle, []);
     }
     this.#send(peer, PacketType.JOB_CREATED, [job.handle]);
-    if (!background) {
+    if (background) job.background = true;
+    else {
       job.submitters.push(peer);
       if (this.#replay) {
         for (const bytes of job.history) peer.sink.write(bytes);

@@ -54,7 +54,7 @@ class Peer {
     this.client = new ClientSession(this.out, replies);
     this.client.replays = replays;
     this.worker = new WorkerSession(this.out, this.told, fixedSlots(slots), replies);
-    this.out.deliverTo = server.connect(this.in);
+    this.out.deliverTo = server.connect(this.in).receive;
     this.in.deliverTo = packetReader((packet) => {
       if (!this.client.receive(packet) && !this.worker.receive(packet))
         throw new Error(`stray packet ${packet.type}`);
