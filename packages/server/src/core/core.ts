@@ -96,8 +96,8 @@ export class JobServerCore {
     for (let run = state.runTimers.takeDue(nowMs); run !== undefined; run = state.runTimers.takeDue(nowMs)) {
       expireRun(state, run);
     }
-    for (let job = state.dueJobs.takeDue(wallMs); job !== undefined; job = state.dueJobs.takeDue(wallMs)) {
-      fallDue(state, job);
+    for (let due = state.dueJobs.takeDue(wallMs); due !== undefined; due = state.dueJobs.takeDue(wallMs)) {
+      fallDue(state, due.job);
     }
     const { submissionTimers } = state;
     for (

@@ -30,7 +30,7 @@ export const JobState = {
 export type JobState = (typeof JobState)[keyof typeof JobState];
 
 /** A job: one request for a function with its workload, and everyone who waits for it. */
-export class Job implements Timer {
+export class Job {
   readonly fn: JobFunction;
   /** Its number on this server; the handle is `PREFIX:` and this plus the server's first number. */
   readonly number: number;
@@ -59,10 +59,8 @@ export class Job implements Timer {
   run: Run | null = null;
   /** What few jobs have. */
   rare: RareJobFields | null = null;
-  createdMs: number;
-  atMs = 0;
-  heapIndex = -1;
-  order = 0;
+  /** When it was submitted, in whole milliseconds of the forward clock: a small integer takes no memory of its own. */
+  readonly createdMs: number;
 
   constructor(
     fn: JobFunction,
@@ -77,7 +75,7 @@ export class Job implements Timer {
     this.key = key;
     this.priority = priority;
     this.claimed = claimed;
-    this.createdMs = nowMs;
+    this.createdMs = Math.floor(nowMs);
     this.bytes = NO_BYTES;
     this.start = 0;
     this.end = 0;
@@ -90,7 +88,21 @@ export class Job implements Timer {
 
 const NO_BYTES = new Uint8Array(0);
 
+/** When a job is due, on the wall clock. In the heap of due jobs while its job is DELAYED. */
+export class Delay implements Timer {
+  readonly job: Job;
+  atMs = 0;
+  heapIndex = -1;
+  order = 0;
+
+  constructor(job: Job) {
+    this.job = job;
+  }
+}
+
 export interface RareJobFields {
+  /** When it is due, once it had to wait for a time. */
+  delay: Delay | null;
   /** Function that reduces the results (`SUBMIT_REDUCE_JOB`), or empty. */
   reducer: string;
   /** The job that runs after it, with the submissions that came when its history was outgrown. */
@@ -108,6 +120,7 @@ export interface RareJobFields {
 /** The rare fields of a job, made on demand. */
 export function rareFields(job: Job): RareJobFields {
   job.rare ??= {
+    delay: null,
     reducer: "",
     successor: null,
     inBackoff: false,
@@ -116,6 +129,18 @@ export function rareFields(job: Job): RareJobFields {
     traceparent: "",
   };
   return job.rare;
+}
+
+/** The job's delay, made on demand. */
+export function delayOf(job: Job): Delay {
+  const rare = rareFields(job);
+  rare.delay ??= new Delay(job);
+  return rare.delay;
+}
+
+/** When the job is due on the wall clock; 0 = it never had to wait for a time. */
+export function dueMsOf(job: Job): number {
+  return job.rare?.delay?.atMs ?? 0;
 }
 
 /** One valid run of a job on a worker, with what it reported so far. */

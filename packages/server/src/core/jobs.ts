@@ -1,5 +1,5 @@
 import { PacketType } from "@drover/protocol";
-import { type Job, JobState, type Submission } from "./job.ts";
+import { delayOf, dueMsOf, type Job, JobState, type Submission } from "./job.ts";
 import { encodeHandleReport, sendBytes } from "./replies.ts";
 import { cancelRun, dropSubmission, overrun, payStatuses } from "./runs.ts";
 import type { ServerState } from "./state.ts";
@@ -19,7 +19,7 @@ export function enter(state: ServerState, job: Job, dueMs: number): void {
   if (dueMs > state.wallMs) {
     job.state = JobState.DELAYED;
     job.fn.delayed++;
-    state.dueJobs.set(job, dueMs);
+    state.dueJobs.set(delayOf(job), dueMs);
   } else {
     enterQueue(state, job, false);
   }
@@ -34,7 +34,7 @@ export function fallDue(state: ServerState, job: Job): void {
 
 /** Makes a delayed job due now. */
 export function dueNow(state: ServerState, job: Job): void {
-  state.dueJobs.delete(job);
+  state.dueJobs.delete(delayOf(job));
   fallDue(state, job);
 }
 
@@ -81,7 +81,7 @@ export function endJob(state: ServerState, job: Job): void {
   while (job.submissions !== null) dropSubmission(state, job.submissions);
   if (job.state === JobState.QUEUED) fn.dequeue(job);
   else if (job.state === JobState.DELAYED) {
-    state.dueJobs.delete(job);
+    state.dueJobs.delete(delayOf(job));
     fn.delayed--;
   } else if (job.state === JobState.WAITING) {
     leavePredecessor(state, job);
@@ -89,14 +89,14 @@ export function endJob(state: ServerState, job: Job): void {
   const wasWaiting = job.state === JobState.WAITING;
   job.state = JobState.ENDED;
   fn.total--;
-  state.jobs.delete(job.number);
+  state.jobs.delete(job);
   state.workloadBytes -= job.end - job.start;
   const successor = job.rare === null ? null : job.rare.successor;
   if (job.key !== "" && !wasWaiting) state.uniques.delete(job);
   if (successor !== null) {
     job.rare!.successor = null;
     state.uniques.set(successor);
-    enter(state, successor, successor.atMs);
+    enter(state, successor, dueMsOf(successor));
   }
   // A slot of the function may have become free.
   fn.updateReadiness();

@@ -7,7 +7,7 @@ import {
   RES,
   type WireErrorCode,
 } from "@drover/protocol";
-import { detachSubmission, type Job, JobState, Run, rareFields, type Submission } from "./job.ts";
+import { delayOf, detachSubmission, type Job, JobState, Run, rareFields, type Submission } from "./job.ts";
 import { endJob, enterQueue } from "./jobs.ts";
 import type { Peer } from "./peer.ts";
 import {
@@ -319,7 +319,7 @@ export function failJob(
   rareFields(job).inBackoff = true;
   job.state = JobState.DELAYED;
   job.fn.delayed++;
-  state.dueJobs.set(job, state.wallMs + Math.round(waitMs * spread));
+  state.dueJobs.set(delayOf(job), state.wallMs + Math.round(waitMs * spread));
   // The slot of the run is free again.
   job.fn.updateReadiness();
   wakeFor(state, job.fn, 0);

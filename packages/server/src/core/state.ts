@@ -3,7 +3,8 @@ import { DeadLetters } from "./dead-letters.ts";
 import { Fifo } from "./fifo.ts";
 import { JobFunction } from "./function.ts";
 import { Handles } from "./handles.ts";
-import type { Job, Run, Submission } from "./job.ts";
+import type { Delay, Run, Submission } from "./job.ts";
+import { JobTable } from "./job-table.ts";
 import type { FunctionSettings, Limits, TimeoutUnit } from "./limits.ts";
 import { LingeringResults } from "./linger.ts";
 import { PagePool } from "./outbox.ts";
@@ -77,7 +78,7 @@ export class ServerState {
   wallMs = 0;
   readonly peers = new Set<Peer>();
   readonly functions = new Map<string, JobFunction>();
-  readonly jobs = new Map<number, Job>();
+  readonly jobs = new JobTable();
   readonly uniques = new UniqueTable();
   readonly abilitySets = new AbilitySets();
   readonly handles: Handles;
@@ -87,7 +88,7 @@ export class ServerState {
   readonly outcomes: Outcomes;
   readonly deadLetters: DeadLetters;
   /** On the wall clock. */
-  readonly dueJobs = new TimerHeap<Job>();
+  readonly dueJobs = new TimerHeap<Delay>();
   /** On the forward clock. */
   readonly runTimers = new TimerHeap<Run>();
   /** On the forward clock. */

@@ -1,7 +1,16 @@
 import type { WireErrorCode } from "@drover/protocol";
 import type { DeadLetter } from "./dead-letters.ts";
 import type { JobFunction } from "./function.ts";
-import { attachSubmission, Job, JobState, type Priority, rareFields, Submission } from "./job.ts";
+import {
+  attachSubmission,
+  delayOf,
+  dueMsOf,
+  Job,
+  JobState,
+  type Priority,
+  rareFields,
+  Submission,
+} from "./job.ts";
 import { dueNow, enter } from "./jobs.ts";
 import type { Peer } from "./peer.ts";
 import { sendBytes, sendError, sendJobCreated } from "./replies.ts";
@@ -102,9 +111,9 @@ function join(state: ServerState, peer: Peer, request: SubmissionRequest, existi
   if (request.priority < job.priority) raise(job, request.priority);
   if (job.state === JobState.DELAYED || job.state === JobState.WAITING) {
     // The earlier time wins; a retry's wait is not cut short.
-    if (job.rare?.inBackoff !== true && request.dueMs < job.atMs) {
-      if (job.state === JobState.WAITING) job.atMs = request.dueMs;
-      else if (future) state.dueJobs.set(job, request.dueMs);
+    if (job.rare?.inBackoff !== true && request.dueMs < dueMsOf(job)) {
+      if (job.state === JobState.WAITING) delayOf(job).atMs = request.dueMs;
+      else if (future) state.dueJobs.set(delayOf(job), request.dueMs);
       else {
         acknowledge(state, peer, request, job);
         dueNow(state, job);
@@ -130,7 +139,7 @@ function createSuccessor(state: ServerState, peer: Peer, request: SubmissionRequ
   const job = createJob(state, peer, request, before.key);
   if (job === null) return;
   job.state = JobState.WAITING;
-  job.atMs = request.dueMs;
+  if (request.dueMs > 0) delayOf(job).atMs = request.dueMs;
   rareFields(before).successor = job;
   acknowledge(state, peer, request, job);
 }
@@ -162,7 +171,7 @@ function createJob(state: ServerState, peer: Peer, request: SubmissionRequest, k
   state.workloadBytes += job.end - job.start;
   if (request.reducer !== "") rareFields(job).reducer = request.reducer;
   if (request.traceparent !== "") rareFields(job).traceparent = request.traceparent;
-  state.jobs.set(job.number, job);
+  state.jobs.add(job);
   fn.total++;
   if (fn.workers === 0) state.updateIdle(fn);
   return job;
