@@ -1,8 +1,11 @@
 import { Command, CommanderError } from "commander";
+import { adminCommand } from "./admin/command.ts";
 import { configCommand } from "./config/command.ts";
 import { ConfigError } from "./config/problem.ts";
 import { CommandFailed, EXIT, UsageError } from "./errors.ts";
 import { serveCommand } from "./serve/command.ts";
+import { statusCommand } from "./status/command.ts";
+import { upCommand } from "./up/command.ts";
 import { VERSION } from "./version.ts";
 
 /** The whole command line. */
@@ -11,7 +14,8 @@ export function droverProgram(): Command {
     .description("A job server that turns a herd of identical demands into one piece of work.")
     .version(VERSION, "-V, --version", "print the version")
     .helpCommand("help [command]", "show the help of a command");
-  program.addCommand(serveCommand()).addCommand(configCommand());
+  const commands = [upCommand(), serveCommand(), statusCommand(), adminCommand(), configCommand()];
+  for (const command of commands) program.addCommand(command);
   prepare(program);
   return program;
 }

@@ -1,0 +1,132 @@
+import { byteString } from "@drover/protocol";
+import { type Connection, dial, TransportError } from "@drover/transport";
+import { CommandFailed, UsageError } from "../errors.ts";
+
+/** A server refused an admin command, or does not know it. */
+export class AdminRefused extends CommandFailed {
+  /** What stood after `ERR `. */
+  readonly answer: string;
+  constructor(command: string, answer: string) {
+    super("ADMIN_REFUSED", `${command}: ${answer}`);
+    this.answer = answer;
+  }
+  get unknownCommand(): boolean {
+    return this.answer.startsWith("UNKNOWN_COMMAND") || this.answer.startsWith("unknown_command");
+  }
+}
+
+const ANSWER_LIMIT_MS = 15_000;
+const CONNECT_LIMIT_MS = 5_000;
+
+/**
+ * A connection that speaks the text protocol for administrators. Texts are byte strings: names stand in them as
+ * the server has them.
+ */
+export class AdminConnection {
+  readonly server: string;
+  readonly #connection: Connection;
+  #received = "";
+  #over: Error | undefined;
+  #wake: (() => void) | undefined;
+
+  private constructor(connection: Connection, server: string) {
+    this.server = server;
+    this.#connection = connection;
+    connection.attach({
+      data: (chunk) => {
+        this.#received += byteString(chunk);
+        this.#wake?.();
+      },
+      drain() {},
+      close: (error) => {
+        this.#over = error ?? new Error(`${server} closed the connection`);
+        this.#wake?.();
+      },
+    });
+  }
+
+  /** @throws UsageError when there is no server. */
+  static async dial(server: string): Promise<AdminConnection> {
+    try {
+      return new AdminConnection(await dial(server, { connectTimeoutMs: CONNECT_LIMIT_MS }), server);
+    } catch (error) {
+      if (error instanceof TransportError) {
+        throw new UsageError("NO_CONNECTION", error.message, { cause: error });
+      }
+      throw error;
+    }
+  }
+
+  /** Asks for one line; returns it without its line end and its `OK`. @throws AdminRefused */
+  async ask(command: string): Promise<string> {
+    this.#send(command);
+    const line = (await this.#until((text) => text.indexOf("\n") + 1)).replace(/\r?\n$/, "");
+    if (line.startsWith("ERR ")) throw new AdminRefused(command, line.slice(4));
+    return line.replace(/^OK ?/, "");
+  }
+
+  /** Asks for a listing; returns its lines, without the dot at its end. @throws AdminRefused */
+  async list(command: string): Promise<string[]> {
+    this.#send(command);
+    const text = await this.#until((so) => {
+      if (so.startsWith("ERR ") && so.endsWith("\r\n")) return so.length;
+      if (so.startsWith(".\n")) return 2;
+      const end = so.indexOf("\n.\n");
+      return end < 0 ? 0 : end + 3;
+    });
+    if (text.startsWith("ERR ") && text.endsWith("\r\n")) {
+      throw new AdminRefused(command, text.slice(4).trim());
+    }
+    return text.split("\n").slice(0, -2);
+  }
+
+  close(): void {
+    this.#connection.destroy();
+  }
+
+  #send(command: string): void {
+    this.#connection.send([Buffer.from(`${command}\r\n`, "latin1")]);
+  }
+
+  /** What has arrived up to where `length` says that it is whole; 0 means not yet. */
+  async #until(length: (text: string) => number): Promise<string> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(
+        () =>
+          reject(
+            new CommandFailed("ADMIN_REFUSED", `${this.server} gave no answer within ${ANSWER_LIMIT_MS} ms`),
+          ),
+        ANSWER_LIMIT_MS,
+      );
+    });
+    try {
+      for (;;) {
+        const end = length(this.#received);
+        if (end > 0) {
+          const text = this.#received.slice(0, end);
+          this.#received = this.#received.slice(end);
+          return text;
+        }
+        if (this.#over !== undefined) {
+          throw new CommandFailed("ADMIN_REFUSED", `${this.server} gave no answer: ${this.#over.message}`);
+        }
+        const more = Promise.withResolvers<void>();
+        this.#wake = more.resolve;
+        await Promise.race([more.promise, late]);
+      }
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+/** Connects, does something, and closes. */
+export async function withAdmin<T>(server: string, work: (admin: AdminConnection) => Promise<T>): Promise<T> {
+  const admin = await AdminConnection.dial(server);
+  try {
+    return await work(admin);
+  } finally {
+    admin.close();
+  }
+}

@@ -1,0 +1,63 @@
+import { formatAddress, parseAddress } from "@drover/transport";
+import { type Command, Option } from "commander";
+import { UsageError } from "./errors.ts";
+
+/*
+ * Where the job server is, for every command that talks to one: -h and -p as in Gearman's own tools, then the
+ * environment, then localhost:4730.
+ */
+
+export interface ServerFlags {
+  readonly host?: string;
+  readonly port?: string;
+}
+
+const DEFAULT_PORT = 4730;
+
+export function addServerAddress(command: Command): Command {
+  return command
+    .addOption(
+      new Option(
+        "-h, --host <address>",
+        "job server: host, host:port, [v6]:port or unix:/path (default: DROVER_SERVER, else localhost)",
+      ),
+    )
+    .addOption(new Option("-p, --port <number>", "its port (default: 4730)"))
+    .helpOption("-H, --help", "show this help");
+}
+
+/**
+ * The server's address in the one form that the transports read.
+ * @throws UsageError
+ */
+export function serverAddress(
+  { host, port }: ServerFlags,
+  environment: NodeJS.ProcessEnv = process.env,
+): string {
+  return serverAddresses(
+    { ...(host === undefined ? {} : { host }), ...(port === undefined ? {} : { port }) },
+    environment,
+  )[0]!;
+}
+
+/** All of them, where several are named, divided by commas. */
+export function serverAddresses(
+  { host, port }: ServerFlags,
+  environment: NodeJS.ProcessEnv = process.env,
+): string[] {
+  const named =
+    host ?? (port === undefined ? environment.DROVER_SERVER || environment.GEARMAN_SERVER : undefined);
+  if (port !== undefined && (!/^\d{1,5}$/.test(port) || Number(port) > 65_535 || Number(port) === 0)) {
+    throw new UsageError(
+      "OPTION_INVALID",
+      `--port ${JSON.stringify(port)} is no port: give a number from 1 to 65535`,
+    );
+  }
+  const defaults = { port: port === undefined ? DEFAULT_PORT : Number(port) };
+  const list = (named ?? "localhost").split(",").map((part) => part.trim());
+  try {
+    return list.map((text) => formatAddress(parseAddress(text, defaults)));
+  } catch (error) {
+    throw new UsageError("OPTION_INVALID", (error as Error).message);
+  }
+}

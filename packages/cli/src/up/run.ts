@@ -1,0 +1,52 @@
+import type { PeerAddress, TransportError } from "@drover/transport";
+import type { ConfigInputs } from "../config/resolve.ts";
+import { UsageError } from "../errors.ts";
+import { serve, shownAddress } from "../serve/run.ts";
+import { VERSION } from "../version.ts";
+
+/** Runs the server in the foreground, for a person. */
+export async function up(inputs: ConfigInputs): Promise<never> {
+  try {
+    return await serve({
+      inputs,
+      quiet: true,
+      onReady: (addresses) => process.stdout.write(welcome(addresses)),
+    });
+  } catch (error) {
+    if (error instanceof UsageError && (error.cause as TransportError)?.code === "ADDRESS_IN_USE") {
+      const where = /cannot listen on (\S+),/.exec(error.message)?.[1] ?? "the address";
+      throw new UsageError(
+        "START_FAILED",
+        `${where} is taken, perhaps by a job server that runs already.\n` +
+          "look at it:        drover status\n" +
+          "use another port:  drover up --port 4731",
+      );
+    }
+    throw error;
+  }
+}
+
+/** Addresses, and commands that can be copied. */
+export function welcome(addresses: readonly PeerAddress[]): string {
+  const tcp = addresses.find(({ transport }) => transport === "tcp");
+  const shown = addresses.map(shownAddress).join(" and ");
+  const standard = tcp?.port === 4730;
+  const to = tcp === undefined ? ` -h ${shownAddress(addresses[0]!)}` : standard ? "" : ` -p ${tcp.port}`;
+  const server = tcp === undefined ? shownAddress(addresses[0]!) : `localhost:${tcp.port}`;
+  return `Drover ${VERSION}: job server on ${shown}
+
+Try it, in another terminal:
+
+  a herd of 1,000 clients that want the same 10 things:
+    npx drover demo herd --server ${server}
+
+  a worker of your own, and a job for it:
+    npx drover work${to} -f shout -- tr a-z A-Z
+    npx drover submit${to} -f shout "hello drover"
+
+  and look at what happens:
+    npx drover top${to}
+
+Ctrl-C stops it.
+`;
+}
