@@ -59,8 +59,7 @@ export class Operator extends Actor {
     if (random.chance(0.2)) {
       const hours = random.chance(0.1) ? 3_600_000 * random.between(-3, 3) : 0;
       const jumpMs = hours + random.between(-2000, 2000);
-      world.trace(() => `the wall clock jumps by ${jumpMs} ms`);
-      world.wallOffsetMs += jumpMs;
+      world.jump(jumpMs);
     }
     if (random.chance(0.1)) world.changeSettings(random.pick(world.plan.functions), makeSettings(random));
   }

@@ -35,6 +35,8 @@ export interface Plan {
   readonly stallRate: number;
   /** Chance that the shell handles one more event before it sends. */
   readonly batchRate: number;
+  /** The server learns of a jump of the wall clock at once, not at the next event. */
+  readonly noticesJumps: boolean;
   /** How late due times are noticed. */
   readonly tickLateMs: number;
   /** Chance that a worker does something else than a good worker would. */
@@ -70,9 +72,10 @@ export function makePlan(seed: number): Plan {
     lossRate: calm ? 0 : random.pick([0, 0.002, 0.01, 0.03]),
     stallRate: calm ? 0 : random.pick([0, 0.005, 0.03]),
     batchRate: random.pick([0, 0.1, 0.5]),
+    noticesJumps: random.chance(0.5),
     tickLateMs: random.pick([0, 0, 0, 15]),
     faultRate: calm ? 0 : random.pick([0.05, 0.2, 0.5]),
-    walkEvery: random.pick([13, 17, 23]),
+    walkEvery: random.pick([1, 5, 11, 23]),
   };
 }
 

@@ -68,7 +68,8 @@ export function checkRepetition(seed: number, steps: number): Failure | null {
  */
 export function checkIsolation(seed: number, steps: number, options: WorldOptions = {}): Failure | null {
   const drawn = makePlan(seed);
-  const plan = { ...drawn, admins: 0, nonsense: Math.max(1, drawn.nonsense), batchRate: 0, tickLateMs: 0 };
+  const nonsense = Math.max(1, drawn.nonsense);
+  const plan = { ...drawn, nonsense, admins: 0, batchRate: 0, tickLateMs: 0, noticesJumps: true };
   try {
     const disturbed = new World(plan, options);
     while (disturbed.steps < steps && disturbed.step());

@@ -33,6 +33,8 @@ export interface WorldOptions {
   readonly trace?: (line: string) => void;
   /** Leaves out who speaks nonsense. */
   readonly withoutNonsense?: boolean;
+  /** Never looks inside the server: judges it by what it sends alone. */
+  readonly withoutWalks?: boolean;
 }
 
 /** Number of the first actor of each kind, so that leaving one out does not renumber the others. */
@@ -108,6 +110,7 @@ export class World {
       },
       exceptionsForAll,
       timeoutUnit,
+      tickLateMs: plan.tickLateMs,
       functionEpoch: (name) => this.core.state.functions.get(name),
     });
     this.#setClock();
@@ -166,8 +169,12 @@ export class World {
       this.#schedule.take()();
     }
     this.mix(this.nowMs);
-    if (this.steps % this.plan.walkEvery === 0 && !this.#turnIsOpen) walk(this.core, this.judge.naive);
+    if (this.steps % this.plan.walkEvery === 0 && !this.#turnIsOpen) this.#walk();
     return true;
+  }
+
+  #walk(): void {
+    if (this.#options.withoutWalks !== true) walk(this.core, this.judge.naive);
   }
 
   connect(actor: Actor): Connection {
@@ -217,6 +224,13 @@ export class World {
       this.judge.disconnect(connection.watched);
       this.core.disconnect(connection.peer);
     });
+  }
+
+  /** The wall clock jumps. */
+  jump(ms: number): void {
+    this.trace(() => `the wall clock jumps by ${ms} ms`);
+    this.wallOffsetMs += ms;
+    if (this.plan.noticesJumps) this.#turn(() => {});
   }
 
   /** Gives functions new settings while jobs run. */
@@ -309,7 +323,7 @@ export class World {
     while (this.step(silent));
     for (const connection of [...this.connections.values()]) connection.end();
     this.#endTurn();
-    walk(this.core, naive);
+    this.#walk();
     ensure(this.core.state.peers.size === 0, "leak", () => "connections are left");
   }
 }

@@ -166,7 +166,8 @@ export class NaivePeer {
   /** `PRE_SLEEP` (true) and grabs (false) handled in this turn, newest last. */
   lastSleepWord: boolean | null = null;
   preSleeps = 0;
-  noops = 0;
+  /** When it got its newest NOOP, as long as it has not grabbed or gone to sleep since. */
+  wokenMs = Number.NEGATIVE_INFINITY;
 
   readonly replies: ExpectedReply[] = [];
   readonly reports = new Map<string, ExpectedReport[]>();
@@ -191,6 +192,8 @@ export interface NaiveOptions {
   readonly random: () => number;
   readonly exceptionsForAll: boolean;
   readonly timeoutUnit: TimeoutUnit;
+  /** How much later than due the server is told that time has passed. */
+  readonly tickLateMs: number;
   /** Changes whenever the server forgot the function and with it what lingered for it. */
   readonly functionEpoch: (name: string) => unknown;
 }
