@@ -25,7 +25,11 @@ class Servers {
 
   readonly dial = async (name: string): Promise<MemoryConnection> => {
     const scheduler = {
-      defer: (deliver: () => void) => queueMicrotask(deliver),
+      // Some at once and some turns later, so that a loss can find anything under way.
+      defer: (deliver: () => void) => {
+        if (this.#random() < 0.6) queueMicrotask(deliver);
+        else void turn().then(deliver);
+      },
       cut: (available: number) =>
         this.#random() < 0.3 ? 1 + Math.floor(this.#random() * available) : available,
     };
