@@ -35,22 +35,22 @@ export function receivePacket(
       preSleep(state, peer);
       return;
     case PacketType.SUBMIT_JOB:
-      submitPlain(state, peer, Priority.NORMAL, false, bytes, start, end);
+      submitPlain(state, peer, type, Priority.NORMAL, false, bytes, start, end);
       return;
     case PacketType.SUBMIT_JOB_BG:
-      submitPlain(state, peer, Priority.NORMAL, true, bytes, start, end);
+      submitPlain(state, peer, type, Priority.NORMAL, true, bytes, start, end);
       return;
     case PacketType.SUBMIT_JOB_HIGH:
-      submitPlain(state, peer, Priority.HIGH, false, bytes, start, end);
+      submitPlain(state, peer, type, Priority.HIGH, false, bytes, start, end);
       return;
     case PacketType.SUBMIT_JOB_HIGH_BG:
-      submitPlain(state, peer, Priority.HIGH, true, bytes, start, end);
+      submitPlain(state, peer, type, Priority.HIGH, true, bytes, start, end);
       return;
     case PacketType.SUBMIT_JOB_LOW:
-      submitPlain(state, peer, Priority.LOW, false, bytes, start, end);
+      submitPlain(state, peer, type, Priority.LOW, false, bytes, start, end);
       return;
     case PacketType.SUBMIT_JOB_LOW_BG:
-      submitPlain(state, peer, Priority.LOW, true, bytes, start, end);
+      submitPlain(state, peer, type, Priority.LOW, true, bytes, start, end);
       return;
     case PacketType.WORK_COMPLETE:
       reportComplete(state, peer, bytes, start, end);
@@ -158,6 +158,7 @@ const request = new SubmissionRequest();
 function submitPlain(
   state: ServerState,
   peer: Peer,
+  type: number,
   priority: Priority,
   background: boolean,
   bytes: Uint8Array,
@@ -167,7 +168,7 @@ function submitPlain(
   const nameEnd = indexOfNul(bytes, start, end);
   const uniqueEnd = nameEnd < 0 ? -1 : indexOfNul(bytes, nameEnd + 1, end);
   if (uniqueEnd < 0) {
-    malformed(state, peer, PacketType.SUBMIT_JOB);
+    malformed(state, peer, type);
     return;
   }
   request.reset();

@@ -83,7 +83,7 @@ export function reportData(
 
 /**
  * `WORK_STATUS`: to every submitter; a slow one gets only the newest, when it has read.
- * @returns false when the packet lacks its numbers.
+ * @returns false when the packet has no number.
  */
 export function reportStatus(
   state: ServerState,
@@ -93,8 +93,9 @@ export function reportStatus(
   end: number,
 ): boolean {
   const handleEnd = indexOfNul(bytes, start, end);
-  const numeratorEnd = handleEnd < 0 ? -1 : indexOfNul(bytes, handleEnd + 1, end);
-  if (numeratorEnd < 0) return false;
+  if (handleEnd < 0 || handleEnd + 1 === end) return false;
+  const nul = indexOfNul(bytes, handleEnd + 1, end);
+  const numeratorEnd = nul < 0 ? end : nul;
   const run = runOf(state, worker, bytes, start, end);
   if (run === null) {
     lateReport(state, worker, PacketType.WORK_STATUS, bytes, start, end, false);
@@ -102,9 +103,14 @@ export function reportStatus(
   }
   const { job } = run;
   if (job.state === JobState.CANCELLING) return true;
-  const last = indexOfNul(bytes, numeratorEnd + 1, end);
   run.numerator = byteString(bytes, handleEnd + 1, numeratorEnd);
-  run.denominator = byteString(bytes, numeratorEnd + 1, last < 0 ? end : last);
+  if (nul < 0) {
+    // Perl's workers may leave out the denominator.
+    run.denominator = "0";
+  } else {
+    const last = indexOfNul(bytes, nul + 1, end);
+    run.denominator = byteString(bytes, nul + 1, last < 0 ? end : last);
+  }
   let packet: Uint8Array | null = null;
   for (let submission = job.submissions; submission !== null; submission = submission.nextOfJob) {
     const { peer } = submission;
@@ -114,7 +120,7 @@ export function reportStatus(
       peer.owing ??= [];
       peer.owing.push(submission);
     } else {
-      packet ??= encodeReport(PacketType.WORK_STATUS, bytes, start, end);
+      packet ??= nul < 0 ? encodeStatus(state, job) : encodeReport(PacketType.WORK_STATUS, bytes, start, end);
       submission.owesStatus = false;
       sendReport(state, submission, packet);
     }
