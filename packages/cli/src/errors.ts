@@ -3,13 +3,13 @@ export type CliErrorCode =
   | "ADDRESS_EXPOSED"
   | "ADMIN_REFUSED"
   | "CONFIG_INVALID"
-  | "FILE_NOT_READABLE"
   | "NEEDS_DROVER"
-  | "NO_CONNECTION"
   | "FILE_NOT_WRITABLE"
   | "OPTION_REFUSED"
   | "OPTION_INVALID"
   | "PID_FILE_HELD"
+  | "PORT_TAKEN"
+  | "SERVER_SILENT"
   | "START_FAILED"
   | "USER_UNKNOWN";
 
@@ -18,7 +18,7 @@ export class UsageError extends Error {
   override readonly name = "UsageError";
   readonly code: CliErrorCode;
   constructor(code: CliErrorCode, detail: string, options?: ErrorOptions) {
-    super(detail, options);
+    super(`${code}: ${detail}`, options);
     this.code = code;
   }
 }
@@ -28,7 +28,7 @@ export class CommandFailed extends Error {
   override readonly name = "CommandFailed";
   readonly code: CliErrorCode;
   constructor(code: CliErrorCode, detail: string, options?: ErrorOptions) {
-    super(detail, options);
+    super(`${code}: ${detail}`, options);
     this.code = code;
   }
 }

@@ -1,3 +1,4 @@
+import { TransportError } from "@drover/transport";
 import { Command, CommanderError } from "commander";
 import { adminCommand } from "./admin/command.ts";
 import { configCommand } from "./config/command.ts";
@@ -5,16 +6,27 @@ import { ConfigError } from "./config/problem.ts";
 import { CommandFailed, EXIT, UsageError } from "./errors.ts";
 import { serveCommand } from "./serve/command.ts";
 import { statusCommand } from "./status/command.ts";
+import { submitCommand } from "./submit/command.ts";
 import { upCommand } from "./up/command.ts";
 import { VERSION } from "./version.ts";
+import { workCommand } from "./work/command.ts";
 
 /** The whole command line. */
 export function droverProgram(): Command {
   const program = new Command("drover")
     .description("A job server that turns a herd of identical demands into one piece of work.")
     .version(VERSION, "-V, --version", "print the version")
-    .helpCommand("help [command]", "show the help of a command");
-  const commands = [upCommand(), serveCommand(), statusCommand(), adminCommand(), configCommand()];
+    .helpCommand("help [command]", "show the help of a command")
+    .enablePositionalOptions();
+  const commands = [
+    upCommand(),
+    serveCommand(),
+    submitCommand(),
+    workCommand(),
+    statusCommand(),
+    adminCommand(),
+    configCommand(),
+  ];
   for (const command of commands) program.addCommand(command);
   prepare(program);
   return program;
@@ -44,7 +56,12 @@ export async function run(args: readonly string[]): Promise<void> {
 /** Says what went wrong, where nobody has yet. */
 function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-  if (error instanceof ConfigError || error instanceof UsageError || error instanceof CommandFailed) {
+  if (
+    error instanceof ConfigError ||
+    error instanceof UsageError ||
+    error instanceof TransportError ||
+    error instanceof CommandFailed
+  ) {
     for (const line of error.message.split("\n")) process.stderr.write(`drover: ${line}\n`);
     return error instanceof CommandFailed ? EXIT.failed : EXIT.usage;
   }

@@ -28,7 +28,7 @@ export function addServerAddress(command: Command): Command {
 
 /**
  * The server's address in the one form that the transports read.
- * @throws UsageError
+ * @throws UsageError, TransportError `ADDRESS_INVALID`
  */
 export function serverAddress(
   { host, port }: ServerFlags,
@@ -55,9 +55,5 @@ export function serverAddresses(
   }
   const defaults = { port: port === undefined ? DEFAULT_PORT : Number(port) };
   const list = (named ?? "localhost").split(",").map((part) => part.trim());
-  try {
-    return list.map((text) => formatAddress(parseAddress(text, defaults)));
-  } catch (error) {
-    throw new UsageError("OPTION_INVALID", (error as Error).message);
-  }
+  return list.map((text) => formatAddress(parseAddress(text, defaults)));
 }

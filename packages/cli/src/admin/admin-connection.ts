@@ -1,6 +1,6 @@
 import { byteString } from "@drover/protocol";
-import { type Connection, dial, TransportError } from "@drover/transport";
-import { CommandFailed, UsageError } from "../errors.ts";
+import { type Connection, dial } from "@drover/transport";
+import { CommandFailed } from "../errors.ts";
 
 /** A server refused an admin command, or does not know it. */
 export class AdminRefused extends CommandFailed {
@@ -45,16 +45,9 @@ export class AdminConnection {
     });
   }
 
-  /** @throws UsageError when there is no server. */
+  /** @throws TransportError when there is no server. */
   static async dial(server: string): Promise<AdminConnection> {
-    try {
-      return new AdminConnection(await dial(server, { connectTimeoutMs: CONNECT_LIMIT_MS }), server);
-    } catch (error) {
-      if (error instanceof TransportError) {
-        throw new UsageError("NO_CONNECTION", error.message, { cause: error });
-      }
-      throw error;
-    }
+    return new AdminConnection(await dial(server, { connectTimeoutMs: CONNECT_LIMIT_MS }), server);
   }
 
   /** Asks for one line; returns it without its line end and its `OK`. @throws AdminRefused */
@@ -95,7 +88,7 @@ export class AdminConnection {
       timer = setTimeout(
         () =>
           reject(
-            new CommandFailed("ADMIN_REFUSED", `${this.server} gave no answer within ${ANSWER_LIMIT_MS} ms`),
+            new CommandFailed("SERVER_SILENT", `${this.server} gave no answer within ${ANSWER_LIMIT_MS} ms`),
           ),
         ANSWER_LIMIT_MS,
       );
@@ -109,7 +102,7 @@ export class AdminConnection {
           return text;
         }
         if (this.#over !== undefined) {
-          throw new CommandFailed("ADMIN_REFUSED", `${this.server} gave no answer: ${this.#over.message}`);
+          throw new CommandFailed("SERVER_SILENT", `${this.server} gave no answer: ${this.#over.message}`);
         }
         const more = Promise.withResolvers<void>();
         this.#wake = more.resolve;

@@ -1,6 +1,6 @@
 import { fchownSync } from "node:fs";
 import { JobServer } from "@drover/server";
-import { formatAddress, type PeerAddress, TransportError } from "@drover/transport";
+import { formatAddress, type PeerAddress } from "@drover/transport";
 import { type ConfigInputs, type ResolvedConfig, resolveConfig } from "../config/resolve.ts";
 import { UsageError } from "../errors.ts";
 import { deliverSignals, type Signal } from "../signals.ts";
@@ -32,7 +32,10 @@ export async function checkServe(config: ResolvedConfig): Promise<void> {
   }
 }
 
-/** Runs a job server until a signal or an administrator ends it; then the process has exited. */
+/**
+ * Runs a job server until a signal or an administrator ends it; then the process has exited.
+ * @throws ConfigError, UsageError, TransportError when it cannot start.
+ */
 export async function serve(request: ServeRequest): Promise<never> {
   const config = resolveConfig(request.inputs);
   await checkServe(config);
@@ -119,7 +122,7 @@ class Ending {
   }
 }
 
-async function startServer(
+function startServer(
   config: ResolvedConfig,
   log: ServerLog,
   onShutdownRequest: (how: "now" | "graceful") => void,
@@ -132,14 +135,7 @@ async function startServer(
       "fewer file descriptors are allowed than asked for: raise the limit with ulimit -n or LimitNOFILE",
     );
   }
-  try {
-    return await JobServer.start({ ...jobServerOptions(config, files), log, onShutdownRequest });
-  } catch (error) {
-    if (error instanceof TransportError) {
-      throw new UsageError("START_FAILED", error.message, { cause: error });
-    }
-    throw error;
-  }
+  return JobServer.start({ ...jobServerOptions(config, files), log, onShutdownRequest });
 }
 
 function tellStart(config: ResolvedConfig, addresses: readonly PeerAddress[], log: ServerLog): void {

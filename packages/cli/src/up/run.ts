@@ -1,4 +1,4 @@
-import type { PeerAddress, TransportError } from "@drover/transport";
+import { type PeerAddress, TransportError } from "@drover/transport";
 import type { ConfigInputs } from "../config/resolve.ts";
 import { UsageError } from "../errors.ts";
 import { serve, shownAddress } from "../serve/run.ts";
@@ -13,10 +13,10 @@ export async function up(inputs: ConfigInputs): Promise<never> {
       onReady: (addresses) => process.stdout.write(welcome(addresses)),
     });
   } catch (error) {
-    if (error instanceof UsageError && (error.cause as TransportError)?.code === "ADDRESS_IN_USE") {
+    if (error instanceof TransportError && error.code === "ADDRESS_IN_USE") {
       const where = /cannot listen on (\S+),/.exec(error.message)?.[1] ?? "the address";
       throw new UsageError(
-        "START_FAILED",
+        "PORT_TAKEN",
         `${where} is taken, perhaps by a job server that runs already.\n` +
           "look at it:        drover status\n" +
           "use another port:  drover up --port 4731",
