@@ -52,15 +52,21 @@ export interface WorkerHandlers {
   drained(): void;
 }
 
+/** Grabs outstanding at most: as many jobs as may come in one round trip. */
+const MAX_GRABS = 64;
+
 /**
  * The worker's half of one connection, without I/O: registers functions, grabs while slots are free, sleeps when there
  * is nothing, wakes at `NOOP`, and reports.
  *
- * At most one grab is outstanding, so that jobs go to whoever can begin them: a second one could take a job for a slot
- * that is still busy when it comes. A server answers grabs in order, one round trip each.
+ * Each outstanding grab holds a slot, so that no job comes without room for it. Waking, it grabs one; each job that
+ * comes doubles how many grabs may be outstanding, and `NO_JOB` makes it one again. So a long queue is not read one
+ * round trip at a time, and a single job does not cost many grabs. It sleeps when the last answer was `NO_JOB`.
  *
- *   NO_JOB → PRE_SLEEP                     NOOP, a free slot, a new function → GRAB
- *   asleep ──────────────────────────────────────────────────────────────▶ grabbing ──JOB_ASSIGN──▶ grabbing or full
+ *             NOOP, a new function              JOB_ASSIGN
+ *   asleep ──────────────────────────▶ grabbing ──────────▶ grabbing, or idle while no slot is free
+ *      ▲                                  │ NO_JOB, and no other grab is outstanding
+ *      └──────────── PRE_SLEEP ───────────┘
  */
 export class WorkerSession {
   readonly #sink: ByteSink;
@@ -77,7 +83,12 @@ export class WorkerSession {
   #extended = false;
   #started = false;
   #over = false;
-  #state: "idle" | "grabbing" | "asleep" = "idle";
+  #asleep = false;
+  /** Grabs outstanding, and how many there may be. */
+  #grabs = 0;
+  #window = 1;
+  /** The newest answer was `NO_JOB`. */
+  #nothing = false;
   #draining = false;
   #drainTold = false;
 
@@ -104,7 +115,8 @@ export class WorkerSession {
 
   /** What the session does when it does not run jobs: `idle` also when all slots are taken. */
   get state(): "idle" | "grabbing" | "asleep" {
-    return this.#state;
+    if (this.#grabs > 0) return "grabbing";
+    return this.#asleep ? "asleep" : "idle";
   }
 
   /**
@@ -140,7 +152,8 @@ export class WorkerSession {
     if (timeoutMs > 0) this.#write(PacketType.CAN_DO_TIMEOUT, [name, String(timeoutMs)]);
     else this.#write(PacketType.CAN_DO, [name]);
     // A server does not wake a sleeper for what it registers while asleep.
-    if (this.#state === "asleep") this.#state = "idle";
+    this.#asleep = false;
+    this.#nothing = false;
     this.#next();
   }
 
@@ -217,7 +230,7 @@ export class WorkerSession {
     switch (packet.type) {
       case PacketType.NOOP:
         // While a grab is outstanding it was sent before the server saw the grab: that one's answer knows more.
-        if (this.#state === "asleep") this.#state = "idle";
+        this.#asleep = false;
         this.#next();
         return true;
       case PacketType.CANCEL: {
@@ -247,8 +260,8 @@ export class WorkerSession {
     if (this.#over) return;
     this.#over = true;
     this.#started = false;
-    if (this.#state === "grabbing") this.#slots.give();
-    this.#state = "idle";
+    for (; this.#grabs > 0; this.#grabs--) this.#slots.give();
+    this.#asleep = false;
     this.#byHandle.clear();
     this.#replies.lost();
   }
@@ -260,8 +273,9 @@ export class WorkerSession {
       return;
     }
     this.#withdrawIdle();
-    if (this.#started && this.#state === "idle" && this.#abilities.size > 0 && this.#slots.take()) {
-      this.#state = "grabbing";
+    if (!this.#started || this.#asleep || this.#nothing || this.#abilities.size === 0) return;
+    while (this.#grabs < this.#window && this.#slots.take()) {
+      this.#grabs++;
       this.#ask(grabRequests[this.#grab], assignments, [], undefined, (packet) => this.#answered(packet), {
         lost: () => {},
       });
@@ -271,7 +285,7 @@ export class WorkerSession {
   /** Abilities go as early as they may: else the server would go on to wake this worker instead of one that works. */
   #nextOfDrain(): void {
     if (this.#drainTold) return;
-    const done = this.running === 0 && this.#state !== "grabbing";
+    const done = this.running === 0 && this.#grabs === 0;
     if ((done || this.#extended) && this.#abilities.size > 0) {
       this.#write(PacketType.RESET_ABILITIES, []);
       this.#abilities.clear();
@@ -284,16 +298,20 @@ export class WorkerSession {
   }
 
   #answered(packet: Packet): void {
-    this.#state = "idle";
+    this.#grabs--;
     if (packet.type === PacketType.NO_JOB) {
-      if (!this.#draining) {
-        this.#state = "asleep";
+      this.#window = 1;
+      this.#nothing = this.#grabs > 0;
+      if (this.#grabs === 0 && !this.#draining) {
+        this.#asleep = true;
         this.#write(PacketType.PRE_SLEEP, []);
       }
       this.#slots.give();
       this.#next();
       return;
     }
+    this.#nothing = false;
+    this.#window = Math.min(MAX_GRABS, this.#window * 2);
     const job = assignedJob(packet);
     this.#runs.add(job);
     // The same handle again: the server gave up on the run so far and begins anew, by chance here.
@@ -328,7 +346,7 @@ export class WorkerSession {
   #withdrawIdle(): void {
     for (const name of this.#withdrawn) {
       // A grab that is under way may still bring one.
-      if (!this.#extended && (this.#state === "grabbing" || this.#runsFunction(name))) continue;
+      if (!this.#extended && (this.#grabs > 0 || this.#runsFunction(name))) continue;
       this.#withdrawn.delete(name);
       this.#abilities.delete(name);
       this.#write(PacketType.CANT_DO, [name]);

@@ -87,7 +87,7 @@ describe("WorkerSession", () => {
     expect(slots.take()).toBe(true);
   });
 
-  it("grabs one at a time while slots are free, and again when one becomes free", () => {
+  it("grabs one while it does not know of more, and again when a slot becomes free", () => {
     const { sink, told, session } = worker(2);
     session.receive(assign("H:1"));
     expect(sink.take()).toEqual(["GRAB_JOB_UNIQ"]);
@@ -97,6 +97,27 @@ describe("WorkerSession", () => {
     session.complete(told.jobs[0]!, bytesOf("r"));
     expect(sink.take()).toEqual(["WORK_COMPLETE H:1 r", "GRAB_JOB_UNIQ"]);
     expect(session.running).toBe(1);
+  });
+
+  it("grabs twice as many at a time with each job that comes, within its slots, and one again after NO_JOB", () => {
+    const { sink, session } = worker(10);
+    const grabs = (packet: Parameters<typeof session.receive>[0]) => {
+      session.receive(packet);
+      return sink.take().join();
+    };
+    expect(grabs(assign("H:1"))).toBe("GRAB_JOB_UNIQ,GRAB_JOB_UNIQ");
+    // Two outstanding, four allowed less the one that was answered.
+    expect(grabs(assign("H:2"))).toBe("GRAB_JOB_UNIQ,GRAB_JOB_UNIQ,GRAB_JOB_UNIQ");
+    // Two jobs and four grabs hold six slots; of eight grabs allowed, four more find one.
+    expect(grabs(assign("H:3")).split(",")).toHaveLength(4);
+    // All ten are taken: three by jobs, seven by grabs.
+    for (let i = 0; i < 6; i++) expect(grabs(fromServer("NO_JOB"))).toBe("");
+    // The last answer decides: had it been a job, there might be more.
+    expect(grabs(fromServer("NO_JOB"))).toBe("PRE_SLEEP");
+    expect(grabs(fromServer("NOOP"))).toBe("GRAB_JOB_UNIQ");
+    expect(grabs(assign("H:4"))).toBe("GRAB_JOB_UNIQ,GRAB_JOB_UNIQ");
+    expect(grabs(fromServer("NO_JOB"))).toBe("");
+    expect(grabs(assign("H:5"))).toBe("GRAB_JOB_UNIQ,GRAB_JOB_UNIQ");
   });
 
   it("stays asleep with jobs in hand when slots are free, without grabbing again", () => {
@@ -153,6 +174,8 @@ describe("WorkerSession", () => {
       "WORK_FAIL H:1",
       "GRAB_JOB_UNIQ",
       "WORK_EXCEPTION H:2 e",
+      "GRAB_JOB_UNIQ",
+      "GRAB_JOB_UNIQ",
     ]);
     expect(session.running).toBe(0);
   });
@@ -168,11 +191,11 @@ describe("WorkerSession", () => {
     expect(sink.take()).toEqual(["GRAB_JOB_UNIQ"]);
     expect(session.complete(current!, bytesOf("new"))).toBe(true);
     expect(session.complete(current!, bytesOf("again"))).toBe(false);
-    expect(sink.take()).toEqual(["WORK_COMPLETE H:1 new"]);
+    expect(sink.take()).toEqual(["WORK_COMPLETE H:1 new", "GRAB_JOB_UNIQ"]);
   });
 
   it("tells late reports apart from other errors, and neither from answers", () => {
-    const { told, session } = worker(2);
+    const { told, session } = worker(1);
     session.receive(assign("H:1"));
     session.fail(told.jobs[0]!);
     session.receive(fromServer("ERROR", ["JOB_NOT_FOUND", "Job given in work result not found"]));
