@@ -66,11 +66,14 @@ export class JobServerCore {
     if (!peer.stalled || peer.closing !== null) return;
     peer.stalled = false;
     this.#read(peer);
-    while (!peer.stalled && peer.waitingChunks !== null && peer.waitingChunks.length > 0) {
-      peer.stream.push(peer.waitingChunks.shift()!);
-      this.#read(peer);
+    while (!peer.stalled && peer.closing === null && peer.waitingChunks !== null) {
+      const chunk = peer.waitingChunks.shift();
+      if (chunk === undefined) peer.waitingChunks = null;
+      else {
+        peer.stream.push(chunk);
+        this.#read(peer);
+      }
     }
-    if (peer.waitingChunks?.length === 0) peer.waitingChunks = null;
   }
 
   /** A connection is over: its jobs go to other workers, its submissions leave. */
