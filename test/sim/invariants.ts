@@ -64,6 +64,7 @@ export class Judge {
   read(watched: Watched, found: Found): void {
     const { peer, naive } = watched;
     this.#settleGrab();
+    ensure(peer.closing === null, "S9", () => `${name(naive)} is read though it is closed`);
     if (naive.nonsense) return;
     const { stream } = peer;
     if (found === Found.PACKET) {
