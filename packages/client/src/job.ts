@@ -42,7 +42,7 @@ export class Job<Output = Uint8Array> implements AsyncIterable<JobEvent> {
 
   /** Resolves with the handle when the server has taken the job. Rejects as `result` does when that never happens. */
   created(): Promise<string> {
-    return this.#following.created_.promise;
+    return this.#following.acknowledged.promise();
   }
 
   /**
@@ -66,12 +66,12 @@ export class Job<Output = Uint8Array> implements AsyncIterable<JobEvent> {
 /** What stands behind a `Job`: how its caller follows the call. */
 export class Following<Output> implements Follower {
   readonly terms: JobTerms<Output>;
-  readonly created_ = Promise.withResolvers<string>();
+  readonly acknowledged = new Later<string>();
   handle: string | undefined;
   over = false;
-  readonly #begun = Promise.withResolvers<Call>();
-  readonly #ended = Promise.withResolvers<TerminalEvent>();
-  readonly #readers = new Set<FeedReader>();
+  readonly #begun = new Later<Call>();
+  readonly #ended = new Later<TerminalEvent>();
+  #readers: Set<FeedReader> | undefined;
   readonly #onAbort = () => this.giveUp(this.terms.signal?.reason as Error);
   #call: Call | undefined;
   #gaveUp: Error | undefined;
@@ -79,10 +79,6 @@ export class Following<Output> implements Follower {
 
   constructor(terms: JobTerms<Output>) {
     this.terms = terms;
-    // Nobody has to look at each of these; who does is told.
-    for (const { promise } of [this.created_, this.#begun, this.#ended] as { promise: Promise<unknown> }[]) {
-      promise.catch(() => {});
-    }
     const { signal, deadlineMs } = terms;
     if (signal?.aborted) {
       this.#onAbort();
@@ -104,7 +100,7 @@ export class Following<Output> implements Follower {
 
   created(handle: string): void {
     this.handle = handle;
-    this.created_.resolve(handle);
+    this.acknowledged.resolve(handle);
   }
 
   ended(end: TerminalEvent | Error): void {
@@ -121,23 +117,24 @@ export class Following<Output> implements Follower {
     if (!this.#finish()) return;
     this.#gaveUp = error;
     this.#call?.leave(this);
-    for (const reader of this.#readers) reader.fail(error);
+    for (const reader of this.#readers ?? []) reader.fail(error);
     this.#begun.reject(error);
-    this.created_.reject(error);
+    this.acknowledged.reject(error);
     this.#ended.reject(error);
   }
 
   async outcome(): Promise<Output> {
-    const end = await this.#ended.promise;
+    const end = await this.#ended.promise();
     if (end.type === "complete") return this.terms.decode(end.data);
     if (end.type === "fail") throw new JobFailed(this.terms.function, this.handle ?? "");
     throw new JobException(this.terms.function, this.handle ?? "", end.data);
   }
 
   async *events(): AsyncGenerator<JobEvent, void, undefined> {
-    const call = await this.#begun.promise;
+    const call = await this.#begun.promise();
     const reader = call.feed.read();
     if (this.#gaveUp !== undefined) reader.fail(this.#gaveUp);
+    this.#readers ??= new Set();
     this.#readers.add(reader);
     try {
       yield* reader;
@@ -152,5 +149,39 @@ export class Following<Output> implements Follower {
     clearTimeout(this.#timer);
     this.terms.signal?.removeEventListener("abort", this.#onAbort);
     return true;
+  }
+}
+
+/**
+ * A value to come, as a promise for who asks. Without one nothing is allocated, and a rejection that nobody looks at is
+ * no unhandled one: of a job's several promises a caller mostly wants one.
+ */
+class Later<T> {
+  #state: "open" | "resolved" | "rejected" = "open";
+  #value: T | undefined;
+  #error: Error | undefined;
+  #asked: PromiseWithResolvers<T> | undefined;
+
+  resolve(value: T): void {
+    if (this.#state !== "open") return;
+    this.#state = "resolved";
+    this.#value = value;
+    this.#asked?.resolve(value);
+  }
+
+  reject(error: Error): void {
+    if (this.#state !== "open") return;
+    this.#state = "rejected";
+    this.#error = error;
+    this.#asked?.reject(error);
+  }
+
+  promise(): Promise<T> {
+    if (this.#asked === undefined) {
+      this.#asked = Promise.withResolvers<T>();
+      if (this.#state === "resolved") this.#asked.resolve(this.#value as T);
+      else if (this.#state === "rejected") this.#asked.reject(this.#error);
+    }
+    return this.#asked.promise;
   }
 }

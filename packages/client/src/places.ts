@@ -4,7 +4,10 @@ import { TooManyCalls } from "./errors.ts";
 export class Places {
   readonly #limit: number;
   readonly #maxWaiting: number;
-  readonly #waiting = new Set<() => void>();
+  /** Who waits, in order, from `#head` on; `undefined` for who gave up. */
+  #queue: ((() => void) | undefined)[] = [];
+  #head = 0;
+  #waiting = 0;
   #taken = 0;
 
   constructor(limit: number, maxWaiting: number) {
@@ -22,18 +25,29 @@ export class Places {
       run();
       return;
     }
-    if (this.#waiting.size >= this.#maxWaiting) throw new TooManyCalls(this.#maxWaiting);
-    this.#waiting.add(run);
+    if (this.#waiting >= this.#maxWaiting) throw new TooManyCalls(this.#maxWaiting);
+    this.#queue.push(run);
+    this.#waiting++;
   }
 
-  /** @returns true when `run` was waiting, and will not be called. */
-  cancel(run: () => void): boolean {
-    return this.#waiting.delete(run);
+  /** `run` waits no more, and will not be called. */
+  cancel(run: () => void): void {
+    const index = this.#queue.indexOf(run, this.#head);
+    if (index < 0) return;
+    this.#queue[index] = undefined;
+    this.#waiting--;
   }
 
   release(): void {
-    for (const next of this.#waiting) {
-      this.#waiting.delete(next);
+    while (this.#head < this.#queue.length) {
+      const next = this.#queue[this.#head++];
+      // By halves, so that each entry is moved once in the mean.
+      if (this.#head * 2 > this.#queue.length) {
+        this.#queue.splice(0, this.#head);
+        this.#head = 0;
+      }
+      if (next === undefined) continue;
+      this.#waiting--;
       next();
       return;
     }
