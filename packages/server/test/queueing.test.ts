@@ -1,0 +1,304 @@
+import type { PacketName } from "@drover/protocol";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { TestServer } from "./harness.ts";
+
+/* Which job a worker gets, who is woken for it, and what may wait. */
+
+const SUBMIT: readonly PacketName[] = ["SUBMIT_JOB_HIGH", "SUBMIT_JOB", "SUBMIT_JOB_LOW"];
+
+describe("the order of jobs", () => {
+  it("is first in, first out inside a function and priority", () => {
+    const server = new TestServer();
+    const [client, worker] = [server.connect(), server.worker("f")];
+    for (const name of ["a", "b", "c"]) client.submit("f", name, name);
+    expect(worker.grabAll()).toEqual(["a", "b", "c"]);
+  });
+
+  it("puts high before normal before low, over all functions of a worker", () => {
+    const server = new TestServer();
+    const [client, worker] = [server.connect(), server.worker("f", "g")];
+    client.submit("f", "a", "f low", "SUBMIT_JOB_LOW");
+    client.submit("f", "b", "f normal");
+    client.submit("g", "c", "g high", "SUBMIT_JOB_HIGH");
+    client.submit("g", "d", "g low", "SUBMIT_JOB_LOW");
+    expect(worker.grabAll()).toEqual(["g high", "f normal", "f low", "g low"]);
+  });
+
+  it("takes functions of equal priority in turn, beginning with the first registered", () => {
+    const server = new TestServer();
+    const [client, worker] = [server.connect(), server.worker("f", "g", "h")];
+    for (const fn of ["h", "g", "f"]) for (const i of [1, 2]) client.submit(fn, `${i}`, `${fn}${i}`);
+    expect(worker.grabAll()).toEqual(["f1", "g1", "h1", "f2", "g2", "h2"]);
+  });
+
+  it("passes the turn on between workers of equal abilities", () => {
+    const server = new TestServer();
+    const client = server.connect();
+    const [ada, bob] = [server.worker("f", "g"), server.worker("f", "g")];
+    for (const fn of ["f", "g"]) for (const i of [1, 2]) client.submit(fn, `${i}`, `${fn}${i}`);
+    const order = [ada, bob, ada, bob].map((worker) => worker.grab().workload);
+    expect(order).toEqual(["f1", "g1", "f2", "g2"]);
+  });
+
+  it("does not depend on the order in which other workers registered", () => {
+    const server = new TestServer();
+    const [client, first, second] = [server.connect(), server.worker("f", "g"), server.worker("g", "f")];
+    for (const fn of ["f", "g"]) client.submit(fn, "u", fn);
+    client.submit("f", "v", "f again");
+    expect(first.grab().workload).toBe("f");
+    expect(second.grab().workload).toBe("g");
+    expect(first.grab().workload).toBe("f again");
+  });
+
+  it("is that of a naive queue, for any submissions and functions", () => {
+    const submission = fc.record({ fn: fc.nat(2), priority: fc.nat(2) });
+    fc.assert(
+      fc.property(fc.array(submission, { maxLength: 30 }), (submissions) => {
+        const server = new TestServer();
+        const [client, worker] = [server.connect(), server.worker("f0", "f1", "f2")];
+        const queues = [0, 1, 2].map(() => [0, 1, 2].map((): string[] => []));
+        submissions.forEach(({ fn, priority }, i) => {
+          client.submit(`f${fn}`, `${i}`, `${i}`, SUBMIT[priority]!);
+          queues[priority]![fn]!.push(`${i}`);
+        });
+        const expected: string[] = [];
+        for (const byFunction of queues) {
+          // Each priority has a turn of its own.
+          for (let turn = 0; byFunction.some((queue) => queue.length > 0); turn = (turn + 1) % 3) {
+            const next = byFunction[turn]!.shift();
+            if (next !== undefined) expected.push(next);
+          }
+        }
+        expect(worker.grabAll()).toEqual(expected);
+      }),
+    );
+  });
+
+  it("puts a job whose worker was lost at the head of its place, several in their old order", () => {
+    const server = new TestServer();
+    const [client, worker] = [server.connect(), server.worker("f")];
+    for (const name of ["a", "b", "c", "d"]) client.submit("f", name, name);
+    client.submit("f", "high", "high", "SUBMIT_JOB_HIGH");
+    for (let i = 0; i < 4; i++) worker.grab();
+    worker.disconnect();
+    expect(server.worker("f").grabAll()).toEqual(["high", "a", "b", "c", "d"]);
+  });
+
+  it("gives a worker only what it registered", () => {
+    const server = new TestServer();
+    const [client, worker] = [server.connect(), server.worker("g")];
+    client.submit("f", "u");
+    expect(worker.tryGrab()).toBeNull();
+  });
+});
+
+describe("waking", () => {
+  it("wakes as many sleepers as there are jobs, the one longest asleep first", () => {
+    const server = new TestServer();
+    const client = server.connect();
+    const sleepers = [1, 2, 3].map(() => server.worker("f"));
+    for (const i of [2, 0, 1]) sleepers[i]!.sleep();
+    client.submit("f", "a");
+    expect(sleepers.map((worker) => worker.got())).toEqual([[], [], ["NOOP"]]);
+    client.submit("f", "b");
+    expect(sleepers.map((worker) => worker.got())).toEqual([["NOOP"], [], []]);
+  });
+
+  it("wakes nobody for a join", () => {
+    const server = new TestServer();
+    const client = server.connect();
+    const sleepers = [1, 2].map(() => server.worker("f"));
+    for (const worker of sleepers) worker.sleep();
+    client.submit("f", "u");
+    client.submit("f", "u");
+    expect(sleepers.flatMap((worker) => worker.got())).toEqual(["NOOP"]);
+  });
+
+  it("wakes at least as many as --worker-wakeup says", () => {
+    const server = new TestServer({ wakeAtLeast: 2 });
+    const client = server.connect();
+    const sleepers = [1, 2, 3].map(() => server.worker("f"));
+    for (const worker of sleepers) worker.sleep();
+    client.submit("f", "u");
+    expect(sleepers.flatMap((worker) => worker.got())).toEqual(["NOOP", "NOOP"]);
+  });
+
+  it("a woken worker that has not grabbed within the grace does not count, and the next is woken", () => {
+    const server = new TestServer({ limits: { wakeGraceMs: 50 } });
+    const [client, first, second] = [server.connect(), server.worker("f"), server.worker("f")];
+    first.sleep();
+    second.sleep();
+    client.submit("f", "u");
+    first.expect("NOOP");
+    server.pass(49);
+    second.expect();
+    server.pass(1);
+    second.expect("NOOP");
+  });
+
+  it("one that grabbed another function's job is replaced at once", () => {
+    const server = new TestServer();
+    const [client, both, other] = [server.connect(), server.worker("f", "g"), server.worker("f")];
+    both.sleep();
+    other.sleep();
+    client.submit("f", "u");
+    both.expect("NOOP");
+    client.submit("g", "v", "urgent", "SUBMIT_JOB_HIGH");
+    expect(both.grab().workload).toBe("urgent");
+    other.expect("NOOP");
+  });
+
+  it.each(["disconnects", "forgets its abilities", "goes back to sleep without the function"])(
+    "a woken worker that %s is replaced at once",
+    (how) => {
+      const server = new TestServer();
+      const [client, first, second] = [server.connect(), server.worker("f"), server.worker("f")];
+      first.sleep();
+      second.sleep();
+      client.submit("f", "u");
+      first.expect("NOOP");
+      if (how === "disconnects") first.disconnect();
+      else if (how === "forgets its abilities") first.send("RESET_ABILITIES");
+      else {
+        first.send("CANT_DO", ["f"]);
+        first.sleep();
+      }
+      second.expect("NOOP");
+    },
+  );
+
+  it("PRE_SLEEP beside a waiting job is answered by NOOP at once", () => {
+    const server = new TestServer();
+    const [client, worker] = [server.connect(), server.worker("f")];
+    client.submit("f", "u");
+    worker.sleep();
+    worker.expect("NOOP");
+  });
+
+  it("a worker that only connected, or was woken already, gets no NOOP", () => {
+    const server = new TestServer();
+    const [client, awake, woken] = [server.connect(), server.worker("f"), server.worker("f")];
+    woken.sleep();
+    client.submit("f", "a");
+    woken.expect("NOOP");
+    client.submit("f", "b");
+    woken.expect();
+    awake.expect();
+  });
+
+  it("sleeps on beside a waiting job once the server assigns no more", () => {
+    const server = new TestServer();
+    const [client, worker] = [server.connect(), server.worker("f")];
+    client.submit("f", "u");
+    server.core.stopAssigning();
+    expect(worker.tryGrab()).toBeNull();
+    worker.sleep();
+    worker.expect();
+  });
+});
+
+describe("maxqueue", () => {
+  it("is compared with the total, running jobs included, and does not refuse joins", () => {
+    const server = new TestServer({ settings: { maxQueue: [2, 2, 2] } });
+    const [client, worker] = [server.connect(), server.worker("f")];
+    const handle = client.submit("f", "a");
+    worker.grab();
+    client.submit("f", "b");
+    expect(() => client.submit("f", "c")).toThrow("QUEUE_ERROR Job queue is full");
+    expect(client.submit("f", "a")).toBe(handle);
+    worker.complete(handle);
+    client.submit("f", "c");
+  });
+
+  it("is set for each priority by an administrator, whose word wins over the settings", () => {
+    const server = new TestServer({ settings: { maxQueue: [9, 9, 9] } });
+    const client = server.connect();
+    expect(client.admin("maxqueue f 3 2 1")).toEqual(["OK"]);
+    client.submit("f", "a", "w", "SUBMIT_JOB_LOW");
+    expect(() => client.submit("f", "b", "w", "SUBMIT_JOB_LOW")).toThrow("QUEUE_ERROR");
+    client.submit("f", "b");
+    expect(() => client.submit("f", "c")).toThrow("QUEUE_ERROR");
+    client.submit("f", "c", "w", "SUBMIT_JOB_HIGH");
+    expect(() => client.submit("f", "d", "w", "SUBMIT_JOB_HIGH")).toThrow("QUEUE_ERROR");
+    expect(client.admin("maxqueue f")).toEqual(["OK"]);
+    client.submit("f", "d");
+  });
+});
+
+describe("pause", () => {
+  it("holds a function's jobs back until resume, which wakes workers", () => {
+    const server = new TestServer();
+    const [client, worker] = [server.connect(), server.worker("f", "g")];
+    client.submit("f", "u", "paused");
+    expect(client.admin("pause function f")).toEqual(["OK"]);
+    client.submit("g", "u", "goes on");
+    expect(worker.grabAll()).toEqual(["goes on"]);
+    worker.sleep();
+    client.submit("f", "v", "paused too");
+    worker.expect();
+    expect(client.admin("resume function f")).toEqual(["OK"]);
+    worker.expect("NOOP");
+    expect(worker.grabAll()).toEqual(["paused", "paused too"]);
+  });
+
+  it("is refused for a function that nobody knows", () => {
+    const server = new TestServer();
+    expect(server.connect().admin("pause function f")).toEqual(["ERR function not found"]);
+  });
+});
+
+describe("functions of no use", () => {
+  const HOUR = 3_600_000;
+
+  it("disappear from status after an hour", () => {
+    const server = new TestServer();
+    const [client, worker] = [server.connect(), server.worker("f")];
+    client.submit("f", "u");
+    worker.complete(worker.grab().handle);
+    worker.disconnect();
+    server.pass(HOUR - 1);
+    expect(client.admin("status").slice(-2)).toEqual(["f\t0\t0\t0", "."]);
+    server.pass(1);
+    expect(client.admin("status")).toEqual(["."]);
+  });
+
+  it("disappear as well when only a refused submission named them", () => {
+    const server = new TestServer({ limits: { maxJobs: 0 } });
+    const client = server.connect();
+    expect(() => client.submit("f", "u")).toThrow("QUEUE_ERROR");
+    server.pass(HOUR);
+    expect(server.state.functions.size).toBe(0);
+  });
+
+  it("disappear as well when the last that held them was an overrun", () => {
+    const server = new TestServer();
+    const [client, worker] = [server.connect(), server.connect()];
+    worker.send("CAN_DO_TIMEOUT", ["f", "100"]);
+    client.submit("f", "u");
+    worker.grab();
+    server.pass(100);
+    worker.disconnect();
+    server.pass(HOUR);
+    expect(server.state.functions.size).toBe(0);
+  });
+
+  it.each(["create function f", "maxqueue f 5", "a worker", "a job"])("stay because of %s", (reason) => {
+    const server = new TestServer();
+    const client = server.connect();
+    if (reason === "a worker") server.worker("f");
+    else if (reason === "a job") client.submit("f", "u");
+    else client.admin(reason);
+    server.pass(2 * HOUR);
+    expect(server.state.functions.has("f")).toBe(true);
+  });
+
+  it("that were created stay when maxqueue is taken back or they are resumed", () => {
+    const server = new TestServer();
+    const client = server.connect();
+    for (const line of ["create function f", "maxqueue f 5", "maxqueue f"]) client.admin(line);
+    for (const line of ["pause function f", "resume function f"]) client.admin(line);
+    server.pass(2 * HOUR);
+    expect(server.state.functions.has("f")).toBe(true);
+  });
+});
