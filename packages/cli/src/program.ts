@@ -3,6 +3,7 @@ import { Command, CommanderError } from "commander";
 import { adminCommand } from "./admin/command.ts";
 import { configCommand } from "./config/command.ts";
 import { ConfigError } from "./config/problem.ts";
+import { demoCommand } from "./demo/command.ts";
 import { CommandFailed, EXIT, UsageError } from "./errors.ts";
 import { serveCommand } from "./serve/command.ts";
 import { statusCommand } from "./status/command.ts";
@@ -25,6 +26,7 @@ export function droverProgram(): Command {
     workCommand(),
     statusCommand(),
     adminCommand(),
+    demoCommand(),
     configCommand(),
   ];
   for (const command of commands) program.addCommand(command);
