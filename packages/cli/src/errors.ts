@@ -2,6 +2,7 @@
 export type CliErrorCode =
   | "ADDRESS_EXPOSED"
   | "ADMIN_REFUSED"
+  | "DEMO_WRONG"
   | "CONFIG_INVALID"
   | "NEEDS_DROVER"
   | "FILE_NOT_WRITABLE"
