@@ -19,12 +19,15 @@ export interface ChannelHandlers {
 /** What one turn may gather before it is sent within the turn: a loop that writes without end is told to wait by then. */
 const GATHERED_BYTES = 262_144;
 
+/** Sent at a time. A slow peer has to take so much in one period of the heartbeat. */
+const BATCH_BYTES = 1_048_576;
+
 /** Longest text line tolerated; a server sends none on its own. */
 const MAX_LINE_BYTES = 1_024;
 
 /** Packets over a connection: reads them from its bytes, and sends what one turn of the event loop wrote in one go. */
 export class Channel implements ByteSink {
-  /** Bytes arrived since the flag was last cleared: the peer lives. */
+  /** Bytes arrived, or the peer took some, since the flag was last cleared: it lives. */
   heard = false;
   readonly #connection: Connection;
   readonly #handlers: ChannelHandlers;
@@ -78,7 +81,7 @@ export class Channel implements ByteSink {
 
   /** Sends what is written, then closes. */
   end(): void {
-    this.#send();
+    while (this.#unsent.length > 0) this.#connection.send(this.#takeBatch());
     this.#connection.end();
   }
 
@@ -94,14 +97,35 @@ export class Channel implements ByteSink {
   }
 
   #send(): void {
-    if (this.#unsent.length === 0) return;
+    while (this.#unsent.length > 0 && !this.#blocked) {
+      if (!this.#connection.send(this.#takeBatch())) this.#blocked = true;
+    }
+  }
+
+  /** What is sent next: all that is written, but of much only a part, so that a long sending shows its progress. */
+  #takeBatch(): Uint8Array[] {
     const chunks = this.#unsent;
-    this.#unsent = [];
-    this.#unsentBytes = 0;
-    if (!this.#connection.send(joinSmall(chunks))) this.#blocked = true;
+    if (this.#unsentBytes <= BATCH_BYTES) {
+      this.#unsent = [];
+      this.#unsentBytes = 0;
+      return joinSmall(chunks);
+    }
+    let count = 0;
+    let size = 0;
+    while (size + chunks[count]!.length <= BATCH_BYTES) size += chunks[count++]!.length;
+    const batch = chunks.splice(0, count);
+    if (count === 0) {
+      batch.push(chunks[0]!.subarray(0, BATCH_BYTES));
+      chunks[0] = chunks[0]!.subarray(BATCH_BYTES);
+      size = BATCH_BYTES;
+    }
+    this.#unsentBytes -= size;
+    return joinSmall(batch);
   }
 
   #drained(): void {
+    // The peer took some, so it lives.
+    this.heard = true;
     this.#blocked = false;
     this.#send();
     if (!this.#blocked) this.#wakeWriters();

@@ -422,9 +422,12 @@ function extensions(server: () => TestServer, fresh: (name: string) => string): 
   it("a delayed job waits for its time with its priority, and its outcome can be asked for", async () => {
     const name = fresh("f");
     const client = clientAt(server().address);
-    const at = Date.now() + 300;
-    const handle = await client.background(name, "w", { at, priority: "high", unique: "u" });
+    const far = { at: new Date(Date.now() + 3_600_000), priority: "high", unique: "u" } as const;
+    const handle = await client.background(name, "w", far);
     expect(await client.outcome(name, "u")).toMatchObject({ state: "delayed", handle });
+    // Joined, the earlier of two times counts.
+    const at = Date.now() + 200;
+    expect(await client.background(name, "w", { at, unique: "u" })).toBe(handle);
     const began = Promise.withResolvers<number>();
     await workerAt(server().address, {
       [name]: () => {
