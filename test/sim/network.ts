@@ -35,7 +35,6 @@ export class Connection {
   readonly #down: Chunk[] = [];
   #downUnderWay = false;
   #reading = true;
-  #ending = false;
   readonly #stream = new PacketStream(WIRE_LIMITS);
 
   constructor(world: World, actor: Actor, peer: Peer, watched: Watched) {
@@ -108,13 +107,6 @@ export class Connection {
     this.#scheduleDown();
   }
 
-  /** The server wants to close it once everything has been read. */
-  closeSoon(): void {
-    if (this.#ending) return;
-    this.#ending = true;
-    this.actor.later(this.peer.abrupt ? 0 : 500, () => this.end());
-  }
-
   #delay(): number {
     return this.actor.random.below(this.world.plan.delayMs + 1);
   }
@@ -184,9 +176,7 @@ export class Connection {
     );
     if (this.open) {
       peer.unsentBytes -= bytes.length;
-      const flushed = this.#down.length === 0;
-      if (flushed || actor.random.chance(0.3)) world.drained(this);
-      if (flushed && this.#ending) this.end();
+      if (this.#down.length === 0 || actor.random.chance(0.3)) world.drained(this);
     }
     this.#scheduleDown();
     if (this.held) this.#read(bytes);

@@ -67,6 +67,8 @@ export class World {
   readonly #drawn: number[] = [];
   readonly #dice: Random;
   readonly #batching: Random;
+  /** Connections that the server wants closed: as in the real shell they are over for it once they are flushed. */
+  readonly #closing: Connection[] = [];
   /** What was done to the server has not been flushed yet. */
   #turnIsOpen = false;
 
@@ -149,9 +151,9 @@ export class World {
 
   /** Lets the next thing happen. @returns false when nothing is left to happen before `untilMs`. */
   step(untilMs = Number.POSITIVE_INFINITY): boolean {
-    const next = this.#schedule.nextMs;
     // What comes later is not handled together with what came now.
-    if (this.#turnIsOpen && next > this.nowMs) this.#endTurn();
+    while (this.#turnIsOpen && this.#schedule.nextMs > this.nowMs) this.#endTurn();
+    const next = this.#schedule.nextMs;
     const tickMs = this.core.nextTickMs + this.plan.tickLateMs;
     if (Math.min(tickMs, next) > untilMs) return false;
     if (tickMs === Number.POSITIVE_INFINITY && next === Number.POSITIVE_INFINITY) return false;
@@ -162,8 +164,8 @@ export class World {
       this.#turn(() => {
         this.judge.tick();
         this.core.tick();
+        ensure(this.core.nextTickMs > this.nowMs, "tick", () => "what was due is still due after a tick");
       });
-      ensure(this.core.nextTickMs > this.nowMs, "tick", () => "what was due is still due after a tick");
     } else {
       this.nowMs = Math.max(this.nowMs, next);
       this.#schedule.take()();
@@ -271,6 +273,7 @@ export class World {
     }
     core.takeNotes();
     judge.endTurn();
+    for (const connection of this.#closing.splice(0)) connection.end();
     ensure(this.#drawn.length === 0, "model", () => "the server did not draw a random number that was due");
   }
 
@@ -293,7 +296,7 @@ export class World {
     if (peer.closing === null) return;
     this.trace(() => `${peer.id} is closed: ${peer.closing}`);
     this.judge.sent(watched, []);
-    connection.closeSoon();
+    this.#closing.push(connection);
   }
 
   /**
@@ -322,7 +325,7 @@ export class World {
     const silent = this.nowMs + 5_000;
     while (this.step(silent));
     for (const connection of [...this.connections.values()]) connection.end();
-    this.#endTurn();
+    while (this.#turnIsOpen) this.#endTurn();
     this.#walk();
     ensure(this.core.state.peers.size === 0, "leak", () => "connections are left");
   }
