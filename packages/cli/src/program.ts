@@ -22,11 +22,11 @@ export function droverProgram(): Command {
   const commands = [
     upCommand(),
     serveCommand(),
+    demoCommand(),
     submitCommand(),
     workCommand(),
     statusCommand(),
     adminCommand(),
-    demoCommand(),
     configCommand(),
   ];
   for (const command of commands) program.addCommand(command);

@@ -26,6 +26,13 @@ export function addServerAddress(command: Command): Command {
     .helpOption("-H, --help", "show this help");
 }
 
+/** For commands that have a server of their own unless another is named. */
+export function addServerOption(command: Command): Command {
+  return command
+    .option("--server <address>", "host:port of a job server (default: one of its own, on a free port)")
+    .helpOption("-h, --help", "show this help");
+}
+
 /**
  * The server's address in the one form that the transports read.
  * @throws UsageError, TransportError `ADDRESS_INVALID`

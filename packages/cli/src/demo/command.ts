@@ -1,62 +1,45 @@
 import { Command } from "commander";
-import { serverAddress } from "../server-address.ts";
-import { countOf, durationMs } from "../times.ts";
+import { addServerOption } from "../server-address.ts";
+import type { HerdFlags } from "./herd.ts";
 
-interface HerdFlags {
-  readonly clients: string;
-  readonly uniques: string;
-  readonly workers: string;
-  readonly duration: string;
-  readonly server?: string;
-  readonly late?: boolean;
-  readonly killWorker?: boolean;
-  readonly json?: boolean;
-}
+const DEMOS = [["herd", "a thousand clients want the same ten things; ten pieces of work are done"]] as const;
 
-/** `drover demo`: what Drover does, to be watched. */
+/** `drover demo`: shows what Drover does, and checks it. */
 export function demoCommand(): Command {
   const demo = new Command("demo")
-    .summary("show what joining does: drover demo herd")
-    .description("Demonstrations. Each checks what it shows, and exits with 0 only when it was right.");
-  demo.addCommand(
-    new Command("herd")
-      .summary("a thousand clients want the same ten things at once")
-      .description(
-        "Many clients, each on a connection of its own, submit a few uniques at once. Workers count how often they " +
-          "really run, and stream partial data, a warning and progress. Every client must see all of it.",
-      )
-      .option("--clients <n>", "submitters", "1000")
-      .option("--uniques <n>", "different things they want", "10")
-      .option("--workers <n>", "workers, each on a connection of its own", "4")
-      .option("--duration <time>", "how long one execution takes at least", "1s")
-      .option("--late", "half of the clients submit only when the others have seen half of the data")
-      .option("--kill-worker", "cut one worker's connection in the middle of its jobs")
-      .option("--server <address>", "use this job server (default: one of its own on a free port)")
-      .option("--json", "print the figures as JSON")
-      .addHelpText(
-        "after",
-        `
-Examples:
-  drover demo herd
-  drover demo herd --clients 200 --uniques 1 --late
-  drover demo herd --kill-worker
-  drover demo herd --server localhost:4730     (watch it with: drover top)
-
-Exit codes: 0 everything was right, 1 something was not, 2 wrong options or no server.`,
-      )
-      .action(async (flags: HerdFlags) => {
-        const { demoHerd } = await import("./herd.ts");
-        await demoHerd({
-          clients: countOf(flags.clients, "--clients"),
-          uniques: countOf(flags.uniques, "--uniques"),
-          workers: countOf(flags.workers, "--workers"),
-          durationMs: durationMs(flags.duration, "--duration"),
-          server: flags.server === undefined ? undefined : serverAddress({ host: flags.server }),
-          late: flags.late === true,
-          killWorker: flags.killWorker === true,
-          json: flags.json === true,
-        });
-      }),
+    .summary("see what it does: `drover demo herd`")
+    .description("Shows what Drover does, and checks that it is right. Without a name, lists the demos.")
+    .action(() => {
+      process.stdout.write("Demos:\n");
+      for (const [name, what] of DEMOS) process.stdout.write(`  drover demo ${name.padEnd(8)} ${what}\n`);
+    });
+  const herd = new Command("herd").description(
+    "Clients, each on a connection of its own, submit the same few uniques. Workers stream data, a warning and " +
+      "progress, then a result. Counts what was done, and checks that every client of a unique got the same, whole.",
   );
-  return demo;
+  addServerOption(herd)
+    .option("--clients <number>", "submitters", "1000")
+    .option("--uniques <number>", "different things that they want", "10")
+    .option("--workers <number>", "workers, one job at a time each", "4")
+    .option("--late", "half of the clients come when the work is half done: they get what they missed")
+    .option("--kill-worker", "a worker dies in the middle of a job: another one takes over")
+    .option("--duration <duration>", "how long one execution takes at least", "1s")
+    .option("--timeout <duration>", "give up after so long", "60s")
+    .option("--json", "the report as JSON")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  drover demo herd                                  with a server of its own
+  drover demo herd --late --kill-worker
+  drover demo herd --server localhost:4730 --clients 5000 --uniques 1
+
+Exit codes: 0 one execution for each unique and every stream right, 1 not so, 2 wrong options, no server, or
+too few open files allowed.`,
+    )
+    .action(async (flags: HerdFlags) => {
+      const { herdDemo } = await import("./herd.ts");
+      await herdDemo(flags);
+    });
+  return demo.addCommand(herd);
 }

@@ -1,254 +1,192 @@
-import { createHash } from "node:crypto";
-import { setTimeout as pause } from "node:timers/promises";
-import { Client, type Job } from "@drover/client";
-import { JobServer } from "@drover/server";
-import { formatAddress } from "@drover/transport";
-import { JobFailure, Worker, type WorkerJob } from "@drover/worker";
+import { randomBytes } from "node:crypto";
+import { withAdmin } from "../admin/admin-connection.ts";
+import { type FunctionRow, functionRows } from "../admin/listings.ts";
 import { CommandFailed, UsageError } from "../errors.ts";
 import { openFileLimit, RESERVED_FILES } from "../serve/open-files.ts";
+import { serverAddress } from "../server-address.ts";
 import { durationText, grouped } from "../terminal/table.ts";
-import { VERSION } from "../version.ts";
+import { countOf, durationMs } from "../times.ts";
+import { HerdClient } from "./herd-client.ts";
+import { type HerdReport, judge, reportText } from "./herd-report.ts";
+import { HerdWork, PARTS } from "./herd-work.ts";
+import { startOwnServer } from "./own-server.ts";
 
-export interface HerdOptions {
+export interface HerdFlags {
+  readonly server?: string;
+  readonly clients: string;
+  readonly uniques: string;
+  readonly workers: string;
+  readonly duration: string;
+  readonly timeout: string;
+  readonly late?: boolean;
+  readonly killWorker?: boolean;
+  readonly json?: boolean;
+}
+
+export interface HerdPlan {
   readonly clients: number;
   readonly uniques: number;
   readonly workers: number;
-  readonly durationMs: number;
-  /** A server that runs already; undefined: one in this process. */
-  readonly server: string | undefined;
   readonly late: boolean;
   readonly killWorker: boolean;
-  readonly json: boolean;
+  readonly stepMs: number;
+  readonly timeoutMs: number;
 }
 
-/** Pieces of data that one execution streams. */
-const CHUNKS = 10;
-/** Connections made at one time, so that no backlog of a server overflows. */
-const CONNECTING = 100;
+/** Connections that are made at one time. */
+const DIALS = 100;
 
-/** What one client saw. */
-interface Seen {
-  readonly unique: number;
-  /** Digest of data, warnings and the terminal event, in order. */
-  readonly digest: string;
-  readonly lastStatus: string;
-  readonly firstByteMs: number;
-  readonly completedMs: number;
-  readonly restarts: number;
-}
-
-/** Runs the herd, prints what happened, and fails when anything was not as it must be. */
-export async function demoHerd(options: HerdOptions): Promise<void> {
-  checkOpenFiles(options);
-  const own = options.server === undefined ? await ownServer() : undefined;
-  const address =
-    options.server ?? formatAddress({ transport: "tcp", host: "127.0.0.1", port: own!.addresses[0]!.port });
-  const herd = new Herd(options, address);
+/** Runs the demo, prints its report and sets the exit code. */
+export async function herdDemo(flags: HerdFlags): Promise<void> {
+  const plan = planOf(flags);
+  const own = flags.server === undefined ? await startOwnServer() : undefined;
+  const server = own?.address ?? serverAddress({ host: flags.server! });
+  const say = (text: string) => {
+    if (flags.json !== true) process.stdout.write(text);
+  };
   try {
-    await herd.run();
+    say(
+      `${grouped(plan.clients)} clients, each on a connection of its own, want ${grouped(plan.uniques)} different ` +
+        `things; ${grouped(plan.workers)} workers do them.\n\n` +
+        `server       ${server}${own === undefined ? "" : " (started for this demo)"}\n`,
+    );
+    const report = await runHerd(plan, server, say);
+    if (flags.json === true) process.stdout.write(`${JSON.stringify(report, null, 2)}\n`);
+    else say(reportText(report));
+    if (!report.right) throw new CommandFailed("DEMO_WRONG", "the demo did not show what it must");
   } finally {
-    await own?.stop(0);
+    await own?.stop();
   }
-  const problems = herd.problems();
-  if (options.json) process.stdout.write(`${JSON.stringify({ ...herd.figures(), problems })}\n`);
-  else process.stdout.write(herd.report());
-  if (problems.length > 0) throw new CommandFailed("DEMO_WRONG", problems.join("\n"));
 }
 
-class Herd {
-  readonly #options: HerdOptions;
-  readonly #address: string;
-  /** A name of its own, so that two demos on one server do not meet. */
-  readonly #function = `demo-herd-${process.pid}-${Date.now()}`;
-  readonly #seen: Seen[] = [];
-  readonly #allSubmitted = Promise.withResolvers<void>();
-  readonly #halfSeen = Promise.withResolvers<void>();
-  readonly #killed = Promise.withResolvers<void>();
-  #submitted = 0;
-  #executions = 0;
-  #handedOver = 0;
-  #workers: Worker[] = [];
-
-  constructor(options: HerdOptions, address: string) {
-    this.#options = options;
-    this.#address = address;
+function planOf(flags: HerdFlags): HerdPlan {
+  const plan: HerdPlan = {
+    clients: countOf(flags.clients, "--clients"),
+    uniques: countOf(flags.uniques, "--uniques"),
+    workers: countOf(flags.workers, "--workers"),
+    late: flags.late === true,
+    killWorker: flags.killWorker === true,
+    stepMs: durationMs(flags.duration, "--duration") / PARTS,
+    timeoutMs: durationMs(flags.timeout, "--timeout"),
+  };
+  if (plan.uniques > plan.clients) {
+    throw new UsageError("OPTION_INVALID", "--uniques cannot be more than --clients: each client wants one");
   }
-
-  async run(): Promise<void> {
-    const { clients: count, workers, uniques, killWorker } = this.#options;
-    this.#say(`connecting ${grouped(count)} clients and ${workers} workers to ${this.#address}\n`);
-    const concurrency = Math.ceil(uniques / workers);
-    this.#workers = Array.from({ length: workers }, (_, i) => this.#worker(i, concurrency));
-    await Promise.all(this.#workers.map((worker) => worker.run()));
-    const clients = Array.from({ length: count }, () => new Client({ servers: this.#address }));
-    for (let i = 0; i < count; i += CONNECTING) {
-      await Promise.all(clients.slice(i, i + CONNECTING).map((client) => client.echo()));
-    }
-    this.#say(`submitting ${uniques} uniques, ${grouped(count)} times in all\n`);
-    if (killWorker) void this.#killOne();
-    await Promise.all(clients.map((client, i) => this.#follow(client, i)));
-    await Promise.all(clients.map((client) => client.close()));
-    await Promise.all(this.#workers.map((worker) => worker.close()));
+  const needed = plan.clients + plan.workers + RESERVED_FILES;
+  const allowed = openFileLimit();
+  if (allowed !== undefined && needed > allowed) {
+    throw new UsageError(
+      "OPTION_INVALID",
+      `${grouped(plan.clients)} connections need ${grouped(needed)} open files, and this process may have ` +
+        `${grouped(allowed)}: raise it with \`ulimit -n ${needed}\`, or say ` +
+        `--clients ${Math.max(1, allowed - plan.workers - RESERVED_FILES)}`,
+    );
   }
+  return plan;
+}
 
-  #worker(number: number, concurrency: number): Worker {
-    const worker = new Worker({ servers: this.#address, concurrency, clientId: `demo-herd-${number}` });
-    worker.handle(this.#function, (job) => this.#execute(job));
-    return worker;
+/** The demo itself, against a server that runs. */
+export async function runHerd(
+  plan: HerdPlan,
+  server: string,
+  say: (text: string) => void,
+): Promise<HerdReport> {
+  // Its own function: other workers of the server have nothing to do with it.
+  const functionName = `demo-herd-${randomBytes(4).toString("hex")}`;
+  const clients = Array.from({ length: plan.clients }, (_, i) => {
+    const late = plan.late && Math.floor(i / plan.uniques) % 2 === 1;
+    return new HerdClient(server, functionName, `thing-${(i % plan.uniques) + 1}`, late);
+  });
+  const wanted = new Map<string, Wanted>();
+  for (const client of clients) {
+    const entry = wanted.get(client.unique) ?? new Wanted();
+    wanted.set(client.unique, entry);
+    entry.clients.push(client);
   }
-
-  /** One execution. It ends only when everybody has submitted, so that none of them can come too late. */
-  async #execute(job: WorkerJob): Promise<string> {
-    this.#executions++;
-    for (let chunk = 1; chunk <= CHUNKS; chunk++) {
-      await pause(this.#options.durationMs / CHUNKS);
-      if (job.signal.aborted) {
-        this.#handedOver++;
-        throw new JobFailure();
-      }
-      await job.data(`${job.unique} part ${chunk}\n`);
-      job.status(chunk, CHUNKS);
-      if (chunk * 2 === CHUNKS) {
-        await job.warning("half way");
-        this.#halfSeen.resolve();
-        if (this.#options.killWorker)
-          await Promise.race([this.#killed.promise, pause(this.#options.durationMs)]);
-      }
-    }
-    await this.#allSubmitted.promise;
-    return `${job.unique} done`;
-  }
-
-  async #follow(client: Client, number: number): Promise<void> {
-    const unique = number % this.#options.uniques;
-    if (this.#options.late && number % 2 === 1 && number >= this.#options.uniques)
-      await this.#halfSeen.promise;
+  const work = new HerdWork({
+    server,
+    functionName,
+    workers: plan.workers,
+    // All uniques run at the same time.
+    concurrency: Math.ceil(plan.uniques / plan.workers),
+    stepMs: plan.stepMs,
+    killOne: plan.killWorker,
+    halfway: (unique) => wanted.get(unique)!.halfway.resolve(),
+    allAccepted: (unique) => wanted.get(unique)!.allAccepted.promise,
+  });
+  const timeout = new Timeout(plan.timeoutMs);
+  try {
+    const connectMs = performance.now();
+    await timeout.guard(Promise.all([work.start(), inWaves(clients, DIALS, (client) => client.connect())]));
+    say(`connected    in ${durationText(performance.now() - connectMs)}\n`);
     const startMs = performance.now();
-    const job = client.submit(this.#function, "", { unique: `thing-${unique}` });
-    void job.created().then(() => {
-      if (++this.#submitted === this.#options.clients) this.#allSubmitted.resolve();
-    });
-    this.#seen.push(await follow(job, unique, startMs));
-  }
-
-  /** Cuts the first worker off while it runs jobs. */
-  async #killOne(): Promise<void> {
-    await this.#halfSeen.promise;
-    this.#say("cutting one worker off in the middle of its jobs\n");
-    await this.#workers[0]!.close();
-    this.#killed.resolve();
-  }
-
-  figures() {
-    const firstByte = this.#seen.map(({ firstByteMs }) => firstByteMs).sort(ascending);
-    const completion = this.#seen.map(({ completedMs }) => completedMs).sort(ascending);
-    const digests = new Map<number, Set<string>>();
-    for (const { unique, digest } of this.#seen) {
-      digests.set(unique, (digests.get(unique) ?? new Set()).add(digest));
-    }
-    return {
-      clients: this.#options.clients,
-      uniques: this.#options.uniques,
-      submissions: this.#submitted,
-      executions: this.#executions,
-      handedOver: this.#handedOver,
-      joins: this.#submitted - this.#options.uniques,
-      completeStreams: this.#seen.length,
-      differentStreams: [...digests.values()].reduce((sum, set) => sum + set.size, 0),
-      restarted: this.#seen.filter(({ restarts }) => restarts > 0).length,
-      firstByteMs: { p50: quantile(firstByte, 0.5), p99: quantile(firstByte, 0.99) },
-      completionMs: { p50: quantile(completion, 0.5), p99: quantile(completion, 0.99) },
-    };
-  }
-
-  problems(): string[] {
-    const { submissions, executions, handedOver, completeStreams, differentStreams } = this.figures();
-    const { clients, uniques, killWorker } = this.#options;
-    const problems: string[] = [];
-    if (submissions !== clients) problems.push(`${submissions} of ${clients} submissions were taken`);
-    if (completeStreams !== clients) problems.push(`${completeStreams} of ${clients} streams are complete`);
-    if (executions !== uniques + handedOver) {
-      problems.push(`${executions} executions instead of ${uniques + handedOver}`);
-    }
-    if (killWorker && handedOver === 0) problems.push("the worker that was cut off had no job");
-    if (differentStreams !== uniques) {
-      problems.push(
-        `the ${clients} streams of ${uniques} uniques have ${differentStreams} different contents`,
-      );
-    }
-    const thinned = this.#seen.filter(({ lastStatus }) => lastStatus !== `${CHUNKS}/${CHUNKS}`).length;
-    if (thinned > 0) problems.push(`${thinned} clients did not get the newest status`);
-    return problems;
-  }
-
-  report(): string {
-    const figures = this.figures();
-    const { firstByteMs, completionMs } = figures;
-    const number = (value: number) => grouped(value).padStart(9);
-    const again =
-      figures.handedOver > 0 ? `, ${figures.handedOver} of them again after their worker was lost` : "";
-    return `
-submissions ${number(figures.submissions)}   each on a connection of its own
-executions  ${number(figures.executions)}   for ${grouped(figures.uniques)} uniques${again}
-joins       ${number(figures.joins)}
-streams     ${number(figures.completeStreams)}   complete: ${CHUNKS} pieces of data, a warning, the newest status, the result
-contents    ${number(figures.differentStreams)}   different ones: the same for every client of a unique
-first byte    p50 ${durationText(firstByteMs.p50)}, p99 ${durationText(firstByteMs.p99)} after the submission
-completion    p50 ${durationText(completionMs.p50)}, p99 ${durationText(completionMs.p99)}
-`;
-  }
-
-  #say(text: string): void {
-    if (!this.#options.json) process.stdout.write(text);
+    const all = Promise.all(clients.map((client) => submitOne(client, wanted.get(client.unique)!)));
+    await timeout.guard(all);
+    const elapsedMs = performance.now() - startMs;
+    const row = await serverView(server, functionName);
+    return judge(plan, server, clients, work, elapsedMs, row);
+  } catch (error) {
+    if (!(error instanceof TimedOut)) throw error;
+    return judge(plan, server, clients, work, plan.timeoutMs, undefined);
+  } finally {
+    timeout.clear();
+    await Promise.all([work.stop(), ...clients.map((client) => client.close())]);
   }
 }
 
-/** Reads a job's events to the end. A restart makes what came before void. */
-async function follow(job: Job, unique: number, startMs: number): Promise<Seen> {
-  let digest = createHash("sha256");
-  let lastStatus = "";
-  let firstByteMs = 0;
-  let restarts = 0;
-  for await (const event of job) {
-    if (event.type === "restarted") {
-      digest = createHash("sha256");
-      lastStatus = "";
-      restarts++;
-    } else if (event.type === "status") {
-      lastStatus = `${event.numerator}/${event.denominator}`;
-    } else if (event.type !== "created") {
-      if (firstByteMs === 0) firstByteMs = performance.now() - startMs;
-      digest
-        .update(`${event.type}\0`)
-        .update("data" in event ? event.data : "")
-        .update("\0");
-    }
+/** Who wants one unique, and how far they are. */
+class Wanted {
+  readonly clients: HerdClient[] = [];
+  readonly halfway = Promise.withResolvers<void>();
+  readonly allAccepted = Promise.withResolvers<void>();
+  #accepted = 0;
+
+  accept(): void {
+    this.#accepted++;
+    if (this.#accepted === this.clients.length) this.allAccepted.resolve();
   }
-  const completedMs = performance.now() - startMs;
-  return { unique, digest: digest.digest("hex"), lastStatus, firstByteMs, completedMs, restarts };
 }
 
-function ownServer(): Promise<JobServer> {
-  const quiet = { debug() {}, info() {}, warn() {}, error() {} };
-  return JobServer.start({ listen: ["127.0.0.1:0"], log: quiet, version: VERSION });
+async function submitOne(client: HerdClient, wanted: Wanted): Promise<void> {
+  if (client.late) await wanted.halfway.promise;
+  await client.submit(() => wanted.accept());
 }
 
-function checkOpenFiles({ clients, workers, server }: HerdOptions): void {
-  const limit = openFileLimit();
-  // With a server of its own, both ends of every connection are in this process.
-  const needed = (clients + workers) * (server === undefined ? 2 : 1) + RESERVED_FILES;
-  if (limit === undefined || needed <= limit) return;
-  throw new UsageError(
-    "OPTION_INVALID",
-    `${grouped(clients)} clients need ${grouped(needed)} open files, and ${grouped(limit)} are allowed:\n` +
-      `raise the limit (ulimit -n ${needed}) or use fewer --clients`,
-  );
+async function serverView(server: string, functionName: string): Promise<FunctionRow | undefined> {
+  const rows = await withAdmin(server, functionRows);
+  return rows.find(({ name }) => name === functionName);
 }
 
-function quantile(sorted: readonly number[], q: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? 0;
+async function inWaves<T>(
+  items: readonly T[],
+  width: number,
+  each: (item: T) => Promise<void>,
+): Promise<void> {
+  let next = 0;
+  const lane = async () => {
+    while (next < items.length) await each(items[next++]!);
+  };
+  await Promise.all(Array.from({ length: Math.min(width, items.length) }, lane));
 }
 
-function ascending(a: number, b: number): number {
-  return a - b;
+class TimedOut extends Error {}
+
+/** Ends the demo when it hangs, so that it always tells what it saw. */
+class Timeout {
+  readonly #late = Promise.withResolvers<never>();
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(ms: number) {
+    this.#late.promise.catch(() => {});
+    this.#timer = setTimeout(() => this.#late.reject(new TimedOut()), ms);
+  }
+
+  guard<T>(work: Promise<T>): Promise<T> {
+    work.catch(() => {});
+    return Promise.race([work, this.#late.promise]);
+  }
+
+  clear(): void {
+    clearTimeout(this.#timer);
+  }
 }
