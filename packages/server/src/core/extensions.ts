@@ -1,4 +1,4 @@
-import { byteStringOfText, indexOfNul, PacketType } from "@drover/protocol";
+import { decodeOptions, indexOfNul, PacketType, type ProtocolError, printable } from "@drover/protocol";
 import { type Job, JobState, Priority } from "./job.ts";
 import { leaveJob } from "./jobs.ts";
 import type { Peer } from "./peer.ts";
@@ -18,7 +18,7 @@ const PRIORITIES: Readonly<Record<string, Priority>> = {
 const MAX_MS = 366 * 86_400_000;
 
 /**
- * Reads the options of `SUBMIT_JOB_EXT`, written like a URL query, into the request.
+ * Reads the options of `SUBMIT_JOB_EXT` into the request.
  * @returns What is wrong with them, or null. Unknown keys are wrong: a silently ignored wish is worse.
  */
 export function readSubmissionOptions(
@@ -26,12 +26,14 @@ export function readSubmissionOptions(
   options: string,
   wallMs: number,
 ): string | null {
-  if (options === "") return null;
-  for (const pair of options.split("&")) {
-    const equals = pair.indexOf("=");
-    const key = equals < 0 ? pair : pair.slice(0, equals);
-    const value = decode(equals < 0 ? "" : pair.slice(equals + 1));
-    if (value === null || !readOption(request, key, value, wallMs)) return `Bad option ${key.slice(0, 32)}`;
+  let pairs: Map<string, string>;
+  try {
+    pairs = decodeOptions(options);
+  } catch (error) {
+    return (error as ProtocolError).message;
+  }
+  for (const [key, value] of pairs) {
+    if (!readOption(request, key, value, wallMs)) return `Bad option ${printable(key, 32)}`;
   }
   return null;
 }
@@ -67,21 +69,13 @@ function readOption(request: SubmissionRequest, key: string, value: string, wall
       request.lingerMs = Number(value);
       return /^\d{1,12}$/.test(value) && request.lingerMs <= MAX_MS;
     case "reducer":
-      request.reducer = byteStringOfText(value);
+      request.reducer = value;
       return value.length <= 512 && !value.includes("\0");
     case "traceparent":
       request.traceparent = value;
       return /^[0-9a-f-]{55,128}$/.test(value);
     default:
       return false;
-  }
-}
-
-function decode(text: string): string | null {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return null;
   }
 }
 

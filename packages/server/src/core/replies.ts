@@ -1,6 +1,7 @@
 import {
   bytesOf,
   copyBytes,
+  encodeOptions,
   encodePacket,
   HEADER_BYTES,
   PacketType,
@@ -173,10 +174,9 @@ export function sendAssign(state: ServerState, peer: Peer, job: Job, form: Assig
 
 /** Options of `JOB_ASSIGN_EXT`. @see docs/PROTOCOL.md#drover1 */
 function assignOptions(job: Job, reducer: string): string {
-  let options = `attempt=${job.attempts}`;
-  if (reducer !== "") options += `&reducer=${encodeURIComponent(reducer)}`;
-  if (job.rare !== null && job.rare.traceparent !== "") {
-    options += `&traceparent=${encodeURIComponent(job.rare.traceparent)}`;
-  }
-  return options;
+  return encodeOptions({
+    attempt: String(job.attempts),
+    reducer: reducer === "" ? undefined : reducer,
+    traceparent: job.rare?.traceparent || undefined,
+  });
 }
