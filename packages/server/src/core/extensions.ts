@@ -1,4 +1,4 @@
-import { decodeOptions, indexOfNul, PacketType, type ProtocolError, printable } from "@drover/protocol";
+import { decodeOptions, indexOfNul, PacketType, printable } from "@drover/protocol";
 import { type Job, JobState, Priority } from "./job.ts";
 import { leaveJob } from "./jobs.ts";
 import type { Peer } from "./peer.ts";
@@ -29,8 +29,8 @@ export function readSubmissionOptions(
   let pairs: Map<string, string>;
   try {
     pairs = decodeOptions(options);
-  } catch (error) {
-    return (error as ProtocolError).message;
+  } catch {
+    return "Bad option encoding";
   }
   for (const [key, value] of pairs) {
     if (!readOption(request, key, value, wallMs)) return `Bad option ${printable(key, 32)}`;
