@@ -1,6 +1,7 @@
 import { TransportError } from "@drover/transport";
 import { Command, CommanderError } from "commander";
 import { adminCommand } from "./admin/command.ts";
+import { completionCommand } from "./completion/command.ts";
 import { configCommand } from "./config/command.ts";
 import { ConfigError } from "./config/problem.ts";
 import { demoCommand } from "./demo/command.ts";
@@ -8,6 +9,7 @@ import { CommandFailed, EXIT, UsageError } from "./errors.ts";
 import { serveCommand } from "./serve/command.ts";
 import { statusCommand } from "./status/command.ts";
 import { submitCommand } from "./submit/command.ts";
+import { topCommand } from "./top/command.ts";
 import { upCommand } from "./up/command.ts";
 import { VERSION } from "./version.ts";
 import { workCommand } from "./work/command.ts";
@@ -26,8 +28,10 @@ export function droverProgram(): Command {
     submitCommand(),
     workCommand(),
     statusCommand(),
+    topCommand(),
     adminCommand(),
     configCommand(),
+    completionCommand(() => program),
   ];
   for (const command of commands) program.addCommand(command);
   prepare(program);
