@@ -35,22 +35,21 @@ export function zshScript(program: Command): string {
     const lines = described(command).map(
       ([word, text]) => `      ${quoted(`${word.replaceAll(":", "\\:")}:${text}`)}`,
     );
-    return `    ${quoted(path)}) words=(\n${lines.join("\n")}\n    ) ;;`;
+    return `    ${quoted(path)}) candidates=(\n${lines.join("\n")}\n    ) ;;`;
   });
   return `#compdef ${program.name()}
 # Completion of ${program.name()} for zsh.
 _${program.name()}() {
-  local path_typed="" word
-  local -a words_known words
-  words_known=(${subcommandNames(program).join(" ")})
-  local -a typed=("\${(@)argv}")
-  for word in "\${(@)${"$"}{(z)BUFFER}[2,-1]}"; do
-    if (( \${words_known[(Ie)$word]} )); then path_typed="\${path_typed:+$path_typed }$word"; fi
+  local place="" word
+  local -a known candidates
+  known=(${subcommandNames(program).join(" ")})
+  for word in "\${(@)words[2,CURRENT-1]}"; do
+    (( \${known[(Ie)$word]} )) && place="\${place:+$place }$word"
   done
-  case "$path_typed" in
+  case "$place" in
 ${cases.join("\n")}
   esac
-  _describe ${quoted(program.name())} words || _files
+  _describe ${quoted(program.name())} candidates || _files
 }
 compdef _${program.name()} ${program.name()}
 `;
