@@ -1,13 +1,15 @@
-import { byteString } from "@drover/protocol";
+import { byteString, printable } from "@drover/protocol";
 import { type Connection, dial } from "@drover/transport";
 import { CommandFailed } from "../errors.ts";
 
 /** A server refused an admin command, or does not know it. */
 export class AdminRefused extends CommandFailed {
+  readonly command: string;
   /** What stood after `ERR `. */
   readonly answer: string;
   constructor(command: string, answer: string) {
-    super("ADMIN_REFUSED", `${command}: ${answer}`);
+    super("ADMIN_REFUSED", `${printable(command)}: ${printable(answer)}`);
+    this.command = printable(command);
     this.answer = answer;
   }
   get unknownCommand(): boolean {
@@ -119,6 +121,11 @@ export async function withAdmin<T>(server: string, work: (admin: AdminConnection
   const admin = await AdminConnection.dial(server);
   try {
     return await work(admin);
+  } catch (error) {
+    if (!(error instanceof AdminRefused && error.unknownCommand)) throw error;
+    throw new CommandFailed("NEEDS_DROVER", `${server} does not know the command ${error.command}`, {
+      cause: error,
+    });
   } finally {
     admin.close();
   }

@@ -56,7 +56,11 @@ export async function runOperations(
         writeNames(lines.map((line) => `${line}\n`).join(""));
       } catch (error) {
         if (!(error instanceof AdminRefused)) throw error;
-        process.stderr.write(`Error: ${printable(error.answer)}\n`);
+        const remedy =
+          name === "shutdown" && error.unknownCommand
+            ? "the server was not started with --allow-shutdown"
+            : "";
+        process.stderr.write(`Error: ${remedy || printable(error.answer)}\n`);
         process.exitCode = EXIT.failed;
       }
     }
