@@ -9,7 +9,7 @@ import { CommandFailed, EXIT, UsageError } from "./errors.ts";
 import { serveCommand } from "./serve/command.ts";
 import { statusCommand } from "./status/command.ts";
 import { submitCommand } from "./submit/command.ts";
-import { topCommand, topCommand } from "./top/command.ts";
+import { topCommand } from "./top/command.ts";
 import { upCommand } from "./up/command.ts";
 import { VERSION } from "./version.ts";
 import { workCommand } from "./work/command.ts";
@@ -28,7 +28,6 @@ export function droverProgram(): Command {
     submitCommand(),
     workCommand(),
     statusCommand(),
-    topCommand(),
     topCommand(),
     adminCommand(),
     configCommand(),
