@@ -51,6 +51,10 @@ describe("Handles", () => {
     expect(parsed(new Handles("H:host", 5), text)).toBe(-1);
   });
 
+  it("knows the handle with number 0, which is no leading zero", () => {
+    expect(parsed(new Handles("H:host", 0), "H:host:0")).toBe(0);
+  });
+
   it("does not give a handle of another start of the server to one of this start", () => {
     const before = new Handles("H:host", 1_000);
     const after = new Handles("H:host", 2_000);

@@ -214,6 +214,8 @@ describe("a connection that does not read", () => {
     expect(slow.closed).toBe(false);
     worker.data(handle, "one more");
     expect(slow.closed).toBe(true);
+    // It does not read, so nobody waits for it to have read its backlog.
+    expect(slow.peer.abrupt).toBe(true);
     expect(server.noteCodes).toEqual(["SLOW_READER"]);
     worker.complete(handle, "r");
     expect(quick.got()).toHaveLength(3);

@@ -283,6 +283,18 @@ describe("functions of no use", () => {
     expect(server.state.functions.size).toBe(0);
   });
 
+  it("are found anew by a client that used them before", () => {
+    const server = new TestServer();
+    const [client, worker] = [server.connect(), server.worker("f")];
+    client.submit("f", "u");
+    worker.complete(worker.grab().handle);
+    worker.disconnect();
+    server.pass(HOUR);
+    const next = server.worker("f");
+    client.submit("f", "v", "again");
+    expect(next.grab().workload).toBe("again");
+  });
+
   it.each(["create function f", "maxqueue f 5", "a worker", "a job"])("stay because of %s", (reason) => {
     const server = new TestServer();
     const client = server.connect();
