@@ -3,6 +3,7 @@ import { Command, CommanderError } from "commander";
 import { adminCommand } from "./admin/command.ts";
 import { completionCommand } from "./completion/command.ts";
 import { configCommand } from "./config/command.ts";
+import { suggestion } from "./config/nearest.ts";
 import { ConfigError } from "./config/problem.ts";
 import { demoCommand } from "./demo/command.ts";
 import { CommandFailed, EXIT, UsageError } from "./errors.ts";
@@ -39,11 +40,29 @@ export function droverProgram(): Command {
 }
 
 function prepare(command: Command): void {
-  command.exitOverride().configureOutput({
-    outputError: (text, write) =>
-      write(text.replace(/^error: /, "drover: ").replace(/\n\((.*)\)\n$/, "; $1\n")),
-  });
+  command
+    .exitOverride()
+    .configureHelp({ subcommandTerm: (sub) => sub.name() })
+    .configureOutput({ outputError: (text, write) => write(complaint(text)) });
+  if (command.summary() === "") command.summary(command.description());
+  if (command.commands.length > 0 && command.parent !== null) {
+    // A command of its own that has commands below it takes no other words.
+    command.allowExcessArguments().hook("preAction", (_, acting) => {
+      const word = command.args[0];
+      if (acting !== command || word === undefined) return;
+      const known = command.commands.map((sub) => sub.name());
+      throw new UsageError(
+        "OPTION_INVALID",
+        `${command.name()} has no command ${JSON.stringify(word)}${suggestion(word, known)}`,
+      );
+    });
+  }
   for (const sub of command.commands) prepare(sub);
+}
+
+/** The argument parser's complaint in the form of all others. */
+function complaint(text: string): string {
+  return text.replace(/^error: /, "drover: ").replace(/\n\(Did you mean (.*)\?\)\n$/, "; did you mean $1?\n");
 }
 
 /** Runs one command line. Returns when the command is done; the exit code is set. */
