@@ -223,8 +223,13 @@ export class World {
     this.trace(() => `${connection.peer.id} disconnects`);
     this.connections.delete(connection.peer);
     this.#turn(() => {
+      const { peer } = connection;
+      const { bytes } = peer.out;
       this.judge.disconnect(connection.watched);
-      this.core.disconnect(connection.peer);
+      this.core.disconnect(peer);
+      // A shell may learn of one end twice.
+      this.core.disconnect(peer);
+      ensure(peer.out.bytes === bytes, "leak", () => `connection ${peer.id} is sent something after its end`);
     });
   }
 

@@ -39,6 +39,19 @@ describe("leaving", () => {
     expect(server.state.jobs.size).toBe(0);
   });
 
+  it("is over for good: nothing is kept for a connection that is gone, and ending it twice changes nothing", () => {
+    const server = new TestServer({ settings: { onAbandoned: "cancel" } });
+    const peer = server.connectDrover();
+    peer.send("CAN_DO", ["f"]);
+    peer.submit("f", "u");
+    peer.grab();
+    peer.disconnect();
+    peer.disconnect();
+    expect(peer.peer.out.bytes).toBe(0);
+    expect([server.state.peers.size, server.state.jobs.size]).toEqual([0, 0]);
+    expect(server.state.functions.get("f")).toMatchObject({ workers: 0, running: 0, overruns: 0 });
+  });
+
   describe("with onAbandoned: cancel", () => {
     const settings = { onAbandoned: "cancel" } as const;
 

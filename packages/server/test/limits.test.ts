@@ -127,14 +127,17 @@ const TESTS: { readonly [Name in keyof Limits]: () => void } = {
   },
 
   replayTotalBytes: () => {
-    const server = new TestServer({ limits: { replayTotalBytes: 100 } });
+    const packetBytes = encodePacket(REQ, PacketType.WORK_DATA, ["H:1"], new Uint8Array(50)).length;
+    const server = new TestServer({ limits: { replayTotalBytes: 2 * packetBytes } });
     const [client, worker] = [server.connect(), server.worker("f")];
-    for (const unique of ["a", "b"])
-      worker.data(client.submit("f", unique) && worker.grab().handle, "x".repeat(50));
-    expect(server.state.replayBytes).toBeLessThanOrEqual(100);
-    const running = server.connect();
-    expect(running.submit("f", "a")).toBe("H:1");
-    expect(running.submit("f", "b")).not.toBe("H:2");
+    for (const unique of ["a", "b", "c"]) {
+      client.submit("f", unique);
+      worker.data(worker.grab().handle, "x".repeat(50));
+    }
+    expect(server.state.replayBytes).toBe(2 * packetBytes);
+    const late = server.connect();
+    expect([late.submit("f", "a"), late.submit("f", "b")]).toEqual(["H:1", "H:2"]);
+    expect(late.submit("f", "c")).not.toBe("H:3");
   },
 
   lingerTotalBytes: () => {
