@@ -1,6 +1,6 @@
 import { lookup } from "node:dns/promises";
 import { BlockList, isIP } from "node:net";
-import { parseAddress } from "@drover/transport";
+import { parseAddress, TransportError } from "@drover/transport";
 import { UsageError } from "../errors.ts";
 
 const loopback = new BlockList();
@@ -12,7 +12,10 @@ export function isLoopback(address: string): boolean {
   return family !== 0 && loopback.check(address, family === 6 ? "ipv6" : "ipv4");
 }
 
-/** Those of the addresses that other machines can reach. A name counts as what it resolves to. */
+/**
+ * Those of the addresses that other machines can reach. A name counts as what it resolves to.
+ * @throws TransportError `HOST_NOT_FOUND`
+ */
 export async function exposedAddresses(listen: readonly string[]): Promise<string[]> {
   const exposed: string[] = [];
   for (const text of listen) {
@@ -26,8 +29,10 @@ export async function exposedAddresses(listen: readonly string[]): Promise<strin
 async function isLoopbackHost(host: string): Promise<boolean> {
   if (isIP(host) !== 0) return isLoopback(host);
   if (host === "*") return false;
-  const found = await lookup(host, { all: true }).catch(() => []);
-  return found.length > 0 && found.every(({ address }) => isLoopback(address));
+  const found = await lookup(host, { all: true }).catch((error: NodeJS.ErrnoException) => {
+    throw new TransportError("HOST_NOT_FOUND", `${host} has no address (${error.code}): check the name`);
+  });
+  return found.every(({ address }) => isLoopback(address));
 }
 
 /**

@@ -1,0 +1,142 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { setTimeout as after } from "node:timers/promises";
+
+/* Runs the real command, as a person would. */
+
+export const BIN = resolve(import.meta.dirname, "../bin/drover.js");
+const DEADLINE_MS = 20_000;
+
+const running = new Set<ChildProcess>();
+process.on("exit", () => {
+  for (const child of running) child.kill("SIGKILL");
+});
+
+export interface Ran {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** Standard output byte for byte. */
+  readonly bytes: Buffer;
+}
+
+export interface RunOptions {
+  readonly input?: string | Buffer;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  readonly program?: string;
+}
+
+/** Runs a command line to its end. */
+export async function run(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
+  const started = start(args, options);
+  started.child.stdin!.end(options.input ?? "");
+  const code = await started.ended;
+  return { code, stdout: started.stdout(), stderr: started.stderr(), bytes: started.bytes() };
+}
+
+/** Runs `drover` to its end. */
+export function drover(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
+  return run([BIN, ...args], { program: process.execPath, ...options });
+}
+
+export interface Started {
+  readonly child: ChildProcess;
+  /** Exit code; null when a signal ended it. */
+  readonly ended: Promise<number | null>;
+  readonly hasEnded: () => boolean;
+  readonly stdout: () => string;
+  readonly stderr: () => string;
+  readonly bytes: () => Buffer;
+}
+
+/** Starts a program, with nothing of ours in its environment but what is given. */
+export function start(args: readonly string[], options: RunOptions = {}): Started {
+  const inherited = Object.entries(process.env).filter(([name]) => !/^(DROVER_|GEARMAN)/.test(name));
+  const child = spawn(options.program ?? args[0]!, options.program === undefined ? args.slice(1) : args, {
+    cwd: options.cwd ?? tmpdir(),
+    env: { ...Object.fromEntries(inherited), ...options.env },
+    stdio: ["pipe", "pipe", "pipe"],
+  });
+  running.add(child);
+  const out: Buffer[] = [];
+  const err: Buffer[] = [];
+  child.stdout.on("data", (chunk: Buffer) => out.push(chunk));
+  child.stderr.on("data", (chunk: Buffer) => err.push(chunk));
+  child.stdin.on("error", () => {});
+  const ended = once(child, "close").then(([code]) => {
+    running.delete(child);
+    return code as number | null;
+  });
+  const impatience = setTimeout(() => child.kill("SIGKILL"), DEADLINE_MS);
+  void ended.then(() => clearTimeout(impatience));
+  return {
+    child,
+    ended,
+    hasEnded: () => child.exitCode !== null || child.signalCode !== null,
+    stdout: () => Buffer.concat(out).toString("utf8"),
+    stderr: () => Buffer.concat(err).toString("utf8"),
+    bytes: () => Buffer.concat(out),
+  };
+}
+
+export function startDrover(args: readonly string[], options: RunOptions = {}): Started {
+  return start([BIN, ...args], { program: process.execPath, ...options });
+}
+
+/** Waits until something holds. @throws When it does not in time, naming `what` was waited for. */
+export async function until<T>(what: string, holds: () => T | Promise<T>): Promise<NonNullable<T>> {
+  const giveUpAt = Date.now() + DEADLINE_MS;
+  for (;;) {
+    const answer = await holds();
+    if (answer) return answer;
+    if (Date.now() > giveUpAt) throw new Error(`waited in vain until ${what}`);
+    await after(10);
+  }
+}
+
+/** A folder of a test's own, removed with `remove`. */
+export function temporaryFolder(): { readonly path: string; file(name: string): string; remove(): void } {
+  const path = mkdtempSync(join(tmpdir(), "drover-cli-"));
+  return {
+    path,
+    file: (name) => join(path, name),
+    remove: () => rmSync(path, { recursive: true, force: true }),
+  };
+}
+
+export interface Serving extends Started {
+  readonly port: number;
+  readonly pid: number;
+}
+
+/** Starts `drover serve` on a free port of loopback, and waits until it is ready. */
+export async function startServe(
+  folder: string,
+  args: readonly string[] = [],
+  options: RunOptions = {},
+): Promise<Serving> {
+  const readyFile = join(folder, "ready");
+  const started = startDrover(["serve", "-p", "0", "--ready-file", readyFile, ...args], {
+    cwd: folder,
+    ...options,
+  });
+  await until("the server is ready", () => {
+    if (started.hasEnded()) throw new Error(`drover serve ended: ${started.stderr()}`);
+    return existsSync(readyFile);
+  });
+  const { pid, listeners } = JSON.parse(readFileSync(readyFile, "utf8")) as {
+    pid: number;
+    listeners: { port: number }[];
+  };
+  return { ...started, pid, port: listeners[0]!.port };
+}
+
+/** Where a program is, or undefined. */
+export function findProgram(name: string): string | undefined {
+  const folders = [...(process.env.PATH ?? "").split(":"), "/usr/sbin", "/sbin"];
+  return folders.map((folder) => join(folder, name)).find((path) => existsSync(path));
+}
