@@ -110,8 +110,10 @@ export function temporaryFolder(): { readonly path: string; file(name: string): 
 
 export interface Serving extends Started {
   readonly port: number;
-  readonly pid: number;
+  readonly readyFile: string;
 }
+
+let servers = 0;
 
 /** Starts `drover serve` on a free port of loopback, and waits until it is ready. */
 export async function startServe(
@@ -119,7 +121,7 @@ export async function startServe(
   args: readonly string[] = [],
   options: RunOptions = {},
 ): Promise<Serving> {
-  const readyFile = join(folder, "ready");
+  const readyFile = join(folder, `ready-${++servers}`);
   const started = startDrover(["serve", "-p", "0", "--ready-file", readyFile, ...args], {
     cwd: folder,
     ...options,
@@ -128,11 +130,8 @@ export async function startServe(
     if (started.hasEnded()) throw new Error(`drover serve ended: ${started.stderr()}`);
     return existsSync(readyFile);
   });
-  const { pid, listeners } = JSON.parse(readFileSync(readyFile, "utf8")) as {
-    pid: number;
-    listeners: { port: number }[];
-  };
-  return { ...started, pid, port: listeners[0]!.port };
+  const { listeners } = JSON.parse(readFileSync(readyFile, "utf8")) as { listeners: { port: number }[] };
+  return { ...started, readyFile, port: listeners[0]!.port };
 }
 
 /** Where a program is, or undefined. */

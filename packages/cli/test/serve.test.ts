@@ -3,7 +3,16 @@ import { createServer } from "node:net";
 import { Client } from "@drover/client";
 import { Worker } from "@drover/worker";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { drover, run, type Serving, startDrover, startServe, temporaryFolder, until } from "./running.ts";
+import {
+  BIN,
+  drover,
+  run,
+  type Serving,
+  startDrover,
+  startServe,
+  temporaryFolder,
+  until,
+} from "./running.ts";
 
 /* The real binary, as an init system runs it. */
 
@@ -162,7 +171,7 @@ function catchesSignal(pid: number): boolean {
 describe("files", () => {
   test("the ready file tells process, version and addresses, and goes with the server", async () => {
     const server = await serve("-L", "localhost", "-L", `unix:${folder.file("s")}`, "-P", folder.file("pid"));
-    const ready = JSON.parse(readFileSync(folder.file("ready"), "utf8"));
+    const ready = JSON.parse(readFileSync(server.readyFile, "utf8"));
     expect(ready.pid).toBe(server.child.pid);
     expect(ready.version).toMatch(/^\d+\.\d+\.\d+/);
     expect(ready.listeners[0]).toEqual({ transport: "tcp", address: "127.0.0.1", port: server.port });
@@ -170,7 +179,8 @@ describe("files", () => {
     expect(readFileSync(folder.file("pid"), "utf8")).toBe(`${server.child.pid}\n`);
     server.child.kill("SIGTERM");
     expect(await server.ended).toBe(0);
-    for (const name of ["ready", "pid", "s"]) expect(existsSync(folder.file(name))).toBe(false);
+    for (const path of [server.readyFile, folder.file("pid"), folder.file("s")])
+      expect(existsSync(path)).toBe(false);
   });
 
   test("a pid file that a live process holds is left alone, one of a dead process is replaced", async () => {
@@ -332,12 +342,8 @@ describe("start and stop", () => {
 
   test("a Node that is too old is told so in one line", async () => {
     const pretend = 'data:text/javascript,Object.defineProperty(process,"versions",{value:{node:"22.1.0"}})';
-    const { code, stderr } = await run([process.execPath, "--import", pretend, resolveBin(), "serve"]);
+    const { code, stderr } = await run([process.execPath, "--import", pretend, BIN, "serve"]);
     expect(code).toBe(1);
     expect(stderr).toMatch(/^drover needs Node\.js 24 or newer, and this is 22\.1\.0: .*\n$/);
   });
 });
-
-function resolveBin(): string {
-  return new URL("../bin/drover.js", import.meta.url).pathname;
-}
