@@ -24,9 +24,18 @@ export interface StreamLimits {
   readonly maxBodyBytes: number;
   /** Longest text line accepted, its end not counted. */
   readonly maxLineBytes: number;
+  /**
+   * From this size on, a packet that came in several chunks is handed out in pieces instead of being joined: `more`
+   * then holds what follows `bytes`. For those who pass large bodies on. Default: never.
+   */
+  readonly pieceBytes?: number;
 }
 
 const NOTHING = new Uint8Array(0);
+const NO_PIECES: readonly Uint8Array[] = [];
+
+/** Bytes of a packet in pieces that are in its first piece at least, so that short arguments need no joining. */
+const FIRST_PIECE_BYTES = 2048;
 
 /**
  * Chunks in, packets and text lines out, wherever the chunks are cut. The first byte of each message decides:
@@ -45,6 +54,8 @@ export class PacketStream {
   bytes: Uint8Array = NOTHING;
   start = 0;
   end = 0;
+  /** What of the body follows `bytes`, when the packet is handed out in pieces. */
+  more: readonly Uint8Array[] = NO_PIECES;
   /** The found line as a byte string, without its line end. */
   line = "";
   /** Whether the found line ended in CR LF rather than LF. */
@@ -61,6 +72,8 @@ export class PacketStream {
   #needed = 0;
   /** What of the current chunk lies behind the message that was completed by its front. */
   #rest: Uint8Array | undefined;
+  /** `bytes` and `more` hold exactly one packet, which `next` is to find. */
+  #inPieces = false;
 
   constructor(limits: StreamLimits) {
     this.#limits = limits;
@@ -81,6 +94,16 @@ export class PacketStream {
     this.#resume(chunk);
   }
 
+  /** Makes a packet in pieces whole: all of its body is in `bytes` then. */
+  join(): void {
+    if (this.more.length === 0) return;
+    this.bytes = joined([this.bytes.subarray(this.start, this.end), ...this.more]);
+    this.start = 0;
+    this.end = this.bytes.length;
+    this.#offset = this.end;
+    this.more = NO_PIECES;
+  }
+
   /** Finds the next message. */
   next(): Found {
     for (;;) {
@@ -97,6 +120,16 @@ export class PacketStream {
 
   /** Looks at the front of `bytes` from `#offset`; keeps what is unfinished as parts. */
   #scan(): Found {
+    if (this.#inPieces) {
+      this.#inPieces = false;
+      this.magic = readUint32(this.bytes, 0) as Magic;
+      this.type = readUint32(this.bytes, 4);
+      this.start = HEADER_BYTES;
+      this.end = this.bytes.length;
+      this.#offset = this.end;
+      return Found.PACKET;
+    }
+    if (this.more.length > 0) this.more = NO_PIECES;
     const bytes = this.bytes;
     const offset = this.#offset;
     const have = bytes.length - offset;
@@ -163,19 +196,46 @@ export class PacketStream {
       return;
     }
     const front = chunk.length <= take ? chunk : chunk.subarray(0, take);
-    const joined = new Uint8Array(this.#partBytes + front.length);
-    let offset = 0;
-    for (const part of this.#parts) {
-      joined.set(part, offset);
-      offset += part.length;
-    }
-    joined.set(front, offset);
+    const parts = this.#parts;
     this.#parts = [];
+    if (isPacket && this.#needed >= (this.#limits.pieceBytes ?? Number.POSITIVE_INFINITY)) {
+      // A short last piece is copied, so as not to hold a large chunk.
+      parts.push(front.length * 2 < chunk.length ? new Uint8Array(front) : front);
+      this.#layOutPieces(parts);
+    } else {
+      parts.push(front);
+      this.bytes = joined(parts);
+    }
     this.#partBytes = 0;
-    this.bytes = joined;
     this.#offset = 0;
     if (front.length < chunk.length) this.#rest = chunk.subarray(front.length);
   }
+
+  /** Hands out the parts of a whole packet as they are, but for a first piece that is too short for the arguments. */
+  #layOutPieces(parts: Uint8Array[]): void {
+    const first: Uint8Array[] = [];
+    let bytes = 0;
+    while (bytes < FIRST_PIECE_BYTES && parts.length > 0) {
+      const part = parts.shift()!;
+      const taken = first.length === 0 ? part : part.subarray(0, FIRST_PIECE_BYTES - bytes);
+      first.push(taken);
+      bytes += taken.length;
+      if (taken.length < part.length) parts.unshift(part.subarray(taken.length));
+    }
+    this.bytes = first.length === 1 ? first[0]! : joined(first);
+    this.more = parts;
+    this.#inPieces = true;
+  }
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
+  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    whole.set(part, offset);
+    offset += part.length;
+  }
+  return whole;
 }
 
 function badMagicPrefix(bytes: Uint8Array, offset: number, have: number): boolean {

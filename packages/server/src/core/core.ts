@@ -1,6 +1,6 @@
-import { Found, PacketType, REQ } from "@drover/protocol";
+import { Found, type PacketStream, PacketType, REQ } from "@drover/protocol";
 import { forgetFunction, receiveLine } from "./admin.ts";
-import { receivePacket } from "./commands.ts";
+import { receivePacket, takesPieces } from "./commands.ts";
 import { fallDue, leaveJob } from "./jobs.ts";
 import type { FunctionSettings } from "./limits.ts";
 import { Peer } from "./peer.ts";
@@ -8,6 +8,9 @@ import { closePeer, encodeHandleReport, sendBytes, sendError } from "./replies.t
 import { dropOverrun, expireRun, loseRun, payOwedStatuses } from "./runs.ts";
 import { type CoreNote, type CoreOptions, ServerState } from "./state.ts";
 import { expireWakes, resetAbilities, wakeFor } from "./workers.ts";
+
+/** Packets from this size on are not joined from the chunks they came in, where they are only passed on. */
+const PIECE_BYTES = 32 * 1024;
 
 /**
  * The job server without sockets, timers, clock or randomness: bytes and times in, bytes and times out. The same
@@ -40,7 +43,11 @@ export class JobServerCore {
    */
   connect(address: string, owner?: unknown): Peer {
     const { state } = this;
-    const limits = { maxBodyBytes: state.limits.maxPacketBytes, maxLineBytes: state.limits.maxLineBytes };
+    const limits = {
+      maxBodyBytes: state.limits.maxPacketBytes,
+      maxLineBytes: state.limits.maxLineBytes,
+      pieceBytes: PIECE_BYTES,
+    };
     const peer = new Peer(state.nextPeerId++, address, owner, limits, state.pages);
     state.peers.add(peer);
     state.counts.connections++;
@@ -190,8 +197,7 @@ export class JobServerCore {
       const found = stream.next();
       if (found === Found.MORE) break;
       if (found === Found.PACKET) {
-        if (stream.magic === REQ)
-          receivePacket(state, peer, stream.type, stream.bytes, stream.start, stream.end);
+        if (stream.magic === REQ) this.#receive(peer, stream);
         else sendError(state, peer, "INVALID_MAGIC", "Request magic expected");
       } else if (found === Found.LINE) {
         receiveLine(state, peer, stream.line);
@@ -207,6 +213,12 @@ export class JobServerCore {
     } else if (state.unfinished.size > 0) {
       state.unfinished.delete(peer);
     }
+  }
+
+  #receive(peer: Peer, stream: PacketStream): void {
+    if (stream.more.length > 0 && !takesPieces(stream.type, stream.bytes, stream.start, stream.end))
+      stream.join();
+    receivePacket(this.state, peer, stream.type, stream.bytes, stream.start, stream.end, stream.more);
   }
 
   #refuse(peer: Peer, found: Found): void {

@@ -29,6 +29,35 @@ export const JobState = {
 } as const;
 export type JobState = (typeof JobState)[keyof typeof JobState];
 
+/** No further pieces of a workload. */
+export const NO_PIECES: readonly Uint8Array[] = [];
+
+/** Bytes of a workload in pieces. */
+export function bytesIn(start: number, end: number, more: readonly Uint8Array[]): number {
+  let bytes = end - start;
+  for (const piece of more) bytes += piece.length;
+  return bytes;
+}
+
+/** The bytes of a workload in one array, which is not copied when it is one already. */
+export function wholeWorkload(of: {
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  readonly end: number;
+  readonly more: readonly Uint8Array[];
+}): Uint8Array {
+  const first = of.bytes.subarray(of.start, of.end);
+  if (of.more.length === 0) return first;
+  const whole = new Uint8Array(bytesIn(of.start, of.end, of.more));
+  whole.set(first);
+  let offset = first.length;
+  for (const piece of of.more) {
+    whole.set(piece, offset);
+    offset += piece.length;
+  }
+  return whole;
+}
+
 /** A job: one request for a function with its workload, and everyone who waits for it. */
 export class Job {
   readonly fn: JobFunction;
@@ -39,7 +68,7 @@ export class Job {
    * workload for the unique `-`.
    */
   readonly key: string;
-  /** The workload is `bytes[start, end)`. */
+  /** The workload is `bytes[start, end)`, and `more` for a large one. */
   bytes: Uint8Array;
   start: number;
   end: number;
@@ -81,8 +110,13 @@ export class Job {
     this.end = 0;
   }
 
+  /** Pieces of a large workload behind `bytes`. */
+  get more(): readonly Uint8Array[] {
+    return this.rare === null ? NO_PIECES : this.rare.more;
+  }
+
   get workloadBytes(): number {
-    return this.end - this.start;
+    return bytesIn(this.start, this.end, this.more);
   }
 }
 
@@ -103,6 +137,8 @@ export class Delay implements Timer {
 export interface RareJobFields {
   /** When it is due, once it had to wait for a time. */
   delay: Delay | null;
+  /** Pieces of a large workload behind the first. */
+  more: readonly Uint8Array[];
   /** Function that reduces the results (`SUBMIT_REDUCE_JOB`), or empty. */
   reducer: string;
   /** The job that runs after it, with the submissions that came when its history was outgrown. */
@@ -121,6 +157,7 @@ export interface RareJobFields {
 export function rareFields(job: Job): RareJobFields {
   job.rare ??= {
     delay: null,
+    more: NO_PIECES,
     reducer: "",
     successor: null,
     inBackoff: false,

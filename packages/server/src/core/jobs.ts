@@ -90,7 +90,7 @@ export function endJob(state: ServerState, job: Job): void {
   job.state = JobState.ENDED;
   fn.total--;
   state.jobs.delete(job);
-  state.workloadBytes -= job.end - job.start;
+  state.workloadBytes -= job.workloadBytes;
   const successor = job.rare === null ? null : job.rare.successor;
   if (job.key !== "" && !wasWaiting) state.uniques.delete(job);
   if (successor !== null) {

@@ -10,7 +10,7 @@ import {
   writeByteString,
   writeHeader,
 } from "@drover/protocol";
-import type { Job } from "./job.ts";
+import { bytesIn, type Job, NO_PIECES } from "./job.ts";
 import { SHARE_BYTES } from "./outbox.ts";
 import type { Peer } from "./peer.ts";
 import type { ServerState } from "./state.ts";
@@ -89,9 +89,10 @@ export function forwardBody(
   bytes: Uint8Array,
   start: number,
   end: number,
+  more: readonly Uint8Array[] = NO_PIECES,
 ): void {
   if (peer.gone || peer.closing !== null) return;
-  const size = end - start;
+  const size = bytesIn(start, end, more);
   if (size < SHARE_BYTES) {
     const at = begin(state, peer, type, size);
     copyBytes(bytes, start, end, peer.out.page, at);
@@ -101,12 +102,21 @@ export function forwardBody(
   const at = peer.out.reserve(HEADER_BYTES);
   writeHeader(peer.out.page, at, RES, type, size);
   peer.out.append(bytes, start, end);
+  for (let i = 0; i < more.length; i++) peer.out.append(more[i]!);
 }
 
 /** A packet of `type` with the body given, as an array of its own that many connections can share. */
-export function encodeReport(type: number, bytes: Uint8Array, start: number, end: number): Uint8Array {
-  const packet = new Uint8Array(HEADER_BYTES + end - start);
-  copyBytes(bytes, start, end, packet, writeHeader(packet, 0, RES, type, end - start));
+export function encodeReport(
+  type: number,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  more: readonly Uint8Array[] = NO_PIECES,
+): Uint8Array {
+  const size = bytesIn(start, end, more);
+  const packet = new Uint8Array(HEADER_BYTES + size);
+  let at = copyBytes(bytes, start, end, packet, writeHeader(packet, 0, RES, type, size));
+  for (const piece of more) at = copyBytes(piece, 0, piece.length, packet, at);
   return packet;
 }
 
@@ -151,7 +161,7 @@ export function sendAssign(state: ServerState, peer: Peer, job: Job, form: Assig
   let head = state.handles.measure(job.number) + 1 + name.length + 1;
   if (form !== "plain") head += unique.length + 1;
   if (hasThird) head += third.length + 1;
-  const workload = job.end - job.start;
+  const workload = job.workloadBytes;
   const inPage = workload < SHARE_BYTES ? head + workload : head;
   markDirty(state, peer);
   let at = peer.out.reserve(HEADER_BYTES + inPage);
@@ -169,7 +179,10 @@ export function sendAssign(state: ServerState, peer: Peer, job: Job, form: Assig
     page[at++] = 0;
   }
   if (workload < SHARE_BYTES) copyBytes(job.bytes, job.start, job.end, page, at);
-  else peer.out.append(job.bytes, job.start, job.end);
+  else {
+    peer.out.append(job.bytes, job.start, job.end);
+    for (const piece of job.more) peer.out.append(piece);
+  }
 }
 
 /** Options of `JOB_ASSIGN_EXT`. @see docs/PROTOCOL.md#drover1 */

@@ -7,7 +7,16 @@ import {
   RES,
   type WireErrorCode,
 } from "@drover/protocol";
-import { delayOf, detachSubmission, type Job, JobState, Run, rareFields, type Submission } from "./job.ts";
+import {
+  delayOf,
+  detachSubmission,
+  type Job,
+  JobState,
+  Run,
+  rareFields,
+  type Submission,
+  wholeWorkload,
+} from "./job.ts";
 import { endJob, enterQueue } from "./jobs.ts";
 import type { Peer } from "./peer.ts";
 import {
@@ -55,6 +64,7 @@ export function reportData(
   bytes: Uint8Array,
   start: number,
   end: number,
+  more: readonly Uint8Array[],
 ): void {
   const run = runOf(state, worker, bytes, start, end);
   if (run === null) {
@@ -70,11 +80,11 @@ export function reportData(
   const first = job.submissions;
   const proper = indexOfNul(bytes, start, end) >= 0;
   if (proper && !keeps && first !== null && first.nextOfJob === null) {
-    if (canTake(state, first.peer)) forwardBody(state, first.peer, type, bytes, start, end);
+    if (canTake(state, first.peer)) forwardBody(state, first.peer, type, bytes, start, end, more);
     return;
   }
   if (!keeps && first === null) return;
-  const packet = encodeOpaqueReport(type, bytes, start, end);
+  const packet = encodeOpaqueReport(type, bytes, start, end, more);
   if (keeps) remember(state, run, packet);
   for (let submission = first; submission !== null; submission = submission.nextOfJob) {
     sendReport(state, submission, packet);
@@ -143,6 +153,7 @@ export function reportComplete(
   bytes: Uint8Array,
   start: number,
   end: number,
+  more: readonly Uint8Array[],
 ): void {
   const run = runOf(state, worker, bytes, start, end);
   if (run === null) {
@@ -161,10 +172,10 @@ export function reportComplete(
   const proper = indexOfNul(bytes, start, end) >= 0;
   if (proper && lingerMs === 0 && first !== null && first.nextOfJob === null) {
     if (canTake(state, first.peer)) {
-      forwardBody(state, first.peer, PacketType.WORK_COMPLETE, bytes, start, end);
+      forwardBody(state, first.peer, PacketType.WORK_COMPLETE, bytes, start, end, more);
     }
   } else if (first !== null || lingerMs > 0) {
-    const packet = encodeOpaqueReport(PacketType.WORK_COMPLETE, bytes, start, end);
+    const packet = encodeOpaqueReport(PacketType.WORK_COMPLETE, bytes, start, end, more);
     if (lingerMs > 0) linger(state, run, packet, lingerMs);
     for (let submission = first; submission !== null; submission = submission.nextOfJob) {
       sendReport(state, submission, packet);
@@ -347,7 +358,8 @@ export function bury(state: ServerState, job: Job, reason: string): void {
     number: job.number,
     fn: job.fn.name,
     key: job.key,
-    workload: Uint8Array.from(job.bytes.subarray(job.start, job.end)),
+    // A copy, so that it does not hold what else was in the array.
+    workload: Uint8Array.from(wholeWorkload(job)),
     priority: job.priority,
     reducer: job.rare?.reducer ?? "",
     reason,
@@ -381,8 +393,14 @@ export function replay(state: ServerState, submission: Submission): void {
 }
 
 /** Some workers leave out the NUL behind the handle when nothing follows; clients could not read that. */
-function encodeOpaqueReport(type: number, bytes: Uint8Array, start: number, end: number): Uint8Array {
-  if (indexOfNul(bytes, start, end) >= 0) return encodeReport(type, bytes, start, end);
+function encodeOpaqueReport(
+  type: number,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  more?: readonly Uint8Array[],
+): Uint8Array {
+  if (indexOfNul(bytes, start, end) >= 0) return encodeReport(type, bytes, start, end, more);
   return encodePacket(RES, type, [byteString(bytes, start, end)]);
 }
 

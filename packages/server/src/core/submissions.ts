@@ -3,13 +3,16 @@ import type { DeadLetter } from "./dead-letters.ts";
 import type { JobFunction } from "./function.ts";
 import {
   attachSubmission,
+  bytesIn,
   delayOf,
   dueMsOf,
   Job,
   JobState,
+  NO_PIECES,
   type Priority,
   rareFields,
   Submission,
+  wholeWorkload,
 } from "./job.ts";
 import { dueNow, enter } from "./jobs.ts";
 import type { Peer } from "./peer.ts";
@@ -41,6 +44,13 @@ export class SubmissionRequest {
   bytes: Uint8Array = new Uint8Array(0);
   start = 0;
   end = 0;
+  /** Further pieces of it. */
+  more: readonly Uint8Array[] = NO_PIECES;
+
+  /** Bytes of the workload. */
+  get workloadBytes(): number {
+    return bytesIn(this.start, this.end, this.more);
+  }
 
   /** Back to a plain foreground submission of normal priority. */
   reset(): void {
@@ -54,6 +64,7 @@ export class SubmissionRequest {
     this.keep = false;
     this.rerunIfActive = false;
     this.traceparent = "";
+    this.more = NO_PIECES;
   }
 }
 
@@ -87,8 +98,8 @@ export function submit(state: ServerState, peer: Peer, request: SubmissionReques
 
 function keyOf(state: ServerState, request: SubmissionRequest): string {
   if (request.unique !== "-") return request.unique;
-  if (request.start === request.end) return "";
-  return digestKey(state.options.digest(request.bytes.subarray(request.start, request.end)));
+  if (request.workloadBytes === 0) return "";
+  return digestKey(state.options.digest(wholeWorkload(request)));
 }
 
 function join(state: ServerState, peer: Peer, request: SubmissionRequest, existing: Job): void {
@@ -147,13 +158,13 @@ function createSuccessor(state: ServerState, peer: Peer, request: SubmissionRequ
 /** The limit that leaves no room for one more job, or null. */
 function limitReached(
   state: ServerState,
-  { fn, priority, start, end }: SubmissionRequest,
+  { fn, priority, workloadBytes }: SubmissionRequest,
 ): "maxQueue" | "maxJobs" | "maxWorkloadBytes" | null {
   const { limits } = state;
   const limit = fn.queueLimit(priority);
   if (limit > 0 && fn.total >= limit) return "maxQueue";
   if (state.jobs.size >= limits.maxJobs) return "maxJobs";
-  return state.workloadBytes + end - start > limits.maxWorkloadBytes ? "maxWorkloadBytes" : null;
+  return state.workloadBytes + workloadBytes > limits.maxWorkloadBytes ? "maxWorkloadBytes" : null;
 }
 
 function createJob(state: ServerState, peer: Peer, request: SubmissionRequest, key: string): Job | null {
@@ -168,7 +179,8 @@ function createJob(state: ServerState, peer: Peer, request: SubmissionRequest, k
   job.bytes = state.workloads.bytes;
   job.start = state.workloads.start;
   job.end = state.workloads.end;
-  state.workloadBytes += job.end - job.start;
+  if (request.more.length > 0) rareFields(job).more = request.more;
+  state.workloadBytes += job.workloadBytes;
   if (request.reducer !== "") rareFields(job).reducer = request.reducer;
   if (request.traceparent !== "") rareFields(job).traceparent = request.traceparent;
   state.jobs.add(job);
