@@ -8,6 +8,7 @@ import {
 } from "@drover/protocol";
 import { Actor } from "./actor.ts";
 import type { Connection } from "./network.ts";
+import { largeSize } from "./plan.ts";
 
 const SUBMITS: readonly PacketName[] = [
   "SUBMIT_JOB",
@@ -140,6 +141,8 @@ export class Client extends Actor {
 
   #workload(unique: string): Uint8Array {
     const { random } = this;
+    const { largeRate } = this.world.plan;
+    if (largeRate > 0 && random.chance(largeRate)) return bytesOf("L".repeat(largeSize(random)));
     if (unique === "-") return bytesOf(random.pick(["", "w1", "w2"]));
     if (random.chance(0.03)) return bytesOf("W".repeat(random.between(900, 2500)));
     return bytesOf(random.chance(0.1) ? "" : `w${this.index}.${this.#serial++}`);

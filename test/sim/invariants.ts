@@ -29,8 +29,6 @@ export interface Watched {
   noops: number;
 }
 
-/** A report is never larger than this in the simulation. */
-const LARGEST_REPORT_BYTES = 8_000;
 const WIRE_LIMITS = { maxBodyBytes: 1_000_000, maxLineBytes: 100_000 };
 
 export class Judge {
@@ -69,7 +67,8 @@ export class Judge {
     const { stream } = peer;
     if (found === Found.PACKET) {
       this.#forgetTurns(stream.type);
-      handlePacket(this.naive, naive, stream.type, stream.bytes, stream.start, stream.end);
+      const body = wholeBody(stream);
+      handlePacket(this.naive, naive, stream.type, body, 0, body.length);
     } else if (found === Found.LINE) {
       handleLine(this.naive, naive, stream.line);
     } else {
@@ -173,7 +172,7 @@ export class Judge {
         ensure(watched.slow, "S5", () => `${name(naive)} reads, and does not get a status of ${handle}`);
       }
       this.#checkSleep(watched, lastSleepWord);
-      const room = Math.max(limits.backlogBytes, limits.pauseBytes) + LARGEST_REPORT_BYTES;
+      const room = Math.max(limits.backlogBytes, limits.pauseBytes) + limits.maxPacketBytes;
       ensure(
         peer.backlogBytes <= room + limits.maxPacketBytes,
         "S8",
@@ -416,6 +415,20 @@ export class Judge {
       () => `${name(naive)}, who speaks nonsense, got ${packetName(wire.type)}`,
     );
   }
+}
+
+/** The body of the packet just found, which the stream hands out in pieces if it is large. */
+function wholeBody({ bytes, start, end, more }: PacketStream): Uint8Array {
+  const first = bytes.subarray(start, end);
+  if (more.length === 0) return first;
+  const whole = new Uint8Array(more.reduce((sum, piece) => sum + piece.length, first.length));
+  whole.set(first);
+  let offset = first.length;
+  for (const piece of more) {
+    whole.set(piece, offset);
+    offset += piece.length;
+  }
+  return whole;
 }
 
 function name(peer: NaivePeer): string {

@@ -148,7 +148,8 @@ export class Connection {
       pieces.length = 0;
       bytes = all;
     }
-    if (cuts && bytes.length > 1) {
+    // What is large comes in many pieces in any case.
+    if ((cuts || bytes.length > 20_000) && bytes.length > 1) {
       const at = random.between(1, bytes.length - 1);
       pieces.unshift(bytes.slice(at));
       // Either an array of its own or a view, as sockets give both.

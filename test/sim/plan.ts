@@ -23,6 +23,8 @@ export interface Plan {
   readonly nonsense: number;
   /** Uniques in use for each function: few, so that submissions join. */
   readonly uniques: number;
+  /** Chance of a workload, report or result that is large enough to be passed on in the pieces it came in. */
+  readonly largeRate: number;
   /** Milliseconds between two actions of a client. */
   readonly pace: number;
   /** Largest delay of a delivery. */
@@ -45,6 +47,14 @@ export interface Plan {
   readonly walkEvery: number;
 }
 
+/** The largest workload, report or result; the server passes on what is above 32 KiB in pieces. */
+const LARGEST_BYTES = 80_000;
+
+/** Workload, report or result bytes of a large packet. */
+export function largeSize(random: Random): number {
+  return random.between(30_000, LARGEST_BYTES);
+}
+
 /** The plan of a seed. Most seeds leave most limits alone, so that each fault is seen with and without the others. */
 export function makePlan(seed: number): Plan {
   const random = new Random(seed, 1_000_000);
@@ -52,9 +62,10 @@ export function makePlan(seed: number): Plan {
   const settings = new Map<string, FunctionSettings>();
   for (const name of functions) settings.set(name, makeSettings(random));
   const calm = random.chance(0.15);
+  const limits = makeLimits(random);
   return {
     seed,
-    limits: makeLimits(random),
+    limits,
     functions,
     settings,
     wakeAtLeast: random.pick([0, 0, 1, 2]),
@@ -66,6 +77,7 @@ export function makePlan(seed: number): Plan {
     admins: random.between(0, 1),
     nonsense: random.between(0, 2),
     uniques: random.between(1, 6),
+    largeRate: limits.maxPacketBytes >= LARGEST_BYTES ? 0.05 : 0,
     pace: random.pick([3, 10, 10, 30]),
     delayMs: random.pick([0, 1, 5, 20]),
     cutRate: random.pick([0, 0.2, 0.6]),
@@ -108,7 +120,7 @@ function makeLimits(random: Random): Limits {
   const pauseBytes = random.pick([150, 600, 3000, DEFAULT_LIMITS.pauseBytes]);
   return {
     ...DEFAULT_LIMITS,
-    maxPacketBytes: 20_000,
+    maxPacketBytes: random.chance(0.1) ? LARGEST_BYTES + 1_000 : 20_000,
     maxLineBytes: 300,
     maxFunctionBytes: 64,
     maxUniqueBytes: 64,

@@ -54,7 +54,7 @@ function walkJob(state: ServerState, naive: NaiveState, job: Job): void {
   same(context("claim"), job.claimed, model.claimed);
   same(context("attempts"), job.attempts, model.attempts);
   same(context("key"), job.key, model.key);
-  same(context("workload"), job.end - job.start, model.workload.length);
+  same(context("workload"), job.workloadBytes, model.workload.length);
   same(context("function"), state.functions.get(model.fn.name), job.fn);
   same(context("run"), job.run !== null, job.state === JobState.RUNNING || job.state === JobState.CANCELLING);
   if (job.run !== null) {
@@ -198,7 +198,7 @@ function walkTotals(state: ServerState, naive: NaiveState): void {
   let delayed = 0;
   let timed = 0;
   for (const job of state.jobs.values()) {
-    workloadBytes += job.end - job.start;
+    workloadBytes += job.workloadBytes;
     replayBytes += job.run?.historyBytes ?? 0;
     submissions += job.submissionCount;
     if (job.run !== null) running++;

@@ -1,6 +1,7 @@
 import { byteString, bytesOf, type PacketName, type PacketStream, PacketType } from "@drover/protocol";
 import { Actor } from "./actor.ts";
 import type { Connection } from "./network.ts";
+import { largeSize } from "./plan.ts";
 
 const GRABS: readonly PacketName[] = ["GRAB_JOB", "GRAB_JOB_UNIQ", "GRAB_JOB_ALL"];
 
@@ -165,12 +166,18 @@ export class Worker extends Actor {
     const kind = random.below(10);
     if (kind < 5) {
       const size = random.chance(0.1) ? random.between(100, 1600) : 0;
-      this.send("WORK_DATA", [handle], bytesOf(`d${this.index}.${serial}${"D".repeat(size)}`));
+      this.send("WORK_DATA", [handle], bytesOf(`d${this.index}.${serial}${"D".repeat(this.#size(size))}`));
     } else if (kind < 7) {
       this.send("WORK_WARNING", [handle], bytesOf(`w${this.index}.${serial}`));
     } else {
       this.send("WORK_STATUS", [handle, String(serial), String(this.index * 100_000)]);
     }
+  }
+
+  /** This size, or now and then a large one where the plan has such. */
+  #size(usual: number): number {
+    const { largeRate } = this.world.plan;
+    return largeRate > 0 && this.random.chance(largeRate) ? largeSize(this.random) : usual;
   }
 
   #end(task: Task, ending: Ending): void {
@@ -184,7 +191,8 @@ export class Worker extends Actor {
       return;
     }
     this.#release(task);
-    const result = bytesOf(random.chance(0.1) ? "" : `r${this.index}.${++this.#serial}`);
+    const text = `r${this.index}.${++this.#serial}${"R".repeat(this.#size(0))}`;
+    const result = bytesOf(random.chance(0.1) ? "" : text);
     switch (ending) {
       case "die":
         this.leave();
