@@ -3,7 +3,6 @@ export type CliErrorCode =
   | "ADDRESS_EXPOSED"
   | "ADMIN_REFUSED"
   | "DEMO_WRONG"
-  | "CONFIG_INVALID"
   | "NEEDS_DROVER"
   | "FILE_NOT_WRITABLE"
   | "OPTION_REFUSED"

@@ -88,7 +88,8 @@ function exitCodeOf(error: unknown): number {
     error instanceof CommandFailed
   ) {
     for (const line of error.message.split("\n")) process.stderr.write(`drover: ${line}\n`);
-    return error instanceof CommandFailed ? EXIT.failed : EXIT.usage;
+    const failed = error instanceof ConfigError ? error.isAnswer : error instanceof CommandFailed;
+    return failed ? EXIT.failed : EXIT.usage;
   }
   process.stderr.write(`drover: this is a bug: ${(error as Error).stack ?? error}\n`);
   return EXIT.failed;

@@ -7,7 +7,7 @@ import { type ConfigInputs, resolveConfig } from "../src/config/resolve.ts";
 import { optionSchema } from "../src/config/schema.ts";
 import { environmentName, SERVER_OPTIONS } from "../src/config/server-options.ts";
 import { readConfigFile } from "../src/config/yaml-file.ts";
-import { temporaryFolder } from "./running.ts";
+import { drover, temporaryFolder } from "./running.ts";
 
 const folder = temporaryFolder();
 afterAll(() => folder.remove());
@@ -228,6 +228,38 @@ describe("gearmand's configuration file", () => {
     );
     expect(problems[1]).toMatch(/bad\.conf:2: mysql-host: stores of background jobs/);
     expect(problems[2]).toMatch(/bad\.conf:3: unknown option "prot"; did you mean port\?/);
+  });
+});
+
+describe("drover config", () => {
+  test("show names each value's source, and what it prints is a drover.yaml that says the same", async () => {
+    const configFile = written(
+      "shown.yaml",
+      'server: { port: 4731, limits: { maxJobs: 9 } }\nfunctions: { "a*": { maxQueue: 3 } }\n',
+    );
+    const shown = await drover(["config", "show", configFile, "-j", "7"], { env: { DROVER_BACKLOG: "9" } });
+    expect(shown.code).toBe(0);
+    expect(shown.stdout).toMatch(/^ {2}port: 4731 +# \S+shown\.yaml:1:17$/m);
+    expect(shown.stdout).toMatch(/^ {2}jobRetries: 7 +# --job-retries$/m);
+    expect(shown.stdout).toMatch(/^ {2}backlog: 9 +# DROVER_BACKLOG$/m);
+    expect(shown.stdout).toMatch(/^ {2}grace: 5 +# default$/m);
+    const again = resolve({ configFile: written("again.yaml", shown.stdout) });
+    expect(again.server).toMatchObject({ port: 4731, jobRetries: 7, backlog: 9, grace: 5 });
+    expect(again.limits).toMatchObject({ maxJobs: 9, maxPacketBytes: 64 * 1024 * 1024 });
+    expect(again.rules).toEqual([{ glob: "a*", settings: { maxQueue: [3, 3, 3] } }]);
+  });
+
+  test("check tells by its exit code, with every problem in its place", async () => {
+    const right = written("right.yaml", "server: { port: 1 }\n");
+    const good = await drover(["config", "check", right]);
+    expect([good.code, good.stdout]).toEqual([0, `${right}: all right\n`]);
+    const wrong = written("wrong.yaml", "server: { prot: 1 }\nfunction: {}\n");
+    const bad = await drover(["config", "check", wrong]);
+    expect(bad.code).toBe(1);
+    expect(bad.stderr).toContain(`drover: ${wrong}:1:11: unknown key "prot" in server; did you mean port?\n`);
+    expect(bad.stderr).toContain(`drover: ${wrong}:2:1: unknown key "function"; did you mean functions?\n`);
+    const exposed = written("exposed.yaml", "server: { listen: 0.0.0.0 }\n");
+    expect((await drover(["config", "check", exposed])).code).toBe(1);
   });
 });
 

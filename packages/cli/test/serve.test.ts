@@ -340,6 +340,23 @@ describe("start and stop", () => {
     await until("it is logged", () => server.stderr().includes("raise the limit with ulimit -n"));
   });
 
+  test("a bug is logged as fatal and ends the server with 1, its files gone", async () => {
+    const script = 'process.on("SIGUSR2", () => { throw new Error("as if by a bug"); })';
+    const bug = `data:text/javascript;base64,${Buffer.from(script).toString("base64")}`;
+    const server = await startServe(folder.path, ["-P", folder.file("pid")], {
+      env: { NODE_OPTIONS: `--import ${bug}` },
+    });
+    serving.push(server);
+    server.child.kill("SIGUSR2");
+    expect(await server.ended).toBe(1);
+    expect(logLines(server.stderr()).at(-1)).toMatchObject({
+      level: "fatal",
+      error: { message: "as if by a bug" },
+    });
+    expect(existsSync(folder.file("pid"))).toBe(false);
+    expect(existsSync(server.readyFile)).toBe(false);
+  });
+
   test("a Node that is too old is told so in one line", async () => {
     const pretend = 'data:text/javascript,Object.defineProperty(process,"versions",{value:{node:"22.1.0"}})';
     const { code, stderr } = await run([process.execPath, "--import", pretend, BIN, "serve"]);

@@ -173,6 +173,17 @@ describe("drover demo herd", () => {
     expect(code).toBe(0);
   });
 
+  test("one that is ended leaves no server behind", async () => {
+    const demo = startDrover(["demo", "herd", "--clients", "10", "--duration", "60s"]);
+    const address = await until(
+      "it has connected",
+      () => /server +(\S+) .*\nconnected/.exec(demo.stdout())?.[1],
+    );
+    demo.child.kill("SIGTERM");
+    expect(await demo.ended).toBe(1);
+    await until("nobody listens", async () => (await drover(["status", "-h", address])).code === 2);
+  });
+
   test("more connections than files are refused with the number to ask for", async () => {
     const { code, stderr } = await drover(["demo", "herd", "--clients", "900000000"]);
     expect(code).toBe(2);

@@ -1,5 +1,3 @@
-import { CommandFailed } from "../errors.ts";
-
 /** One thing wrong with the configuration, and where it stands: a flag, a variable, or file, line and column. */
 export interface ConfigProblem {
   readonly where: string;
@@ -11,14 +9,12 @@ export class ConfigError extends Error {
   override readonly name = "ConfigError";
   readonly code = "CONFIG_INVALID";
   readonly problems: readonly ConfigProblem[];
-  constructor(problems: readonly ConfigProblem[]) {
+  /** Whether to find this out was what the command was for, so that it is its answer. */
+  readonly isAnswer: boolean;
+  constructor(problems: readonly ConfigProblem[], isAnswer = false) {
     super(problems.map(({ where, message }) => `${where}: ${message}`).join("\n"));
     this.problems = problems;
-  }
-
-  /** The same, where to find it was what the command was for. */
-  asFailure(): CommandFailed {
-    return new CommandFailed("CONFIG_INVALID", this.message, { cause: this });
+    this.isAnswer = isAnswer;
   }
 }
 

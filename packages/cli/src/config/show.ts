@@ -1,7 +1,6 @@
 import { hostname } from "node:os";
 import { DEFAULT_LIMITS } from "@drover/server";
 import { stringify } from "yaml";
-import { CommandFailed } from "../errors.ts";
 import { checkServe } from "../serve/run.ts";
 import { DEFAULT_GRACE_SECONDS, DEFAULT_PORT, MAX_CONNECTIONS } from "../serve/settings.ts";
 import { ConfigError } from "./problem.ts";
@@ -38,13 +37,13 @@ function defaults(): Readonly<Record<string, unknown>> {
   };
 }
 
-/** @throws CommandFailed with every problem. */
+/** @throws ConfigError with every problem, as the answer. */
 export async function checkConfig(inputs: ConfigInputs): Promise<void> {
   const config = resolved(inputs);
   try {
     await checkServe(config);
   } catch (error) {
-    throw new CommandFailed("CONFIG_INVALID", (error as Error).message);
+    throw new ConfigError([{ where: config.file ?? "flags", message: (error as Error).message }], true);
   }
   for (const warning of config.warnings) process.stderr.write(`drover: ${warning}\n`);
   const what = config.file ?? "flags and environment (there is no drover.yaml here)";
@@ -87,7 +86,7 @@ function resolved(inputs: ConfigInputs): ResolvedConfig {
   try {
     return resolveConfig(inputs);
   } catch (error) {
-    if (error instanceof ConfigError) throw error.asFailure();
+    if (error instanceof ConfigError) throw new ConfigError(error.problems, true);
     throw error;
   }
 }

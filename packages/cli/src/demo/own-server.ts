@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { CommandFailed } from "../errors.ts";
+import { CommandFailed, EXIT } from "../errors.ts";
 
 export interface OwnServer {
   /** `127.0.0.1:PORT`. */
@@ -27,6 +27,9 @@ export async function startOwnServer(): Promise<OwnServer> {
   // A demo that is interrupted leaves no server behind.
   const kill = () => child.kill("SIGKILL");
   process.once("exit", kill);
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.once(signal, () => process.exit(EXIT.failed));
+  }
   const ended = once(child, "exit");
   await Promise.race([once(child, "message"), ended]);
   if (child.exitCode !== null) {
