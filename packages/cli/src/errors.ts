@@ -2,6 +2,7 @@
 export type CliErrorCode =
   | "ADDRESS_EXPOSED"
   | "ADMIN_REFUSED"
+  | "CONFIG_INVALID"
   | "DEMO_WRONG"
   | "NEEDS_DROVER"
   | "FILE_NOT_WRITABLE"

@@ -1,3 +1,5 @@
+import type { CliErrorCode } from "../errors.ts";
+
 /** One thing wrong with the configuration, and where it stands: a flag, a variable, or file, line and column. */
 export interface ConfigProblem {
   readonly where: string;
@@ -7,7 +9,7 @@ export interface ConfigProblem {
 /** The configuration cannot be used; every problem found is listed, not the first only. */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";
-  readonly code = "CONFIG_INVALID";
+  readonly code: CliErrorCode = "CONFIG_INVALID";
   readonly problems: readonly ConfigProblem[];
   /** Whether to find this out was what the command was for, so that it is its answer. */
   readonly isAnswer: boolean;
