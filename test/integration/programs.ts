@@ -142,7 +142,10 @@ function buildPrograms(): Promise<string> {
     const digest = createHash("sha1");
     for (const file of readdirSync(sources).sort())
       digest.update(file).update(readFileSync(join(sources, file)));
-    const out = join(tmpdir(), `drover-tests-c-${digest.digest("hex").slice(0, 12)}`);
+    const out = join(
+      tmpdir(),
+      `drover-tests-c-${process.getuid?.() ?? 0}-${digest.digest("hex").slice(0, 12)}`,
+    );
     mkdirSync(out, { recursive: true });
     await withLock(join(out, "lock"), async () => {
       await new Promise<void>((done, fail) => {
