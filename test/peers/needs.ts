@@ -28,6 +28,6 @@ export function describeWith(names: readonly PeerName[], title: string, body: ()
       if (process.env.CI === "true") throw new Error(reason);
       context.skip(`skipped: ${reason}`);
     });
-    describe.skip("its tests", body);
+    describe.skip("its tests", body); // the title above names the missing peer
   });
 }
