@@ -28,6 +28,8 @@ export type TestServer = {
 /** DROVER_TEST_PROGRAM puts another in its place, such as an installed release. */
 const droverProgram =
   process.env.DROVER_TEST_PROGRAM ?? resolve(import.meta.dirname, "../../packages/cli/bin/drover.js");
+/** DROVER_TEST_RUNTIME runs that program by another runtime than the tests' own. */
+const droverRuntime = process.env.DROVER_TEST_RUNTIME ?? process.execPath;
 const host = "127.0.0.1";
 const startDeadlineMs = 30_000;
 const stopDeadlineMs = 20_000;
@@ -70,7 +72,7 @@ export async function startGearmand(...args: string[]): Promise<TestServer> {
 
 /** Starts `drover serve` on a port that the system picks, which its ready file tells. */
 export async function startDrover(...args: string[]): Promise<TestServer> {
-  const child = launch(process.execPath, (folder) => [
+  const child = launch(droverRuntime, (folder) => [
     droverProgram,
     "serve",
     "--port",
