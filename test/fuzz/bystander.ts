@@ -1,5 +1,5 @@
 import { connect, type Socket } from "node:net";
-import { decodeBody, encodePacket, Found, PacketStream, PacketType, REQ } from "@drover/protocol";
+import { encodePacket, Found, PacketStream, PacketType, REQ } from "@drover/protocol";
 
 /**
  * A client and a worker on connections of their own, which do jobs while others misbehave, and check that every
@@ -81,7 +81,7 @@ function receive(
   socket.on("data", (chunk) => {
     stream.push(chunk);
     while (stream.next() === Found.PACKET) {
-      const { args, data } = decodeBody(stream.magic, stream.type, stream.bytes, stream.start, stream.end);
+      const { args, data } = stream.decode();
       packet(stream.type, args, data);
     }
   });

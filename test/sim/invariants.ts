@@ -417,18 +417,9 @@ export class Judge {
   }
 }
 
-/** The body of the packet just found, which the stream hands out in pieces if it is large. */
-function wholeBody({ bytes, start, end, more }: PacketStream): Uint8Array {
-  const first = bytes.subarray(start, end);
-  if (more.length === 0) return first;
-  const whole = new Uint8Array(more.reduce((sum, piece) => sum + piece.length, first.length));
-  whole.set(first);
-  let offset = first.length;
-  for (const piece of more) {
-    whole.set(piece, offset);
-    offset += piece.length;
-  }
-  return whole;
+/** The body of the packet just found, which the stream hands out in pages if it is large. */
+function wholeBody({ bytes, start, end, pages }: PacketStream): Uint8Array {
+  return pages === null ? bytes.subarray(start, end) : pages.copy(start, end);
 }
 
 function name(peer: NaivePeer): string {

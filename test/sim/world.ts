@@ -208,7 +208,11 @@ export class World {
     const { peer, watched } = connection;
     this.trace(() => `${chunk.length} bytes from ${peer.id}`);
     watched.heardMs = this.nowMs;
-    this.#turn(() => this.core.receive(peer, chunk));
+    this.#turn(() => {
+      this.core.receive(peer, chunk);
+      // The server was only lent it.
+      chunk.fill(0xee);
+    });
   }
 
   drained(connection: Connection): void {

@@ -1,12 +1,4 @@
-import {
-  type ByteSink,
-  decodeBody,
-  Found,
-  type Packet,
-  PacketStream,
-  ProtocolError,
-  packetName,
-} from "@drover/protocol";
+import { type ByteSink, Found, type Packet, PacketStream, ProtocolError, packetName } from "@drover/protocol";
 import type { Connection } from "@drover/transport";
 
 export interface ChannelHandlers {
@@ -138,7 +130,7 @@ export class Channel implements ByteSink {
       stream.push(chunk);
       for (let found = stream.next(); found !== Found.MORE; found = stream.next()) {
         if (found !== Found.PACKET) throw brokenStream(stream, found);
-        this.#handlers.packet(decodeBody(stream.magic, stream.type, stream.bytes, stream.start, stream.end));
+        this.#handlers.packet(stream.decode());
         // A handler may have given the connection up; what follows is then nobody's.
         if (this.#error !== undefined) return;
       }

@@ -15,7 +15,7 @@ function pair(options: { bufferBytes?: number } = {}) {
     1_000_000,
   );
   const arrived: Uint8Array[] = [];
-  far.attach({ data: (chunk) => arrived.push(chunk), drain() {}, close() {} });
+  far.attach({ data: (chunk) => arrived.push(Uint8Array.from(chunk)), drain() {}, close() {} });
   return { channel, far, packets, ends, arrived, received: () => Buffer.concat(arrived) };
 }
 

@@ -1,7 +1,6 @@
 import {
   byteString,
   bytesOf,
-  decodeBody,
   encodePacket,
   Found,
   type PacketName,
@@ -33,7 +32,7 @@ export class ScriptedPeer {
       data: (chunk) => {
         stream.push(chunk);
         while (stream.next() === Found.PACKET) {
-          const packet = decodeBody(stream.magic, stream.type, stream.bytes, stream.start, stream.end);
+          const packet = stream.decode();
           const data = byteString(packet.data);
           const words = [packetName(packet.type), ...packet.args, ...(data === "" ? [] : [data])].join(" ");
           this.all.push(words);

@@ -1,5 +1,6 @@
-import { HEADER_BYTES, type Magic, REQ, RES, readUint32 } from "./packet.ts";
-import { byteString } from "./text.ts";
+import { decodeBody, HEADER_BYTES, type Magic, type Packet, REQ, RES, readUint32 } from "./packet.ts";
+import { PAGE_BYTES, PagePool, SharedPages, SMALL_PAGE_BYTES } from "./pages.ts";
+import { byteString, copyBytes } from "./text.ts";
 
 /** What `PacketStream.next` found at the front of the bytes. */
 export const Found = {
@@ -25,23 +26,24 @@ export interface StreamLimits {
   /** Longest text line accepted, its end not counted. */
   readonly maxLineBytes: number;
   /**
-   * From this size on, a packet that came in several chunks is handed out in pieces instead of being joined: `more`
-   * then holds what follows `bytes`. For those who pass large bodies on. Default: never.
+   * From this size on, a packet that came in several chunks is handed out in `pages`, which can be held instead of
+   * copied: for those who pass large bodies on. Default: never.
    */
-  readonly pieceBytes?: number;
+  readonly shareBytes?: number;
 }
 
 const NOTHING = new Uint8Array(0);
-const NO_PIECES: readonly Uint8Array[] = [];
 
-/** Bytes of a packet in pieces that are in its first piece at least, so that short arguments need no joining. */
-const FIRST_PIECE_BYTES = 2048;
+/** For streams whose owner has no pool: there are few of them in a process. */
+const commonPool = new PagePool();
 
 /**
  * Chunks in, packets and text lines out, wherever the chunks are cut. The first byte of each message decides:
  * NUL begins a packet, anything else a line. A found packet is described by the fields of the stream instead of an
- * object, since this is the hottest loop of the server. Nothing is allocated by a declared size: the parts of an
- * unfinished packet are kept as they came and joined once, when the last one is there.
+ * object, since this is the hottest loop of the server.
+ *
+ * Chunks are lent: what the fields describe is good until the next `next`, and only what is unfinished is copied.
+ * Nothing is allocated by a declared size: an unfinished packet has at most the page that its last byte is in.
  *
  * @example
  * stream.push(chunk);
@@ -50,12 +52,12 @@ const FIRST_PIECE_BYTES = 2048;
 export class PacketStream {
   magic: Magic = REQ;
   type = 0;
-  /** Holds the found packet's body at `[start, end)`. Set anew by `next`; the bytes themselves are never overwritten. */
+  /** Holds the found packet's body at `[start, end)`, or the front of it when it is in `pages`. */
   bytes: Uint8Array = NOTHING;
   start = 0;
   end = 0;
-  /** What of the body follows `bytes`, when the packet is handed out in pieces. */
-  more: readonly Uint8Array[] = NO_PIECES;
+  /** The found packet when it is a large one: `[start, end)` are places in these pages, and `bytes` is the first. */
+  pages: SharedPages | null = null;
   /** The found line as a byte string, without its line end. */
   line = "";
   /** Whether the found line ended in CR LF rather than LF. */
@@ -64,182 +66,257 @@ export class PacketStream {
   declaredBytes = 0;
 
   readonly #limits: StreamLimits;
+  readonly #pool: PagePool;
+  #chunk: Uint8Array = NOTHING;
   #offset = 0;
-  /** Parts of an unfinished message, in order; joined when whole. */
-  #parts: Uint8Array[] = [];
-  #partBytes = 0;
-  /** Bytes the unfinished message needs in all; 0 while unknown. */
+  /** The unfinished message: full pages, then the page that is being filled up to `#used`. */
+  #full: Uint8Array[] = [];
+  #page: Uint8Array = NOTHING;
+  #used = 0;
+  /** Bytes of the unfinished message so far. */
+  #have = 0;
+  /** Bytes that the unfinished packet takes in all, as far as it is known: its header first. 0 for a line. */
   #needed = 0;
-  /** What of the current chunk lies behind the message that was completed by its front. */
-  #rest: Uint8Array | undefined;
-  /** `bytes` and `more` hold exactly one packet, which `next` is to find. */
-  #inPieces = false;
+  /** The page that the found message is in, to be given back. */
+  #lent: Uint8Array = NOTHING;
+  /** `bytes` is an array of the found packet's own. */
+  #owned = false;
 
-  constructor(limits: StreamLimits) {
+  /** @param pool Where unfinished messages borrow memory. Default: one common to all. */
+  constructor(limits: StreamLimits, pool: PagePool = commonPool) {
     this.#limits = limits;
+    this.#pool = pool;
   }
 
   /** Bytes of the unfinished message at the end of the stream. Exact after `next` gave `MORE`. */
   get unfinishedBytes(): number {
-    return this.#partBytes;
+    return this.#have;
   }
 
-  /** Adds bytes. To be called only after `next` gave `MORE`. The stream keeps views of the chunk. */
+  /** Adds bytes, lent until `next` gives `MORE`. To be called only after `next` gave `MORE`. */
   push(chunk: Uint8Array): void {
-    if (this.#partBytes === 0) {
-      this.bytes = chunk;
-      this.#offset = 0;
-      return;
-    }
-    this.#resume(chunk);
+    this.#chunk = chunk;
+    this.#offset = 0;
   }
 
-  /** Makes a packet in pieces whole: all of its body is in `bytes` then. */
-  join(): void {
-    if (this.more.length === 0) return;
-    this.bytes = joined([this.bytes.subarray(this.start, this.end), ...this.more]);
-    this.start = 0;
-    this.end = this.bytes.length;
-    this.#offset = this.end;
-    this.more = NO_PIECES;
+  /** Makes what is unread of the chunk the stream's own, when `next` cannot be called until it gives `MORE`. */
+  own(): void {
+    this.#chunk = new Uint8Array(this.#chunk.subarray(this.#offset));
+    this.#offset = 0;
   }
 
   /** Finds the next message. */
   next(): Found {
-    for (;;) {
-      if (this.#partBytes > 0) return Found.MORE;
-      const found = this.#scan();
-      if (found !== Found.MORE) return found;
-      if (this.#rest === undefined) return Found.MORE;
-      this.bytes = this.#rest;
-      this.#rest = undefined;
-      this.#offset = 0;
-      if (this.#partBytes > 0) this.#resume(this.bytes);
+    this.#owned = false;
+    if (this.#lent.length > 0) {
+      this.#pool.give(this.#lent);
+      this.#lent = NOTHING;
     }
+    if (this.pages !== null) {
+      this.#pool.release(this.pages);
+      this.pages = null;
+    }
+    if (this.#offset === this.#chunk.length) {
+      this.#chunk = NOTHING;
+      this.#offset = 0;
+      this.bytes = NOTHING;
+      return Found.MORE;
+    }
+    return this.#have === 0 ? this.#scan() : this.#resume();
   }
 
-  /** Looks at the front of `bytes` from `#offset`; keeps what is unfinished as parts. */
+  /** The found packet as an object whose data is the caller's to keep. @throws ProtocolError `MALFORMED_PACKET` */
+  decode(): Packet {
+    this.join();
+    const packet = decodeBody(this.magic, this.type, this.bytes, this.start, this.end);
+    return this.#owned ? packet : { ...packet, data: new Uint8Array(packet.data) };
+  }
+
+  /** Makes a packet in pages whole: all of its body is in `bytes` then. */
+  join(): void {
+    const { pages } = this;
+    if (pages === null) return;
+    this.bytes = pages.copy(this.start, this.end);
+    this.end -= this.start;
+    this.start = 0;
+    this.pages = null;
+    this.#owned = true;
+    this.#pool.release(pages);
+  }
+
+  /** Looks at the front of the chunk. */
   #scan(): Found {
-    if (this.#inPieces) {
-      this.#inPieces = false;
-      this.magic = readUint32(this.bytes, 0) as Magic;
-      this.type = readUint32(this.bytes, 4);
-      this.start = HEADER_BYTES;
-      this.end = this.bytes.length;
-      this.#offset = this.end;
-      return Found.PACKET;
-    }
-    if (this.more.length > 0) this.more = NO_PIECES;
-    const bytes = this.bytes;
+    const bytes = this.#chunk;
     const offset = this.#offset;
+    if (bytes[offset] !== 0) return this.#scanLine();
     const have = bytes.length - offset;
-    if (have === 0) return this.#keep(0);
-    if (bytes[offset] !== 0) return this.#scanLine(bytes, offset);
     if (have < HEADER_BYTES) {
-      return badMagicPrefix(bytes, offset, have) ? Found.BAD_MAGIC : this.#keep(HEADER_BYTES);
+      if (badMagicPrefix(bytes, offset, have)) return Found.BAD_MAGIC;
+      this.#needed = HEADER_BYTES;
+      return this.#keep(bytes.length);
     }
-    const magic = readUint32(bytes, offset);
-    if (magic !== REQ && magic !== RES) return Found.BAD_MAGIC;
-    const size = readUint32(bytes, offset + 8);
-    this.magic = magic;
-    this.type = readUint32(bytes, offset + 4);
-    this.declaredBytes = size;
-    if (size > this.#limits.maxBodyBytes) return Found.BODY_TOO_LARGE;
-    const total = HEADER_BYTES + size;
-    if (have < total) return this.#keep(total);
+    const refusal = this.#readHeader(bytes, offset);
+    if (refusal !== Found.MORE) return refusal;
+    const total = HEADER_BYTES + this.declaredBytes;
+    if (have < total) {
+      this.#needed = total;
+      return this.#keep(bytes.length);
+    }
+    this.bytes = bytes;
     this.start = offset + HEADER_BYTES;
-    this.end = offset + total;
-    this.#offset = this.end;
+    this.end = this.#offset = offset + total;
     return Found.PACKET;
   }
 
-  #scanLine(bytes: Uint8Array, offset: number): Found {
+  /** Takes magic, type and size from a header. @returns why it is refused, or `MORE`. */
+  #readHeader(bytes: Uint8Array, offset: number): Found {
+    const magic = readUint32(bytes, offset);
+    if (magic !== REQ && magic !== RES) return Found.BAD_MAGIC;
+    this.magic = magic;
+    this.type = readUint32(bytes, offset + 4);
+    this.declaredBytes = readUint32(bytes, offset + 8);
+    return this.declaredBytes > this.#limits.maxBodyBytes ? Found.BODY_TOO_LARGE : Found.MORE;
+  }
+
+  #scanLine(): Found {
+    const bytes = this.#chunk;
+    const offset = this.#offset;
     const limit = Math.min(bytes.length, offset + this.#limits.maxLineBytes + 2);
-    let stop = offset;
-    while (stop < limit && bytes[stop] !== 0x0a) stop++;
-    const crlf = stop > offset && bytes[stop - 1] === 0x0d;
+    const lineFeed = indexOfByte(bytes, 0x0a, offset, limit);
+    return this.#endLine(bytes, offset, lineFeed, limit);
+  }
+
+  /** The line `bytes[from, lineFeed)`, or what there is of it up to `limit` when its end is not there yet. */
+  #endLine(bytes: Uint8Array, from: number, lineFeed: number, limit: number): Found {
+    const stop = lineFeed < 0 ? limit : lineFeed;
+    const crlf = stop > from && bytes[stop - 1] === 0x0d;
     // A CR counts as part of the end, also while the LF behind it is still to come.
     const textEnd = crlf ? stop - 1 : stop;
-    if (textEnd - offset > this.#limits.maxLineBytes) return Found.LINE_TOO_LONG;
-    if (stop === limit) return this.#keep(0);
+    if (textEnd - from > this.#limits.maxLineBytes) return Found.LINE_TOO_LONG;
+    if (lineFeed < 0) {
+      if (this.#have > 0) return Found.MORE;
+      this.#needed = 0;
+      return this.#keep(limit);
+    }
     this.crlf = crlf;
-    this.line = byteString(bytes, offset, textEnd);
-    this.#offset = stop + 1;
+    this.line = byteString(bytes, from, textEnd);
+    if (this.#have === 0) this.#offset = lineFeed + 1;
     return Found.LINE;
   }
 
-  /** Keeps the unfinished front as the first part. A short one is copied, so as not to hold a large chunk. */
-  #keep(needed: number): Found {
-    const left = this.bytes.length - this.#offset;
-    this.#needed = needed;
-    if (left > 0) {
-      const view = this.bytes.subarray(this.#offset);
-      this.#parts.push(left * 2 < this.bytes.length ? new Uint8Array(view) : view);
-      this.#partBytes = left;
+  /** Goes on with the unfinished message: takes only as much of the chunk as it needs. */
+  #resume(): Found {
+    const first = this.#full.length > 0 ? this.#full[0]! : this.#page;
+    if (first[0] !== 0) return this.#resumeLine();
+    if (this.#have < HEADER_BYTES) {
+      this.#fill();
+      const page = this.#page;
+      // A header is looked at byte by byte, so that a bad magic is refused as early as when it comes whole.
+      if (this.#have < HEADER_BYTES) {
+        return badMagicPrefix(page, 0, this.#have) ? Found.BAD_MAGIC : Found.MORE;
+      }
+      const refusal = this.#readHeader(page, 0);
+      if (refusal !== Found.MORE) return refusal;
+      this.#needed = HEADER_BYTES + this.declaredBytes;
     }
-    this.bytes = NOTHING;
-    this.#offset = 0;
+    this.#fill();
+    if (this.#have < this.#needed) return Found.MORE;
+    return this.#handOut();
+  }
+
+  #resumeLine(): Found {
+    const before = this.#have;
+    const room = Math.max(1, this.#limits.maxLineBytes + 2 - before);
+    const limit = Math.min(this.#chunk.length, this.#offset + room);
+    const lineFeed = indexOfByte(this.#chunk, 0x0a, this.#offset, limit);
+    const taken = (lineFeed < 0 ? limit : lineFeed + 1) - this.#offset;
+    this.#append(this.#offset + taken);
+    const found = this.#endLine(this.#page, 0, lineFeed < 0 ? -1 : this.#have - 1, this.#have);
+    if (found === Found.LINE) this.#dropPage();
+    return found;
+  }
+
+  /** Takes of the chunk what the unfinished packet needs, as far as that is known. */
+  #fill(): void {
+    this.#append(this.#offset + Math.min(this.#needed - this.#have, this.#chunk.length - this.#offset));
+  }
+
+  /** The unfinished packet is whole. */
+  #handOut(): Found {
+    this.start = HEADER_BYTES;
+    this.end = this.#needed;
+    this.#have = 0;
+    if (this.#full.length > 0 || this.end >= (this.#limits.shareBytes ?? Number.POSITIVE_INFINITY)) {
+      this.pages = new SharedPages([...this.#full, this.#page]);
+      this.bytes = this.pages.first;
+      this.#full = [];
+      this.#page = NOTHING;
+      if (this.#limits.shareBytes === undefined) this.join();
+    } else {
+      this.bytes = this.#page;
+      this.#dropPage();
+    }
+    return Found.PACKET;
+  }
+
+  /** The page is given back with the next message. */
+  #dropPage(): void {
+    this.#lent = this.#page;
+    this.#page = NOTHING;
+    this.#have = 0;
+  }
+
+  /** Keeps the chunk up to `end` as the front of an unfinished message. */
+  #keep(end: number): Found {
+    this.#append(end);
     return Found.MORE;
   }
 
-  /** Goes on with an unfinished message: takes only as much of `chunk` as it needs, then joins the parts. */
-  #resume(chunk: Uint8Array): void {
-    const isPacket = this.#parts[0]![0] === 0;
-    // A line's length is unknown, but bounded: take what may still belong to it. A header is completed first.
-    const take = isPacket
-      ? this.#needed - this.#partBytes
-      : Math.max(1, this.#limits.maxLineBytes + 2 - this.#partBytes);
-    // A header is looked at byte by byte, so that a bad magic is refused as early as when it comes whole.
-    if (isPacket && chunk.length < take && this.#needed > HEADER_BYTES) {
-      this.#parts.push(chunk);
-      this.#partBytes += chunk.length;
-      return;
+  /** Copies the chunk up to `end` behind the unfinished message. */
+  #append(end: number): void {
+    while (this.#offset < end) {
+      const left = end - this.#offset;
+      if (this.#used === this.#page.length || this.#have === 0) this.#turnPage(left);
+      const length = Math.min(left, this.#page.length - this.#used);
+      copyBytes(this.#chunk, this.#offset, this.#offset + length, this.#page, this.#used);
+      this.#offset += length;
+      this.#used += length;
+      this.#have += length;
     }
-    const front = chunk.length <= take ? chunk : chunk.subarray(0, take);
-    const parts = this.#parts;
-    this.#parts = [];
-    if (isPacket && this.#needed >= (this.#limits.pieceBytes ?? Number.POSITIVE_INFINITY)) {
-      // A short last piece is copied, so as not to hold a large chunk.
-      parts.push(front.length * 2 < chunk.length ? new Uint8Array(front) : front);
-      this.#layOutPieces(parts);
+  }
+
+  /** Takes the next page, for `length` bytes that are here and others to come. */
+  #turnPage(length: number): void {
+    const before = this.#page;
+    if (this.#have === 0) {
+      this.#page = length <= SMALL_PAGE_BYTES ? this.#pool.takeSmall() : this.#pool.take();
+      this.#used = 0;
+    } else if (before.length < PAGE_BYTES || this.#needed === 0) {
+      // A line has to be in one piece, so a very long one gets an array of its own.
+      this.#page = before.length < PAGE_BYTES ? this.#pool.take() : new Uint8Array(before.length * 2);
+      this.#page.set(before);
+      this.#pool.give(before);
     } else {
-      parts.push(front);
-      this.bytes = joined(parts);
+      this.#full.push(this.#page);
+      this.#page = this.#lastPage(this.#needed - this.#have);
+      this.#used = 0;
     }
-    this.#partBytes = 0;
-    this.#offset = 0;
-    if (front.length < chunk.length) this.#rest = chunk.subarray(front.length);
   }
 
-  /** Hands out the parts of a whole packet as they are, but for a first piece that is too short for the arguments. */
-  #layOutPieces(parts: Uint8Array[]): void {
-    const first: Uint8Array[] = [];
-    let bytes = 0;
-    while (bytes < FIRST_PIECE_BYTES && parts.length > 0) {
-      const part = parts.shift()!;
-      const taken = first.length === 0 ? part : part.subarray(0, FIRST_PIECE_BYTES - bytes);
-      first.push(taken);
-      bytes += taken.length;
-      if (taken.length < part.length) parts.unshift(part.subarray(taken.length));
-    }
-    this.bytes = first.length === 1 ? first[0]! : joined(first);
-    this.more = parts;
-    this.#inPieces = true;
+  /** A page of a large packet, of which `left` bytes are still to come: not much larger than that. */
+  #lastPage(left: number): Uint8Array {
+    if (left <= SMALL_PAGE_BYTES) return this.#pool.takeSmall();
+    return left <= PAGE_BYTES / 2 ? new Uint8Array(left) : this.#pool.take();
   }
-}
-
-function joined(parts: readonly Uint8Array[]): Uint8Array {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let offset = 0;
-  for (const part of parts) {
-    whole.set(part, offset);
-    offset += part.length;
-  }
-  return whole;
 }
 
 function badMagicPrefix(bytes: Uint8Array, offset: number, have: number): boolean {
   const expected = [0x00, 0x52, 0x45];
   for (let i = 0; i < have && i < 3; i++) if (bytes[offset + i] !== expected[i]) return true;
   return have >= 4 && bytes[offset + 3] !== 0x51 && bytes[offset + 3] !== 0x53;
+}
+
+function indexOfByte(bytes: Uint8Array, byte: number, start: number, end: number): number {
+  for (let i = start; i < end; i++) if (bytes[i] === byte) return i;
+  return -1;
 }

@@ -1,7 +1,6 @@
 import {
   type ByteSink,
   byteString,
-  decodeBody,
   encodePacket,
   Found,
   type Packet,
@@ -20,7 +19,7 @@ export function packetReader(receive: (packet: Packet) => void): (bytes: Uint8Ar
     stream.push(bytes);
     for (let found = stream.next(); found !== Found.MORE; found = stream.next()) {
       if (found !== Found.PACKET) throw new Error(`the stream broke: ${found}`);
-      receive(decodeBody(stream.magic, stream.type, stream.bytes, stream.start, stream.end));
+      receive(stream.decode());
     }
   };
 }

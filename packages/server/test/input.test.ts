@@ -234,7 +234,7 @@ describe("a connection that does not read", () => {
         client.peer.out.abandon();
       };
     }
-    worker.data(handle, "x".repeat(5_000));
+    worker.data(handle, "x".repeat(20_000));
     expect(chunks).toHaveLength(3);
     expect(new Set(chunks).size).toBe(1);
   });

@@ -1,3 +1,4 @@
+import { PagePool, SharedPages } from "@drover/protocol";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { type DeadLetter, DeadLetters } from "../src/core/dead-letters.ts";
@@ -135,29 +136,43 @@ describe("WorkloadStore", () => {
     const size = fc.oneof(fc.nat(100), fc.constantFrom(16_384, 16_385, 20_000, 65_536));
     fc.assert(
       fc.property(fc.array(size, { maxLength: 12 }), (sizes) => {
-        const store = new WorkloadStore();
+        const pool = new PagePool();
+        const store = new WorkloadStore(pool);
         const kept = sizes.map((length, i) => {
           // Read from a chunk that is much larger, which the kept workload must not need.
           const chunk = new Uint8Array(2 * length + 100).fill(i + 1, 50, 50 + length);
-          store.keep(chunk, 50, 50 + length);
-          const { bytes, start, end } = store;
+          const place = { workload: new SharedPages([]), start: 0, end: 0 };
+          store.keep(chunk, 50, 50 + length, place);
           chunk.fill(0xff);
-          return { bytes, start, end, length, value: i + 1 };
+          return { place, length, value: i + 1 };
         });
-        for (const { bytes, start, end, length, value } of kept) {
-          expect(end - start).toBe(length);
-          expect(bytes.subarray(start, end).every((byte) => byte === value)).toBe(true);
+        for (const { place, length, value } of kept) {
+          const workload = place.workload.copy(place.start, place.end);
+          expect(workload.length).toBe(length);
+          expect(workload.every((byte) => byte === value)).toBe(true);
+          // What is free again may be taken by somebody who writes into it.
+          pool.release(place.workload);
+          pool.take().fill(0xee);
         }
       }),
       { numRuns: 50 },
     );
   });
 
-  it("keeps a workload that is most of its chunk where it is", () => {
-    const store = new WorkloadStore();
-    const chunk = new Uint8Array(100);
-    store.keep(chunk, 20, 90);
-    expect(store).toMatchObject({ start: 20, end: 90 });
-    expect(store.bytes).toBe(chunk);
+  it("uses a page again when the last job on it has ended", () => {
+    const pool = new PagePool();
+    const store = new WorkloadStore(pool);
+    const keep = () => {
+      const place = { workload: new SharedPages([]), start: 0, end: 0 };
+      store.keep(new Uint8Array(10_000), 0, 10_000, place);
+      return place.workload;
+    };
+    const kept = Array.from({ length: 7 }, keep);
+    const [page] = kept;
+    expect(kept.filter((each) => each === page)).toHaveLength(6);
+    for (const each of kept.slice(0, 5)) pool.release(each);
+    expect(pool.take()).not.toBe(page!.first);
+    pool.release(page!);
+    expect(pool.take()).toBe(page!.first);
   });
 });

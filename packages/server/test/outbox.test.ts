@@ -1,6 +1,7 @@
+import { PAGE_BYTES, PagePool, SharedPages, SMALL_PAGE_BYTES } from "@drover/protocol";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { Outbox, PagePool, SHARE_BYTES } from "../src/core/outbox.ts";
+import { Outbox, SHARE_BYTES } from "../src/core/outbox.ts";
 
 /** Bytes as text: comparing that is quick. */
 function joined(chunks: readonly Uint8Array[]): string {
@@ -10,7 +11,16 @@ function joined(chunks: readonly Uint8Array[]): string {
 /** Small pieces, and some around the sizes of sharing and of pages. */
 const piece = fc.oneof(
   fc.nat(40),
-  fc.constantFrom(SHARE_BYTES - 1, SHARE_BYTES, 2_047, 2_048, 2_049, 32_768, 40_000),
+  fc.constantFrom(
+    SHARE_BYTES - 1,
+    SHARE_BYTES,
+    SMALL_PAGE_BYTES - 1,
+    SMALL_PAGE_BYTES,
+    SMALL_PAGE_BYTES + 1,
+    PAGE_BYTES,
+    PAGE_BYTES + 1,
+    150_000,
+  ),
 );
 
 describe("Outbox", () => {
@@ -23,7 +33,9 @@ describe("Outbox", () => {
         for (const { pieces, recycles } of turns) {
           const expected = pieces.map((size) => new Uint8Array(size).fill(next++));
           for (const [i, bytes] of expected.entries()) {
-            if (i % 2 === 0) out.append(bytes);
+            if (i % 4 === 0) out.append(bytes);
+            else if (i % 4 === 1) out.share(bytes);
+            else if (i % 4 === 2) out.hold(new SharedPages([bytes]), 0, bytes.length);
             else {
               const offset = out.reserve(bytes.length);
               out.page.set(bytes, offset);
@@ -44,11 +56,29 @@ describe("Outbox", () => {
     const out = new Outbox(new PagePool());
     const large = new Uint8Array(SHARE_BYTES);
     const small = new Uint8Array(SHARE_BYTES - 1);
-    out.append(large);
-    out.append(small);
+    out.share(large);
+    out.share(small);
     const chunks = out.take();
     expect(chunks[0]).toBe(large);
     expect(chunks[1]!.buffer).not.toBe(small.buffer);
+  });
+
+  it("holds pages until they have been sent, and for ever when that is not known", () => {
+    const pool = new PagePool();
+    const out = new Outbox(pool);
+    const pages = new SharedPages([pool.take(), pool.take()]);
+    const expected = joined([pages.pages[0]!.subarray(10), pages.pages[1]!.subarray(0, 5)]);
+    out.hold(pages, 10, PAGE_BYTES + 5);
+    expect(pages.holders).toBe(2);
+    expect(joined(out.take())).toBe(expected);
+    out.recycle();
+    expect(pages.holders).toBe(1);
+    out.hold(pages, 0, 5);
+    out.take();
+    out.abandon();
+    pool.release(pages);
+    expect(pages.holders).toBe(1);
+    expect(pages.pages).not.toContain(pool.take());
   });
 
   it("adds a part of an array", () => {

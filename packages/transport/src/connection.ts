@@ -9,7 +9,7 @@ export interface PeerAddress {
 
 /** What the owner of a connection is told. Handlers must not throw. */
 export interface ConnectionHandlers {
-  /** Bytes that arrived. The chunk belongs to the handler: it may keep it, the transport never reuses it. */
+  /** Bytes that arrived. The chunk is lent until the handler returns; the transport may then read into it again. */
   data(chunk: Uint8Array): void;
   /** Everything handed to `send` has left the process, after a `send` that returned false. */
   drain(): void;

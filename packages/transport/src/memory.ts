@@ -236,7 +236,11 @@ export class MemoryConnection implements Connection {
     }
     const chunk = this.#takeFromWire();
     this.#fillWire();
-    if (!other.#finished) other.#handlers!.data(chunk);
+    if (!other.#finished) {
+      other.#handlers!.data(chunk);
+      // It was only lent: whoever kept it is to notice.
+      chunk.fill(0xee);
+    }
     if (this.#owesDrain && this.#unsentBytes === 0 && !this.#closed) {
       this.#owesDrain = false;
       if (!this.#finished) this.#handlers?.drain();

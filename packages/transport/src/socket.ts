@@ -1,8 +1,43 @@
-import type net from "node:net";
+import net from "node:net";
 import type { Connection, ConnectionHandlers, PeerAddress } from "./connection.ts";
 import { lostError } from "./errors.ts";
 
 const NOTHING = Buffer.alloc(0);
+
+/**
+ * Where the sockets of the process are read into. A fresh buffer for each read, as sockets get by default, costs as
+ * much as everything the server does with what was read (bench/README.md).
+ */
+const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024);
+
+/** What a socket reads, for a connection that does not exist yet when the socket is made. */
+export class Reader {
+  onData: (chunk: Buffer) => void = () => {};
+
+  /** For the constructor of `net.Socket`. */
+  readonly onread = {
+    buffer: READ_BUFFER,
+    callback: (length: number, buffer: Uint8Array): boolean => {
+      this.onData((buffer as Buffer).subarray(0, length));
+      return true;
+    },
+  };
+}
+
+/**
+ * The socket of a server's connection, made anew so that it reads into the common buffer: Node offers that for the
+ * sockets of clients only. Where a runtime's sockets have no such handle, the socket stays what it is.
+ * @param accepted Just accepted, and paused since (`pauseOnConnect`).
+ */
+export function withReader(accepted: net.Socket): { readonly socket: net.Socket; readonly reader?: Reader } {
+  const inner = accepted as unknown as { _handle: { useUserBuffer?: unknown } | null };
+  const handle = inner._handle;
+  if (typeof handle?.useUserBuffer !== "function") return { socket: accepted };
+  inner._handle = null;
+  const reader = new Reader();
+  const options = { handle, allowHalfOpen: true, onread: reader.onread };
+  return { socket: new net.Socket(options as unknown as net.SocketConstructorOpts), reader };
+}
 
 /** A connection over a connected `net.Socket` that was made with `allowHalfOpen`. */
 export class SocketConnection implements Connection {
@@ -17,10 +52,13 @@ export class SocketConnection implements Connection {
   #awaitingDrain = false;
   #graceTimer: NodeJS.Timeout | undefined;
 
-  constructor(socket: net.Socket, peer: PeerAddress, endGraceMs = 5_000) {
+  /** @param reader Through which the socket reads; without one it tells `data` events. */
+  constructor(socket: net.Socket, peer: PeerAddress, reader?: Reader, endGraceMs = 5_000) {
     this.#socket = socket;
     this.peer = peer;
     this.#endGraceMs = endGraceMs;
+    if (reader === undefined) this.#socket.on("data", this.#onData).pause();
+    else reader.onData = this.#onData;
     socket.on("error", (error) => {
       this.#error ??= error;
     });
@@ -40,7 +78,7 @@ export class SocketConnection implements Connection {
       return;
     }
     socket.on("end", this.#onEnd);
-    socket.on("data", this.#onData);
+    socket.resume();
   }
 
   send(chunks: readonly Uint8Array[]): boolean {

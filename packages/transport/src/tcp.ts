@@ -3,7 +3,7 @@ import net from "node:net";
 import { type Address, type AddressDefaults, formatAddress, parseAddress } from "./address.ts";
 import type { Connection, Listener, PeerAddress } from "./connection.ts";
 import { dialError, listenError, TransportError } from "./errors.ts";
-import { SocketConnection } from "./socket.ts";
+import { Reader, SocketConnection, withReader } from "./socket.ts";
 
 /** TCP keepalive: finds peers that vanished without a word. */
 export interface KeepAlive {
@@ -95,7 +95,8 @@ export function dial(address: string | Address, options: DialOptions = {}): Prom
     const name = formatAddress(where);
     const { signal, connectTimeoutMs = 10_000 } = options;
     signal?.throwIfAborted();
-    const socket = new net.Socket({ allowHalfOpen: true });
+    const reader = new Reader();
+    const socket = new net.Socket({ allowHalfOpen: true, onread: reader.onread });
     const settle = () => {
       clearTimeout(timer);
       signal?.removeEventListener("abort", onAbort);
@@ -118,7 +119,7 @@ export function dial(address: string | Address, options: DialOptions = {}): Prom
         where.transport === "unix"
           ? { transport: "unix", address: where.path, port: 0 }
           : { transport: "tcp", address: numeric(socket.remoteAddress), port: where.port };
-      resolve(new SocketConnection(socket, peer, options.endGraceMs));
+      resolve(new SocketConnection(socket, peer, reader, options.endGraceMs));
     };
     const timer = setTimeout(() => {
       fail(
@@ -143,13 +144,14 @@ function bound(
   options: ListenOptions,
 ): Promise<net.Server> {
   return new Promise((resolve, reject) => {
-    const server = net.createServer({ allowHalfOpen: true }, (socket) => {
+    const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true }, (accepted) => {
+      const { socket, reader } = withReader(accepted);
       tune(socket, options);
       const peer: PeerAddress =
         where.transport === "unix"
           ? { transport: "unix", address: where.path, port: 0 }
           : { transport: "tcp", address: numeric(socket.remoteAddress), port: socket.remotePort ?? 0 };
-      onConnection(new SocketConnection(socket, peer, options.endGraceMs));
+      onConnection(new SocketConnection(socket, peer, reader, options.endGraceMs));
     });
     server.once("error", reject);
     server.listen({ backlog: options.backlog ?? 511, ...bind }, () => {

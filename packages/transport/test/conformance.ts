@@ -20,7 +20,7 @@ export class Recorder implements ConnectionHandlers {
   readonly #waiting = new Set<() => void>();
 
   data(chunk: Uint8Array): void {
-    this.chunks.push(chunk);
+    this.chunks.push(Uint8Array.from(chunk));
     this.bytes += chunk.length;
     this.onData?.(chunk);
     this.#changed("data");
@@ -117,7 +117,7 @@ export function connectionConformance(
       expect(nearTold.joined().toString()).toBe("back");
     });
 
-    it("what was taken at once may be overwritten, and chunks that arrived are never reused", async () => {
+    it("what was taken at once may be overwritten, without harm to what arrives", async () => {
       const { near, farTold } = await open();
       const memory = Buffer.alloc(64);
       const sent: string[] = [];

@@ -1,4 +1,11 @@
-import { byteString, indexOfNul, PacketType, packetDefinition, textOfByteString } from "@drover/protocol";
+import {
+  byteString,
+  indexOfNul,
+  PacketType,
+  packetDefinition,
+  type SharedPages,
+  textOfByteString,
+} from "@drover/protocol";
 import { detach, getOutcome, readSubmissionOptions } from "./extensions.ts";
 import type { JobFunction } from "./function.ts";
 import { nextInstant } from "./instant.ts";
@@ -12,30 +19,31 @@ import { canDo, cantDo, grab, preSleep, resetAbilities, timeoutMs } from "./work
 
 /* One packet from a peer: parse it, call one action. @see docs/PROTOCOL.md#packets */
 
-/** Whether a packet's first piece `bytes[start, end)` says all that is looked at, so that the rest may be apart. */
-export function takesPieces(type: number, bytes: Uint8Array, start: number, end: number): boolean {
+/** Whether a packet's first page says all that is looked at, so that the rest may be on others. */
+export function takesPages(type: number, firstPage: Uint8Array, start: number): boolean {
+  const end = firstPage.length;
   switch (type) {
     case PacketType.ECHO_REQ:
       return true;
     case PacketType.WORK_COMPLETE:
     case PacketType.WORK_DATA:
     case PacketType.WORK_WARNING:
-      return indexOfNul(bytes, start, end) >= 0;
+      return indexOfNul(firstPage, start, end) >= 0;
     case PacketType.SUBMIT_JOB:
     case PacketType.SUBMIT_JOB_BG:
     case PacketType.SUBMIT_JOB_HIGH:
     case PacketType.SUBMIT_JOB_HIGH_BG:
     case PacketType.SUBMIT_JOB_LOW:
     case PacketType.SUBMIT_JOB_LOW_BG: {
-      const nameEnd = indexOfNul(bytes, start, end);
-      return nameEnd >= 0 && indexOfNul(bytes, nameEnd + 1, end) >= 0;
+      const nameEnd = indexOfNul(firstPage, start, end);
+      return nameEnd >= 0 && indexOfNul(firstPage, nameEnd + 1, end) >= 0;
     }
     default:
       return false;
   }
 }
 
-/** Handles the packet whose body is `bytes[start, end)`, and `more` where `takesPieces` allows that. */
+/** Handles the packet whose body is `bytes[start, end)`, or those places in `pages` where `takesPages` allows that. */
 export function receivePacket(
   state: ServerState,
   peer: Peer,
@@ -43,7 +51,7 @@ export function receivePacket(
   bytes: Uint8Array,
   start: number,
   end: number,
-  more: readonly Uint8Array[],
+  pages: SharedPages | null,
 ): void {
   switch (type) {
     case PacketType.GRAB_JOB:
@@ -59,32 +67,32 @@ export function receivePacket(
       preSleep(state, peer);
       return;
     case PacketType.SUBMIT_JOB:
-      submitPlain(state, peer, type, Priority.NORMAL, false, bytes, start, end, more);
+      submitPlain(state, peer, type, Priority.NORMAL, false, bytes, start, end, pages);
       return;
     case PacketType.SUBMIT_JOB_BG:
-      submitPlain(state, peer, type, Priority.NORMAL, true, bytes, start, end, more);
+      submitPlain(state, peer, type, Priority.NORMAL, true, bytes, start, end, pages);
       return;
     case PacketType.SUBMIT_JOB_HIGH:
-      submitPlain(state, peer, type, Priority.HIGH, false, bytes, start, end, more);
+      submitPlain(state, peer, type, Priority.HIGH, false, bytes, start, end, pages);
       return;
     case PacketType.SUBMIT_JOB_HIGH_BG:
-      submitPlain(state, peer, type, Priority.HIGH, true, bytes, start, end, more);
+      submitPlain(state, peer, type, Priority.HIGH, true, bytes, start, end, pages);
       return;
     case PacketType.SUBMIT_JOB_LOW:
-      submitPlain(state, peer, type, Priority.LOW, false, bytes, start, end, more);
+      submitPlain(state, peer, type, Priority.LOW, false, bytes, start, end, pages);
       return;
     case PacketType.SUBMIT_JOB_LOW_BG:
-      submitPlain(state, peer, type, Priority.LOW, true, bytes, start, end, more);
+      submitPlain(state, peer, type, Priority.LOW, true, bytes, start, end, pages);
       return;
     case PacketType.WORK_COMPLETE:
-      reportComplete(state, peer, bytes, start, end, more);
+      reportComplete(state, peer, bytes, start, end, pages);
       return;
     case PacketType.WORK_STATUS:
       if (!reportStatus(state, peer, bytes, start, end)) malformed(state, peer, type);
       return;
     case PacketType.WORK_DATA:
     case PacketType.WORK_WARNING:
-      reportData(state, peer, type, bytes, start, end, more);
+      reportData(state, peer, type, bytes, start, end, pages);
       return;
     case PacketType.WORK_FAIL:
       reportFail(state, peer, bytes, start, end);
@@ -93,7 +101,7 @@ export function receivePacket(
       reportException(state, peer, bytes, start, end);
       return;
     case PacketType.ECHO_REQ:
-      forwardBody(state, peer, PacketType.ECHO_RES, bytes, start, end, more);
+      forwardBody(state, peer, PacketType.ECHO_RES, bytes, start, end, pages);
       return;
     default:
       receiveRare(state, peer, type, bytes, start, end);
@@ -188,7 +196,7 @@ function submitPlain(
   bytes: Uint8Array,
   start: number,
   end: number,
-  more: readonly Uint8Array[],
+  pages: SharedPages | null,
 ): void {
   const nameEnd = indexOfNul(bytes, start, end);
   const uniqueEnd = nameEnd < 0 ? -1 : indexOfNul(bytes, nameEnd + 1, end);
@@ -201,7 +209,7 @@ function submitPlain(
   request.background = background;
   if (!takeTarget(state, peer, bytes, start, nameEnd, uniqueEnd)) return;
   takeWorkload(bytes, uniqueEnd + 1, end);
-  request.more = more;
+  request.pages = pages;
   submit(state, peer, request);
 }
 

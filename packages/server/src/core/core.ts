@@ -1,6 +1,6 @@
 import { Found, type PacketStream, PacketType, REQ } from "@drover/protocol";
 import { forgetFunction, receiveLine } from "./admin.ts";
-import { receivePacket, takesPieces } from "./commands.ts";
+import { receivePacket, takesPages } from "./commands.ts";
 import { fallDue, leaveJob } from "./jobs.ts";
 import type { FunctionSettings } from "./limits.ts";
 import { Peer } from "./peer.ts";
@@ -9,8 +9,8 @@ import { dropOverrun, expireRun, loseRun, payOwedStatuses } from "./runs.ts";
 import { type CoreNote, type CoreOptions, ServerState } from "./state.ts";
 import { expireWakes, resetAbilities, wakeFor } from "./workers.ts";
 
-/** Packets from this size on are not joined from the chunks they came in, where they are only passed on. */
-const PIECE_BYTES = 32 * 1024;
+/** Packets of this size that came in several chunks are not copied any more, where they are only passed on. */
+const SHARE_PACKET_BYTES = 32 * 1024;
 
 /**
  * The job server without sockets, timers, clock or randomness: bytes and times in, bytes and times out. The same
@@ -46,7 +46,7 @@ export class JobServerCore {
     const limits = {
       maxBodyBytes: state.limits.maxPacketBytes,
       maxLineBytes: state.limits.maxLineBytes,
-      pieceBytes: PIECE_BYTES,
+      shareBytes: SHARE_PACKET_BYTES,
     };
     const peer = new Peer(state.nextPeerId++, address, owner, limits, state.pages);
     state.peers.add(peer);
@@ -54,16 +54,17 @@ export class JobServerCore {
     return peer;
   }
 
-  /** Bytes from a connection. They are kept, not copied: nobody may change them afterwards. */
+  /** Bytes from a connection. They are only lent: when the call is over the caller may change them. */
   receive(peer: Peer, chunk: Uint8Array): void {
     if (peer.gone || peer.closing !== null) return;
     if (peer.stalled) {
       peer.waitingChunks ??= [];
-      peer.waitingChunks.push(chunk);
+      peer.waitingChunks.push(new Uint8Array(chunk));
       return;
     }
     peer.stream.push(chunk);
     this.#read(peer);
+    if (peer.stalled) peer.stream.own();
   }
 
   /** A connection has read what it was sent: its own requests go on, and owed statuses leave. */
@@ -216,9 +217,9 @@ export class JobServerCore {
   }
 
   #receive(peer: Peer, stream: PacketStream): void {
-    if (stream.more.length > 0 && !takesPieces(stream.type, stream.bytes, stream.start, stream.end))
-      stream.join();
-    receivePacket(this.state, peer, stream.type, stream.bytes, stream.start, stream.end, stream.more);
+    const { pages } = stream;
+    if (pages !== null && !takesPages(stream.type, stream.bytes, stream.start)) stream.join();
+    receivePacket(this.state, peer, stream.type, stream.bytes, stream.start, stream.end, stream.pages);
   }
 
   #refuse(peer: Peer, found: Found): void {

@@ -1,3 +1,4 @@
+import { SharedPages } from "@drover/protocol";
 import type { JobFunction } from "./function.ts";
 import type { Peer } from "./peer.ts";
 import type { Timer } from "./timers.ts";
@@ -29,34 +30,7 @@ export const JobState = {
 } as const;
 export type JobState = (typeof JobState)[keyof typeof JobState];
 
-/** No further pieces of a workload. */
-export const NO_PIECES: readonly Uint8Array[] = [];
-
-/** Bytes of a workload in pieces. */
-export function bytesIn(start: number, end: number, more: readonly Uint8Array[]): number {
-  let bytes = end - start;
-  for (const piece of more) bytes += piece.length;
-  return bytes;
-}
-
-/** The bytes of a workload in one array, which is not copied when it is one already. */
-export function wholeWorkload(of: {
-  readonly bytes: Uint8Array;
-  readonly start: number;
-  readonly end: number;
-  readonly more: readonly Uint8Array[];
-}): Uint8Array {
-  const first = of.bytes.subarray(of.start, of.end);
-  if (of.more.length === 0) return first;
-  const whole = new Uint8Array(bytesIn(of.start, of.end, of.more));
-  whole.set(first);
-  let offset = first.length;
-  for (const piece of of.more) {
-    whole.set(piece, offset);
-    offset += piece.length;
-  }
-  return whole;
-}
+const NO_WORKLOAD = new SharedPages([new Uint8Array(0)]);
 
 /** A job: one request for a function with its workload, and everyone who waits for it. */
 export class Job {
@@ -68,10 +42,10 @@ export class Job {
    * workload for the unique `-`.
    */
   readonly key: string;
-  /** The workload is `bytes[start, end)`, and `more` for a large one. */
-  bytes: Uint8Array;
-  start: number;
-  end: number;
+  /** The workload is `[start, end)` of these pages, which are released when the job has ended. */
+  workload = NO_WORKLOAD;
+  start = 0;
+  end = 0;
   state: JobState = JobState.QUEUED;
   priority: Priority;
   /** Whether a background submission claims it, for good. */
@@ -105,22 +79,12 @@ export class Job {
     this.priority = priority;
     this.claimed = claimed;
     this.createdMs = Math.floor(nowMs);
-    this.bytes = NO_BYTES;
-    this.start = 0;
-    this.end = 0;
-  }
-
-  /** Pieces of a large workload behind `bytes`. */
-  get more(): readonly Uint8Array[] {
-    return this.rare === null ? NO_PIECES : this.rare.more;
   }
 
   get workloadBytes(): number {
-    return bytesIn(this.start, this.end, this.more);
+    return this.end - this.start;
   }
 }
-
-const NO_BYTES = new Uint8Array(0);
 
 /** When a job is due, on the wall clock. In the heap of due jobs while its job is DELAYED. */
 export class Delay implements Timer {
@@ -137,8 +101,6 @@ export class Delay implements Timer {
 export interface RareJobFields {
   /** When it is due, once it had to wait for a time. */
   delay: Delay | null;
-  /** Pieces of a large workload behind the first. */
-  more: readonly Uint8Array[];
   /** Function that reduces the results (`SUBMIT_REDUCE_JOB`), or empty. */
   reducer: string;
   /** The job that runs after it, with the submissions that came when its history was outgrown. */
@@ -157,7 +119,6 @@ export interface RareJobFields {
 export function rareFields(job: Job): RareJobFields {
   job.rare ??= {
     delay: null,
-    more: NO_PIECES,
     reducer: "",
     successor: null,
     inBackoff: false,

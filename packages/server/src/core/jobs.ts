@@ -90,6 +90,7 @@ export function endJob(state: ServerState, job: Job): void {
   job.state = JobState.ENDED;
   fn.total--;
   state.jobs.delete(job);
+  state.pages.release(job.workload);
   state.workloadBytes -= job.workloadBytes;
   const successor = job.rare === null ? null : job.rare.successor;
   if (job.key !== "" && !wasWaiting) state.uniques.delete(job);

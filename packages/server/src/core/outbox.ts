@@ -1,32 +1,10 @@
-import { copyBytes } from "@drover/protocol";
+import { copyBytes, PAGE_BYTES, type PagePool, type SharedPages, SMALL_PAGE_BYTES } from "@drover/protocol";
 
-/** First page of an outbox: most connections get a few small packets in a turn. */
-const SMALL_PAGE_BYTES = 2048;
-/** Every further page. */
-const LARGE_PAGE_BYTES = 32 * 1024;
-/** From this size on bytes are passed on by reference instead of being copied. */
-export const SHARE_BYTES = 1024;
-/** Pages kept for reuse, per size. */
-const POOLED_PAGES = 512;
-
-/** Pages that outboxes borrow while they hold bytes, so that an idle connection owns none. */
-export class PagePool {
-  readonly #small: Uint8Array[] = [];
-  readonly #large: Uint8Array[] = [];
-
-  take(large: boolean): Uint8Array {
-    if (large) return this.#large.pop() ?? new Uint8Array(LARGE_PAGE_BYTES);
-    return this.#small.pop() ?? new Uint8Array(SMALL_PAGE_BYTES);
-  }
-
-  give(page: Uint8Array): void {
-    if (page.length === SMALL_PAGE_BYTES) {
-      if (this.#small.length < POOLED_PAGES) this.#small.push(page);
-    } else if (page.length === LARGE_PAGE_BYTES && this.#large.length < POOLED_PAGES) {
-      this.#large.push(page);
-    }
-  }
-}
+/**
+ * From this size on bytes are passed on by reference instead of being copied. A write of several pieces costs Node as
+ * much as copying some ten thousand bytes.
+ */
+export const SHARE_BYTES = 8 * 1024;
 
 const NO_PAGE = new Uint8Array(0);
 
@@ -46,6 +24,7 @@ export class Outbox {
   #from = 0;
   #chunks: Uint8Array[] = [];
   #borrowed: Uint8Array[] = [];
+  #held: SharedPages[] | null = null;
 
   constructor(pool: PagePool) {
     this.#pool = pool;
@@ -60,17 +39,30 @@ export class Outbox {
     return offset;
   }
 
-  /** Adds `source[start, end)`; a large piece is not copied, so the caller must not change it any more. */
+  /** Adds a copy of `source[start, end)`. */
   append(source: Uint8Array, start = 0, end = source.length): void {
-    const length = end - start;
-    if (length < SHARE_BYTES) {
-      const offset = this.reserve(length);
-      copyBytes(source, start, end, this.page, offset);
-      return;
+    let from = start;
+    while (from < end) {
+      if (this.page.length === this.#used) this.#turnPage(end - from);
+      const to = Math.min(end, from + this.page.length - this.#used);
+      this.#used = copyBytes(source, from, to, this.page, this.#used);
+      from = to;
     }
-    this.#seal();
-    this.#chunks.push(start === 0 && end === source.length ? source : source.subarray(start, end));
-    this.bytes += length;
+    this.bytes += end - start;
+  }
+
+  /** Adds an array that nobody changes any more: a large one is not copied. */
+  share(bytes: Uint8Array): void {
+    if (bytes.length < SHARE_BYTES) this.append(bytes);
+    else this.#refer(bytes);
+  }
+
+  /** Adds `[start, end)` of pages without copying, and holds them until all has been sent. */
+  hold(shared: SharedPages, start: number, end: number): void {
+    shared.holders++;
+    this.#held ??= [];
+    this.#held.push(shared);
+    for (const view of shared.views(start, end)) this.#refer(view);
   }
 
   /** Hands out all bytes, in order. Until `recycle` or `abandon` nothing may be added. */
@@ -82,17 +74,34 @@ export class Outbox {
 
   /** What `take` gave has been sent: its pages go back to the pool. */
   recycle(): void {
-    for (const page of this.#borrowed) this.#pool.give(page);
-    this.abandon();
+    for (let i = 0; i < this.#borrowed.length; i++) this.#pool.give(this.#borrowed[i]!);
+    this.#borrowed.length = 0;
+    this.#chunks.length = 0;
+    if (this.#held !== null) {
+      for (const shared of this.#held) this.#pool.release(shared);
+      this.#held = null;
+    }
+    this.#forgetPage();
   }
 
-  /** What `take` gave is still needed by somebody: its pages are theirs. */
+  /** What `take` gave is still needed by somebody: its pages are theirs, and never come back to the pool. */
   abandon(): void {
+    this.#borrowed = [];
+    this.#chunks = [];
+    this.#held = null;
+    this.#forgetPage();
+  }
+
+  #forgetPage(): void {
     this.page = NO_PAGE;
     this.#used = 0;
     this.#from = 0;
-    if (this.#chunks.length > 0) this.#chunks = [];
-    if (this.#borrowed.length > 0) this.#borrowed = [];
+  }
+
+  #refer(bytes: Uint8Array): void {
+    this.#seal();
+    this.#chunks.push(bytes);
+    this.bytes += bytes.length;
   }
 
   #seal(): void {
@@ -102,13 +111,14 @@ export class Outbox {
     }
   }
 
+  /** Turns to a page with room: for `length` bytes if they fit into one at all. */
   #turnPage(length: number): void {
     this.#seal();
-    const large = this.#borrowed.length > 0 || length > SMALL_PAGE_BYTES;
-    if (length > LARGE_PAGE_BYTES) {
+    if (length > PAGE_BYTES) {
       this.page = new Uint8Array(length);
     } else {
-      this.page = this.#pool.take(large);
+      const first = this.#borrowed.length === 0;
+      this.page = first && length <= SMALL_PAGE_BYTES ? this.#pool.takeSmall() : this.#pool.take();
       this.#borrowed.push(this.page);
     }
     this.#used = 0;

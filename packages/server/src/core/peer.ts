@@ -1,8 +1,8 @@
-import { PacketStream, type StreamLimits } from "@drover/protocol";
+import { PacketStream, type PagePool, type StreamLimits } from "@drover/protocol";
 import type { AbilitySet } from "./abilities.ts";
 import type { JobFunction, Overrun } from "./function.ts";
 import type { Run, Submission } from "./job.ts";
-import { Outbox, type PagePool } from "./outbox.ts";
+import { Outbox } from "./outbox.ts";
 
 /** Where a connection stands in the worker's cycle of grab, pre-sleep and noop. */
 export const WorkerState = {
@@ -76,7 +76,7 @@ export class Peer {
     this.id = id;
     this.address = address;
     this.owner = owner;
-    this.stream = new PacketStream(limits);
+    this.stream = new PacketStream(limits, pool);
     this.out = new Outbox(pool);
   }
 

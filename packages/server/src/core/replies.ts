@@ -4,13 +4,16 @@ import {
   encodeOptions,
   encodePacket,
   HEADER_BYTES,
+  PAGE_BYTES,
   PacketType,
   RES,
+  type SharedPages,
+  SMALL_PAGE_BYTES,
   type WireErrorCode,
   writeByteString,
   writeHeader,
 } from "@drover/protocol";
-import { bytesIn, type Job, NO_PIECES } from "./job.ts";
+import type { Job } from "./job.ts";
 import { SHARE_BYTES } from "./outbox.ts";
 import type { Peer } from "./peer.ts";
 import type { ServerState } from "./state.ts";
@@ -57,7 +60,7 @@ export function sendPacket(
 export function sendBytes(state: ServerState, peer: Peer, bytes: Uint8Array): void {
   if (peer.gone || peer.closing !== null) return;
   markDirty(state, peer);
-  peer.out.append(bytes);
+  peer.out.share(bytes);
 }
 
 /** Sends an answer of the admin text protocol. */
@@ -89,11 +92,11 @@ export function forwardBody(
   bytes: Uint8Array,
   start: number,
   end: number,
-  more: readonly Uint8Array[] = NO_PIECES,
+  pages: SharedPages | null = null,
 ): void {
   if (peer.gone || peer.closing !== null) return;
-  const size = bytesIn(start, end, more);
-  if (size < SHARE_BYTES) {
+  const size = end - start;
+  if (size < SMALL_PAGE_BYTES / 2) {
     const at = begin(state, peer, type, size);
     copyBytes(bytes, start, end, peer.out.page, at);
     return;
@@ -101,8 +104,8 @@ export function forwardBody(
   markDirty(state, peer);
   const at = peer.out.reserve(HEADER_BYTES);
   writeHeader(peer.out.page, at, RES, type, size);
-  peer.out.append(bytes, start, end);
-  for (let i = 0; i < more.length; i++) peer.out.append(more[i]!);
+  if (pages === null) peer.out.append(bytes, start, end);
+  else peer.out.hold(pages, start, end);
 }
 
 /** A packet of `type` with the body given, as an array of its own that many connections can share. */
@@ -111,12 +114,13 @@ export function encodeReport(
   bytes: Uint8Array,
   start: number,
   end: number,
-  more: readonly Uint8Array[] = NO_PIECES,
+  pages: SharedPages | null = null,
 ): Uint8Array {
-  const size = bytesIn(start, end, more);
+  const size = end - start;
   const packet = new Uint8Array(HEADER_BYTES + size);
-  let at = copyBytes(bytes, start, end, packet, writeHeader(packet, 0, RES, type, size));
-  for (const piece of more) at = copyBytes(piece, 0, piece.length, packet, at);
+  let at = writeHeader(packet, 0, RES, type, size);
+  if (pages === null) copyBytes(bytes, start, end, packet, at);
+  else for (const view of pages.views(start, end)) at = copyBytes(view, 0, view.length, packet, at);
   return packet;
 }
 
@@ -162,7 +166,8 @@ export function sendAssign(state: ServerState, peer: Peer, job: Job, form: Assig
   if (form !== "plain") head += unique.length + 1;
   if (hasThird) head += third.length + 1;
   const workload = job.workloadBytes;
-  const inPage = workload < SHARE_BYTES ? head + workload : head;
+  const small = workload < SMALL_PAGE_BYTES / 2;
+  const inPage = small ? head + workload : head;
   markDirty(state, peer);
   let at = peer.out.reserve(HEADER_BYTES + inPage);
   const page = peer.out.page;
@@ -178,10 +183,11 @@ export function sendAssign(state: ServerState, peer: Peer, job: Job, form: Assig
     at = writeByteString(page, at, third);
     page[at++] = 0;
   }
-  if (workload < SHARE_BYTES) copyBytes(job.bytes, job.start, job.end, page, at);
-  else {
-    peer.out.append(job.bytes, job.start, job.end);
-    for (const piece of job.more) peer.out.append(piece);
+  if (small) copyBytes(job.workload.first, job.start, job.end, page, at);
+  else if (workload < SHARE_BYTES && job.end <= PAGE_BYTES) {
+    peer.out.append(job.workload.first, job.start, job.end);
+  } else {
+    peer.out.hold(job.workload, job.start, job.end);
   }
 }
 

@@ -5,18 +5,10 @@ import {
   indexOfNul,
   PacketType,
   RES,
+  type SharedPages,
   type WireErrorCode,
 } from "@drover/protocol";
-import {
-  delayOf,
-  detachSubmission,
-  type Job,
-  JobState,
-  Run,
-  rareFields,
-  type Submission,
-  wholeWorkload,
-} from "./job.ts";
+import { delayOf, detachSubmission, type Job, JobState, Run, rareFields, type Submission } from "./job.ts";
 import { endJob, enterQueue } from "./jobs.ts";
 import type { Peer } from "./peer.ts";
 import {
@@ -64,7 +56,7 @@ export function reportData(
   bytes: Uint8Array,
   start: number,
   end: number,
-  more: readonly Uint8Array[],
+  pages: SharedPages | null,
 ): void {
   const run = runOf(state, worker, bytes, start, end);
   if (run === null) {
@@ -80,11 +72,11 @@ export function reportData(
   const first = job.submissions;
   const proper = indexOfNul(bytes, start, end) >= 0;
   if (proper && !keeps && first !== null && first.nextOfJob === null) {
-    if (canTake(state, first.peer)) forwardBody(state, first.peer, type, bytes, start, end, more);
+    if (canTake(state, first.peer)) forwardBody(state, first.peer, type, bytes, start, end, pages);
     return;
   }
   if (!keeps && first === null) return;
-  const packet = encodeOpaqueReport(type, bytes, start, end, more);
+  const packet = encodeOpaqueReport(type, bytes, start, end, pages);
   if (keeps) remember(state, run, packet);
   for (let submission = first; submission !== null; submission = submission.nextOfJob) {
     sendReport(state, submission, packet);
@@ -153,7 +145,7 @@ export function reportComplete(
   bytes: Uint8Array,
   start: number,
   end: number,
-  more: readonly Uint8Array[],
+  pages: SharedPages | null,
 ): void {
   const run = runOf(state, worker, bytes, start, end);
   if (run === null) {
@@ -172,10 +164,10 @@ export function reportComplete(
   const proper = indexOfNul(bytes, start, end) >= 0;
   if (proper && lingerMs === 0 && first !== null && first.nextOfJob === null) {
     if (canTake(state, first.peer)) {
-      forwardBody(state, first.peer, PacketType.WORK_COMPLETE, bytes, start, end, more);
+      forwardBody(state, first.peer, PacketType.WORK_COMPLETE, bytes, start, end, pages);
     }
   } else if (first !== null || lingerMs > 0) {
-    const packet = encodeOpaqueReport(PacketType.WORK_COMPLETE, bytes, start, end, more);
+    const packet = encodeOpaqueReport(PacketType.WORK_COMPLETE, bytes, start, end, pages);
     if (lingerMs > 0) linger(state, run, packet, lingerMs);
     for (let submission = first; submission !== null; submission = submission.nextOfJob) {
       sendReport(state, submission, packet);
@@ -358,8 +350,7 @@ export function bury(state: ServerState, job: Job, reason: string): void {
     number: job.number,
     fn: job.fn.name,
     key: job.key,
-    // A copy, so that it does not hold what else was in the array.
-    workload: Uint8Array.from(wholeWorkload(job)),
+    workload: job.workload.copy(job.start, job.end),
     priority: job.priority,
     reducer: job.rare?.reducer ?? "",
     reason,
@@ -398,9 +389,9 @@ function encodeOpaqueReport(
   bytes: Uint8Array,
   start: number,
   end: number,
-  more?: readonly Uint8Array[],
+  pages: SharedPages | null = null,
 ): Uint8Array {
-  if (indexOfNul(bytes, start, end) >= 0) return encodeReport(type, bytes, start, end, more);
+  if (indexOfNul(bytes, start, end) >= 0) return encodeReport(type, bytes, start, end, pages);
   return encodePacket(RES, type, [byteString(bytes, start, end)]);
 }
 

@@ -1,3 +1,4 @@
+import { PagePool } from "@drover/protocol";
 import { AbilitySets } from "./abilities.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { Fifo } from "./fifo.ts";
@@ -7,7 +8,6 @@ import type { Delay, Run, Submission } from "./job.ts";
 import { JobTable } from "./job-table.ts";
 import type { FunctionSettings, Limits, TimeoutUnit } from "./limits.ts";
 import { LingeringResults } from "./linger.ts";
-import { PagePool } from "./outbox.ts";
 import { Outcomes } from "./outcomes.ts";
 import type { Peer } from "./peer.ts";
 import { TimerHeap } from "./timers.ts";
@@ -82,8 +82,8 @@ export class ServerState {
   readonly uniques = new UniqueTable();
   readonly abilitySets = new AbilitySets();
   readonly handles: Handles;
-  readonly workloads = new WorkloadStore();
   readonly pages = new PagePool();
+  readonly workloads = new WorkloadStore(this.pages);
   readonly lingering: LingeringResults;
   readonly outcomes: Outcomes;
   readonly deadLetters: DeadLetters;

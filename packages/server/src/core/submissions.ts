@@ -1,18 +1,15 @@
-import type { WireErrorCode } from "@drover/protocol";
+import type { SharedPages, WireErrorCode } from "@drover/protocol";
 import type { DeadLetter } from "./dead-letters.ts";
 import type { JobFunction } from "./function.ts";
 import {
   attachSubmission,
-  bytesIn,
   delayOf,
   dueMsOf,
   Job,
   JobState,
-  NO_PIECES,
   type Priority,
   rareFields,
   Submission,
-  wholeWorkload,
 } from "./job.ts";
 import { dueNow, enter } from "./jobs.ts";
 import type { Peer } from "./peer.ts";
@@ -40,16 +37,15 @@ export class SubmissionRequest {
   /** Join a running job only as its successor: what runs may have read old data. */
   rerunIfActive = false;
   traceparent = "";
-  /** The workload is `bytes[start, end)`. */
+  /** The workload is `bytes[start, end)`, which is only lent, or these places in `pages`. */
   bytes: Uint8Array = new Uint8Array(0);
   start = 0;
   end = 0;
-  /** Further pieces of it. */
-  more: readonly Uint8Array[] = NO_PIECES;
+  pages: SharedPages | null = null;
 
   /** Bytes of the workload. */
   get workloadBytes(): number {
-    return bytesIn(this.start, this.end, this.more);
+    return this.end - this.start;
   }
 
   /** Back to a plain foreground submission of normal priority. */
@@ -64,7 +60,7 @@ export class SubmissionRequest {
     this.keep = false;
     this.rerunIfActive = false;
     this.traceparent = "";
-    this.more = NO_PIECES;
+    this.pages = null;
   }
 }
 
@@ -99,7 +95,9 @@ export function submit(state: ServerState, peer: Peer, request: SubmissionReques
 function keyOf(state: ServerState, request: SubmissionRequest): string {
   if (request.unique !== "-") return request.unique;
   if (request.workloadBytes === 0) return "";
-  return digestKey(state.options.digest(wholeWorkload(request)));
+  const { pages, bytes, start, end } = request;
+  const workload = pages === null ? bytes.subarray(start, end) : pages.copy(start, end);
+  return digestKey(state.options.digest(workload));
 }
 
 function join(state: ServerState, peer: Peer, request: SubmissionRequest, existing: Job): void {
@@ -175,11 +173,7 @@ function createJob(state: ServerState, peer: Peer, request: SubmissionRequest, k
     return null;
   }
   const job = new Job(fn, state.nextJobNumber++, key, priority, request.background, state.nowMs);
-  state.workloads.keep(request.bytes, request.start, request.end);
-  job.bytes = state.workloads.bytes;
-  job.start = state.workloads.start;
-  job.end = state.workloads.end;
-  if (request.more.length > 0) rareFields(job).more = request.more;
+  keepWorkload(state, job, request);
   state.workloadBytes += job.workloadBytes;
   if (request.reducer !== "") rareFields(job).reducer = request.reducer;
   if (request.traceparent !== "") rareFields(job).traceparent = request.traceparent;
@@ -187,6 +181,17 @@ function createJob(state: ServerState, peer: Peer, request: SubmissionRequest, k
   fn.total++;
   if (fn.workers === 0) state.updateIdle(fn);
   return job;
+}
+
+function keepWorkload(state: ServerState, job: Job, { pages, bytes, start, end }: SubmissionRequest): void {
+  if (pages === null) {
+    state.workloads.keep(bytes, start, end, job);
+    return;
+  }
+  pages.holders++;
+  job.workload = pages;
+  job.start = start;
+  job.end = end;
 }
 
 /**

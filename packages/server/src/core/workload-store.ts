@@ -1,41 +1,51 @@
-import { copyBytes } from "@drover/protocol";
+import { copyBytes, PAGE_BYTES, type PagePool, SharedPages } from "@drover/protocol";
 
-const SLAB_BYTES = 64 * 1024;
+/** Larger workloads get memory of their own, so that a page is filled well and soon free again. */
+const PACKED_BYTES = PAGE_BYTES / 4;
+
+/** Where a workload is: `[start, end)` of these pages. */
+export interface WorkloadPlace {
+  workload: SharedPages;
+  start: number;
+  end: number;
+}
 
 /**
- * Where workloads live while their job does. Small ones are copied together into slabs: a view of the chunk they
- * were read from would keep all of it alive, and an array of their own would cost more than they hold. A slab is
- * freed by the garbage collector with its last job.
+ * Where workloads live while their job does: the bytes they were read from are only lent. Small ones are packed
+ * together into pages; a page is free again with its last job.
  */
 export class WorkloadStore {
-  /** Array and range that `keep` chose. */
-  bytes: Uint8Array = new Uint8Array(0);
-  start = 0;
-  end = 0;
-  #slab: Uint8Array = new Uint8Array(0);
+  readonly #pool: PagePool;
+  #open: SharedPages | null = null;
   #used = 0;
 
-  /** Keeps `source[start, end)`: sets `bytes`, `start` and `end` to where it is kept. */
-  keep(source: Uint8Array, start: number, end: number): void {
+  constructor(pool: PagePool) {
+    this.#pool = pool;
+  }
+
+  /** Keeps a copy of `source[start, end)` and tells `place` where. Whoever has the place releases its pages. */
+  keep(source: Uint8Array, start: number, end: number, place: WorkloadPlace): void {
     const length = end - start;
-    if (length * 2 >= source.buffer.byteLength) {
-      this.bytes = source;
-      this.start = start;
-      this.end = end;
-      return;
-    }
-    if (length > SLAB_BYTES / 4) {
-      this.bytes = new Uint8Array(length);
-      this.start = 0;
+    if (length <= PACKED_BYTES) {
+      this.#pack(length, place);
     } else {
-      if (this.#slab.length - this.#used < length) {
-        this.#slab = new Uint8Array(SLAB_BYTES);
-        this.#used = 0;
-      }
-      this.bytes = this.#slab;
-      this.start = this.#used;
-      this.#used += length;
+      const pooled = length > PAGE_BYTES / 2 && length <= PAGE_BYTES;
+      place.workload = new SharedPages([pooled ? this.#pool.take() : new Uint8Array(length)]);
+      place.start = 0;
     }
-    this.end = copyBytes(source, start, end, this.bytes, this.start);
+    place.end = copyBytes(source, start, end, place.workload.first, place.start);
+  }
+
+  /** Makes room in the open page. */
+  #pack(length: number, place: WorkloadPlace): void {
+    if (this.#open === null || PAGE_BYTES - this.#used < length) {
+      if (this.#open !== null) this.#pool.release(this.#open);
+      this.#open = new SharedPages([this.#pool.take()]);
+      this.#used = 0;
+    }
+    this.#open.holders++;
+    place.workload = this.#open;
+    place.start = this.#used;
+    this.#used += length;
   }
 }

@@ -1,0 +1,80 @@
+/** A page for a few small packets: what most connections need in a turn. */
+export const SMALL_PAGE_BYTES = 2048;
+/** Every other page. */
+export const PAGE_BYTES = 64 * 1024;
+
+/** Pages kept for reuse: 8 MiB of small ones, 16 MiB of the others. */
+const POOLED_SMALL = 4096;
+const POOLED = 256;
+
+/**
+ * Memory that is borrowed for as long as something is under way: bytes to be sent, an unfinished packet, a workload.
+ * Fresh arrays instead would be zeroed and collected for every packet, which costs more than the packet.
+ */
+export class PagePool {
+  readonly #small: Uint8Array[] = [];
+  readonly #pages: Uint8Array[] = [];
+
+  takeSmall(): Uint8Array {
+    return this.#small.pop() ?? new Uint8Array(SMALL_PAGE_BYTES);
+  }
+
+  take(): Uint8Array {
+    return this.#pages.pop() ?? new Uint8Array(PAGE_BYTES);
+  }
+
+  /** Takes a page back, which nobody may look at any more. Arrays of other sizes are left to the collector. */
+  give(page: Uint8Array): void {
+    if (page.length === SMALL_PAGE_BYTES) {
+      if (this.#small.length < POOLED_SMALL) this.#small.push(page);
+    } else if (page.length === PAGE_BYTES && this.#pages.length < POOLED) {
+      this.#pages.push(page);
+    }
+  }
+
+  /** One holder fewer; with the last one the pages come back. A holder who never tells only costs their reuse. */
+  release(shared: SharedPages): void {
+    shared.holders--;
+    if (shared.holders === 0) for (const page of shared.pages) this.give(page);
+  }
+}
+
+/** Bytes in one or several pages that do not change any more and that several hold: addressed as if they were one array. */
+export class SharedPages {
+  readonly pages: readonly Uint8Array[];
+  /** Those who will each release it once; whoever made it is the first. */
+  holders = 1;
+
+  constructor(pages: readonly Uint8Array[]) {
+    this.pages = pages;
+  }
+
+  /** The first page. */
+  get first(): Uint8Array {
+    return this.pages[0]!;
+  }
+
+  /** The views whose bytes are `[start, end)`, in order. */
+  views(start: number, end: number): Uint8Array[] {
+    const views: Uint8Array[] = [];
+    let base = 0;
+    for (const page of this.pages) {
+      const from = Math.max(0, start - base);
+      const to = Math.min(page.length, end - base);
+      if (from < to) views.push(page.subarray(from, to));
+      base += page.length;
+    }
+    return views;
+  }
+
+  /** A new array with the bytes `[start, end)`. */
+  copy(start: number, end: number): Uint8Array<ArrayBuffer> {
+    const bytes = new Uint8Array(end - start);
+    let offset = 0;
+    for (const view of this.views(start, end)) {
+      bytes.set(view, offset);
+      offset += view.length;
+    }
+    return bytes;
+  }
+}
