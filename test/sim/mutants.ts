@@ -7,7 +7,9 @@ import {
   type Peer,
   type Priority,
 } from "../../packages/server/src/core/index.ts";
+import { Outbox } from "../../packages/server/src/core/outbox.ts";
 import { ReadyRing } from "../../packages/server/src/core/ready-ring.ts";
+import { WorkloadStore } from "../../packages/server/src/core/workload-store.ts";
 import type { Tampering } from "./world.ts";
 
 /*
@@ -212,6 +214,23 @@ export const MUTANTS: readonly Mutant[] = [
   changing("submissions are counted that are gone", (core) => {
     if (core.state.jobs.size === 3) core.state.submissionCount++;
   }),
+  replacing("what is on its way holds no pages", Outbox.prototype, "hold", (original) => {
+    return function (this: Outbox, shared, start, end) {
+      original.call(this, shared, start, end);
+      shared.holders--;
+    };
+  }),
+  replacing(
+    "a workload's page is free before its last job has ended",
+    WorkloadStore.prototype,
+    "keep",
+    (original) => {
+      return function (this: WorkloadStore, source, start, end, place) {
+        original.call(this, source, start, end, place);
+        if (place.workload.holders > 2) place.workload.holders--;
+      };
+    },
+  ),
   changing("a woken worker that does not come is waited for", (core) => {
     for (const peer of core.state.peers) if (peer.wokenFor !== null) peer.wakeEndsMs += 1_000_000;
   }),

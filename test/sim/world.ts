@@ -99,6 +99,7 @@ export class World {
       logLevel: "ERROR",
       allowShutdown: false,
     });
+    overwriteFreePages(this.core);
     options.tampering?.core?.(this.core);
     this.judge = new Judge(this.core, {
       limits,
@@ -345,4 +346,13 @@ function describe(peer: Peer, found: Found): string {
   if (found === Found.LINE) return `line ${stream.line}`;
   if (found !== Found.PACKET) return `nonsense (${found})`;
   return `type ${stream.type} ${JSON.stringify(byteString(stream.bytes, stream.start, stream.end).slice(0, 120))}`;
+}
+
+/** Whoever still looks at memory that was given back is to see nonsense. */
+function overwriteFreePages({ state: { pages } }: JobServerCore): void {
+  const give = pages.give.bind(pages);
+  pages.give = (page) => {
+    page.fill(0xee);
+    give(page);
+  };
 }
