@@ -14,13 +14,19 @@ const POOLED = 256;
 export class PagePool {
   readonly #small: Uint8Array[] = [];
   readonly #pages: Uint8Array[] = [];
+  readonly #allocate: (bytes: number) => Uint8Array;
+
+  /** @param allocate Makes a page. Default: a plain array; Node's sockets would rather have a `Buffer`. */
+  constructor(allocate = (bytes: number): Uint8Array => new Uint8Array(bytes)) {
+    this.#allocate = allocate;
+  }
 
   takeSmall(): Uint8Array {
-    return this.#small.pop() ?? new Uint8Array(SMALL_PAGE_BYTES);
+    return this.#small.pop() ?? this.#allocate(SMALL_PAGE_BYTES);
   }
 
   take(): Uint8Array {
-    return this.#pages.pop() ?? new Uint8Array(PAGE_BYTES);
+    return this.#pages.pop() ?? this.#allocate(PAGE_BYTES);
   }
 
   /** Takes a page back, which nobody may look at any more. Arrays of other sizes are left to the collector. */

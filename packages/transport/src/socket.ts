@@ -10,6 +10,15 @@ const NOTHING = Buffer.alloc(0);
  */
 const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024);
 
+/** Views of the first bytes of the read buffer, by their number: small reads are most, and a view each adds up. */
+const FRONTS: (Buffer | undefined)[] = Array.from({ length: 2048 });
+
+function front(length: number): Buffer {
+  if (length >= FRONTS.length) return READ_BUFFER.subarray(0, length);
+  FRONTS[length] ??= READ_BUFFER.subarray(0, length);
+  return FRONTS[length];
+}
+
 /** What a socket reads, for a connection that does not exist yet when the socket is made. */
 export class Reader {
   onData: (chunk: Buffer) => void = () => {};
@@ -17,8 +26,8 @@ export class Reader {
   /** For the constructor of `net.Socket`. */
   readonly onread = {
     buffer: READ_BUFFER,
-    callback: (length: number, buffer: Uint8Array): boolean => {
-      this.onData((buffer as Buffer).subarray(0, length));
+    callback: (length: number): boolean => {
+      this.onData(front(length));
       return true;
     },
   };

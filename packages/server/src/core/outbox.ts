@@ -74,9 +74,11 @@ export class Outbox {
 
   /** What `take` gave has been sent: its pages go back to the pool. */
   recycle(): void {
-    for (let i = 0; i < this.#borrowed.length; i++) this.#pool.give(this.#borrowed[i]!);
-    this.#borrowed.length = 0;
-    this.#chunks.length = 0;
+    // Emptied by pop, which is much quicker than setting the length.
+    for (let page = this.#borrowed.pop(); page !== undefined; page = this.#borrowed.pop()) {
+      this.#pool.give(page);
+    }
+    while (this.#chunks.pop() !== undefined);
     if (this.#held !== null) {
       for (const shared of this.#held) this.#pool.release(shared);
       this.#held = null;

@@ -82,7 +82,7 @@ export class ServerState {
   readonly uniques = new UniqueTable();
   readonly abilitySets = new AbilitySets();
   readonly handles: Handles;
-  readonly pages = new PagePool();
+  readonly pages = new PagePool((bytes) => Buffer.alloc(bytes));
   readonly workloads = new WorkloadStore(this.pages);
   readonly lingering: LingeringResults;
   readonly outcomes: Outcomes;
