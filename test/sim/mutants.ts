@@ -34,7 +34,7 @@ function packetsOf(chunks: readonly Uint8Array[]): { type: number; bytes: Uint8A
     for (let found = stream.next(); found !== Found.MORE; found = stream.next()) {
       // Text has no type; its line end does not matter here.
       const text = Uint8Array.from(`${stream.line}\n`, (char) => char.charCodeAt(0));
-      const packet = stream.bytes.slice(stream.start - HEADER_BYTES, stream.end);
+      const packet = new Uint8Array(stream.bytes.subarray(stream.start - HEADER_BYTES, stream.end));
       packets.push(found === Found.LINE ? { type: 0, bytes: text } : { type: stream.type, bytes: packet });
     }
   }

@@ -200,7 +200,7 @@ export class TestPeer {
     for (const chunk of this.peer.out.take()) {
       if (this.reading) this.#take(chunk);
       else {
-        this.#unread.push(chunk.slice());
+        this.#unread.push(new Uint8Array(chunk));
         this.peer.unsentBytes += chunk.length;
       }
     }
