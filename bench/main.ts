@@ -1,141 +1,115 @@
-import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { install, installObstacle } from "../test/peers/install.ts";
-import { findProgram } from "../test/peers/packages.ts";
-import { until } from "../test/peers/until.ts";
+import { check } from "./check.ts";
+import { endOnSignals } from "./children.ts";
+import { comparePlan } from "./compare.ts";
+import { CURVES, curvesPlan } from "./curves.ts";
+import { memoryPlan, PROBE_NAMES } from "./memory.ts";
+import { type Options, runPlan, type Step } from "./plan.ts";
+import { type Mode, Report, type Section, thisMachine } from "./report.ts";
+import { SCENARIOS } from "./scenarios.ts";
+import { droverCommand, gearmandCommands, type ServerCommand } from "./servers.ts";
+import { buildGearbench, canPin, findBun, need } from "./tools.ts";
 
 /*
- * `npm run bench`: the neutral load generator of bench/gearbench against stock gearmand and drover, alternately, in
- * one run; prints medians and ratios. `--quick` only checks that every scenario's answers are right, without a peer.
+ * `npm run bench`: the job server measured against stock gearmand by the neutral load generator of gearbench/.
  * A figure never makes it fail; a wrong answer does.
  */
 
-const ROOT = resolve(import.meta.dirname, "..");
-const GEARBENCH = join(ROOT, "bench/gearbench");
-const DROVER = `${process.execPath} ${join(ROOT, "packages/cli/bin/drover.js")} serve --listen 127.0.0.1`;
-const GEARMAND = "gearmand --listen=127.0.0.1 --log-file=none --pid-file=gearmand-$PORT.pid";
+const HELP = `Usage: npm run bench -- [part...] [options]
 
-/** Scenarios of the check, short: what they prove is in bench/gearbench/README.md. */
-const CHECKS = [
-  "ping --seconds 1",
-  "echo --seconds 2",
-  "echo --seconds 2 --size 65536",
-  "submit --jobs 20000",
-  "herd --seconds 3",
-  "herd --seconds 2 --clients 1000 --uniques 2 --hold-ms 0",
-  "idle --idle-clients 500 --idle-workers 100 --seconds 1",
-  "functions --functions 1000 --seconds 2",
-  "functions --functions 1000 --function-split --workers 8 --seconds 2",
-  "priority",
-];
+Parts (default: compare, memory and curves):
+  compare              every scenario against gearmand's best configuration
+  memory               what connections, jobs and submitters take, and what is given back
+  curves               cost of a job by the number of functions, workers and queued jobs
+  report               no measurement: README.md and the figures anew from results/report.json
 
-const HELP = `Usage: npm run bench -- [options]
-
-  --quick            check every scenario's answers against drover alone (under a minute); no figures
-  --rounds N         rounds per scenario (3); the table shows medians
-  --scenarios LIST   names separated by spaces, as in bench/gearbench/README.md (default: all)
-  --pin              pin servers and load generator to one core each
-  --short            shorter runs and smaller queues
-  --best             also run gearmand with one thread, and tuned for large queues and many sleepers
+Options:
+  --quick              only check that every scenario's answers are right, in under a minute; no figures
+  --rounds N           rounds of each run (compare: 7, memory and curves: 3); tables show medians
+  --scenarios LIST     the only scenarios, curves or memory figures to measure, separated by spaces
+  --free, --pinned     compare only in this mode: cores shared as the system likes, or one for each side (default: both)
+  --seconds S          time measured in each run (3)
+  --warmup S           time before it (1.5)
+  --short              a tenth of the jobs, functions and idle connections
+  --without-default-1m leave out 1,000,000 jobs in gearmand's default configuration, which takes minutes
+  --bun                compare also with Drover run by Bun, found on the PATH or through npx
+  --server NAME=CMD    compare also with this server: one process that listens on 127.0.0.1:$PORT; may be given again
   --help
+
+What is measured replaces what results/report.json has of the same name. Exit codes: 0, 1 wrong answers,
+2 wrong usage or something is missing.
 `;
 
-async function main(): Promise<number> {
-  const { values } = parseArgs({
+const PARTS = ["compare", "memory", "curves", "report"] as const;
+type Part = (typeof PARTS)[number];
+
+const SECTIONS_OF: Readonly<Record<Part, readonly Section[]>> = {
+  compare: ["free", "pinned"],
+  memory: ["memory"],
+  curves: ["curves"],
+  report: [],
+};
+
+type Values = ReturnType<typeof words>["values"];
+
+function words() {
+  return parseArgs({
+    allowPositionals: true,
     options: {
       quick: { type: "boolean", default: false },
-      rounds: { type: "string", default: "3" },
+      rounds: { type: "string" },
       scenarios: { type: "string" },
-      pin: { type: "boolean", default: false },
+      free: { type: "boolean", default: false },
+      pinned: { type: "boolean", default: false },
+      seconds: { type: "string", default: "3" },
+      warmup: { type: "string", default: "1.5" },
       short: { type: "boolean", default: false },
-      best: { type: "boolean", default: false },
+      "without-default-1m": { type: "boolean", default: false },
+      bun: { type: "boolean", default: false },
+      server: { type: "string", multiple: true, default: [] },
       help: { type: "boolean", default: false },
     },
   });
+}
+
+async function main(): Promise<number> {
+  const { values, positionals } = words();
   if (values.help) {
     process.stdout.write(HELP);
     return 0;
   }
-  await need("gcc", ["gcc", "libc6-dev", "make"]);
-  await need("make", ["make"]);
-  run("make", ["--silent", "-C", GEARBENCH]);
-  if (values.quick) return check();
-  await need("gearmand", ["gearman-job-server"]);
-  const servers = [`gearmand=${GEARMAND} --port=$PORT`];
-  if (values.best) {
-    servers.push(`gm-1=${GEARMAND} --threads=1 --port=$PORT`);
-    servers.push(
-      `gm-tuned=${GEARMAND} --threads=1 --hashtable-buckets=1000003 --worker-wakeup=1 --port=$PORT`,
-    );
-  }
-  servers.push(`drover=${DROVER} --log-file none --port $PORT`);
-  const options = ["-r", values.rounds];
-  if (values.scenarios !== undefined) options.push("-s", values.scenarios);
-  if (values.pin) options.push("-c");
-  if (values.short) options.push("-q");
-  const folder = mkdtempSync(join(tmpdir(), "drover-bench-"));
-  try {
-    // A folder of its own: gearmand leaves its pid files where it is started.
-    return run(join(GEARBENCH, "compare.sh"), [...options, ...servers], folder);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  const parts = partsOf(positionals);
+  const options = optionsOf(values);
+  const modes = modesOf(values);
+  if (!parts.includes("report")) await buildGearbench();
+  if (values.quick) return (await check()) === 0 ? 0 : 1;
+  if (parts.includes("report")) return finish(Report.read(), 0);
+  const gearmand = await gearmandCommands();
+  await need("taskset", ["util-linux"]);
+  const report = Report.forMachine(thisMachine(await need("gearmand", ["gearman-job-server"])));
+  const steps = plan(report, parts, options, modes, values, gearmand);
+  return finish(report, await runPlan(steps, report));
 }
 
-/** Runs every check against one drover. @returns the exit code. */
-async function check(): Promise<number> {
-  const folder = mkdtempSync(join(tmpdir(), "drover-bench-"));
-  const ready = join(folder, "ready");
-  const words = `${DROVER} --port 0 --ready-file ${ready}`.split(" ");
-  const server = spawn(words[0]!, words.slice(1), { stdio: ["ignore", "ignore", "inherit"] });
-  let failed = 0;
-  try {
-    await until("drover listens", 30_000, () => {
-      if (server.exitCode !== null) throw new Error(`drover serve ended with ${server.exitCode}`);
-      return existsSync(ready);
-    });
-    const { listeners } = JSON.parse(readFileSync(ready, "utf8")) as { listeners: { port: number }[] };
-    const port = String(listeners[0]!.port);
-    for (const scenario of CHECKS) {
-      const args = [...scenario.split(" "), "--port", port, "--server-pid", String(server.pid)];
-      const { status } = spawnSync(join(GEARBENCH, "build/gearbench"), args, {
-        stdio: ["ignore", "ignore", "inherit"],
-        timeout: 120_000,
-      });
-      if (status === 0) continue;
-      failed++;
-      process.stderr.write(`gearbench ${scenario}: wrong answers (exit status ${status})\n`);
+function plan(
+  report: Report,
+  parts: readonly Part[],
+  options: Options,
+  modes: readonly Mode[],
+  values: Values,
+  gearmand: readonly ServerCommand[],
+): Step[] {
+  const drover = droverCommand();
+  const servers = [...gearmand, drover, ...othersOf(values)];
+  const steps: Step[] = [];
+  if (parts.includes("compare")) {
+    for (const mode of modes) {
+      const defaultOnce = mode === "free" && !values["without-default-1m"];
+      steps.push(...comparePlan(report, options, { mode, servers, defaultOnce }));
     }
-  } finally {
-    server.kill("SIGTERM");
-    rmSync(folder, { recursive: true });
   }
-  process.stdout.write(`bench: ${CHECKS.length - failed} scenarios right, ${failed} wrong\n`);
-  return failed === 0 ? 0 : 1;
-}
-
-/** Makes sure that a program is there, from Debian's packages where that is possible. */
-async function need(program: string, names: readonly string[]): Promise<void> {
-  if (findProgram(program) !== undefined) return;
-  const obstacle = installObstacle();
-  if (obstacle !== undefined)
-    throw new Error(`${program} is missing, and ${obstacle}: install ${names.join(" ")}`);
-  const failures = await install(names);
-  if (failures.size > 0) throw new Error(`${program} is missing: ${[...failures.values()].join("; ")}`);
-}
-
-function run(program: string, args: readonly string[], cwd = ROOT): number {
-  const { status, error } = spawnSync(program, args, { cwd, stdio: "inherit" });
-  if (error !== undefined) throw error;
-  return status ?? 1;
-}
-
-try {
-  process.exitCode = await main();
-} catch (error) {
-  process.stderr.write(`bench: ${(error as Error).message}\n`);
-  process.exitCode = 2;
+  if (parts.includes("memory")) steps.push(...memoryPlan(options, [...gearmand, drover]));
+  if (parts.includes("curves")) steps.push(...curvesPlan(options, drover));
+  if (steps.length === 0) throw new Error("nothing to measure under these names in these parts");
+  return steps;
 }

@@ -1,3 +1,4 @@
+import { Fifo } from "./fifo.ts";
 import type { JobFunction } from "./function.ts";
 import type { Limits } from "./limits.ts";
 
@@ -15,7 +16,11 @@ export interface Outcome {
 
 /** How background jobs ended, for a while and up to a number, by handle and by unique. */
 export class Outcomes {
-  /** By job number, oldest first. */
+  /**
+   * All of them, oldest first. Not the order of the map, which finds its first entry only behind all those that were
+   * deleted since it last grew.
+   */
+  readonly #order = new Fifo<Outcome>();
   readonly #byNumber = new Map<number, Outcome>();
   readonly #byKey = new Map<JobFunction, Map<string, Outcome>>();
   readonly #keepMs: number;
@@ -32,7 +37,8 @@ export class Outcomes {
 
   add(outcome: Outcome): void {
     if (this.#max === 0) return;
-    if (this.#byNumber.size >= this.#max) this.#remove(this.#byNumber.values().next().value!);
+    if (this.#byNumber.size >= this.#max) this.#removeOldest();
+    this.#order.push(outcome);
     this.#byNumber.set(outcome.number, outcome);
     if (outcome.key === "") return;
     const keys = this.#byKey.get(outcome.fn) ?? new Map<string, Outcome>();
@@ -49,9 +55,9 @@ export class Outcomes {
   }
 
   expire(wallMs: number): void {
-    for (const oldest of this.#byNumber.values()) {
+    for (let oldest = this.#order.peek(); oldest !== undefined; oldest = this.#order.peek()) {
       if (oldest.endedMs + this.#keepMs > wallMs) break;
-      this.#remove(oldest);
+      this.#removeOldest();
     }
   }
 
@@ -59,7 +65,8 @@ export class Outcomes {
     return outcome !== undefined && outcome.endedMs + this.#keepMs > wallMs ? outcome : undefined;
   }
 
-  #remove(outcome: Outcome): void {
+  #removeOldest(): void {
+    const outcome = this.#order.shift()!;
     this.#byNumber.delete(outcome.number);
     const keys = this.#byKey.get(outcome.fn);
     if (keys?.get(outcome.key) !== outcome) return;
