@@ -3,9 +3,11 @@ import { check } from "./check.ts";
 import { endOnSignals } from "./children.ts";
 import { comparePlan } from "./compare.ts";
 import { CURVES, curvesPlan } from "./curves.ts";
-import { memoryPlan, PROBE_NAMES } from "./memory.ts";
+import { benchLibraries } from "./libraries/main.ts";
+import { memoryPlan, PROBES } from "./memory.ts";
 import { type Options, runPlan, type Step } from "./plan.ts";
-import { type Mode, Report, type Section, thisMachine } from "./report.ts";
+import { writeReadme } from "./readme.ts";
+import { type Mode, Report } from "./report.ts";
 import { SCENARIOS } from "./scenarios.ts";
 import { droverCommand, gearmandCommands, type ServerCommand } from "./servers.ts";
 import { buildGearbench, canPin, findBun, need } from "./tools.ts";
@@ -17,40 +19,32 @@ import { buildGearbench, canPin, findBun, need } from "./tools.ts";
 
 const HELP = `Usage: npm run bench -- [part...] [options]
 
-Parts (default: compare, memory and curves):
-  compare              every scenario against gearmand's best configuration
-  memory               what connections, jobs and submitters take, and what is given back
-  curves               cost of a job by the number of functions, workers and queued jobs
-  report               no measurement: README.md and the figures anew from results/report.json
+Parts (default: all that measure):
+  compare    every scenario against gearmand's best configuration
+  memory     what connections, jobs and submitters take, and what is given back
+  curves     cost of a job by the number of functions, workers and queued jobs
+  libraries  client and worker libraries
+  report     no measurement: README.md and the charts anew from results/
 
 Options:
-  --quick              only check that every scenario's answers are right, in under a minute; no figures
-  --rounds N           rounds of each run (compare: 7, memory and curves: 3); tables show medians
-  --scenarios LIST     the only scenarios, curves or memory figures to measure, separated by spaces
-  --free, --pinned     compare only in this mode: cores shared as the system likes, or one for each side (default: both)
-  --seconds S          time measured in each run (3)
-  --warmup S           time before it (1.5)
-  --short              a tenth of the jobs, functions and idle connections
-  --without-default-1m leave out 1,000,000 jobs in gearmand's default configuration, which takes minutes
-  --bun                compare also with Drover run by Bun, found on the PATH or through npx
-  --server NAME=CMD    compare also with this server: one process that listens on 127.0.0.1:$PORT; may be given again
+  --quick               only check that every scenario's answers are right, in under a minute; no figures
+  --rounds N            rounds (compare and libraries: 7, memory and curves: 3); tables show medians
+  --scenarios LIST      the only scenarios, curves and memory figures to measure, separated by spaces
+  --free, --pinned      compare only in this mode: cores shared as the system likes, or one for each side
+  --seconds S           time measured in each run (3)
+  --warmup S            time before it (1.5)
+  --short               a tenth of the jobs, functions and idle connections
+  --without-default-1m  without 1,000,000 jobs in gearmand's default configuration, which takes minutes
+  --bun                 compare also with Drover run by Bun, found on the PATH or through npx
+  --server NAME=CMD     compare also with this server: one process that listens on 127.0.0.1:$PORT; may be repeated
   --help
 
-What is measured replaces what results/report.json has of the same name. Exit codes: 0, 1 wrong answers,
-2 wrong usage or something is missing.
+A measurement replaces the one of its name in results/. Exit codes: 0, 1 wrong answers, 2 wrong usage or something is
+missing.
 `;
 
-const PARTS = ["compare", "memory", "curves", "report"] as const;
-type Part = (typeof PARTS)[number];
-
-const SECTIONS_OF: Readonly<Record<Part, readonly Section[]>> = {
-  compare: ["free", "pinned"],
-  memory: ["memory"],
-  curves: ["curves"],
-  report: [],
-};
-
-type Values = ReturnType<typeof words>["values"];
+const MEASURING = ["compare", "memory", "curves", "libraries"] as const;
+type Part = (typeof MEASURING)[number] | "report";
 
 function words() {
   return parseArgs({
@@ -72,6 +66,8 @@ function words() {
   });
 }
 
+type Values = ReturnType<typeof words>["values"];
+
 async function main(): Promise<number> {
   const { values, positionals } = words();
   if (values.help) {
@@ -81,35 +77,102 @@ async function main(): Promise<number> {
   const parts = partsOf(positionals);
   const options = optionsOf(values);
   const modes = modesOf(values);
-  if (!parts.includes("report")) await buildGearbench();
-  if (values.quick) return (await check()) === 0 ? 0 : 1;
-  if (parts.includes("report")) return finish(Report.read(), 0);
-  const gearmand = await gearmandCommands();
-  await need("taskset", ["util-linux"]);
-  const report = Report.forMachine(thisMachine(await need("gearmand", ["gearman-job-server"])));
-  const steps = plan(report, parts, options, modes, values, gearmand);
-  return finish(report, await runPlan(steps, report));
+  const others = othersOf(values);
+  if (values.quick) {
+    await buildGearbench();
+    return (await check()) === 0 ? 0 : 1;
+  }
+  let wrong = 0;
+  if (parts.some((part) => part === "compare" || part === "memory" || part === "curves")) {
+    await buildGearbench();
+    await need("taskset", ["util-linux"]);
+    wrong += await measureServers(parts, options, modes, others, values["without-default-1m"]);
+  }
+  if (parts.includes("libraries")) {
+    const rounds = values.rounds === undefined ? [] : ["--rounds", values.rounds];
+    wrong += await benchLibraries([...rounds, "--seconds", values.seconds]);
+  }
+  writeReadme();
+  process.stdout.write("bench: wrote bench/README.md, bench/figures and bench/results\n");
+  return wrong === 0 ? 0 : 1;
 }
 
-function plan(
-  report: Report,
+async function measureServers(
   parts: readonly Part[],
   options: Options,
   modes: readonly Mode[],
-  values: Values,
-  gearmand: readonly ServerCommand[],
-): Step[] {
+  others: readonly ServerCommand[],
+  withoutDefault1m: boolean,
+): Promise<number> {
+  const gearmand = await gearmandCommands();
   const drover = droverCommand();
-  const servers = [...gearmand, drover, ...othersOf(values)];
+  const report = Report.ofThisMachine();
   const steps: Step[] = [];
   if (parts.includes("compare")) {
+    const servers = [...gearmand, drover, ...others];
     for (const mode of modes) {
-      const defaultOnce = mode === "free" && !values["without-default-1m"];
+      const defaultOnce = mode === "free" && !withoutDefault1m;
       steps.push(...comparePlan(report, options, { mode, servers, defaultOnce }));
     }
   }
   if (parts.includes("memory")) steps.push(...memoryPlan(options, [...gearmand, drover]));
   if (parts.includes("curves")) steps.push(...curvesPlan(options, drover));
-  if (steps.length === 0) throw new Error("nothing to measure under these names in these parts");
-  return steps;
+  const wrong = await runPlan(steps, report);
+  writeReadme();
+  return wrong;
+}
+
+function partsOf(positionals: readonly string[]): readonly Part[] {
+  for (const word of positionals)
+    if (word !== "report" && !isAmong(word, MEASURING))
+      throw new Error(`there is no part ${word}; see --help`);
+  return positionals.length === 0 ? MEASURING : (positionals as Part[]);
+}
+
+function optionsOf(values: Values): Options {
+  const names = values.scenarios?.split(/[\s,]+/).filter((name) => name !== "");
+  const known = [SCENARIOS, PROBES, CURVES].flatMap((all) => all.map(({ name }) => name));
+  for (const name of names ?? [])
+    if (!known.includes(name)) throw new Error(`there is no scenario ${name}; there are ${known.join(" ")}`);
+  const rounds = values.rounds === undefined ? undefined : above0("rounds", values.rounds);
+  if (rounds !== undefined && !Number.isInteger(rounds)) throw new Error("--rounds takes a whole number");
+  return {
+    rounds,
+    seconds: above0("seconds", values.seconds),
+    warmup: above0("warmup", values.warmup),
+    short: values.short,
+    only: names && new Set(names),
+  };
+}
+
+function above0(name: string, text: string): number {
+  const value = Number(text);
+  if (value > 0 && Number.isFinite(value)) return value;
+  throw new Error(`--${name} takes a number above 0, not ${text}`);
+}
+
+function modesOf({ free, pinned }: Values): Mode[] {
+  if (pinned && !canPin()) throw new Error("--pinned needs two cores");
+  if (free !== pinned) return [free ? "free" : "pinned"];
+  return canPin() ? ["free", "pinned"] : ["free"];
+}
+
+function othersOf(values: Values): ServerCommand[] {
+  const others = values.server.map((text) => {
+    const [, name, command] = /^([\w.-]+)=(.+)$/s.exec(text) ?? [];
+    if (name === undefined || command === undefined)
+      throw new Error(`--server takes NAME=COMMAND, not ${text}`);
+    return { name, command };
+  });
+  return values.bun ? [droverCommand("drover-bun", findBun()), ...others] : others;
+}
+
+const isAmong = (word: string, all: readonly string[]): boolean => all.includes(word);
+
+endOnSignals();
+try {
+  process.exitCode = await main();
+} catch (error) {
+  process.stderr.write(`bench: ${(error as Error).message}\n`);
+  process.exitCode = 2;
 }

@@ -119,6 +119,9 @@ export class JobServer {
   readonly #perAddress = new Map<string, number>();
   readonly #links = new Set<Link>();
   #turnScheduled = false;
+  /** What arrived in this turn, and whether it was one thing only in the turn before. */
+  #arrivals = 0;
+  #quiet = true;
   #timer: NodeJS.Timeout | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
   #stopping: Promise<void> | undefined;
@@ -187,6 +190,9 @@ export class JobServer {
     this.#beginTurn();
     this.core.receive(peer, chunk);
     if (peer.stalled) connection.pause();
+    this.#arrivals++;
+    // With little to do there is nothing to wait for: the answer leaves before the turn ends.
+    if (this.#quiet && this.#arrivals === 1) this.#flush();
   }
 
   /** The connection got rid of what was unsent. */
@@ -280,6 +286,8 @@ export class JobServer {
 
   readonly #endTurn = (): void => {
     this.#turnScheduled = false;
+    this.#quiet = this.#arrivals <= 1;
+    this.#arrivals = 0;
     this.#flush();
     this.#setTimer();
     if (this.#idleWaiters.length > 0) this.#lookAtWaiters();
@@ -381,7 +389,7 @@ export class JobServer {
 }
 
 function coreOptions(options: JobServerOptions): CoreOptions {
-  const heapJobs = Math.floor((getHeapStatistics().heap_size_limit * 0.6) / HEAP_BYTES_PER_JOB);
+  const heapJobs = Math.floor((getHeapStatistics().total_available_size * 0.6) / HEAP_BYTES_PER_JOB);
   const maxJobs = Math.min(DEFAULT_LIMITS.maxJobs, heapJobs);
   return {
     limits: { ...DEFAULT_LIMITS, maxJobs, maxSubmissions: maxJobs, ...options.limits },

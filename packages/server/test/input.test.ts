@@ -174,7 +174,7 @@ describe("a connection that does not read", () => {
     expect(got).toEqual(Array.from({ length: 20 }, (_, i) => `ECHO_RES echo ${i}`));
   });
 
-  it("gets of the statuses of a job only the newest, and every other report", () => {
+  it("gets of the statuses between two reports of a job only the newest, and every other report", () => {
     const server = new TestServer({ limits: { pauseBytes: 100 } });
     const [slow, quick, worker] = [server.connect(), server.connect(), server.worker("f")];
     const handle = slow.submit("f", "u");
@@ -184,9 +184,15 @@ describe("a connection that does not read", () => {
     worker.data(handle, "x".repeat(100));
     for (let i = 1; i <= 5; i++) worker.status(handle, i);
     worker.data(handle, "last");
+    worker.status(handle, 6);
+    worker.status(handle, 7);
     slow.read();
-    expect(slow.got().slice(1)).toEqual([`WORK_DATA ${handle} last`, `WORK_STATUS ${handle} 5 10`]);
-    expect(quick.got()).toHaveLength(7);
+    expect(slow.got().slice(1)).toEqual([
+      `WORK_STATUS ${handle} 5 10`,
+      `WORK_DATA ${handle} last`,
+      `WORK_STATUS ${handle} 7 10`,
+    ]);
+    expect(quick.got()).toHaveLength(9);
   });
 
   it("gets no status twice, when it has read in between without the server being told", () => {

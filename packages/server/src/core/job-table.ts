@@ -10,6 +10,8 @@ const PAGE_JOBS = 1 << PAGE_BITS;
  */
 export class JobTable {
   readonly #pages = new Map<number, JobPage>();
+  /** The page of the newest number, which stays when it is empty: the next job goes there. */
+  #newest: JobPage = { key: -1, jobs: [], count: 0 };
   #size = 0;
 
   get size(): number {
@@ -26,8 +28,12 @@ export class JobTable {
     const key = job.number >> PAGE_BITS;
     let page = this.#pages.get(key);
     if (page === undefined) {
-      page = { jobs: [], count: 0 };
+      page = { key, jobs: [], count: 0 };
       this.#pages.set(key, page);
+      if (key > this.#newest.key) {
+        if (this.#newest.count === 0) this.#pages.delete(this.#newest.key);
+        this.#newest = page;
+      }
     }
     const place = job.number & (PAGE_JOBS - 1);
     // Filled without holes: what lies between was never given out or is gone.
@@ -45,7 +51,7 @@ export class JobTable {
     page.jobs[place] = undefined;
     page.count--;
     this.#size--;
-    if (page.count === 0) this.#pages.delete(key);
+    if (page.count === 0 && page !== this.#newest) this.#pages.delete(key);
   }
 
   /** All jobs, those submitted first first. */
@@ -57,6 +63,8 @@ export class JobTable {
 }
 
 interface JobPage {
+  /** Its place in the table: the numbers of its jobs without their lowest bits. */
+  readonly key: number;
   readonly jobs: (Job | undefined)[];
   count: number;
 }
