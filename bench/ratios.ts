@@ -53,18 +53,18 @@ function spread(
   };
 }
 
-/** The name of the series whose median is best: the highest rate, the least of everything else. */
+/**
+ * The name of the series that is best in the rounds it shares with the others: the highest rate, the least of everything
+ * else. Some have less rounds than others, and no round is as fast as another.
+ */
 export function bestOf(figure: string, candidates: Readonly<Record<string, Series>>): string | undefined {
-  let best: string | undefined;
-  let bestValue = Number.NaN;
-  for (const [name, series] of Object.entries(candidates)) {
-    const value = medianOf(series);
-    if (value === undefined) continue;
-    if (best !== undefined && (isRate(figure) ? value <= bestValue : value >= bestValue)) continue;
-    best = name;
-    bestValue = value;
-  }
-  return best;
+  const [first, ...others] = Object.keys(candidates).filter(
+    (name) => medianOf(candidates[name]) !== undefined,
+  );
+  return others.reduce((best, name) => {
+    const ratio = pairedRatios(candidates[name]!, candidates[best!]!)?.median ?? Number.NaN;
+    return (isRate(figure) ? ratio > 1 : ratio < 1) ? name : best;
+  }, first);
 }
 
 /** By how much one must be behind in each round so that chance does not explain it. */
