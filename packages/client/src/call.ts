@@ -1,5 +1,4 @@
 import type { Submitter, WireError } from "@drover/protocol";
-import { kept } from "./bytes.ts";
 import type { ServerConnection } from "./connection.ts";
 import { type ClientError, JobLost, QueueFull, ServerRefused } from "./errors.ts";
 import { EventFeed, type TerminalEvent } from "./feed.ts";
@@ -122,7 +121,7 @@ export class Call implements CallWaiter {
       return;
     }
     this.feed.push({ type: "created", handle });
-    for (const follower of [...this.#followers]) follower.created(handle);
+    for (const follower of this.#followers) follower.created(handle);
   }
 
   restarted(attempt: number): void {
@@ -160,10 +159,9 @@ export class Call implements CallWaiter {
 
   #end(end: TerminalEvent | Error): void {
     if (this.#over) return;
-    const followers = [...this.#followers];
     this.#close();
     this.feed.end(end);
-    for (const follower of followers) follower.ended(end);
+    for (const follower of this.#followers) follower.ended(end);
   }
 
   #close(): void {
@@ -211,10 +209,10 @@ class Attempt implements Submitter {
     this.#call?.created(this, handle);
   }
   data(chunk: Uint8Array): void {
-    this.#call?.feed.push({ type: "data", data: kept(chunk) });
+    this.#call?.feed.push({ type: "data", data: chunk });
   }
   warning(chunk: Uint8Array): void {
-    this.#call?.feed.push({ type: "warning", data: kept(chunk) });
+    this.#call?.feed.push({ type: "warning", data: chunk });
   }
   status(numerator: string, denominator: string): void {
     this.#call?.feed.push({
@@ -227,13 +225,13 @@ class Attempt implements Submitter {
     this.#call?.restarted(attempt);
   }
   complete(result: Uint8Array): void {
-    this.#take()?.ended({ type: "complete", data: kept(result) });
+    this.#take()?.ended({ type: "complete", data: result });
   }
   fail(): void {
     this.#take()?.ended({ type: "fail" });
   }
   exception(exception: Uint8Array): void {
-    this.#take()?.ended({ type: "exception", data: kept(exception) });
+    this.#take()?.ended({ type: "exception", data: exception });
   }
   refused(error: WireError): void {
     this.#take()?.refused(error);

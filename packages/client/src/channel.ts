@@ -30,6 +30,12 @@ export class Channel implements ByteSink {
   #blocked = false;
   #error: Error | undefined;
   #onWritable: (() => void)[] = [];
+  // Behind the promises that this turn settles, since their continuations write as well.
+  readonly #flushSoon = () => process.nextTick(this.#flush);
+  readonly #flush = () => {
+    this.#flushScheduled = false;
+    if (!this.#blocked) this.#send();
+  };
 
   /**
    * To be made in the turn in which the connection was handed over.
@@ -61,8 +67,7 @@ export class Channel implements ByteSink {
     }
     if (this.#flushScheduled) return;
     this.#flushScheduled = true;
-    // Behind the promises that this turn settles, since their continuations write as well.
-    queueMicrotask(() => process.nextTick(() => this.#flush()));
+    queueMicrotask(this.#flushSoon);
   }
 
   /** Resolves when the server has taken enough that more may be written; at once while it keeps up. */
@@ -73,7 +78,7 @@ export class Channel implements ByteSink {
 
   /** Sends what is written, then closes. */
   end(): void {
-    while (this.#unsent.length > 0) this.#connection.send(this.#takeBatch());
+    while (this.#unsent.length > 0) sendJoined(this.#connection, this.#takeBatch());
     this.#connection.end();
   }
 
@@ -83,14 +88,9 @@ export class Channel implements ByteSink {
     this.#connection.destroy();
   }
 
-  #flush(): void {
-    this.#flushScheduled = false;
-    if (!this.#blocked) this.#send();
-  }
-
   #send(): void {
     while (this.#unsent.length > 0 && !this.#blocked) {
-      if (!this.#connection.send(this.#takeBatch())) this.#blocked = true;
+      if (!sendJoined(this.#connection, this.#takeBatch())) this.#blocked = true;
     }
   }
 
@@ -100,7 +100,7 @@ export class Channel implements ByteSink {
     if (this.#unsentBytes <= BATCH_BYTES) {
       this.#unsent = [];
       this.#unsentBytes = 0;
-      return joinSmall(chunks);
+      return chunks;
     }
     let count = 0;
     let size = 0;
@@ -112,7 +112,7 @@ export class Channel implements ByteSink {
       size = BATCH_BYTES;
     }
     this.#unsentBytes -= size;
-    return joinSmall(batch);
+    return batch;
   }
 
   #drained(): void {
@@ -155,9 +155,22 @@ export class Channel implements ByteSink {
 /** Chunks below this are copied together: a pointer for each costs the system call more than their copying. */
 const JOIN_BELOW_BYTES = 4_096;
 
+const JOINT_BYTES = 65_536;
+
+/** Where they are copied, on all channels: mostly the connection has sent them at once and needs them no more. */
+let joint = Buffer.allocUnsafeSlow(JOINT_BYTES);
+
+/** @returns false when the connection has not sent all of it at once. */
+function sendJoined(connection: Connection, chunks: Uint8Array[]): boolean {
+  const sent = connection.send(joinSmall(chunks));
+  if (!sent) joint = Buffer.allocUnsafeSlow(JOINT_BYTES);
+  return sent;
+}
+
 function joinSmall(chunks: Uint8Array[]): Uint8Array[] {
   if (chunks.length === 1) return chunks;
   const joined: Uint8Array[] = [];
+  let used = 0;
   for (let from = 0; from < chunks.length; ) {
     let to = from;
     let size = 0;
@@ -166,7 +179,9 @@ function joinSmall(chunks: Uint8Array[]): Uint8Array[] {
       joined.push(chunks[from++]!);
       continue;
     }
-    const run = Buffer.allocUnsafeSlow(size);
+    const fits = used + size <= JOINT_BYTES;
+    const run = fits ? joint.subarray(used, used + size) : Buffer.allocUnsafeSlow(size);
+    if (fits) used += size;
     for (let offset = 0; from < to; from++) {
       run.set(chunks[from]!, offset);
       offset += chunks[from]!.length;

@@ -2,7 +2,7 @@ import { type JobOutcome, type Priority, textOfByteString, type WireError } from
 import { type Connection, dial as dialSocket, parseAddress } from "@drover/transport";
 import { BackgroundSubmission } from "./background.ts";
 import type { Backoff } from "./backoff.ts";
-import { type BytesLike, kept, toBytes, toName } from "./bytes.ts";
+import { type BytesLike, toBytes, toName } from "./bytes.ts";
 import { Call, type CallHost, type CallWaiter } from "./call.ts";
 import type { Notice, ServerConnection } from "./connection.ts";
 import { ClientClosed, InvalidArgument, NeedsDrover, NoServer, ServerLost, ServerRefused } from "./errors.ts";
@@ -170,13 +170,13 @@ export class Client implements AsyncDisposable {
   ): Job<unknown> {
     const { signal, deadlineMs } = options;
     const shape = this.#shape(target, options);
-    const decode = typeof target === "string" ? (bytes: Uint8Array) => bytes : target.decodeOutput;
+    const decode = typeof target === "string" ? unchanged : target.decodeOutput;
     const following = new Following<unknown>({ function: shape.function, signal, deadlineMs, decode });
-    const extras = { keep: options.keep, lingerMs: options.lingerMs };
+    const { keep, lingerMs } = options;
     withEncoded(
       target,
       input,
-      (workload) => this.#begin(following, { ...shape, ...extras, workload }, options),
+      (workload) => this.#begin(following, { ...shape, keep, lingerMs, workload }, options),
       (error) => following.giveUp(error),
     );
     return new Job(following);
@@ -283,7 +283,7 @@ export class Client implements AsyncDisposable {
   echo(payload: BytesLike = "drover"): Promise<Uint8Array> {
     const bytes = toBytes(payload);
     return this.#ask("ECHO_REQ", (connection, { resolve, lost }) => {
-      connection.session.echo(bytes, { answer: (echoed) => resolve(kept(echoed)), lost });
+      connection.session.echo(bytes, { answer: resolve, lost });
     });
   }
 
@@ -452,6 +452,10 @@ function keyOf({ function: name, unique, workload }: Submission): string {
   // A server joins `-` by workload, but never empty ones.
   if (unique === "-") return workload.length === 0 ? "" : `${name}\0-\0${sha256(workload)}`;
   return `${name}\0${unique}`;
+}
+
+function unchanged(result: Uint8Array): Uint8Array {
+  return result;
 }
 
 function rejoinOf({ unique }: Submission, { rejoin }: JobOptions): boolean {

@@ -1,5 +1,5 @@
 export { type Backoff, backoffMs } from "./backoff.ts";
-export { type BytesLike, kept, toBytes, toName } from "./bytes.ts";
+export { type BytesLike, toBytes, toName } from "./bytes.ts";
 export { Channel, type ChannelHandlers } from "./channel.ts";
 export {
   type BackgroundOptions,

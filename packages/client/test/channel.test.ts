@@ -46,6 +46,25 @@ describe("Channel", () => {
     expect(received().equals(Buffer.concat(parts))).toBe(true);
   });
 
+  it("does not overwrite what a connection could not send yet", async () => {
+    const [near] = memoryPair();
+    let unsent: readonly Uint8Array[] = [];
+    near.send = (chunks) => {
+      unsent = chunks;
+      return false;
+    };
+    const slow = new Channel(near, { packet() {}, closed() {} }, 1_000_000);
+    const other = pair();
+    slow.write(bytesOf("a"));
+    slow.write(bytesOf("b"));
+    await settled();
+    other.channel.write(bytesOf("x"));
+    other.channel.write(bytesOf("y"));
+    await settled();
+    expect(Buffer.concat(unsent).toString()).toBe("ab");
+    expect(other.received().toString()).toBe("xy");
+  });
+
   it("makes a writer wait while the peer does not read, also one that never leaves its turn", async () => {
     const { channel, far } = pair({ bufferBytes: 1_000 });
     expect(channel.writable()).toBeUndefined();
