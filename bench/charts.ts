@@ -87,8 +87,9 @@ function draw(chart: Chart, report: Report): string {
   });
   const svg = canvas.renderToSVGString();
   canvas.dispose();
-  // The style only serves pointing at lines, which nobody does in a page; the title is for those who cannot see them.
-  const still = svg.replace(/<style[\s\S]*?<\/style>\n?/, "");
+  // Style and classes only serve pointing at lines, which nobody does in a page, and the classes' numbers change each
+  // time. The title is for those who cannot see the lines.
+  const still = svg.replace(/<style[\s\S]*?<\/style>\n?/, "").replace(/ class="[^"]*"/g, "");
   return `${still.replace(/^<svg[^>]*>/, (tag) => `${tag}\n<title>${chart.title}</title>`)}\n`;
 }
 

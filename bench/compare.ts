@@ -1,7 +1,7 @@
 import { gearbench, withFigures } from "./gearbench.ts";
 import { type Options, type Step, settingsOf } from "./plan.ts";
 import { isFarBehind } from "./ratios.ts";
-import type { Mode, Report } from "./report.ts";
+import type { Mode, Report, Settings } from "./report.ts";
 import { jobsOf, SCENARIOS, type Scenario, shrunk } from "./scenarios.ts";
 import { GEARMAND, type ServerCommand } from "./servers.ts";
 import { AGAINST } from "./targets.ts";
@@ -20,6 +20,7 @@ export interface Comparison {
 /** In each round each scenario with every server in turn, so that what is compared is measured close together. */
 export function comparePlan(report: Report, options: Options, comparison: Comparison): Step[] {
   const rounds = options.rounds ?? ROUNDS;
+  const settings = settingsOf(options, rounds, comparison.mode === "pinned");
   const scenarios = SCENARIOS.filter(({ name }) => options.only?.has(name) ?? true);
   const steps: Step[] = [];
   for (let round = 0; round < rounds; round++) {
@@ -27,7 +28,7 @@ export function comparePlan(report: Report, options: Options, comparison: Compar
       const taking = comparison.servers.filter(({ name }) => takesPart(name, scenario, round, comparison));
       for (let at = 0; at < taking.length; at++) {
         const server = taking[(at + round) % taking.length]!;
-        steps.push(stepOf(report, options, comparison.mode, scenario, server, round, rounds));
+        steps.push(stepOf(report, comparison.mode, settings, { scenario, server, round }));
       }
     }
   }
@@ -43,29 +44,26 @@ function takesPart(name: string, scenario: Scenario, round: number, comparison: 
 
 const isAmong = (name: string, names: readonly string[]): boolean => names.includes(name);
 
-function stepOf(
-  report: Report,
-  options: Options,
-  mode: Mode,
-  scenario: Scenario,
-  server: ServerCommand,
-  round: number,
-  rounds: number,
-): Step {
-  const pinned = mode === "pinned";
-  const words = options.short ? shrunk(scenario.words) : scenario.words;
-  const times = jobsOf(scenario) > 0 ? "" : ` --seconds ${options.seconds} --warmup ${options.warmup}`;
+interface Turn {
+  readonly scenario: Scenario;
+  readonly server: ServerCommand;
+  readonly round: number;
+}
+
+function stepOf(report: Report, mode: Mode, settings: Settings, { scenario, server, round }: Turn): Step {
+  const words = settings.short ? shrunk(scenario.words) : scenario.words;
+  const times = jobsOf(scenario) > 0 ? "" : ` --seconds ${settings.seconds} --warmup ${settings.warmup}`;
   return {
     section: mode,
     name: scenario.name,
     column: server.name,
     round,
-    settings: settingsOf(options, rounds, pinned),
+    settings,
     server,
-    estimateS: estimateS(scenario, server.name, options),
+    estimateS: estimateS(scenario, server.name, settings),
     isNeedless: () => round >= TRIAL_ROUNDS && isOutOfTheRunning(report, mode, scenario, server.name),
     measure: async (running) =>
-      withFigures(await gearbench(`${words}${times}`.split(" "), running, pinned), scenario.figures),
+      withFigures(await gearbench(`${words}${times}`.split(" "), running, settings.pinned), scenario.figures),
   };
 }
 
@@ -89,13 +87,14 @@ function isOutOfTheRunning(report: Report, mode: Mode, scenario: Scenario, name:
 
 /** Of a server's start and end, and of some thousand connections. */
 const AROUND_S = 1;
-/** Jobs that are queued and drained again in a second: about, and in a long queue of a gearmand not made for it. */
-const QUEUED_PER_S = 25_000;
-const UNTUNED_PER_S = 4_000;
+/** Jobs that are queued and drained again in a second, about. */
+const QUEUED_PER_S = 40_000;
+/** Jobs in the queue of an untuned gearmand that takes a second longer; its cost grows with the square of them. */
+const UNTUNED_JOBS = 50_000;
 
-function estimateS(scenario: Scenario, server: string, options: Options): number {
-  const jobs = jobsOf(scenario) / (options.short ? 10 : 1);
-  if (jobs === 0) return options.seconds + options.warmup + AROUND_S;
-  const isSlow = isAmong(server, AGAINST.untuned) && jobs > 100_000;
-  return jobs / (isSlow ? UNTUNED_PER_S : QUEUED_PER_S) + AROUND_S;
+function estimateS(scenario: Scenario, server: string, settings: Settings): number {
+  const jobs = jobsOf(scenario) / (settings.short ? 10 : 1);
+  if (jobs === 0) return settings.seconds + settings.warmup + AROUND_S;
+  const untunedS = isAmong(server, AGAINST.untuned) ? (jobs / UNTUNED_JOBS) ** 2 : 0;
+  return jobs / QUEUED_PER_S + untunedS + AROUND_S;
 }

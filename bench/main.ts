@@ -1,173 +1,73 @@
-import { parseArgs } from "node:util";
 import { check } from "./check.ts";
 import { endOnSignals } from "./children.ts";
+import { HELP, type Request, readRequest } from "./command-line.ts";
 import { comparePlan } from "./compare.ts";
-import { CURVES, curvesPlan } from "./curves.ts";
+import { curvesPlan } from "./curves.ts";
 import { benchLibraries } from "./libraries/main.ts";
-import { memoryPlan, PROBES } from "./memory.ts";
-import { type Options, runPlan, type Step } from "./plan.ts";
+import { memoryPlan } from "./memory.ts";
+import { runPlan, type Step } from "./plan.ts";
 import { writeReadme } from "./readme.ts";
-import { type Mode, Report } from "./report.ts";
-import { SCENARIOS } from "./scenarios.ts";
+import { Report } from "./report.ts";
 import { droverCommand, gearmandCommands, type ServerCommand } from "./servers.ts";
-import { buildGearbench, canPin, findBun, need } from "./tools.ts";
+import { buildGearbench, need } from "./tools.ts";
 
 /*
  * `npm run bench`: the job server measured against stock gearmand by the neutral load generator of gearbench/.
  * A figure never makes it fail; a wrong answer does.
  */
 
-const HELP = `Usage: npm run bench -- [part...] [options]
-
-Parts (default: all that measure):
-  compare    every scenario against gearmand's best configuration
-  memory     what connections, jobs and submitters take, and what is given back
-  curves     cost of a job by the number of functions, workers and queued jobs
-  libraries  client and worker libraries
-  report     no measurement: README.md and the charts anew from results/
-
-Options:
-  --quick               only check that every scenario's answers are right, in under a minute; no figures
-  --rounds N            rounds (compare and libraries: 7, memory and curves: 3); tables show medians
-  --scenarios LIST      the only scenarios, curves and memory figures to measure, separated by spaces
-  --free, --pinned      compare only in this mode: cores shared as the system likes, or one for each side
-  --seconds S           time measured in each run (3)
-  --warmup S            time before it (1.5)
-  --short               a tenth of the jobs, functions and idle connections
-  --without-default-1m  without 1,000,000 jobs in gearmand's default configuration, which takes minutes
-  --bun                 compare also with Drover run by Bun, found on the PATH or through npx
-  --server NAME=CMD     compare also with this server: one process that listens on 127.0.0.1:$PORT; may be repeated
-  --help
-
-A measurement replaces the one of its name in results/. Exit codes: 0, 1 wrong answers, 2 wrong usage or something is
-missing.
-`;
-
-const MEASURING = ["compare", "memory", "curves", "libraries"] as const;
-type Part = (typeof MEASURING)[number] | "report";
-
-function words() {
-  return parseArgs({
-    allowPositionals: true,
-    options: {
-      quick: { type: "boolean", default: false },
-      rounds: { type: "string" },
-      scenarios: { type: "string" },
-      free: { type: "boolean", default: false },
-      pinned: { type: "boolean", default: false },
-      seconds: { type: "string", default: "3" },
-      warmup: { type: "string", default: "1.5" },
-      short: { type: "boolean", default: false },
-      "without-default-1m": { type: "boolean", default: false },
-      bun: { type: "boolean", default: false },
-      server: { type: "string", multiple: true, default: [] },
-      help: { type: "boolean", default: false },
-    },
-  });
-}
-
-type Values = ReturnType<typeof words>["values"];
-
 async function main(): Promise<number> {
-  const { values, positionals } = words();
-  if (values.help) {
+  const request = readRequest();
+  if (request.help) {
     process.stdout.write(HELP);
     return 0;
   }
-  const parts = partsOf(positionals);
-  const options = optionsOf(values);
-  const modes = modesOf(values);
-  const others = othersOf(values);
-  if (values.quick) {
+  if (request.quick) {
     await buildGearbench();
     return (await check()) === 0 ? 0 : 1;
   }
+  const { parts, options } = request;
   let wrong = 0;
-  if (parts.some((part) => part === "compare" || part === "memory" || part === "curves")) {
-    await buildGearbench();
-    await need("taskset", ["util-linux"]);
-    wrong += await measureServers(parts, options, modes, others, values["without-default-1m"]);
+  if (parts.has("compare") || parts.has("memory") || parts.has("curves")) {
+    wrong += await measureServers(request);
+    // What took hours is not to be lost when the libraries cannot be measured.
+    writeReadme();
   }
-  if (parts.includes("libraries")) {
-    const rounds = values.rounds === undefined ? [] : ["--rounds", values.rounds];
-    wrong += await benchLibraries([...rounds, "--seconds", values.seconds]);
+  if (parts.has("libraries")) {
+    const rounds = options.rounds === undefined ? [] : ["--rounds", String(options.rounds)];
+    wrong += await benchLibraries([...rounds, "--seconds", String(options.seconds)]);
   }
   writeReadme();
   process.stdout.write("bench: wrote bench/README.md, bench/figures and bench/results\n");
   return wrong === 0 ? 0 : 1;
 }
 
-async function measureServers(
-  parts: readonly Part[],
-  options: Options,
-  modes: readonly Mode[],
-  others: readonly ServerCommand[],
-  withoutDefault1m: boolean,
-): Promise<number> {
+/** @returns How many runs found wrong answers. */
+async function measureServers(request: Request): Promise<number> {
+  await buildGearbench();
+  await need("taskset", ["util-linux"]);
   const gearmand = await gearmandCommands();
-  const drover = droverCommand();
   const report = Report.ofThisMachine();
+  const steps = planOf(request, report, gearmand);
+  if (steps.length === 0) throw new Error("these parts have nothing of these names");
+  return runPlan(steps, report);
+}
+
+function planOf(request: Request, report: Report, gearmand: readonly ServerCommand[]): Step[] {
+  const { parts, modes, options, others, withoutDefault1m } = request;
+  const drover = droverCommand();
   const steps: Step[] = [];
-  if (parts.includes("compare")) {
+  if (parts.has("compare")) {
     const servers = [...gearmand, drover, ...others];
     for (const mode of modes) {
       const defaultOnce = mode === "free" && !withoutDefault1m;
       steps.push(...comparePlan(report, options, { mode, servers, defaultOnce }));
     }
   }
-  if (parts.includes("memory")) steps.push(...memoryPlan(options, [...gearmand, drover]));
-  if (parts.includes("curves")) steps.push(...curvesPlan(options, drover));
-  const wrong = await runPlan(steps, report);
-  writeReadme();
-  return wrong;
+  if (parts.has("memory")) steps.push(...memoryPlan(options, [...gearmand, drover]));
+  if (parts.has("curves")) steps.push(...curvesPlan(options, drover));
+  return steps;
 }
-
-function partsOf(positionals: readonly string[]): readonly Part[] {
-  for (const word of positionals)
-    if (word !== "report" && !isAmong(word, MEASURING))
-      throw new Error(`there is no part ${word}; see --help`);
-  return positionals.length === 0 ? MEASURING : (positionals as Part[]);
-}
-
-function optionsOf(values: Values): Options {
-  const names = values.scenarios?.split(/[\s,]+/).filter((name) => name !== "");
-  const known = [SCENARIOS, PROBES, CURVES].flatMap((all) => all.map(({ name }) => name));
-  for (const name of names ?? [])
-    if (!known.includes(name)) throw new Error(`there is no scenario ${name}; there are ${known.join(" ")}`);
-  const rounds = values.rounds === undefined ? undefined : above0("rounds", values.rounds);
-  if (rounds !== undefined && !Number.isInteger(rounds)) throw new Error("--rounds takes a whole number");
-  return {
-    rounds,
-    seconds: above0("seconds", values.seconds),
-    warmup: above0("warmup", values.warmup),
-    short: values.short,
-    only: names && new Set(names),
-  };
-}
-
-function above0(name: string, text: string): number {
-  const value = Number(text);
-  if (value > 0 && Number.isFinite(value)) return value;
-  throw new Error(`--${name} takes a number above 0, not ${text}`);
-}
-
-function modesOf({ free, pinned }: Values): Mode[] {
-  if (pinned && !canPin()) throw new Error("--pinned needs two cores");
-  if (free !== pinned) return [free ? "free" : "pinned"];
-  return canPin() ? ["free", "pinned"] : ["free"];
-}
-
-function othersOf(values: Values): ServerCommand[] {
-  const others = values.server.map((text) => {
-    const [, name, command] = /^([\w.-]+)=(.+)$/s.exec(text) ?? [];
-    if (name === undefined || command === undefined)
-      throw new Error(`--server takes NAME=COMMAND, not ${text}`);
-    return { name, command };
-  });
-  return values.bun ? [droverCommand("drover-bun", findBun()), ...others] : others;
-}
-
-const isAmong = (word: string, all: readonly string[]): boolean => all.includes(word);
 
 endOnSignals();
 try {

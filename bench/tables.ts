@@ -126,6 +126,7 @@ export function comparisonTable(report: Report, mode: Mode): string {
   const rows = SCENARIOS.flatMap(({ name, figures }) => {
     const measurement = section[name];
     if (measurement === undefined) return [];
+    if (measurement.series[DROVER] === undefined) return [[`\`${name}\``, "**Drover's answers were wrong**"]];
     return figures.flatMap((figure) =>
       rowsOf(name, measurement, figure).map((row) => cells(row, mode, measurement.settings.rounds)),
     );

@@ -1,0 +1,128 @@
+import { parseArgs } from "node:util";
+import { CURVES } from "./curves.ts";
+import { PROBES } from "./memory.ts";
+import type { Options } from "./plan.ts";
+import type { Mode } from "./report.ts";
+import { SCENARIOS } from "./scenarios.ts";
+import { droverCommand, type ServerCommand } from "./servers.ts";
+import { canPin, findBun } from "./tools.ts";
+
+export const HELP = `Usage: npm run bench -- [part...] [options]
+
+Parts (default: all that measure):
+  compare    every scenario against gearmand's best configuration
+  memory     what connections, jobs and submitters take, and what is given back
+  curves     cost of a job by the number of functions, workers and queued jobs
+  libraries  client and worker libraries
+  report     no measurement: README.md and the charts anew from results/
+
+Options:
+  --quick               only check that every scenario's answers are right, in under a minute; no figures
+  --rounds N            rounds (compare and libraries: 7, memory and curves: 3); tables show medians
+  --scenarios LIST      the only scenarios, curves and memory figures to measure, separated by spaces
+  --free, --pinned      compare only in this mode: cores shared as the system likes, or one for each side
+  --seconds S           time measured in each run (3)
+  --warmup S            time before it (1.5)
+  --short               a tenth of the jobs, functions and idle connections
+  --without-default-1m  without 1,000,000 jobs in gearmand's default configuration, which takes minutes
+  --bun                 compare also with Drover run by Bun, found on the PATH or through npx
+  --server NAME=CMD     compare also with this server: one process that listens on 127.0.0.1:$PORT; may be repeated
+  --help
+
+A measurement replaces the one of its name in results/. Exit codes: 0, 1 wrong answers, 2 wrong usage or something is
+missing.
+`;
+
+const MEASURING = ["compare", "memory", "curves", "libraries"] as const;
+export type Part = (typeof MEASURING)[number] | "report";
+
+function words() {
+  return parseArgs({
+    allowPositionals: true,
+    options: {
+      quick: { type: "boolean", default: false },
+      rounds: { type: "string" },
+      scenarios: { type: "string" },
+      free: { type: "boolean", default: false },
+      pinned: { type: "boolean", default: false },
+      seconds: { type: "string", default: "3" },
+      warmup: { type: "string", default: "1.5" },
+      short: { type: "boolean", default: false },
+      "without-default-1m": { type: "boolean", default: false },
+      bun: { type: "boolean", default: false },
+      server: { type: "string", multiple: true, default: [] },
+      help: { type: "boolean", default: false },
+    },
+  });
+}
+
+type Values = ReturnType<typeof words>["values"];
+
+export interface Request {
+  readonly help: boolean;
+  readonly quick: boolean;
+  readonly parts: ReadonlySet<Part>;
+  readonly modes: readonly Mode[];
+  readonly options: Options;
+  readonly withoutDefault1m: boolean;
+  /** Servers to compare with besides gearmand. */
+  readonly others: readonly ServerCommand[];
+}
+
+/** What the command line asks for. @throws With a sentence for the user when that makes no sense. */
+export function readRequest(): Request {
+  const { values, positionals } = words();
+  const { help, quick, "without-default-1m": withoutDefault1m } = values;
+  const options = optionsOf(values);
+  const parts = partsOf(positionals, options);
+  return { help, quick, parts, modes: modesOf(values), options, withoutDefault1m, others: othersOf(values) };
+}
+
+function partsOf(positionals: readonly string[], { only }: Options): ReadonlySet<Part> {
+  for (const word of positionals)
+    if (word !== "report" && !isAmong(word, MEASURING))
+      throw new Error(`there is no part ${word}; see --help`);
+  if (positionals.length > 0) return new Set(positionals as Part[]);
+  // What is told by name is of the other parts.
+  return new Set(MEASURING.filter((part) => only === undefined || part !== "libraries"));
+}
+
+function optionsOf(values: Values): Options {
+  const names = values.scenarios?.split(/[\s,]+/).filter((name) => name !== "");
+  const known = [SCENARIOS, PROBES, CURVES].flatMap((all) => all.map(({ name }) => name));
+  for (const name of names ?? [])
+    if (!known.includes(name)) throw new Error(`there is no scenario ${name}; there are ${known.join(" ")}`);
+  const rounds = values.rounds === undefined ? undefined : above0("rounds", values.rounds);
+  if (rounds !== undefined && !Number.isInteger(rounds)) throw new Error("--rounds takes a whole number");
+  return {
+    rounds,
+    seconds: above0("seconds", values.seconds),
+    warmup: above0("warmup", values.warmup),
+    short: values.short,
+    only: names && new Set(names),
+  };
+}
+
+function above0(name: string, text: string): number {
+  const value = Number(text);
+  if (value > 0 && Number.isFinite(value)) return value;
+  throw new Error(`--${name} takes a number above 0, not ${text}`);
+}
+
+function modesOf({ free, pinned }: Values): Mode[] {
+  if (pinned && !canPin()) throw new Error("--pinned needs two cores");
+  if (free !== pinned) return [free ? "free" : "pinned"];
+  return canPin() ? ["free", "pinned"] : ["free"];
+}
+
+function othersOf(values: Values): ServerCommand[] {
+  const others = values.server.map((text) => {
+    const [, name, command] = /^([\w.-]+)=(.+)$/s.exec(text) ?? [];
+    if (name === undefined || command === undefined)
+      throw new Error(`--server takes NAME=COMMAND, not ${text}`);
+    return { name, command };
+  });
+  return values.bun ? [droverCommand("drover-bun", findBun()), ...others] : others;
+}
+
+const isAmong = (word: string, all: readonly string[]): boolean => all.includes(word);
