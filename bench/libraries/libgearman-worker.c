@@ -1,4 +1,4 @@
-/* libgearman-worker PORT: answers each job of the function echo with its workload, until it is killed. */
+/* libgearman-worker PORT: as README.md says of workers, one job at a time. */
 #include <libgearman/gearman.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@ static gearman_return_t echo(gearman_job_st *job, void *context)
 
 int main(int argc, char **argv)
 {
-  if (argc != 2) return 2;
+  if (argc < 2) return 2;
   gearman_worker_st *worker = gearman_worker_create(NULL);
   gearman_function_t function = gearman_function_create(echo);
   if (gearman_success(gearman_worker_add_server(worker, "127.0.0.1", atoi(argv[1]))) &&

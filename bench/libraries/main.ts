@@ -1,12 +1,12 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { install, installObstacle } from "../../test/peers/install.ts";
-import { findMissing, findProgram, packages } from "../../test/peers/packages.ts";
+import { findMissing, packages, peers } from "../../test/peers/packages.ts";
+import { endOnSignals, makeFolder, removeFolder } from "../children.ts";
 import { contenders, SCENARIOS } from "./contenders.ts";
-import { type Figures, measure } from "./measure.ts";
+import { type Figures, measure, type Times } from "./measure.ts";
 import { type Series, summarize, table } from "./report.ts";
 
 const HERE = import.meta.dirname;
@@ -39,64 +39,62 @@ export async function benchLibraries(args: readonly string[]): Promise<number> {
     return 0;
   }
   const rounds = values.quick ? 1 : positive("rounds", values.rounds);
-  const measureMs = values.quick ? 500 : positive("seconds", values.seconds) * 1_000;
-  const warmupMs = values.quick ? 100 : 1_000;
-  await needPackages();
+  const times = values.quick
+    ? { warmupMs: 100, measureMs: 500 }
+    : { warmupMs: 1_000, measureMs: positive("seconds", values.seconds) * 1_000 };
+  await needLibgearman();
   needBullmq();
-  const build = mkdtempSync(join(tmpdir(), "drover-bench-libraries-"));
+  const build = makeFolder();
   try {
     compile(build);
-    const series = await runRounds(build, rounds, warmupMs, measureMs);
+    const series = await runRounds(build, rounds, times);
+    if (!values.quick) report(series, { rounds, ...times });
     const wrong = series.filter(({ runs }) => runs.some((run) => run.wrong > 0));
-    for (const { scenario, contender } of wrong) {
+    for (const { scenario, contender } of wrong)
       process.stderr.write(`bench: ${contender} gave wrong results in ${scenario}\n`);
-    }
-    if (!values.quick) report(series, { rounds, warmupMs, measureMs });
     process.stdout.write(`bench: ${series.length - wrong.length} pairs right, ${wrong.length} wrong\n`);
     return wrong.length === 0 ? 0 : 1;
   } finally {
-    rmSync(build, { recursive: true });
+    removeFolder(build);
   }
 }
 
-async function runRounds(
-  build: string,
-  rounds: number,
-  warmupMs: number,
-  measureMs: number,
-): Promise<Series[]> {
-  const entries = contenders(build).flatMap((contender) =>
-    contender.scenarios.map((scenario) => ({ contender, scenario, runs: [] as Figures[] })),
+async function runRounds(build: string, rounds: number, times: Times): Promise<Series[]> {
+  const all = await contenders(build);
+  const pairs = SCENARIOS.flatMap((scenario) =>
+    all
+      .filter(({ only = scenario.name }) => only === scenario.name)
+      .map((contender) => ({ scenario, contender, runs: [] as Figures[] })),
   );
   for (let round = 0; round < rounds; round++) {
-    for (let i = 0; i < entries.length; i++) {
+    for (let i = 0; i < pairs.length; i++) {
       // Another one begins each round, so that none always follows the same one.
-      const { contender, scenario, runs } = entries[(round + i) % entries.length]!;
-      process.stderr.write(`round ${round + 1} of ${rounds}: ${scenario}, ${contender.name}\n`);
-      runs.push(await measure(contender, SCENARIOS[scenario]!, warmupMs, measureMs));
+      const { scenario, contender, runs } = pairs[(round + i) % pairs.length]!;
+      process.stderr.write(`round ${round + 1} of ${rounds}: ${scenario.name}, ${contender.name}\n`);
+      runs.push(await measure(contender, scenario, times));
     }
   }
-  return entries
-    .map(({ contender, scenario, runs }) => ({ scenario, contender: contender.name, runs }))
-    .sort((a, b) => a.scenario.localeCompare(b.scenario));
+  return pairs.map(({ scenario, contender, runs }) => ({
+    scenario: scenario.name,
+    contender: contender.name,
+    runs,
+  }));
 }
 
-function report(series: readonly Series[], options: Record<string, number>): void {
+function report(series: readonly Series[], settings: Times & { readonly rounds: number }): void {
   const summaries = summarize(series);
   mkdirSync(RESULTS, { recursive: true });
-  const file = join(RESULTS, "libraries.json");
-  writeFileSync(file, `${JSON.stringify({ ...options, summaries, series }, undefined, 2)}\n`);
-  process.stdout.write(table(summaries));
+  const text = JSON.stringify({ settings, summaries, series }, undefined, 2);
+  writeFileSync(join(RESULTS, "libraries.json"), `${text}\n`);
+  process.stdout.write(`${table(summaries)}\n`);
 }
 
-/** Makes sure that the peers are there, from Debian's packages where that is possible. */
-async function needPackages(): Promise<void> {
-  const names = ["gearman-job-server", "libgearman-dev", "gcc", "libc6-dev"];
-  const redis = { name: "redis-server", isPresent: async () => findProgram("redis-server") !== undefined };
-  const missing = await findMissing([...packages.filter(({ name }) => names.includes(name)), redis]);
+async function needLibgearman(): Promise<void> {
+  const names: readonly string[] = peers.libgearman;
+  const missing = await findMissing(packages.filter(({ name }) => names.includes(name)));
   if (missing.length === 0) return;
   const obstacle = installObstacle();
-  if (obstacle !== undefined) throw new Error(`${missing.join(", ")} is missing, and ${obstacle}`);
+  if (obstacle !== undefined) throw new Error(`${missing.join(" ")} missing, and ${obstacle}`);
   const failures = await install(missing);
   if (failures.size > 0) throw new Error([...failures].map(([name, why]) => `${name}: ${why}`).join("; "));
 }
@@ -125,7 +123,7 @@ function positive(option: string, text: string): number {
 }
 
 if (import.meta.main) {
-  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(130));
+  endOnSignals();
   try {
     process.exitCode = await benchLibraries(process.argv.slice(2));
   } catch (error) {

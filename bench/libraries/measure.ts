@@ -1,10 +1,17 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
+import { startChild } from "../children.ts";
+import { startServer } from "../servers.ts";
 import type { Contender, Scenario } from "./contenders.ts";
 
-/** What one run gave. CPU times are those of a process for each job that was answered. */
+export interface Times {
+  readonly warmupMs: number;
+  readonly measureMs: number;
+}
+
+/** What one run gave. CPU times are those of a process for each submission that was answered. */
 export interface Figures {
   readonly jobsPerSecond: number;
   readonly clientUs: number;
@@ -22,43 +29,31 @@ interface Told {
   readonly wrong: number;
 }
 
-const running = new Set<ChildProcess>();
-process.on("exit", () => {
-  for (const child of running) child.kill("SIGKILL");
-});
+/** Worker programs that do one job at a time take no notice of it. */
+const CONCURRENCY = "64";
 
-/** The child does not outlive the bench. */
-export function endWithBench(child: ChildProcess): void {
-  running.add(child);
-  child.once("exit", () => running.delete(child));
-}
+/** How much longer than it measures a client may take. */
+const PATIENCE_MS = 30_000;
 
 /** Runs a contender's client against its worker on a fresh server. */
-export async function measure(
-  contender: Contender,
-  { uniques, submitters }: Scenario,
-  warmupMs: number,
-  measureMs: number,
-): Promise<Figures> {
-  const server = await contender.startServer();
+export async function measure(contender: Contender, scenario: Scenario, times: Times): Promise<Figures> {
+  const server = await startServer(contender.server, false);
   const port = String(server.port);
-  const worker = start(contender.worker(port));
-  const client = start(contender.client(port, [uniques, submitters, warmupMs, measureMs].map(String)));
-  // A contender that hangs is wrong, not a bench without end.
-  const impatience = setTimeout(() => client.kill(), warmupMs + measureMs + 30_000);
+  const worker = start([...contender.worker, port, CONCURRENCY]);
+  const client = start([...contender.client, port, ...clientWords(contender, scenario, times)]);
+  const impatience = setTimeout(() => client.kill(), times.warmupMs + times.measureMs + PATIENCE_MS);
   try {
     const lines = createInterface({ input: client.stdout! })[Symbol.asyncIterator]();
     await lines.next();
-    const before = [cpuUs(worker.pid!), cpuUs(server.pid)] as const;
+    const before = { worker: cpuUs(worker.pid!), server: cpuUs(server.pid) };
     const { value: last } = await lines.next();
-    const used = [cpuUs(worker.pid!) - before[0], cpuUs(server.pid) - before[1]] as const;
     if (last === undefined) throw new Error(`the client of ${contender.name} did not come to its end`);
     const { jobs, ms, cpuUs: clientUs, wrong } = JSON.parse(last) as Told;
     return {
       jobsPerSecond: (jobs / ms) * 1_000,
       clientUs: clientUs / jobs,
-      workerUs: used[0] / jobs,
-      serverUs: used[1] / jobs,
+      workerUs: (cpuUs(worker.pid!) - before.worker) / jobs,
+      serverUs: (cpuUs(server.pid) - before.server) / jobs,
       wrong,
     };
   } finally {
@@ -69,10 +64,15 @@ export async function measure(
   }
 }
 
-function start([program, ...args]: readonly [string, ...string[]]): ChildProcess {
-  const child = spawn(program, args, { stdio: ["ignore", "pipe", "inherit"] });
-  endWithBench(child);
-  return child;
+function clientWords({ clients }: Contender, scenario: Scenario, times: Times): string[] {
+  const { uniques, submitters } = scenario;
+  const words = [uniques, submitters, times.warmupMs, times.measureMs];
+  if (clients !== undefined) words.push(clients);
+  return words.map(String);
+}
+
+function start([program, ...words]: readonly [string, ...string[]]): ChildProcess {
+  return startChild(program, words, { stdio: ["ignore", "pipe", "inherit"] });
 }
 
 async function stop(child: ChildProcess): Promise<void> {

@@ -1,3 +1,6 @@
+import { formatted } from "../figures.ts";
+import { median, pairedRatios, type Spread } from "../ratios.ts";
+import { table as markdown } from "../tables.ts";
 import { BASELINE } from "./contenders.ts";
 import type { Figures } from "./measure.ts";
 
@@ -13,49 +16,37 @@ export interface Summary extends Omit<Figures, "wrong"> {
   readonly scenario: string;
   readonly contender: string;
   /** Of jobs per second to those of the baseline in the same round. */
-  readonly ratio: { readonly median: number; readonly min: number; readonly max: number };
+  readonly ratio: Spread;
 }
 
 export function summarize(all: readonly Series[]): Summary[] {
+  const of = (runs: readonly Figures[], figure: keyof Figures) => runs.map((run) => run[figure]);
   return all.map(({ scenario, contender, runs }) => {
     const baseline = all.find((other) => other.scenario === scenario && other.contender === BASELINE)!;
-    const ratios = runs.map((run, round) => run.jobsPerSecond / baseline.runs[round]!.jobsPerSecond);
     return {
       scenario,
       contender,
-      jobsPerSecond: median(runs.map((run) => run.jobsPerSecond)),
-      clientUs: median(runs.map((run) => run.clientUs)),
-      workerUs: median(runs.map((run) => run.workerUs)),
-      serverUs: median(runs.map((run) => run.serverUs)),
-      ratio: { median: median(ratios), min: Math.min(...ratios), max: Math.max(...ratios) },
+      jobsPerSecond: median(of(runs, "jobsPerSecond")),
+      clientUs: median(of(runs, "clientUs")),
+      workerUs: median(of(runs, "workerUs")),
+      serverUs: median(of(runs, "serverUs")),
+      ratio: pairedRatios(of(runs, "jobsPerSecond"), of(baseline.runs, "jobsPerSecond"))!,
     };
   });
 }
 
 /** As Markdown. */
 export function table(summaries: readonly Summary[]): string {
+  const head = ["scenario", "client and worker", "jobs/s", `to ${BASELINE}'s`];
+  const cpu = ["client", "worker", "server"].map((process) => `${process} CPU, µs/job`);
   const rows = summaries.map(
-    ({ scenario, contender, jobsPerSecond, clientUs, workerUs, serverUs, ratio }) => {
-      const cells = [
-        `\`${scenario}\``,
-        contender,
-        Math.round(jobsPerSecond).toLocaleString("en-US"),
-        `${ratio.median.toFixed(2)} (${ratio.min.toFixed(2)}–${ratio.max.toFixed(2)})`,
-        ...[clientUs, workerUs, serverUs].map((us) => us.toFixed(1)),
-      ];
-      return `| ${cells.join(" | ")} |`;
-    },
+    ({ scenario, contender, jobsPerSecond, clientUs, workerUs, serverUs, ratio }) => [
+      `\`${scenario}\``,
+      contender,
+      formatted(jobsPerSecond),
+      `**${ratio.median.toFixed(2)}** (${ratio.min.toFixed(2)}–${ratio.max.toFixed(2)})`,
+      ...[clientUs, workerUs, serverUs].map(formatted),
+    ],
   );
-  return [
-    `| scenario | client and worker | jobs/s | to ${BASELINE} (min–max) | client µs/job | worker µs/job | server µs/job |`,
-    "|---|---|--:|--:|--:|--:|--:|",
-    ...rows,
-    "",
-  ].join("\n");
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+  return markdown("llrrrrr", [...head, ...cpu], rows);
 }
