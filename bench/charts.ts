@@ -87,10 +87,15 @@ function draw(chart: Chart, report: Report): string {
   });
   const svg = canvas.renderToSVGString();
   canvas.dispose();
-  // Style and classes only serve pointing at lines, which nobody does in a page, and the classes' numbers change each
-  // time. The title is for those who cannot see the lines.
-  const still = svg.replace(/<style[\s\S]*?<\/style>\n?/, "").replace(/ class="[^"]*"/g, "");
-  return `${still.replace(/^<svg[^>]*>/, (tag) => `${tag}\n<title>${chart.title}</title>`)}\n`;
+  return `${still(svg).replace(/^<svg[^>]*>/, (tag) => `${tag}\n<title>${chart.title}</title>`)}\n`;
+}
+
+/** Without what serves pointing at lines, which nobody does in a page, and without ids that change with each chart. */
+function still(svg: string): string {
+  return svg
+    .replace(/<style[\s\S]*?<\/style>\n?/, "")
+    .replace(/ class="[^"]*"/g, "")
+    .replaceAll(/zr\d+-/g, "");
 }
 
 const AXIS = {
