@@ -1,5 +1,4 @@
 import { fchownSync } from "node:fs";
-import { setFlagsFromString } from "node:v8";
 import { JobServer } from "@drover/server";
 import { formatAddress, type PeerAddress } from "@drover/transport";
 import { type ConfigInputs, type ResolvedConfig, resolveConfig } from "../config/resolve.ts";
@@ -136,10 +135,6 @@ function startServer(
       "fewer file descriptors are allowed than asked for: raise the limit with ulimit -n or LimitNOFILE",
     );
   }
-  // Every chunk read is memory outside the heap, and by itself V8 collects all garbage for each 64 MiB of that: ten
-  // times a second with 64 KiB workloads. Counted within the heap's own limit it is a third as often, and a job
-  // takes 200 µs instead of 290 (gearbench echo --size 65536).
-  setFlagsFromString("--external-memory-accounted-in-global-limit");
   return JobServer.start({ ...jobServerOptions(config, files), log, onShutdownRequest });
 }
 
