@@ -2,7 +2,7 @@ import { defineConfig } from "vitest/config";
 
 export default defineConfig({
   test: {
-    include: ["packages/*/test/**/*.test.ts", "test/**/*.test.ts"],
+    include: ["packages/*/test/**/*.test.ts", "test/**/*.test.ts", "bench/*.test.ts"],
     exclude: ["**/node_modules/**", "test/fixtures/**"],
     globalSetup: ["./test/peers/setup.ts"],
     // Most tests wait for other processes.

@@ -30,9 +30,12 @@ export class Outbox {
     this.#pool = pool;
   }
 
-  /** Makes room for `length` bytes in `page` and returns their offset there. The caller writes all of them. */
-  reserve(length: number): number {
-    if (this.page.length - this.#used < length) this.#turnPage(length);
+  /**
+   * Makes room for `length` bytes in `page` and returns their offset there. The caller writes all of them.
+   * @param following Bytes that will be appended behind them, so that one page takes both.
+   */
+  reserve(length: number, following = 0): number {
+    if (this.page.length - this.#used < length + following) this.#turnPage(length + following);
     const offset = this.#used;
     this.#used += length;
     this.bytes += length;
@@ -113,7 +116,7 @@ export class Outbox {
     }
   }
 
-  /** Turns to a page with room: for `length` bytes if they fit into one at all. */
+  /** Turns to a page with room for `length` bytes. */
   #turnPage(length: number): void {
     this.#seal();
     if (length > PAGE_BYTES) {

@@ -102,7 +102,8 @@ export function forwardBody(
     return;
   }
   markDirty(state, peer);
-  const at = peer.out.reserve(HEADER_BYTES);
+  const copied = pages === null && size <= PAGE_BYTES / 2;
+  const at = peer.out.reserve(HEADER_BYTES, copied ? size : 0);
   writeHeader(peer.out.page, at, RES, type, size);
   if (pages === null) peer.out.append(bytes, start, end);
   else peer.out.hold(pages, start, end);
@@ -166,10 +167,9 @@ export function sendAssign(state: ServerState, peer: Peer, job: Job, form: Assig
   if (form !== "plain") head += unique.length + 1;
   if (hasThird) head += third.length + 1;
   const workload = job.workloadBytes;
-  const small = workload < SMALL_PAGE_BYTES / 2;
-  const inPage = small ? head + workload : head;
+  const copied = workload < SHARE_BYTES && job.end <= PAGE_BYTES;
   markDirty(state, peer);
-  let at = peer.out.reserve(HEADER_BYTES + inPage);
+  let at = peer.out.reserve(HEADER_BYTES + head, copied ? workload : 0);
   const page = peer.out.page;
   at = state.handles.write(job.number, page, writeHeader(page, at, RES, type, head + workload));
   page[at++] = 0;
@@ -183,12 +183,8 @@ export function sendAssign(state: ServerState, peer: Peer, job: Job, form: Assig
     at = writeByteString(page, at, third);
     page[at++] = 0;
   }
-  if (small) copyBytes(job.workload.first, job.start, job.end, page, at);
-  else if (workload < SHARE_BYTES && job.end <= PAGE_BYTES) {
-    peer.out.append(job.workload.first, job.start, job.end);
-  } else {
-    peer.out.hold(job.workload, job.start, job.end);
-  }
+  if (copied) peer.out.append(job.workload.first, job.start, job.end);
+  else peer.out.hold(job.workload, job.start, job.end);
 }
 
 /** Options of `JOB_ASSIGN_EXT`. @see docs/PROTOCOL.md#drover1 */
