@@ -21,7 +21,7 @@ const first = fc.oneof(
   fc.integer({ min: 0, max: 2 ** 52 }),
   fc.constantFrom(99_999_990, 10 ** 15),
 );
-const number = fc.oneof(fc.nat(200), fc.nat(0x7ffffffe));
+const number = fc.oneof(fc.nat(200), fc.nat(0x7ffffffe), fc.integer({ min: 2 ** 31 - 2, max: 2 ** 51 }));
 
 describe("Handles", () => {
   it("writes what text says, and parses it back, for any first number and job", () => {

@@ -82,6 +82,24 @@ describe("JobTable", () => {
     );
   });
 
+  it("goes on beyond 2,147,483,648 jobs, and forgets pages that nobody is on", () => {
+    const table = new JobTable();
+    const early = newJob(5);
+    table.add(early);
+    for (const start of [2 ** 31 - 3, 2 ** 32 - 3, 2 ** 45]) {
+      const jobs = [0, 1, 2, 3, 4, 5, 2_000].map((i) => newJob(start + i));
+      for (const job of jobs) table.add(job);
+      for (const job of jobs) expect(table.get(job.number)).toBe(job);
+      expect([...table.values()]).toEqual([early, ...jobs]);
+      for (const job of jobs) {
+        table.delete(job);
+        expect(table.get(job.number)).toBeUndefined();
+      }
+      expect(table.get(5)).toBe(early);
+      expect(table.size).toBe(1);
+    }
+  });
+
   it("does not delete a job twice, nor another of its number", () => {
     const table = new JobTable();
     const job = newJob(7);

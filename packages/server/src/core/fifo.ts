@@ -15,6 +15,14 @@ export class Fifo<T> {
     return this.#items[this.#head];
   }
 
+  /** The item pushed last of those that pass. */
+  findLast(passes: (item: T) => boolean): T | undefined {
+    for (let i = this.#items.length - 1; i >= this.#head; i--) {
+      if (passes(this.#items[i]!)) return this.#items[i];
+    }
+    return undefined;
+  }
+
   shift(): T | undefined {
     const item = this.#items[this.#head];
     if (item === undefined) return undefined;

@@ -17,7 +17,7 @@ export class Handles {
 
   /**
    * @param prefix What stands before the last colon.
-   * @param firstNumber Decimal of job 0. Must be below 2^53 - 2^31.
+   * @param firstNumber Decimal of job 0. It and all numbers added to it must stay below 2^53.
    */
   constructor(prefix: string, firstNumber: number) {
     this.prefix = prefix;
@@ -74,7 +74,7 @@ export class Handles {
       value = value * 10 + digit;
     }
     const number = value - this.#firstNumber;
-    return number >= 0 && number < 0x7fffffff ? number : -1;
+    return number >= 0 ? number : -1;
   }
 }
 

@@ -14,15 +14,13 @@ export interface Outcome {
   readonly endedMs: number;
 }
 
-/** How background jobs ended, for a while and up to a number, by handle and by unique. */
+/**
+ * How background jobs ended, for a while and up to a number, by handle and by unique. They are looked through when
+ * somebody asks, which is rare; a table to look them up in would be kept up to date for every job.
+ */
 export class Outcomes {
-  /**
-   * All of them, oldest first. Not the order of the map, which finds its first entry only behind all those that were
-   * deleted since it last grew.
-   */
-  readonly #order = new Fifo<Outcome>();
-  readonly #byNumber = new Map<number, Outcome>();
-  readonly #byKey = new Map<JobFunction, Map<string, Outcome>>();
+  /** Oldest first. */
+  readonly #all = new Fifo<Outcome>();
   readonly #keepMs: number;
   readonly #max: number;
 
@@ -32,45 +30,34 @@ export class Outcomes {
   }
 
   get size(): number {
-    return this.#byNumber.size;
+    return this.#all.length;
   }
 
   add(outcome: Outcome): void {
     if (this.#max === 0) return;
-    if (this.#byNumber.size >= this.#max) this.#removeOldest();
-    this.#order.push(outcome);
-    this.#byNumber.set(outcome.number, outcome);
-    if (outcome.key === "") return;
-    const keys = this.#byKey.get(outcome.fn) ?? new Map<string, Outcome>();
-    this.#byKey.set(outcome.fn, keys);
-    keys.set(outcome.key, outcome);
+    if (this.#all.length >= this.#max) this.#all.shift();
+    this.#all.push(outcome);
   }
 
   ofNumber(number: number, wallMs: number): Outcome | undefined {
-    return this.#fresh(this.#byNumber.get(number), wallMs);
+    const found = this.#all.findLast((outcome) => outcome.number === number);
+    return found !== undefined && this.#isFresh(found, wallMs) ? found : undefined;
   }
 
   ofUnique(fn: JobFunction, key: string, wallMs: number): Outcome | undefined {
-    return this.#fresh(this.#byKey.get(fn)?.get(key), wallMs);
+    if (key === "") return undefined;
+    const newest = this.#all.findLast((outcome) => outcome.fn === fn && outcome.key === key);
+    return newest !== undefined && this.#isFresh(newest, wallMs) ? newest : undefined;
   }
 
   expire(wallMs: number): void {
-    for (let oldest = this.#order.peek(); oldest !== undefined; oldest = this.#order.peek()) {
-      if (oldest.endedMs + this.#keepMs > wallMs) break;
-      this.#removeOldest();
+    for (let oldest = this.#all.peek(); oldest !== undefined; oldest = this.#all.peek()) {
+      if (this.#isFresh(oldest, wallMs)) break;
+      this.#all.shift();
     }
   }
 
-  #fresh(outcome: Outcome | undefined, wallMs: number): Outcome | undefined {
-    return outcome !== undefined && outcome.endedMs + this.#keepMs > wallMs ? outcome : undefined;
-  }
-
-  #removeOldest(): void {
-    const outcome = this.#order.shift()!;
-    this.#byNumber.delete(outcome.number);
-    const keys = this.#byKey.get(outcome.fn);
-    if (keys?.get(outcome.key) !== outcome) return;
-    keys.delete(outcome.key);
-    if (keys.size === 0) this.#byKey.delete(outcome.fn);
+  #isFresh({ endedMs }: Outcome, wallMs: number): boolean {
+    return endedMs + this.#keepMs > wallMs;
   }
 }
