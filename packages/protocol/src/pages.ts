@@ -1,3 +1,5 @@
+import { copyBytes } from "./text.ts";
+
 /** A page for a few small packets: what most connections need in a turn. */
 export const SMALL_PAGE_BYTES = 2048;
 /** Every other page. */
@@ -27,6 +29,25 @@ export class PagePool {
 
   take(): Uint8Array {
     return this.#pages.pop() ?? this.#allocate(PAGE_BYTES);
+  }
+
+  /** A copy of `source[start, end)` in pages, of which the last is not much larger than what is left for it. */
+  copy(source: Uint8Array, start: number, end: number): SharedPages {
+    const pages: Uint8Array[] = [];
+    for (let from = start; from < end; ) {
+      const page = this.takeFor(end - from);
+      const to = Math.min(end, from + page.length);
+      copyBytes(source, from, to, page, 0);
+      pages.push(page);
+      from = to;
+    }
+    return new SharedPages(pages);
+  }
+
+  /** A page for `bytes`, of which any that do not fit go to others: not much larger than them. */
+  takeFor(bytes: number): Uint8Array {
+    if (bytes <= SMALL_PAGE_BYTES) return this.takeSmall();
+    return bytes <= PAGE_BYTES / 2 ? this.#allocate(bytes) : this.take();
   }
 
   /** Takes a page back, which nobody may look at any more. Arrays of other sizes are left to the collector. */

@@ -298,15 +298,9 @@ export class PacketStream {
       this.#pool.give(before);
     } else {
       this.#full.push(this.#page);
-      this.#page = this.#lastPage(this.#needed - this.#have);
+      this.#page = this.#pool.takeFor(this.#needed - this.#have);
       this.#used = 0;
     }
-  }
-
-  /** A page of a large packet, of which `left` bytes are still to come: not much larger than that. */
-  #lastPage(left: number): Uint8Array {
-    if (left <= SMALL_PAGE_BYTES) return this.#pool.takeSmall();
-    return left <= PAGE_BYTES / 2 ? new Uint8Array(left) : this.#pool.take();
   }
 }
 

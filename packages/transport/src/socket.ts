@@ -8,7 +8,7 @@ const NOTHING = Buffer.alloc(0);
  * Where the sockets of the process are read into. A fresh buffer for each read, as sockets get by default, costs as
  * much as everything the server does with what was read (bench/README.md).
  */
-const READ_BUFFER = Buffer.allocUnsafeSlow(64 * 1024);
+const READ_BUFFER = Buffer.allocUnsafeSlow(256 * 1024);
 
 /** Views of the first bytes of the read buffer, by their number: small reads are most, and a view each adds up. */
 const FRONTS: (Buffer | undefined)[] = Array.from({ length: 2048 });

@@ -26,13 +26,13 @@ export class WorkloadStore {
   /** Keeps a copy of `source[start, end)` and tells `place` where. Whoever has the place releases its pages. */
   keep(source: Uint8Array, start: number, end: number, place: WorkloadPlace): void {
     const length = end - start;
-    if (length <= PACKED_BYTES) {
-      this.#pack(length, place);
-    } else {
-      const pooled = length > PAGE_BYTES / 2 && length <= PAGE_BYTES;
-      place.workload = new SharedPages([pooled ? this.#pool.take() : new Uint8Array(length)]);
+    if (length > PACKED_BYTES) {
+      place.workload = this.#pool.copy(source, start, end);
       place.start = 0;
+      place.end = length;
+      return;
     }
+    this.#pack(length, place);
     place.end = copyBytes(source, start, end, place.workload.first, place.start);
   }
 
