@@ -52,7 +52,8 @@ interface Turn {
 
 function stepOf(report: Report, mode: Mode, settings: Settings, { scenario, server, round }: Turn): Step {
   const words = settings.short ? shrunk(scenario.words) : scenario.words;
-  const times = jobsOf(scenario) > 0 ? "" : ` --seconds ${settings.seconds} --warmup ${settings.warmup}`;
+  const warmup = Math.max(settings.warmup, scenario.leastWarmup);
+  const times = jobsOf(scenario) > 0 ? "" : ` --seconds ${settings.seconds} --warmup ${warmup}`;
   return {
     section: mode,
     name: scenario.name,
@@ -94,7 +95,7 @@ const UNTUNED_JOBS = 50_000;
 
 function estimateS(scenario: Scenario, server: string, settings: Settings): number {
   const jobs = jobsOf(scenario) / (settings.short ? 10 : 1);
-  if (jobs === 0) return settings.seconds + settings.warmup + AROUND_S;
+  if (jobs === 0) return settings.seconds + Math.max(settings.warmup, scenario.leastWarmup) + AROUND_S;
   const untunedS = isAmong(server, AGAINST.untuned) ? (jobs / UNTUNED_JOBS) ** 2 : 0;
   return jobs / QUEUED_PER_S + untunedS + AROUND_S;
 }

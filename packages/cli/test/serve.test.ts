@@ -364,3 +364,19 @@ describe("start and stop", () => {
     expect(stderr).toMatch(/^drover needs Node\.js 24 or newer, and this is 22\.1\.0: .*\n$/);
   });
 });
+
+describe.runIf(process.platform === "linux")("the server's process", () => {
+  const commandLine = (pid: number | undefined) => readFileSync(`/proc/${pid}/cmdline`, "latin1").split("\0");
+
+  test("has a small young generation, under the number it was started with", async () => {
+    const { child } = await serve();
+    expect(commandLine(child.pid)).toContain("--max-semi-space-size=4");
+  });
+
+  test("has the one that was asked for", async () => {
+    const env = { NODE_OPTIONS: "--max-semi-space-size=8" };
+    const server = await startServe(folder.path, [], { env });
+    serving.push(server);
+    expect(commandLine(server.child.pid).filter((word) => word.includes("semi-space"))).toEqual([]);
+  });
+});

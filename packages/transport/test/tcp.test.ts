@@ -63,6 +63,34 @@ for (const [name, address] of [
   });
 }
 
+describe("reading", () => {
+  it("lends the same memory to the connections of both sides, so that no read makes garbage", async () => {
+    const memory: ArrayBufferLike[] = [];
+    const reader = () => {
+      const recorder = new Recorder();
+      recorder.onData = (chunk) => memory.push(chunk.buffer);
+      return recorder;
+    };
+    const accepted = [reader(), reader()];
+    let next = 0;
+    const listener = await listening("127.0.0.1:0", (connection) => {
+      connection.attach(accepted[next++]!);
+      connection.send([Buffer.from("to the one who dialled")]);
+    });
+    for (let i = 0; i < 2; i++) {
+      const near = await dial(`127.0.0.1:${listener.address.port}`);
+      cleanups.push(() => near.destroy());
+      const told = reader();
+      near.attach(told);
+      near.send([Buffer.from("to the one who listened")]);
+      await told.until(() => told.bytes > 0);
+    }
+    await accepted[1]!.until(() => accepted[1]!.bytes > 0);
+    expect(memory).toHaveLength(4);
+    expect(new Set(memory).size).toBe(1);
+  });
+});
+
 describe("listen", () => {
   it("chooses a port when asked for 0 and tells it; peers know each other's addresses", async () => {
     const peers: Connection[] = [];
