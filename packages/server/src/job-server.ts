@@ -398,6 +398,7 @@ function coreOptions(options: JobServerOptions): CoreOptions {
     firstHandle: Date.now() * 1000,
     settingsFor: settingsByRules(options.functions ?? [], options.functionDefaults),
     digest: (bytes) => hash("sha256", bytes, "base64url"),
+    allocate: (bytes) => Buffer.alloc(bytes),
     random: Math.random,
     exceptionsForAll: options.exceptionsForAll ?? false,
     wakeAtLeast: options.wakeAtLeast ?? 0,

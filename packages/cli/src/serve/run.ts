@@ -6,6 +6,7 @@ import { UsageError } from "../errors.ts";
 import { deliverSignals, type Signal } from "../signals.ts";
 import { VERSION } from "../version.ts";
 import { refuseExposure } from "./exposure.ts";
+import { giveBackWhenIdle } from "./idle-memory.ts";
 import { createLog, type ServerLog } from "./log.ts";
 import { FileSink, type LogSink, NoSink, StderrSink } from "./log-sink.ts";
 import { openFileLimit } from "./open-files.ts";
@@ -65,6 +66,8 @@ export async function serve(request: ServeRequest): Promise<never> {
     throw error;
   }
   const jobServer = started;
+  const { state } = jobServer.core;
+  giveBackWhenIdle({ submitted: () => state.counts.submissions, alive: () => state.jobs.size });
   tellStart(config, jobServer.addresses, log);
 
   const end = new Ending(jobServer, log, graceMs(server), (code) => {

@@ -25,6 +25,8 @@ export interface CoreOptions {
   readonly settingsFor: (name: string) => FunctionSettings;
   /** Collision-free digest of a workload as a byte string, for submissions whose unique is `-`. */
   readonly digest: (bytes: Uint8Array) => string;
+  /** Makes an array of zeros for packets and workloads. Default: a `Uint8Array`; sockets of Node prefer a `Buffer`. */
+  readonly allocate?: (bytes: number) => Uint8Array;
   /** Uniform in [0, 1): spreads retries. */
   readonly random: () => number;
   /** Send exceptions to every connection, as gearmand's `--exceptions`. */
@@ -82,8 +84,8 @@ export class ServerState {
   readonly uniques = new UniqueTable();
   readonly abilitySets = new AbilitySets();
   readonly handles: Handles;
-  readonly pages = new PagePool((bytes) => Buffer.alloc(bytes));
-  readonly workloads = new WorkloadStore(this.pages);
+  readonly pages: PagePool;
+  readonly workloads: WorkloadStore;
   readonly lingering: LingeringResults;
   readonly outcomes: Outcomes;
   readonly deadLetters: DeadLetters;
@@ -121,6 +123,8 @@ export class ServerState {
   constructor(options: CoreOptions) {
     this.options = options;
     this.limits = options.limits;
+    this.pages = new PagePool(options.allocate);
+    this.workloads = new WorkloadStore(this.pages);
     this.handles = new Handles(options.handlePrefix, options.firstHandle);
     this.lingering = new LingeringResults(options.limits.lingerTotalBytes);
     this.outcomes = new Outcomes(options.limits);
