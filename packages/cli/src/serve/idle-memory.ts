@@ -22,8 +22,7 @@ const IDLE = 100;
  * next to nothing: without this the remains of a million jobs stay for as long as nobody submits more.
  * @param collect Collects all garbage. Default: V8's own, where there is one.
  */
-export function giveBackWhenIdle(load: Load, collect = collector()): void {
-  if (collect === undefined) return;
+export function giveBackWhenIdle(load: Load, collect?: () => void): void {
   let collectedAt = 0;
   let before = 0;
   const timer = setInterval(() => {
@@ -32,17 +31,15 @@ export function giveBackWhenIdle(load: Load, collect = collector()): void {
     before = submitted;
     if (!isIdle || submitted - collectedAt < BURST) return;
     collectedAt = submitted;
+    collect ??= collector();
     collect();
   }, EVERY_MS);
   timer.unref();
 }
 
 /** Node has no other way to ask for a collection. */
-function collector(): (() => void) | undefined {
+function collector(): () => void {
   setFlagsFromString("--expose-gc");
-  try {
-    return runInNewContext("gc") as () => void;
-  } catch {
-    return undefined;
-  }
+  const collect: unknown = runInNewContext("globalThis.gc");
+  return typeof collect === "function" ? () => collect() : () => {};
 }
