@@ -288,7 +288,7 @@ export class JobServer {
     this.#turnScheduled = false;
     this.#quiet = this.#arrivals <= 1;
     this.#arrivals = 0;
-    this.#flush();
+    this.#flush(true);
     this.#setTimer();
     if (this.#idleWaiters.length > 0) this.#lookAtWaiters();
     const { state } = this.core;
@@ -299,15 +299,18 @@ export class JobServer {
     }
   };
 
-  /** Sends what the connections are to get, and closes those that are to be closed. */
-  #flush(): void {
+  /**
+   * Sends what the connections are to get, and closes those that are to be closed.
+   * @param more Another turn follows in any case, so in a busy one those that can wait do.
+   */
+  #flush(more = false): void {
     const { core } = this;
     const dirty = core.takeDirty();
-    const busy = dirty.length >= BUSY_CONNECTIONS;
+    const defers = more && dirty.length >= BUSY_CONNECTIONS;
     for (let i = 0; i < dirty.length; i++) {
       const peer = dirty[i]!;
       const link = peer.owner as Link;
-      if (busy && !link.deferred && canWait(peer)) {
+      if (defers && !link.deferred && canWait(peer)) {
         link.deferred = true;
         core.state.dirty.push(peer);
         continue;

@@ -5,8 +5,8 @@ import { lostError } from "./errors.ts";
 const NOTHING = Buffer.alloc(0);
 
 /**
- * Where the sockets of the process are read into. A fresh buffer for each read, as sockets get by default, costs as
- * much as everything the server does with what was read (bench/README.md).
+ * Where the sockets of the process are read into. A fresh buffer for each read, as sockets get by default, costs a
+ * third of the server's time (docs/decisions/0006).
  */
 const READ_BUFFER = Buffer.allocUnsafeSlow(256 * 1024);
 

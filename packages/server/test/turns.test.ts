@@ -1,0 +1,112 @@
+import { encodePacket, Found, PacketStream, PacketType, packetName, REQ } from "@drover/protocol";
+import type { Connection, ConnectionHandlers } from "@drover/transport";
+import { afterEach, describe, expect, it } from "vitest";
+import { JobServer } from "../src/index.ts";
+
+/* What is written in which turn of the event loop. */
+
+/** A client's connection to a server in this process, which notes every write. */
+class FakeConnection implements Connection {
+  readonly peer = { transport: "memory", address: "test", port: 0 } as const;
+  readonly unsentBytes = 0;
+  /** Names of the packets of each write. */
+  readonly writes: string[][] = [];
+  ended = false;
+  handlers!: ConnectionHandlers;
+
+  attach(handlers: ConnectionHandlers): void {
+    this.handlers = handlers;
+  }
+  send(chunks: readonly Uint8Array[]): boolean {
+    const stream = new PacketStream({ maxBodyBytes: 1_000, maxLineBytes: 1_000 });
+    const names: string[] = [];
+    for (const chunk of chunks) {
+      stream.push(chunk);
+      while (stream.next() === Found.PACKET) names.push(packetName(stream.type));
+    }
+    if (!this.ended) this.writes.push(names);
+    return true;
+  }
+  pause(): void {}
+  resume(): void {}
+  end(): void {
+    this.ended = true;
+  }
+  destroy(): void {
+    this.ended = true;
+  }
+}
+
+const cleanups: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0)) await cleanup();
+});
+
+const silent = () => {};
+
+async function start(clients: number): Promise<{ server: JobServer; connections: FakeConnection[] }> {
+  const log = { debug: silent, info: silent, warn: silent, error: silent };
+  const server = await JobServer.start({ listen: [], log, version: "test" });
+  const connections = Array.from({ length: clients }, () => new FakeConnection());
+  cleanups.push(() => {
+    for (const { handlers } of connections) handlers.close();
+    return server.stop(0);
+  });
+  for (const connection of connections) server.accept(connection);
+  return { server, connections };
+}
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const SUBMISSION = encodePacket(REQ, PacketType.SUBMIT_JOB, ["f", ""]);
+const ECHO = encodePacket(REQ, PacketType.ECHO_REQ);
+
+describe("a busy turn", () => {
+  it("leaves clients that wait for a job to the next one, whose write then carries both", async () => {
+    const { connections } = await start(20);
+    for (const { handlers } of connections) handlers.data(SUBMISSION);
+    await turn();
+    const late = connections.filter(({ writes }) => writes.length === 0);
+    expect(late.length).toBeGreaterThan(10);
+    for (const { handlers } of late) handlers.data(ECHO);
+    await turn();
+    for (const { writes } of late) expect(writes).toEqual([["JOB_CREATED", "ECHO_RES"]]);
+  });
+
+  it("leaves nothing to a next one when nobody comes", async () => {
+    const { connections } = await start(20);
+    for (const { handlers } of connections) handlers.data(SUBMISSION);
+    await turn();
+    await turn();
+    for (const { writes } of connections) expect(writes).toEqual([["JOB_CREATED"]]);
+  });
+
+  it("answers those that end in it", async () => {
+    const { connections } = await start(20);
+    for (const { handlers } of connections) handlers.data(SUBMISSION);
+    // The first one was answered at once, in the quiet before.
+    for (const { handlers } of connections.toReversed()) handlers.ended!();
+    for (const { writes, ended } of connections) {
+      expect(writes).toEqual([["JOB_CREATED"]]);
+      expect(ended).toBe(true);
+    }
+  });
+
+  it("is no reason to leave an answer unsent when the server stops", async () => {
+    const { server, connections } = await start(20);
+    for (const { handlers } of connections) handlers.data(SUBMISSION);
+    const stopped = server.stop(0);
+    await turn();
+    for (const { handlers } of connections) handlers.close();
+    await stopped;
+    for (const { writes } of connections) expect(writes).toEqual([["JOB_CREATED"]]);
+  });
+});
+
+describe("a quiet turn", () => {
+  it("answers at once", async () => {
+    const { connections } = await start(1);
+    await turn();
+    connections[0]!.handlers.data(ECHO);
+    expect(connections[0]!.writes).toEqual([["ECHO_RES"]]);
+  });
+});
