@@ -1,10 +1,11 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { findProgram } from "./packages.ts";
+import { accepts, freePort } from "./ports.ts";
 import { until } from "./until.ts";
 
 export type ServerKind = "gearmand" | "drover";
@@ -150,27 +151,6 @@ function launch(program: string, argsIn: (folder: string) => string[]) {
       stop,
     }),
   };
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, host);
-  await once(probe, "listening");
-  const address = probe.address();
-  probe.close();
-  await once(probe, "close");
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
-}
-
-function accepts(port: number): Promise<boolean> {
-  return new Promise((answer) => {
-    const socket = connect(port, host);
-    socket.once("connect", () => {
-      socket.destroy();
-      answer(true);
-    });
-    socket.once("error", () => answer(false));
-  });
 }
 
 /** Sends one text command on a connection of its own and gives the answer's first line. */
