@@ -47,6 +47,11 @@ export interface JobServerOptions {
   /** Default: `auto`. */
   readonly timeoutUnit?: TimeoutUnit;
   readonly version: string;
+  /**
+   * For how long, in microseconds, the server looks for more instead of sleeping after something arrived: waking up
+   * takes longer than most answers take to come. Default: 30; 0 = not at all.
+   */
+  readonly busyPollUs?: number;
   /** Answered to `verbose`. Default: `INFO`. */
   readonly logLevel?: string;
   /** Obey `shutdown`. Default: false. */
@@ -61,8 +66,8 @@ class Link implements ConnectionHandlers {
   /** What limits count it under. */
   readonly address: string;
   readonly peer: Peer;
-  /** What it is to get waits for the next turn. */
-  deferred = false;
+  /** Since when what it is to get has waited, on the core's clock; 0 = it does not wait. */
+  deferredSinceMs = 0;
   readonly #server: JobServer;
 
   constructor(server: JobServer, connection: Connection, address: string) {
@@ -92,18 +97,28 @@ class Link implements ConnectionHandlers {
 /** Heap that one small job takes with everything that leads to it (bench/README.md), rounded up. */
 const HEAP_BYTES_PER_JOB = 512;
 const MAX_PREFIX_BYTES = 46;
-
-/** From so many connections to be written to in one turn on, those that can wait do: see `canWait`. */
-const BUSY_CONNECTIONS = 8;
-/** More than this is sent at once. */
-const DEFERRED_BYTES = 512;
+/** About what it costs to sleep and be woken, so that looking in vain at most doubles that. */
+const BUSY_POLL_US = 30;
 
 /**
- * Whether a write may wait one turn and then carry more: a client that still waits for other jobs does not go on
+ * With so many connections to write to in one turn, those that can wait do: see `canWait`. With fewer, the server has time;
+ * with more, the turn is long enough for writes to be full.
+ */
+const DEFERRING_CONNECTIONS = { least: 8, most: 64 };
+/** For so long at most, though always for one turn. */
+const DEFERRED_MS = 0.3;
+/** More than this is sent at once. */
+const DEFERRED_BYTES = 16 * 1024;
+
+/**
+ * Whether a write may wait some turns and then carry more: a client that still waits for other jobs does not go on
  * before they end. Half of the writes are to clients, and a write costs more than all else that is done for a job.
  */
-function canWait({ submissionCount, out, closing, stalled, gone }: Peer): boolean {
-  return submissionCount > 0 && out.bytes < DEFERRED_BYTES && closing === null && !stalled && !gone;
+function canWait({ peer, deferredSinceMs }: Link, nowMs: number): boolean {
+  const { submissionCount, out, closing, stalled, gone } = peer;
+  if (submissionCount === 0 || out.bytes >= DEFERRED_BYTES) return false;
+  if (deferredSinceMs > 0 && nowMs - deferredSinceMs >= DEFERRED_MS) return false;
+  return closing === null && !stalled && !gone;
 }
 
 /**
@@ -122,6 +137,8 @@ export class JobServer {
   /** What arrived in this turn, and whether it was one thing only in the turn before. */
   #arrivals = 0;
   #quiet = true;
+  readonly #busyPollMs: number;
+  #pollsUntilMs = 0;
   #timer: NodeJS.Timeout | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
   #stopping: Promise<void> | undefined;
@@ -132,6 +149,7 @@ export class JobServer {
     this.#options = options;
     this.#notes = new NoteLog(options.log);
     this.core = new JobServerCore(coreOptions(options));
+    this.#busyPollMs = (options.busyPollUs ?? BUSY_POLL_US) / 1000;
     this.#setClock();
   }
 
@@ -252,6 +270,7 @@ export class JobServer {
     for (const { connection } of this.#links) connection.end();
     await this.#untilIdle(() => this.#links.size === 0, 1000);
     for (const { connection } of this.#links) connection.destroy();
+    this.#pollsUntilMs = 0;
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#timerAtMs = Number.NEGATIVE_INFINITY;
@@ -286,10 +305,13 @@ export class JobServer {
 
   readonly #endTurn = (): void => {
     this.#turnScheduled = false;
-    this.#quiet = this.#arrivals <= 1;
+    const arrivals = this.#arrivals;
     this.#arrivals = 0;
-    this.#flush(true);
+    this.#quiet = arrivals <= 1;
+    // With nothing new there is nothing to wait for either.
+    this.#flush(arrivals > 0);
     this.#setTimer();
+    if (arrivals > 0 && this.#busyPollMs > 0) this.#pollBusily();
     if (this.#idleWaiters.length > 0) this.#lookAtWaiters();
     const { state } = this.core;
     if (state.shutdownRequested !== null) {
@@ -299,23 +321,37 @@ export class JobServer {
     }
   };
 
+  /** Keeps the event loop from sleeping for a while. */
+  #pollBusily(): void {
+    const polls = this.#pollsUntilMs > 0;
+    this.#pollsUntilMs = performance.now() + this.#busyPollMs;
+    if (!polls) setImmediate(this.#poll);
+  }
+
+  readonly #poll = (): void => {
+    if (performance.now() < this.#pollsUntilMs) setImmediate(this.#poll);
+    else this.#pollsUntilMs = 0;
+  };
+
   /**
    * Sends what the connections are to get, and closes those that are to be closed.
-   * @param more Another turn follows in any case, so in a busy one those that can wait do.
+   * @param busy More is coming, so those that can wait do.
    */
-  #flush(more = false): void {
+  #flush(busy = false): void {
     const { core } = this;
+    const { nowMs } = core.state;
     const dirty = core.takeDirty();
-    const defers = more && dirty.length >= BUSY_CONNECTIONS;
+    const { least, most } = DEFERRING_CONNECTIONS;
+    const defers = busy && dirty.length >= least && dirty.length <= most;
     for (let i = 0; i < dirty.length; i++) {
       const peer = dirty[i]!;
       const link = peer.owner as Link;
-      if (defers && !link.deferred && canWait(peer)) {
-        link.deferred = true;
+      if (defers && canWait(link, nowMs)) {
+        if (link.deferredSinceMs === 0) link.deferredSinceMs = nowMs;
         core.state.dirty.push(peer);
         continue;
       }
-      link.deferred = false;
+      link.deferredSinceMs = 0;
       peer.dirty = false;
       const { connection } = link;
       if (peer.gone && peer.out.bytes === 0) continue;

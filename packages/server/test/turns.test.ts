@@ -1,7 +1,7 @@
 import { encodePacket, Found, PacketStream, PacketType, packetName, REQ } from "@drover/protocol";
 import type { Connection, ConnectionHandlers } from "@drover/transport";
 import { afterEach, describe, expect, it } from "vitest";
-import { JobServer } from "../src/index.ts";
+import { JobServer, type JobServerOptions } from "../src/index.ts";
 
 /* What is written in which turn of the event loop. */
 
@@ -18,7 +18,7 @@ class FakeConnection implements Connection {
     this.handlers = handlers;
   }
   send(chunks: readonly Uint8Array[]): boolean {
-    const stream = new PacketStream({ maxBodyBytes: 1_000, maxLineBytes: 1_000 });
+    const stream = new PacketStream({ maxBodyBytes: 50_000, maxLineBytes: 1_000 });
     const names: string[] = [];
     for (const chunk of chunks) {
       stream.push(chunk);
@@ -44,9 +44,12 @@ afterEach(async () => {
 
 const silent = () => {};
 
-async function start(clients: number): Promise<{ server: JobServer; connections: FakeConnection[] }> {
+async function start(
+  clients: number,
+  options: Partial<JobServerOptions> = {},
+): Promise<{ server: JobServer; connections: FakeConnection[] }> {
   const log = { debug: silent, info: silent, warn: silent, error: silent };
-  const server = await JobServer.start({ listen: [], log, version: "test" });
+  const server = await JobServer.start({ listen: [], log, version: "test", ...options });
   const connections = Array.from({ length: clients }, () => new FakeConnection());
   cleanups.push(() => {
     for (const { handlers } of connections) handlers.close();
@@ -61,13 +64,30 @@ const SUBMISSION = encodePacket(REQ, PacketType.SUBMIT_JOB, ["f", ""]);
 const ECHO = encodePacket(REQ, PacketType.ECHO_REQ);
 
 describe("a busy turn", () => {
-  it("leaves clients that wait for a job to the next one, whose write then carries both", async () => {
+  it("leaves clients that wait for a job to the next ones for a while, and one write then carries all", async () => {
     const { connections } = await start(20);
     for (const { handlers } of connections) handlers.data(SUBMISSION);
     await turn();
     const late = connections.filter(({ writes }) => writes.length === 0);
     expect(late.length).toBeGreaterThan(10);
-    for (const { handlers } of late) handlers.data(ECHO);
+    let turns = 0;
+    while (late[0]!.writes.length === 0) {
+      for (const { handlers } of late) handlers.data(ECHO);
+      await turn();
+      turns++;
+    }
+    const all = ["JOB_CREATED", ...Array.from({ length: turns }, () => "ECHO_RES")];
+    for (const { writes } of late) expect(writes).toEqual([all]);
+  });
+
+  it("does not leave much to the next one", async () => {
+    const { connections } = await start(20);
+    for (const { handlers } of connections) handlers.data(SUBMISSION);
+    await turn();
+    const late = connections.filter(({ writes }) => writes.length === 0);
+    for (const { handlers } of late) {
+      handlers.data(encodePacket(REQ, PacketType.ECHO_REQ, [], new Uint8Array(20_000)));
+    }
     await turn();
     for (const { writes } of late) expect(writes).toEqual([["JOB_CREATED", "ECHO_RES"]]);
   });
@@ -76,6 +96,13 @@ describe("a busy turn", () => {
     const { connections } = await start(20);
     for (const { handlers } of connections) handlers.data(SUBMISSION);
     await turn();
+    await turn();
+    for (const { writes } of connections) expect(writes).toEqual([["JOB_CREATED"]]);
+  });
+
+  it("leaves nothing to the next one when so many are to be written to that each write is full", async () => {
+    const { connections } = await start(100);
+    for (const { handlers } of connections) handlers.data(SUBMISSION);
     await turn();
     for (const { writes } of connections) expect(writes).toEqual([["JOB_CREATED"]]);
   });
@@ -108,5 +135,18 @@ describe("a quiet turn", () => {
     await turn();
     connections[0]!.handlers.data(ECHO);
     expect(connections[0]!.writes).toEqual([["ECHO_RES"]]);
+  });
+
+  it.each([
+    { busyPollUs: 60_000_000, sleeps: false },
+    { busyPollUs: 0, sleeps: true },
+  ])("is followed by sleep with busyPollUs $busyPollUs: $sleeps", async ({ busyPollUs, sleeps }) => {
+    const { connections } = await start(1, { busyPollUs });
+    await turn();
+    connections[0]!.handlers.data(ECHO);
+    await turn();
+    const { idle } = performance.eventLoopUtilization();
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    expect(performance.eventLoopUtilization().idle > idle).toBe(sleeps);
   });
 });

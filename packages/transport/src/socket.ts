@@ -1,5 +1,6 @@
 import net from "node:net";
 import type { Connection, ConnectionHandlers, PeerAddress } from "./connection.ts";
+import { DirectWriter } from "./direct-write.ts";
 import { lostError } from "./errors.ts";
 
 const NOTHING = Buffer.alloc(0);
@@ -52,6 +53,7 @@ export function withReader(accepted: net.Socket): { readonly socket: net.Socket;
 export class SocketConnection implements Connection {
   readonly peer: PeerAddress;
   readonly #socket: net.Socket;
+  readonly #writer: DirectWriter | undefined;
   readonly #endGraceMs: number;
   #handlers: ConnectionHandlers | undefined;
   #error: Error | undefined;
@@ -64,6 +66,7 @@ export class SocketConnection implements Connection {
   /** @param reader Through which the socket reads; without one it tells `data` events. */
   constructor(socket: net.Socket, peer: PeerAddress, reader?: Reader, endGraceMs = 5_000) {
     this.#socket = socket;
+    this.#writer = DirectWriter.of(socket);
     this.peer = peer;
     this.#endGraceMs = endGraceMs;
     if (reader === undefined) this.#socket.on("data", this.#onData).pause();
@@ -74,7 +77,7 @@ export class SocketConnection implements Connection {
   }
 
   get unsentBytes(): number {
-    return this.#socket.writableLength;
+    return this.#socket.writableLength + (this.#writer?.queuedBytes ?? 0);
   }
 
   attach(handlers: ConnectionHandlers): void {
@@ -92,6 +95,16 @@ export class SocketConnection implements Connection {
 
   send(chunks: readonly Uint8Array[]): boolean {
     if (this.#finished) return true;
+    // What waits in the stream, if only for its drain, goes first.
+    if (this.#writer === undefined || this.#awaitingDrain) return this.#sendThroughStream(chunks);
+    const written = this.#writer.write(chunks);
+    if (written === "taken") return true;
+    if (written === "refused") return this.#sendThroughStream(chunks);
+    this.#askForDrain();
+    return false;
+  }
+
+  #sendThroughStream(chunks: readonly Uint8Array[]): boolean {
     const socket = this.#socket;
     if (chunks.length === 1) {
       socket.write(chunks[0]!);
@@ -100,7 +113,7 @@ export class SocketConnection implements Connection {
       for (let i = 0; i < chunks.length; i++) socket.write(chunks[i]!);
       socket.uncork();
     }
-    if (socket.writableLength === 0) return true;
+    if (this.unsentBytes === 0) return true;
     if (!this.#awaitingDrain) this.#askForDrain();
     return false;
   }
@@ -142,7 +155,7 @@ export class SocketConnection implements Connection {
   readonly #onDrained = (error?: Error | null): void => {
     this.#awaitingDrain = false;
     if (error || this.#finished) return;
-    if (this.#socket.writableLength > 0) this.#askForDrain();
+    if (this.unsentBytes > 0) this.#askForDrain();
     else this.#handlers?.drain();
   };
 

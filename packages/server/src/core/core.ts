@@ -7,7 +7,7 @@ import { Peer } from "./peer.ts";
 import { closePeer, encodeHandleReport, sendBytes, sendError } from "./replies.ts";
 import { dropOverrun, expireRun, loseRun, payOwedStatuses } from "./runs.ts";
 import { type CoreNote, type CoreOptions, ServerState } from "./state.ts";
-import { expireWakes, resetAbilities, wakeFor } from "./workers.ts";
+import { expireWakes, nextWakeMs, resetAbilities, wakeFor } from "./workers.ts";
 
 /** Packets of this size that came in several chunks are not copied any more, where they are only passed on. */
 const SHARE_PACKET_BYTES = 32 * 1024;
@@ -143,8 +143,7 @@ export class JobServerCore {
     const wait = Math.max(0, state.dueJobs.nextMs - state.wallMs);
     let next = Math.min(state.runTimers.nextMs, state.submissionTimers.nextMs);
     next = Math.min(next, state.nowMs + (wait === Number.POSITIVE_INFINITY ? wait : Math.min(wait, 60_000)));
-    const wake = state.wakes.peek();
-    if (wake !== undefined) next = Math.min(next, wake.atMs);
+    next = Math.min(next, nextWakeMs(state));
     for (const endsMs of state.unfinished.values()) {
       next = Math.min(next, endsMs);
       break;

@@ -141,17 +141,27 @@ export function wakeFor(state: ServerState, fn: JobFunction, atLeast: number): v
 
 /** Wake-ups whose grace is over stop counting, and others are woken instead. */
 export function expireWakes(state: ServerState): void {
-  const { wakes } = state;
-  for (let next = wakes.peek(); next !== undefined && next.atMs <= state.nowMs; next = wakes.peek()) {
-    wakes.shift();
-    const { peer, atMs } = next;
-    if (peer.workerState !== WorkerState.WOKEN || peer.wakeEndsMs !== atMs || peer.wokenFor === null)
-      continue;
-    const fn = peer.wokenFor;
+  while (nextWakeMs(state) <= state.nowMs) {
+    const { peer } = state.wakes.shift()!;
+    const fn = peer.wokenFor!;
     peer.wokenFor = null;
     fn.wakes--;
     wakeFor(state, fn, 0);
   }
+}
+
+/**
+ * When the grace of the oldest wake-up ends that still counts; `Infinity` when none does. Those that workers have followed,
+ * which nearly all do at once, are forgotten, so that no timer runs for them.
+ */
+export function nextWakeMs(state: ServerState): number {
+  const { wakes } = state;
+  for (let next = wakes.peek(); next !== undefined; next = wakes.peek()) {
+    const { peer, atMs } = next;
+    if (peer.workerState === WorkerState.WOKEN && peer.wakeEndsMs === atMs && peer.wokenFor !== null) return atMs;
+    wakes.shift();
+  }
+  return Number.POSITIVE_INFINITY;
 }
 
 function wake(state: ServerState, peer: Peer, fn: JobFunction): void {
