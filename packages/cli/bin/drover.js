@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import module from "node:module";
 import { homedir } from "node:os";
 import { join } from "node:path";
-import { restartWithHeapFlags } from "./heap-flags.js";
+import { restartWithEngineFlags } from "./engine-flags.js";
 import { tooOld } from "./node-version.js";
 
 const complaint = tooOld(process.versions.node);
@@ -12,7 +12,7 @@ if (complaint) {
   process.stderr.write(`${complaint}\n`);
   process.exit(1);
 }
-restartWithHeapFlags();
+restartWithEngineFlags();
 // Saves half of the time to start. Not in Node's own default folder, which other users may write to.
 module.enableCompileCache(join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "drover"));
 const source = new URL("../src/main.ts", import.meta.url);

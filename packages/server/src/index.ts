@@ -8,6 +8,7 @@ export {
   type Limits,
   type TimeoutUnit,
 } from "./core/index.ts";
-export { JobServer, type JobServerOptions } from "./job-server.ts";
+export { DEFAULT_BUSY_POLL_US, JobServer, type JobServerOptions } from "./job-server.ts";
 export type { Log } from "./note-log.ts";
 export { type FunctionRule, settingsByRules } from "./settings.ts";
+export { warmUp } from "./warm-up.ts";

@@ -98,7 +98,7 @@ class Link implements ConnectionHandlers {
 const HEAP_BYTES_PER_JOB = 512;
 const MAX_PREFIX_BYTES = 46;
 /** About what it costs to sleep and be woken, so that looking in vain at most doubles that. */
-const BUSY_POLL_US = 30;
+export const DEFAULT_BUSY_POLL_US = 30;
 
 /**
  * With so many connections to write to in one turn, those that can wait do: see `canWait`. With fewer, the server has time;
@@ -149,7 +149,7 @@ export class JobServer {
     this.#options = options;
     this.#notes = new NoteLog(options.log);
     this.core = new JobServerCore(coreOptions(options));
-    this.#busyPollMs = (options.busyPollUs ?? BUSY_POLL_US) / 1000;
+    this.#busyPollMs = (options.busyPollUs ?? DEFAULT_BUSY_POLL_US) / 1000;
     this.#setClock();
   }
 

@@ -53,7 +53,8 @@ export class DirectWriter {
    */
   write(chunks: readonly Uint8Array[]): "taken" | "queued" | "refused" {
     const { WriteWrap, streamBaseState, kLastWriteWasAsync } = wrap!;
-    const request = (spare ??= new WriteWrap());
+    spare ??= new WriteWrap();
+    const request = spare;
     const handle = this.#handle;
     const error =
       chunks.length === 1 ? handle.writeBuffer(request, chunks[0]!) : handle.writev(request, chunks, true);

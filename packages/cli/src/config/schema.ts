@@ -71,6 +71,8 @@ const server = z.strictObject({
   jobHandlePrefix: text("handle prefix (1 to 46 visible ASCII characters)", /^[\x21-\x7e]{1,46}$/).optional(),
   timeoutUnit: choice("auto", "ms", "s").optional(),
   grace: seconds(86_400).optional(),
+  warmUpMs: integer(0, 60_000).optional(),
+  busyPollUs: integer(0, 1_000_000).optional(),
   allowShutdown: flag().optional(),
   pidFile: file.optional(),
   readyFile: file.optional(),

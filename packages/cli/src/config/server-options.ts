@@ -122,6 +122,18 @@ export const SERVER_OPTIONS: readonly ServerOption[] = [
     group: "Jobs",
   },
   {
+    key: "warmUpMs",
+    flags: "--warm-up-ms <ms>",
+    help: "before listening, run jobs of its own for so long, so that the first ones find it at full speed; 0 = none (default: 400)",
+    group: "Process",
+  },
+  {
+    key: "busyPollUs",
+    flags: "--busy-poll-us <microseconds>",
+    help: "after something arrived, look for more for so long before sleeping; 0 = sleep at once (default: 30)",
+    group: "Process",
+  },
+  {
     key: "pidFile",
     flags: "-P, --pid-file <file>",
     help: "write the process id here",

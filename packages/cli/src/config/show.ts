@@ -1,8 +1,13 @@
 import { hostname } from "node:os";
-import { DEFAULT_LIMITS } from "@drover/server";
+import { DEFAULT_BUSY_POLL_US, DEFAULT_LIMITS } from "@drover/server";
 import { stringify } from "yaml";
 import { checkServe } from "../serve/run.ts";
-import { DEFAULT_GRACE_SECONDS, DEFAULT_PORT, MAX_CONNECTIONS } from "../serve/settings.ts";
+import {
+  DEFAULT_GRACE_SECONDS,
+  DEFAULT_PORT,
+  DEFAULT_WARM_UP_MS,
+  MAX_CONNECTIONS,
+} from "../serve/settings.ts";
 import { ConfigError } from "./problem.ts";
 import { type ConfigInputs, type ResolvedConfig, resolveConfig } from "./resolve.ts";
 
@@ -26,6 +31,8 @@ function defaults(): Readonly<Record<string, unknown>> {
     jobHandlePrefix: `H:${hostname()}`,
     timeoutUnit: "auto",
     grace: DEFAULT_GRACE_SECONDS,
+    warmUpMs: DEFAULT_WARM_UP_MS,
+    busyPollUs: DEFAULT_BUSY_POLL_US,
     allowShutdown: false,
     pidFile: null,
     readyFile: null,

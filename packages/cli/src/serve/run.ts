@@ -1,5 +1,5 @@
 import { fchownSync } from "node:fs";
-import { JobServer } from "@drover/server";
+import { JobServer, warmUp } from "@drover/server";
 import { formatAddress, type PeerAddress } from "@drover/transport";
 import { type ConfigInputs, type ResolvedConfig, resolveConfig } from "../config/resolve.ts";
 import { UsageError } from "../errors.ts";
@@ -12,7 +12,14 @@ import { FileSink, type LogSink, NoSink, StderrSink } from "./log-sink.ts";
 import { openFileLimit } from "./open-files.ts";
 import { writePidFile } from "./pid-file.ts";
 import { writeReadyFile } from "./ready-file.ts";
-import { functionDefaults, graceMs, jobServerOptions, listenAddresses, logLevelOf } from "./settings.ts";
+import {
+  DEFAULT_WARM_UP_MS,
+  functionDefaults,
+  graceMs,
+  jobServerOptions,
+  listenAddresses,
+  logLevelOf,
+} from "./settings.ts";
 import { SyslogSink } from "./syslog.ts";
 import { becomeUser, idsOf, isKnownUser } from "./user.ts";
 
@@ -52,6 +59,7 @@ export async function serve(request: ServeRequest): Promise<never> {
   try {
     // Before listening: two servers of one pid file are the likelier mistake, and the clearer message.
     if (server.pidFile !== undefined) undo.push(writePidFile(server.pidFile));
+    await warm(server.warmUpMs ?? DEFAULT_WARM_UP_MS, log);
     started = await startServer(config, log, (how) => {
       ending?.begin(how === "graceful" ? "drain" : "stop", "an administrator's shutdown");
     });
@@ -139,6 +147,16 @@ function startServer(
     );
   }
   return JobServer.start({ ...jobServerOptions(config, files), log, onShutdownRequest });
+}
+
+/** A server that cannot warm up is only slow at first. */
+async function warm(forMs: number, log: ServerLog): Promise<void> {
+  if (forMs === 0) return;
+  try {
+    await warmUp(forMs);
+  } catch (error) {
+    log.warn({ error }, "could not warm up: the first jobs will be slower");
+  }
 }
 
 function tellStart(config: ResolvedConfig, addresses: readonly PeerAddress[], log: ServerLog): void {

@@ -7,6 +7,7 @@ import { connectionsWithin } from "./open-files.ts";
 
 export const DEFAULT_PORT = 4730;
 export const DEFAULT_GRACE_SECONDS = 5;
+export const DEFAULT_WARM_UP_MS = 400;
 export const MAX_CONNECTIONS = 100_000;
 
 /** Addresses with their ports; the default is loopback in both families. */
@@ -62,6 +63,7 @@ export function jobServerOptions(
     wakeAtLeast: server.workerWakeup ?? 0,
     timeoutUnit: server.timeoutUnit ?? "auto",
     allowShutdown: server.allowShutdown ?? false,
+    ...(server.busyPollUs === undefined ? {} : { busyPollUs: server.busyPollUs }),
     ...(server.backlog === undefined ? {} : { backlog: server.backlog }),
     ...(keep === undefined ? {} : { keepAlive: keep }),
     ...(defaults === undefined ? {} : { functionDefaults: defaults }),

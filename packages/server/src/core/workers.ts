@@ -158,7 +158,8 @@ export function nextWakeMs(state: ServerState): number {
   const { wakes } = state;
   for (let next = wakes.peek(); next !== undefined; next = wakes.peek()) {
     const { peer, atMs } = next;
-    if (peer.workerState === WorkerState.WOKEN && peer.wakeEndsMs === atMs && peer.wokenFor !== null) return atMs;
+    if (peer.workerState === WorkerState.WOKEN && peer.wakeEndsMs === atMs && peer.wokenFor !== null)
+      return atMs;
     wakes.shift();
   }
   return Number.POSITIVE_INFINITY;
