@@ -74,6 +74,7 @@ export class Judge {
     } else {
       throw new Violation("framing", `well-formed bytes were taken for ${found}`);
     }
+    this.#forgetUnready();
   }
 
   /** The connection has read: what it is owed is due. */
@@ -89,6 +90,7 @@ export class Judge {
     const { lingering, outcomes, nowMs, wallMs, options } = this.naive;
     while (lingering.length > 0 && lingering[0]!.endsMs <= nowMs) lingering.shift();
     while (outcomes.length > 0 && outcomes[0]!.endedMs + options.limits.outcomeMs <= wallMs) outcomes.shift();
+    this.#forgetUnready();
   }
 
   disconnect(watched: Watched): void {
@@ -251,6 +253,7 @@ export class Judge {
       this.#checkTurn(pending.peer, possible, given.fn.name);
     }
     settleGrab(naive, given);
+    this.#forgetUnready();
   }
 
   /** Round robin: among functions of equal priority none is passed over more often than there are others. */
@@ -269,6 +272,18 @@ export class Judge {
       after.set(fn, times);
     }
     this.#passedOver.set(key, after);
+  }
+
+  /** A function that has nothing to run any more has not been passed over: it joins the others anew. */
+  #forgetUnready(): void {
+    const { naive } = this;
+    for (const [key, times] of this.#passedOver) {
+      const priority = Number(key[0]) as 0 | 1 | 2;
+      for (const ability of times.keys()) {
+        const fn = naive.functionOf(ability);
+        if (fn.queues[priority].length === 0 || naive.runnable(fn) === 0) times.delete(ability);
+      }
+    }
   }
 
   #forgetTurns(type: number): void {

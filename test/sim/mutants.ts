@@ -8,7 +8,7 @@ import {
   type Priority,
 } from "../../packages/server/src/core/index.ts";
 import { Outbox } from "../../packages/server/src/core/outbox.ts";
-import { ReadyRing } from "../../packages/server/src/core/ready-ring.ts";
+import { ReadyQueue } from "../../packages/server/src/core/ready-queue.ts";
 import { WorkloadStore } from "../../packages/server/src/core/workload-store.ts";
 import type { Tampering } from "./world.ts";
 
@@ -185,8 +185,8 @@ export const MUTANTS: readonly Mutant[] = [
   }),
   running("one run more than maxRunning", (fn, limit) => limit + 1 - fn.running - fn.overruns),
   running("overruns hold no slot", (fn, limit) => limit - fn.running),
-  replacing("the first ready function always has its turn", ReadyRing.prototype, "next", () => {
-    return function (this: ReadyRing) {
+  replacing("the first ready function always has its turn", ReadyQueue.prototype, "next", () => {
+    return function (this: ReadyQueue) {
       return this.peek();
     };
   }),

@@ -103,7 +103,7 @@ function walkFunction(state: ServerState, naive: NaiveState, fn: JobFunction): v
     same(context("tail"), queue.tail, last);
     same(context("queue length"), queue.length, count);
     same(context("queue"), count, model.queues[priority].length);
-    same(context(`readiness ${priority}`), fn.ready[priority], fn.runnable > 0 && count > 0);
+    same(context(`readiness ${priority}`), (fn.ready & (1 << priority)) !== 0, fn.runnable > 0 && count > 0);
     queued += count;
   }
   const jobs = [...state.jobs.values()].filter((job) => job.fn === fn);
@@ -184,7 +184,7 @@ function walkSleeper(core: JobServerCore, peer: Peer, context: (what: string) =>
   for (const [fn, place] of set.places) same(context("ability"), set.functions[place], fn);
   for (const priority of [0, 1, 2] as const) {
     const place = set.ready[priority].peek();
-    const ready = [...set.places.keys()].filter((fn) => fn.ready[priority]);
+    const ready = [...set.places.keys()].filter((fn) => (fn.ready & (1 << priority)) !== 0);
     if (place < 0) same(context("ready functions"), ready.length, 0);
     else same(context("ready function"), ready.includes(set.functions[place]!), true);
   }

@@ -25,11 +25,11 @@ describe("the order of jobs", () => {
     expect(worker.grabAll()).toEqual(["g high", "f normal", "f low", "g low"]);
   });
 
-  it("takes functions of equal priority in turn, beginning with the first registered", () => {
+  it("takes functions of equal priority in turn, beginning with the one that waits longest", () => {
     const server = new TestServer();
     const [client, worker] = [server.connect(), server.worker("f", "g", "h")];
     for (const fn of ["h", "g", "f"]) for (const i of [1, 2]) client.submit(fn, `${i}`, `${fn}${i}`);
-    expect(worker.grabAll()).toEqual(["f1", "g1", "h1", "f2", "g2", "h2"]);
+    expect(worker.grabAll()).toEqual(["h1", "g1", "f1", "h2", "g2", "f2"]);
   });
 
   it("passes the turn on between workers of equal abilities", () => {
@@ -47,8 +47,9 @@ describe("the order of jobs", () => {
     for (const fn of ["f", "g"]) client.submit(fn, "u", fn);
     client.submit("f", "v", "f again");
     expect(first.grab().workload).toBe("f");
-    expect(second.grab().workload).toBe("g");
-    expect(first.grab().workload).toBe("f again");
+    // The second's functions have turns of their own.
+    expect(second.grab().workload).toBe("f again");
+    expect(first.grab().workload).toBe("g");
   });
 
   it("is that of a naive queue, for any submissions and functions", () => {
@@ -57,17 +58,18 @@ describe("the order of jobs", () => {
       fc.property(fc.array(submission, { maxLength: 30 }), (submissions) => {
         const server = new TestServer();
         const [client, worker] = [server.connect(), server.worker("f0", "f1", "f2")];
-        const queues = [0, 1, 2].map(() => [0, 1, 2].map((): string[] => []));
+        // For each priority the waiting jobs of each function, in a map that keeps the order in which it came.
+        const queues = [0, 1, 2].map(() => new Map<number, string[]>());
         submissions.forEach(({ fn, priority }, i) => {
           client.submit(`f${fn}`, `${i}`, `${i}`, SUBMIT[priority]!);
-          queues[priority]![fn]!.push(`${i}`);
+          queues[priority]!.set(fn, [...(queues[priority]!.get(fn) ?? []), `${i}`]);
         });
         const expected: string[] = [];
         for (const byFunction of queues) {
-          // Each priority has a turn of its own.
-          for (let turn = 0; byFunction.some((queue) => queue.length > 0); turn = (turn + 1) % 3) {
-            const next = byFunction[turn]!.shift();
-            if (next !== undefined) expected.push(next);
+          const line = [...byFunction.values()];
+          for (let jobs = line.shift(); jobs !== undefined; jobs = line.shift()) {
+            expected.push(jobs[0]!);
+            if (jobs.length > 1) line.push(jobs.slice(1));
           }
         }
         expect(worker.grabAll()).toEqual(expected);

@@ -1,7 +1,7 @@
 import type { JobFunction } from "./function.ts";
 import type { Priority } from "./job.ts";
 import type { Peer } from "./peer.ts";
-import { ReadyRing } from "./ready-ring.ts";
+import { ReadyQueue } from "./ready-queue.ts";
 
 /**
  * The functions that one or more workers offer, in the order they were registered. Workers with equal abilities
@@ -14,10 +14,10 @@ export class AbilitySet {
   /** Place of this set in each function's `sets`, by place of the function here. */
   readonly backPlaces: number[] = [];
   readonly places = new Map<JobFunction, number>();
-  readonly ready: readonly [ReadyRing, ReadyRing, ReadyRing] = [
-    new ReadyRing(),
-    new ReadyRing(),
-    new ReadyRing(),
+  readonly ready: readonly [ReadyQueue, ReadyQueue, ReadyQueue] = [
+    new ReadyQueue(),
+    new ReadyQueue(),
+    new ReadyQueue(),
   ];
   /** Workers that have exactly these abilities. */
   workers = 0;
@@ -42,7 +42,7 @@ export class AbilitySet {
     fn.places.push(place);
     this.hash = (this.hash + mix(fn.name)) | 0;
     for (let priority = 0; priority < 3; priority++) {
-      if (fn.ready[priority as Priority]) this.ready[priority as Priority].add(place);
+      if ((fn.ready & (1 << priority)) !== 0) this.ready[priority as Priority].add(place);
     }
   }
 
@@ -51,7 +51,7 @@ export class AbilitySet {
     this.places.delete(fn);
     this.functions[place] = null;
     this.hash = (this.hash - mix(fn.name)) | 0;
-    for (const ring of this.ready) ring.delete(place);
+    for (const queue of this.ready) queue.delete(place);
     this.#unlink(fn, place);
     if (this.functions.length > 32 && this.functions.length > 2 * this.places.size) this.#compact();
   }
@@ -72,8 +72,8 @@ export class AbilitySet {
 
   /** The next ready function in turn at the most urgent priority that has one, or null. */
   nextReady(): JobFunction | null {
-    for (const ring of this.ready) {
-      const place = ring.next();
+    for (const queue of this.ready) {
+      const place = queue.next();
       if (place >= 0) return this.functions[place]!;
     }
     return null;
@@ -81,8 +81,8 @@ export class AbilitySet {
 
   /** Some ready function, without taking its turn, or null. */
   peekReady(): JobFunction | null {
-    for (const ring of this.ready) {
-      const place = ring.peek();
+    for (const queue of this.ready) {
+      const place = queue.peek();
       if (place >= 0) return this.functions[place]!;
     }
     return null;
@@ -108,7 +108,7 @@ export class AbilitySet {
     this.functions.length = 0;
     this.backPlaces.length = 0;
     this.hash = 0;
-    for (const ring of this.ready) ring.clear();
+    for (const queue of this.ready) queue.clear();
     for (const fn of functions) this.add(fn);
   }
 }

@@ -30,8 +30,8 @@ export class JobFunction {
   /** Ability sets that contain it, and its place in each. */
   readonly sets: AbilitySet[] = [];
   readonly places: number[] = [];
-  /** Whether the sets know it as ready, by priority. */
-  readonly ready: [boolean, boolean, boolean] = [false, false, false];
+  /** Priorities at which the sets know it as ready, as bits. */
+  ready = 0;
   /** Created by an administrator: stays even when idle. */
   pinned = false;
   /** No longer known under its name: whoever remembers it must look it up again. */
@@ -78,16 +78,24 @@ export class JobFunction {
    * queues, running, overruns, limits or `paused`. Costs O(1), or O(sets that contain it) when readiness changed.
    */
   updateReadiness(): void {
-    const open = this.runnable > 0;
-    const { queues, ready } = this;
-    for (let priority = 0; priority < 3; priority++) {
-      const now = open && queues[priority as Priority].head !== null;
-      if (now === ready[priority as Priority]) continue;
-      ready[priority as Priority] = now;
-      for (let i = 0; i < this.sets.length; i++) {
-        const ring = this.sets[i]!.ready[priority as Priority];
-        if (now) ring.add(this.places[i]!);
-        else ring.delete(this.places[i]!);
+    const { queues, ready: before } = this;
+    let now = 0;
+    if (this.queued > 0 && this.runnable > 0) {
+      if (queues[0].head !== null) now |= 1;
+      if (queues[1].head !== null) now |= 2;
+      if (queues[2].head !== null) now |= 4;
+    }
+    const changed = now ^ before;
+    if (changed === 0) return;
+    this.ready = now;
+    const { sets, places } = this;
+    for (let i = 0; i < sets.length; i++) {
+      for (let priority = 0; priority < 3; priority++) {
+        const bit = 1 << priority;
+        if ((changed & bit) === 0) continue;
+        const queue = sets[i]!.ready[priority as Priority];
+        if ((now & bit) !== 0) queue.add(places[i]!);
+        else queue.delete(places[i]!);
       }
     }
   }
