@@ -368,15 +368,19 @@ describe("start and stop", () => {
 describe.runIf(process.platform === "linux")("the server's process", () => {
   const commandLine = (pid: number | undefined) => readFileSync(`/proc/${pid}/cmdline`, "latin1").split("\0");
 
-  test("has a small young generation, under the number it was started with", async () => {
+  test("has the flags of a server, under the number it was started with", async () => {
     const { child } = await serve();
-    expect(commandLine(child.pid)).toContain("--max-semi-space-size=4");
+    const words = commandLine(child.pid);
+    expect(words).toContain("--max-semi-space-size=4");
+    expect(words).toContain("--invocation-count-for-turbofan=1000");
   });
 
-  test("has the one that was asked for", async () => {
+  test("has the young generation that was asked for", async () => {
     const env = { NODE_OPTIONS: "--max-semi-space-size=8" };
     const server = await startServe(folder.path, [], { env });
     serving.push(server);
-    expect(commandLine(server.child.pid).filter((word) => word.includes("semi-space"))).toEqual([]);
+    const words = commandLine(server.child.pid);
+    expect(words.filter((word) => word.includes("semi-space"))).toEqual([]);
+    expect(words).toContain("--invocation-count-for-turbofan=1000");
   });
 });

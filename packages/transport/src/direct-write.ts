@@ -31,23 +31,28 @@ let spare: WriteRequest | undefined = wrap && new wrap.WriteWrap();
  * insides are not as known here, and in other runtimes, there is no such writer and the stream does it all.
  */
 export class DirectWriter {
-  /** Bytes of writes that could not be done at once and have not ended. */
+  /** Bytes of a write that could not be done at once and has not ended. */
   queuedBytes = 0;
   readonly #handle: StreamHandle;
+  readonly #onEnd: (failed: boolean) => void;
 
-  private constructor(handle: StreamHandle) {
+  private constructor(handle: StreamHandle, onEnd: (failed: boolean) => void) {
     this.#handle = handle;
-  }
-
-  /** The writer of a connected socket, or undefined where there cannot be one. */
-  static of(socket: net.Socket): DirectWriter | undefined {
-    const handle = (socket as unknown as { _handle?: Partial<StreamHandle> | null })._handle;
-    const isKnown = typeof handle?.writeBuffer === "function" && typeof handle.writev === "function";
-    return wrap !== undefined && isKnown ? new DirectWriter(handle as StreamHandle) : undefined;
+    this.#onEnd = onEnd;
   }
 
   /**
-   * Writes the chunks, in order, behind what was handed to the system before. The socket's stream must hold nothing.
+   * The writer of a connected socket, or undefined where there cannot be one.
+   * @param onEnd Told when a `queued` write has ended.
+   */
+  static of(socket: net.Socket, onEnd: (failed: boolean) => void): DirectWriter | undefined {
+    const handle = (socket as unknown as { _handle?: Partial<StreamHandle> | null })._handle;
+    const isKnown = typeof handle?.writeBuffer === "function" && typeof handle.writev === "function";
+    return wrap !== undefined && isKnown ? new DirectWriter(handle as StreamHandle, onEnd) : undefined;
+  }
+
+  /**
+   * Writes the chunks, in order. Nothing may be queued, here or in the socket's stream.
    * @returns `taken` when the chunks are no longer needed; `queued` when they still are, and what the stream is given
    * from now on comes behind them; `refused` when nothing was written, and the stream will find out why.
    */
@@ -63,11 +68,11 @@ export class DirectWriter {
     spare = undefined;
     let bytes = 0;
     for (const chunk of chunks) bytes += chunk.length;
-    this.queuedBytes += bytes;
+    this.queuedBytes = bytes;
     request.chunks = chunks.slice();
-    // Whatever went wrong, the stream's next write will fail of it too, and tell.
-    request.oncomplete = () => {
-      this.queuedBytes -= bytes;
+    request.oncomplete = (status) => {
+      this.queuedBytes = 0;
+      this.#onEnd(status < 0);
     };
     return "queued";
   }

@@ -66,7 +66,7 @@ export class SocketConnection implements Connection {
   /** @param reader Through which the socket reads; without one it tells `data` events. */
   constructor(socket: net.Socket, peer: PeerAddress, reader?: Reader, endGraceMs = 5_000) {
     this.#socket = socket;
-    this.#writer = DirectWriter.of(socket);
+    this.#writer = DirectWriter.of(socket, this.#onQueuedEnd);
     this.peer = peer;
     this.#endGraceMs = endGraceMs;
     if (reader === undefined) this.#socket.on("data", this.#onData).pause();
@@ -95,12 +95,12 @@ export class SocketConnection implements Connection {
 
   send(chunks: readonly Uint8Array[]): boolean {
     if (this.#finished) return true;
-    // What waits in the stream, if only for its drain, goes first.
+    // What waits, here or in the stream, goes first.
     if (this.#writer === undefined || this.#awaitingDrain) return this.#sendThroughStream(chunks);
     const written = this.#writer.write(chunks);
     if (written === "taken") return true;
     if (written === "refused") return this.#sendThroughStream(chunks);
-    this.#askForDrain();
+    this.#awaitingDrain = true;
     return false;
   }
 
@@ -157,6 +157,13 @@ export class SocketConnection implements Connection {
     if (error || this.#finished) return;
     if (this.unsentBytes > 0) this.#askForDrain();
     else this.#handlers?.drain();
+  };
+
+  readonly #onQueuedEnd = (failed: boolean): void => {
+    if (this.#socket.destroyed) return;
+    // Of what it failed the stream's next write will fail too, and tell.
+    if (failed) this.#askForDrain();
+    else this.#onDrained();
   };
 
   readonly #onData = (chunk: Buffer): void => {
