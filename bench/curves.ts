@@ -10,6 +10,8 @@ const ROUNDS = 3;
 /** The load at which costs are compared. */
 const JOBS_PER_S = 5_000;
 const WORKLOAD = new Uint8Array(64);
+/** The least warm-up at that load, in seconds: what thousands of workers say at first takes as long to be worked off. */
+const LEAST_WARMUP = 8;
 /** So many jobs have made a fresh server fast. */
 const WARM_JOBS = 50_000;
 /** Queues shorter than this are measured as often as makes up for it. */
@@ -62,6 +64,7 @@ export function curvesPlan(options: Options, server: ServerCommand): Step[] {
   const rounds = options.rounds ?? ROUNDS;
   const settings = settingsOf(options, rounds, canPin());
   const perRunS = options.seconds + options.warmup + 1;
+  const steadyWarmup = options.short ? options.warmup : Math.max(options.warmup, LEAST_WARMUP);
   const steps: Step[] = [];
   for (let round = 0; round < rounds; round++) {
     for (const curve of CURVES) {
@@ -75,8 +78,8 @@ export function curvesPlan(options: Options, server: ServerCommand): Step[] {
           round,
           settings,
           server,
-          estimateS: 2 * perRunS + (curve.isQueued ? 5 + size / 12_000 : 0),
-          measure: (running) => measure(curve, size, running, settings),
+          estimateS: 2 * perRunS + steadyWarmup - options.warmup + (curve.isQueued ? 5 + size / 12_000 : 0),
+          measure: (running) => measure(curve, size, running, settings, steadyWarmup),
         });
       }
     }
@@ -99,16 +102,17 @@ async function measure(
   size: number,
   server: RunningServer,
   { seconds, warmup, pinned }: Step["settings"],
+  steadyWarmup: number,
 ): Promise<Outcome> {
   const run = (words: string) => gearbench(words.split(" "), server, pinned);
   const throughput = curve.isQueued ? await queueThroughput(size, run) : undefined;
   if (throughput?.ok === false) return throughput;
   const filled = curve.isQueued ? await fill(server.port, size) : undefined;
   if (filled?.ok === false) return filled;
-  const words = `${curve.words(size)} --seconds ${seconds} --warmup ${warmup}`;
-  const steady = await run(`${words} --rate ${JOBS_PER_S}`);
+  const words = `${curve.words(size)} --seconds ${seconds}`;
+  const steady = await run(`${words} --warmup ${steadyWarmup} --rate ${JOBS_PER_S}`);
   if (!steady.ok) return steady;
-  const peak = await run(words);
+  const peak = await run(`${words} --warmup ${warmup}`);
   return {
     ...peak,
     figures: {
