@@ -4,7 +4,14 @@ import { handleLine } from "./naive/admin.ts";
 import { fallDue } from "./naive/jobs.ts";
 import { handlePacket, settleGrab } from "./naive/messages.ts";
 import { candidates, disconnect, expireRuns } from "./naive/runs.ts";
-import { type ExpectedReply, forgetOwed, type NaiveOptions, NaivePeer, NaiveState } from "./naive/state.ts";
+import {
+  type ExpectedReply,
+  forgetOwed,
+  type NaiveJob,
+  type NaiveOptions,
+  NaivePeer,
+  NaiveState,
+} from "./naive/state.ts";
 import { ensure, Violation } from "./violation.ts";
 
 /*
@@ -62,6 +69,7 @@ export class Judge {
   read(watched: Watched, found: Found): void {
     const { peer, naive } = watched;
     this.#settleGrab();
+    this.settleAnswered();
     ensure(peer.closing === null, "S9", () => `${name(naive)} is read though it is closed`);
     if (naive.nonsense) return;
     const { stream } = peer;
@@ -95,6 +103,7 @@ export class Judge {
 
   disconnect(watched: Watched): void {
     this.#settleGrab();
+    this.naive.waitingGrabs.delete(watched.naive);
     this.#passedOver.clear();
     disconnect(this.naive, watched.naive);
     this.#watched.delete(watched.naive);
@@ -103,7 +112,7 @@ export class Judge {
   /** What a connection was sent in this turn. */
   sent(watched: Watched, chunks: readonly Uint8Array[]): void {
     const { wire } = watched;
-    this.#settleGrab();
+    this.settleAnswered();
     this.naive.touched.add(watched.naive);
     for (const chunk of chunks) {
       watched.sentBytes += chunk.length;
@@ -114,8 +123,9 @@ export class Judge {
 
   /** After everything that was to be sent in this turn has been shown to `sent`. */
   endTurn(): void {
-    this.#settleGrab();
+    this.settleAnswered();
     const { naive } = this;
+    for (const peer of naive.waitingGrabs.keys()) throw new Violation("grab", `${name(peer)} is not answered`);
     for (const peer of naive.touched) {
       const watched = this.#watched.get(peer);
       if (watched !== undefined) this.#endTurnOf(watched);
@@ -233,27 +243,49 @@ export class Judge {
     }
   }
 
-  /** Finds out which job the last grab got, so that the model can go on; the wire must show the same. */
+  /** Finds out which job the last grab got, so that the model can go on. One that got none waits. */
   #settleGrab(): void {
     const { naive } = this;
     const pending = naive.pendingGrab;
     if (pending === null) return;
-    const watched = this.#watched.get(pending.peer)!;
-    const newest = watched.peer.runs?.job.number;
+    const { peer, reply } = pending;
+    naive.pendingGrab = null;
+    const given = this.#given(peer);
+    if (given === undefined) naive.waitingGrabs.set(peer, reply);
+    else settleGrab(naive, peer, reply, given);
+    this.#forgetUnready();
+  }
+
+  /** Finds out which jobs those grabs got that have been answered since they found none; the wire must show the same. */
+  settleAnswered(): void {
+    const { naive } = this;
+    this.#settleGrab();
+    for (const [peer, reply] of naive.waitingGrabs) {
+      if (this.#watched.get(peer)!.peer.pendingGrab !== null) continue;
+      naive.waitingGrabs.delete(peer);
+      settleGrab(naive, peer, reply, this.#given(peer));
+      this.#forgetUnready();
+    }
+  }
+
+  /** The job that the server has just given to a worker, which must be one that it could have; `undefined` = none. */
+  #given(worker: NaivePeer): NaiveJob | undefined {
+    const { naive } = this;
+    const { peer } = this.#watched.get(worker)!;
+    const newest = peer.runs?.job.number;
     const job = newest === undefined ? undefined : naive.jobs.get(newest);
     const given = job !== undefined && job.run === null ? job : undefined;
-    const possible = candidates(naive, pending.peer);
-    if (given === undefined) {
-      ensure(
-        possible === null,
-        "grab",
-        () => `${name(pending.peer)} got no job though ${possible!.functions[0]!.name} has one`,
-      );
-    } else if (possible !== null) {
-      this.#checkTurn(pending.peer, possible, given.fn.name);
+    const possible = candidates(naive, worker);
+    if (given !== undefined) {
+      if (possible !== null) this.#checkTurn(worker, possible, given.fn.name);
+      return given;
     }
-    settleGrab(naive, given);
-    this.#forgetUnready();
+    ensure(
+      possible === null || peer.closing !== null,
+      "grab",
+      () => `${name(worker)} got no job though ${possible!.functions[0]!.name} has one`,
+    );
+    return undefined;
   }
 
   /** Round robin: among functions of equal priority none is passed over more often than there are others. */

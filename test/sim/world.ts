@@ -260,6 +260,7 @@ export class World {
     if (!this.#turnIsOpen) this.#setClock();
     this.#options.tampering?.turn?.(this.core);
     action();
+    this.judge.settleAnswered();
     this.#turnIsOpen = this.#batching.chance(this.plan.batchRate);
     if (!this.#turnIsOpen) this.#endTurn();
   }

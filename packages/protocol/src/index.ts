@@ -30,7 +30,7 @@ export {
   packetName,
   type Sender,
 } from "./packets.ts";
-export { PAGE_BYTES, PagePool, SharedPages, SMALL_PAGE_BYTES } from "./pages.ts";
+export { MIDDLE_PAGE_BYTES, PAGE_BYTES, PagePool, SharedPages, SMALL_PAGE_BYTES } from "./pages.ts";
 export { type ByteSink, type PendingReply, ReplyQueue, type WireError } from "./replies.ts";
 export { Found, PacketStream, type StreamLimits } from "./stream.ts";
 export {

@@ -2,11 +2,14 @@ import { copyBytes } from "./text.ts";
 
 /** A page for a few small packets: what most connections need in a turn. */
 export const SMALL_PAGE_BYTES = 2048;
+/** A page for what a connection gets in a turn that is more than a small one takes. */
+export const MIDDLE_PAGE_BYTES = 8 * 1024;
 /** Every other page. */
 export const PAGE_BYTES = 64 * 1024;
 
-/** Pages kept for reuse: 8 MiB of small ones, 16 MiB of the others. */
+/** Pages kept for reuse: 8 MiB of small ones, 16 MiB of each of the others. */
 const POOLED_SMALL = 4096;
+const POOLED_MIDDLE = 2048;
 const POOLED = 256;
 
 /**
@@ -15,6 +18,7 @@ const POOLED = 256;
  */
 export class PagePool {
   readonly #small: Uint8Array[] = [];
+  readonly #middle: Uint8Array[] = [];
   readonly #pages: Uint8Array[] = [];
   readonly #allocate: (bytes: number) => Uint8Array;
 
@@ -25,6 +29,10 @@ export class PagePool {
 
   takeSmall(): Uint8Array {
     return this.#small.pop() ?? this.#allocate(SMALL_PAGE_BYTES);
+  }
+
+  takeMiddle(): Uint8Array {
+    return this.#middle.pop() ?? this.#allocate(MIDDLE_PAGE_BYTES);
   }
 
   take(): Uint8Array {
@@ -54,6 +62,8 @@ export class PagePool {
   give(page: Uint8Array): void {
     if (page.length === SMALL_PAGE_BYTES) {
       if (this.#small.length < POOLED_SMALL) this.#small.push(page);
+    } else if (page.length === MIDDLE_PAGE_BYTES) {
+      if (this.#middle.length < POOLED_MIDDLE) this.#middle.push(page);
     } else if (page.length === PAGE_BYTES && this.#pages.length < POOLED) {
       this.#pages.push(page);
     }

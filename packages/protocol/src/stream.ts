@@ -93,6 +93,11 @@ export class PacketStream {
     return this.#have;
   }
 
+  /** Whether `next` has bytes to look at. */
+  get hasUnread(): boolean {
+    return this.#offset < this.#chunk.length;
+  }
+
   /** Adds bytes, lent until `next` gives `MORE`. To be called only after `next` gave `MORE`. */
   push(chunk: Uint8Array): void {
     this.#chunk = chunk;

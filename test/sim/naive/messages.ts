@@ -3,7 +3,7 @@ import type { TimeoutUnit } from "../../../packages/server/src/core/index.ts";
 import { Violation } from "../violation.ts";
 import { leave, type NaiveRequest, PLAIN_REQUEST, submit, tableKey } from "./jobs.ts";
 import { startRun, workReport } from "./runs.ts";
-import type { GrabForm, NaiveJob, NaivePeer, NaiveState } from "./state.ts";
+import type { GrabForm, GrabReply, NaiveJob, NaivePeer, NaiveState } from "./state.ts";
 import { reply } from "./state.ts";
 
 /* What the naive server makes of one packet. */
@@ -147,10 +147,13 @@ function handleRare(
   }
 }
 
-/** The server has shown which job the last grab got; `undefined` = none. */
-export function settleGrab(state: NaiveState, job: NaiveJob | undefined): void {
-  const { peer, reply: answer } = state.pendingGrab!;
-  state.pendingGrab = null;
+/** The server has shown which job a grab got; `undefined` = none. */
+export function settleGrab(
+  state: NaiveState,
+  peer: NaivePeer,
+  answer: GrabReply,
+  job: NaiveJob | undefined,
+): void {
   if (job === undefined) {
     answer.answer = { type: PacketType.NO_JOB, body: "" };
     return;

@@ -136,6 +136,8 @@ export type ExpectedReply =
       readonly check: (lines: string[]) => void;
     };
 
+export type GrabReply = ExpectedReply & { kind: "grab" };
+
 export type GrabForm = "plain" | "unique" | "all";
 
 /** A report on a job that a connection must be sent. */
@@ -244,8 +246,10 @@ export class NaiveState {
   replayBytes = 0;
   /** Connections that were handled or sent to in this turn. */
   readonly touched = new Set<NaivePeer>();
-  /** The grab whose answer the server has not shown yet. */
-  pendingGrab: { readonly peer: NaivePeer; readonly reply: ExpectedReply & { kind: "grab" } } | null = null;
+  /** The newest grab, as long as it is not known what came of it. */
+  pendingGrab: { readonly peer: NaivePeer; readonly reply: GrabReply } | null = null;
+  /** Grabs that found nothing so far in this turn and are to be answered before it ends. */
+  readonly waitingGrabs = new Map<NaivePeer, GrabReply>();
 
   constructor(options: NaiveOptions) {
     this.options = options;

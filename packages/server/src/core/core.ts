@@ -7,7 +7,7 @@ import { Peer } from "./peer.ts";
 import { closePeer, encodeHandleReport, sendBytes, sendError } from "./replies.ts";
 import { dropOverrun, expireRun, loseRun, payOwedStatuses } from "./runs.ts";
 import { type CoreNote, type CoreOptions, ServerState } from "./state.ts";
-import { expireWakes, nextWakeMs, resetAbilities, wakeFor } from "./workers.ts";
+import { answerGrab, endTurn, expireWakes, nextWakeMs, resetAbilities, wakeFor } from "./workers.ts";
 
 /** Packets of this size that came in several chunks are not copied any more, where they are only passed on. */
 const SHARE_PACKET_BYTES = 32 * 1024;
@@ -89,6 +89,7 @@ export class JobServerCore {
     if (peer.gone) return;
     const { state } = this;
     peer.gone = true;
+    peer.pendingGrab = null;
     state.peers.delete(peer);
     state.unfinished.delete(peer);
     while (peer.submissions !== null) leaveJob(state, peer.submissions);
@@ -155,8 +156,12 @@ export class JobServerCore {
     return next;
   }
 
-  /** Connections with something to send or to close, each once; the caller clears `dirty` of each it serves. */
+  /**
+   * Ends the turn: the connections with something to send or to close, each once. The caller clears `dirty` of each it
+   * serves.
+   */
   takeDirty(): readonly Peer[] {
+    endTurn(this.state);
     const dirty = this.state.dirty;
     if (dirty.length > 0) this.state.dirty = [];
     return dirty;
@@ -194,6 +199,8 @@ export class JobServerCore {
         state.unfinished.delete(peer);
         return;
       }
+      // Answers come in the order of the requests.
+      if (peer.pendingGrab !== null && stream.hasUnread) answerGrab(state, peer);
       const found = stream.next();
       if (found === Found.MORE) break;
       if (found === Found.PACKET) {

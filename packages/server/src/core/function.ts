@@ -25,6 +25,8 @@ export class JobFunction {
   workers = 0;
   /** Workers woken for it that have not grabbed yet. */
   wakes = 0;
+  /** How many workers to wake at least at the end of the turn; -1 = it is not to be looked at then. */
+  pendingWake = -1;
   /** `Sleepers.generation` at the last search that found nobody: no need to search again before it changes. */
   searchedGeneration = -1;
   /** Ability sets that contain it, and its place in each. */

@@ -1,4 +1,11 @@
-import { copyBytes, PAGE_BYTES, type PagePool, type SharedPages, SMALL_PAGE_BYTES } from "@drover/protocol";
+import {
+  copyBytes,
+  MIDDLE_PAGE_BYTES,
+  PAGE_BYTES,
+  type PagePool,
+  type SharedPages,
+  SMALL_PAGE_BYTES,
+} from "@drover/protocol";
 
 /**
  * From this size on bytes are passed on by reference instead of being copied. A write of several pieces costs Node as
@@ -118,6 +125,7 @@ export class Outbox {
 
   /** Turns to a page with room for `length` bytes. */
   #turnPage(length: number): void {
+    if (this.#outgrowSmallPage(length)) return;
     this.#seal();
     if (length > PAGE_BYTES) {
       this.page = new Uint8Array(length);
@@ -128,5 +136,18 @@ export class Outbox {
     }
     this.#used = 0;
     this.#from = 0;
+  }
+
+  /** When all there is stands in one small page, it moves to a larger one: so it leaves in one piece, with what follows. */
+  #outgrowSmallPage(length: number): boolean {
+    const small = this.page;
+    const onlyPage = this.#borrowed.length === 1 && this.#chunks.length === 0;
+    if (!onlyPage || small.length !== SMALL_PAGE_BYTES || this.#used + length > MIDDLE_PAGE_BYTES) return false;
+    const page = this.#pool.takeMiddle();
+    copyBytes(small, 0, this.#used, page, 0);
+    this.#pool.give(small);
+    this.#borrowed[0] = page;
+    this.page = page;
+    return true;
   }
 }

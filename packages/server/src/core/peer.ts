@@ -3,6 +3,7 @@ import type { AbilitySet } from "./abilities.ts";
 import type { JobFunction, Overrun } from "./function.ts";
 import type { Run, Submission } from "./job.ts";
 import { Outbox } from "./outbox.ts";
+import type { AssignForm } from "./replies.ts";
 
 /** Where a connection stands in the worker's cycle of grab, pre-sleep and noop. */
 export const WorkerState = {
@@ -52,6 +53,8 @@ export class Peer {
   owing: Submission[] | null = null;
 
   workerState: WorkerState = WorkerState.AWAKE;
+  /** A grab that found nothing so far in this turn, and is answered at its end. */
+  pendingGrab: AssignForm | null = null;
   abilities: AbilitySet | null = null;
   /** Timeouts of `CAN_DO_TIMEOUT` in milliseconds, for the functions that have one. */
   timeouts: Map<JobFunction, number> | null = null;

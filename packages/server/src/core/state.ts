@@ -101,6 +101,10 @@ export class ServerState {
   readonly unfinished = new Map<Peer, number>();
   /** Functions of no use and since when, oldest first. */
   readonly idleFunctions = new Map<JobFunction, number>();
+  /** Workers whose grab found nothing so far in this turn, in the order of the grabs. */
+  pendingGrabs: Peer[] = [];
+  /** Functions for which sleepers may have to be woken at the end of the turn, each once. */
+  pendingWakes: JobFunction[] = [];
   /** Connections with something to send or to close. */
   dirty: Peer[] = [];
   notes: CoreNote[] = [];

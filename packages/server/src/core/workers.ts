@@ -96,21 +96,51 @@ function fallAsleep(state: ServerState, peer: Peer, set: AbilitySet | null): voi
   set.lastSleeper = peer;
 }
 
-/** `GRAB_JOB`, `GRAB_JOB_UNIQ`, `GRAB_JOB_ALL`: the next job in turn, or `NO_JOB`. Costs O(1). */
+/**
+ * `GRAB_JOB`, `GRAB_JOB_UNIQ`, `GRAB_JOB_ALL`: the next job in turn. When there is none the worker is told at the end of
+ * the turn, since a job that comes before then can be its, which saves sending it to sleep and waking it. Costs O(1).
+ */
 export function grab(state: ServerState, peer: Peer, form: AssignForm): void {
   const wokenFor = peer.wokenFor;
   stopSleeping(peer);
-  const set = state.assigning ? state.abilitySets.settle(peer) : null;
-  const fn = set === null ? null : set.nextReady();
-  if (fn === null) {
-    sendEmpty(state, peer, PacketType.NO_JOB);
-  } else {
-    const job = (fn.queues[0].head ?? fn.queues[1].head ?? fn.queues[2].head)!;
-    startRun(state, peer, job);
-    sendAssign(state, peer, job, form);
+  if (!assignNext(state, peer, form)) {
+    peer.pendingGrab = form;
+    state.pendingGrabs.push(peer);
   }
   // It took another function's job than it was woken for, so somebody else must come.
   if (wokenFor !== null) wakeFor(state, wokenFor, 0);
+}
+
+/** Answers the worker's grab that waits for the end of the turn. */
+export function answerGrab(state: ServerState, peer: Peer): void {
+  const form = peer.pendingGrab;
+  if (form === null) return;
+  peer.pendingGrab = null;
+  if (peer.closing === null && !assignNext(state, peer, form)) sendEmpty(state, peer, PacketType.NO_JOB);
+}
+
+/** Gives the worker the next job in turn, if there is one. */
+function assignNext(state: ServerState, peer: Peer, form: AssignForm): boolean {
+  const set = state.assigning ? state.abilitySets.settle(peer) : null;
+  const fn = set === null ? null : set.nextReady();
+  if (fn === null) return false;
+  const job = (fn.queues[0].head ?? fn.queues[1].head ?? fn.queues[2].head)!;
+  startRun(state, peer, job);
+  sendAssign(state, peer, job, form);
+  return true;
+}
+
+/** The end of a turn: grabs that still wait are answered, and sleepers are woken for the jobs that are left. */
+export function endTurn(state: ServerState): void {
+  const { pendingGrabs, pendingWakes } = state;
+  if (pendingGrabs.length > 0) {
+    for (const peer of pendingGrabs) answerGrab(state, peer);
+    state.pendingGrabs = [];
+  }
+  if (pendingWakes.length > 0) {
+    for (const fn of pendingWakes) wakeNow(state, fn);
+    state.pendingWakes = [];
+  }
 }
 
 /** The connection is neither asleep nor woken any more. */
@@ -121,11 +151,19 @@ export function stopSleeping(peer: Peer): void {
 }
 
 /**
- * Wakes sleeping workers until as many are on their way as there are jobs to run, those asleep longest first.
+ * At the end of the turn, wakes sleeping workers until as many are on their way as there are jobs to run, those asleep
+ * longest first.
  * @param atLeast Wakes this many even when enough are on their way.
  */
 export function wakeFor(state: ServerState, fn: JobFunction, atLeast: number): void {
   if (fn.searchedGeneration === state.sleepGeneration) return;
+  if (fn.pendingWake < 0) state.pendingWakes.push(fn);
+  if (fn.pendingWake < atLeast) fn.pendingWake = atLeast;
+}
+
+function wakeNow(state: ServerState, fn: JobFunction): void {
+  const atLeast = fn.pendingWake;
+  fn.pendingWake = -1;
   const runnable = fn.runnable;
   if (runnable === 0 || !state.assigning) return;
   for (let need = Math.max(runnable - fn.wakes, atLeast); need > 0; need--) {
