@@ -90,7 +90,7 @@ function walkFunction(state: ServerState, naive: NaiveState, fn: JobFunction): v
   const context = (what: string) => `${what} of ${fn.name}`;
   let queued = 0;
   for (const priority of [0, 1, 2] as const) {
-    const queue = fn.queues[priority];
+    const queue = fn.queue(priority);
     let count = 0;
     let last: Job | null = null;
     for (let job = queue.head; job !== null; job = job.next) {
@@ -128,10 +128,10 @@ function walkFunction(state: ServerState, naive: NaiveState, fn: JobFunction): v
   same(context("overruns"), fn.overruns, overruns);
   same(context("wakes"), fn.wakes, wakes);
   same(context("idleness"), state.idleFunctions.has(fn), fn.isIdle);
-  fn.sets.forEach((set, i) => {
-    same(context("place"), set.functions[fn.places[i]!], fn);
-    same(context("back place"), set.backPlaces[fn.places[i]!], i);
-  });
+  for (let i = 0; i < fn.setCount; i++) {
+    same(context("place"), fn.setAt(i).functions[fn.placeAt(i)], fn);
+    same(context("back place"), fn.setAt(i).backPlaces[fn.placeAt(i)], i);
+  }
 }
 
 function walkPeer(core: JobServerCore, peer: Peer): void {

@@ -37,7 +37,7 @@ describe("AbilitySets", () => {
     register(sets, other, [g, f]);
     expect(sets.settle(one)).toBe(sets.settle(two));
     expect(sets.settle(other)).not.toBe(sets.settle(one));
-    expect(f.sets).toHaveLength(2);
+    expect(f.setCount).toBe(2);
   });
 
   it("gives a worker that changes a set of its own, and the others keep theirs", () => {
@@ -64,9 +64,9 @@ describe("AbilitySets", () => {
       sets.settle(worker);
     }
     sets.leave(one);
-    expect(f.sets).toHaveLength(1);
+    expect(f.setCount).toBe(1);
     sets.leave(two);
-    expect(f.sets).toHaveLength(0);
+    expect(f.setCount).toBe(0);
   });
 
   it("knows at all times which functions are ready and who offers what, for any changes", () => {
@@ -99,8 +99,7 @@ describe("AbilitySets", () => {
           } else if (what === "queue") queueJob(fn, priority as 0 | 1 | 2);
           else if (what === "grab") {
             const ready = sets.settle(worker)?.nextReady() ?? null;
-            const job =
-              ready === null ? null : ready.queues.map(({ head }) => head).find((head) => head !== null)!;
+            const job = ready === null ? null : ready.next;
             const best = Math.min(...mine.map(mostUrgent));
             expect(job?.priority ?? Number.POSITIVE_INFINITY).toBe(best);
             if (ready !== null) expect(mine).toContain(ready);
@@ -112,11 +111,11 @@ describe("AbilitySets", () => {
         }
         // Leave no jobs for the next round.
         for (const fn of functions) {
-          for (const queue of fn.queues) while (queue.head !== null) fn.dequeue(queue.head);
-          expect(fn.sets.every((set) => set.places.has(fn))).toBe(true);
+          while (fn.queued > 0) fn.dequeue(fn.next);
+          for (let i = 0; i < fn.setCount; i++) expect(fn.setAt(i).functions[fn.placeAt(i)]).toBe(fn);
         }
         for (const worker of workers) sets.leave(worker);
-        expect(functions.every((fn) => fn.sets.length === 0)).toBe(true);
+        expect(functions.every((fn) => fn.setCount === 0)).toBe(true);
       }),
       { numRuns: 200 },
     );
@@ -137,6 +136,5 @@ describe("AbilitySets", () => {
 });
 
 function mostUrgent(fn: JobFunction): number {
-  const priority = fn.queues.findIndex((queue) => queue.length > 0);
-  return priority < 0 ? Number.POSITIVE_INFINITY : priority;
+  return fn.queued === 0 ? Number.POSITIVE_INFINITY : fn.next.priority;
 }

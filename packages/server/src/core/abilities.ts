@@ -11,7 +11,7 @@ import { ReadyQueue } from "./ready-queue.ts";
 export class AbilitySet {
   /** Functions by place; null where one was withdrawn. */
   readonly functions: (JobFunction | null)[] = [];
-  /** Place of this set in each function's `sets`, by place of the function here. */
+  /** Index of this set at each function, by place of the function here. */
   readonly backPlaces: number[] = [];
   readonly places = new Map<JobFunction, number>();
   readonly ready: readonly [ReadyQueue, ReadyQueue, ReadyQueue] = [
@@ -37,9 +37,7 @@ export class AbilitySet {
     const place = this.functions.length;
     this.functions.push(fn);
     this.places.set(fn, place);
-    this.backPlaces.push(fn.sets.length);
-    fn.sets.push(this);
-    fn.places.push(place);
+    this.backPlaces.push(fn.addSet(this, place));
     this.hash = (this.hash + mix(fn.name)) | 0;
     for (let priority = 0; priority < 3; priority++) {
       if ((fn.ready & (1 << priority)) !== 0) this.ready[priority as Priority].add(place);
@@ -52,13 +50,13 @@ export class AbilitySet {
     this.functions[place] = null;
     this.hash = (this.hash - mix(fn.name)) | 0;
     for (const queue of this.ready) queue.delete(place);
-    this.#unlink(fn, place);
+    fn.removeSet(this.backPlaces[place]!);
     if (this.functions.length > 32 && this.functions.length > 2 * this.places.size) this.#compact();
   }
 
   /** Takes the set out of its functions; it must not be used any more. */
   dissolve(): void {
-    for (const [fn, place] of this.places) this.#unlink(fn, place);
+    for (const [fn, place] of this.places) fn.removeSet(this.backPlaces[place]!);
     this.places.clear();
   }
 
@@ -86,20 +84,6 @@ export class AbilitySet {
       if (place >= 0) return this.functions[place]!;
     }
     return null;
-  }
-
-  /** Removes this set from the function's list by putting the last one into its place. */
-  #unlink(fn: JobFunction, place: number): void {
-    const back = this.backPlaces[place]!;
-    const last = fn.sets.length - 1;
-    if (back !== last) {
-      const moved = fn.sets[last]!;
-      fn.sets[back] = moved;
-      fn.places[back] = fn.places[last]!;
-      moved.backPlaces[fn.places[last]!] = back;
-    }
-    fn.sets.pop();
-    fn.places.pop();
   }
 
   #compact(): void {

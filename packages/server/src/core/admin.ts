@@ -93,8 +93,8 @@ function status(state: ServerState): string {
 function priorityStatus(state: ServerState): string {
   let text = "";
   for (const fn of state.functions.values()) {
-    const [high, normal, low] = fn.queues;
-    text += `${fn.name}\t${high.length}\t${normal.length}\t${low.length}\t${fn.workers}\n`;
+    const [high, normal, low] = [fn.queue(0).length, fn.queue(1).length, fn.queue(2).length];
+    text += `${fn.name}\t${high}\t${normal}\t${low}\t${fn.workers}\n`;
   }
   return text + END;
 }
@@ -204,7 +204,7 @@ function shutdown(state: ServerState, _peer: Peer, words: readonly string[]): st
 function functions(state: ServerState): string {
   let text = "";
   for (const fn of state.functions.values()) {
-    const { submissions, joins, runs, completed, failed, lost } = fn.counts;
+    const { submissions, joins, runs, completed, failed, lost } = fn;
     const flags = fn.paused ? "paused" : "-";
     text +=
       `${printable(fn.name)}\t${fn.queued}\t${fn.delayed}\t${fn.running}\t${fn.workers}\t` +

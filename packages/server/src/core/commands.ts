@@ -335,7 +335,7 @@ function takeTarget(
   uniqueEnd: number,
 ): boolean {
   const last = peer.lastFunction;
-  if (last !== null && !last.forgotten && equalBytes(last.nameBytes, bytes, start, nameEnd)) {
+  if (last !== null && !last.forgotten && equalsByteString(last.name, bytes, start, nameEnd)) {
     request.fn = last;
   } else {
     const fn = checkedFunction(state, peer, byteString(bytes, start, nameEnd));
@@ -348,9 +348,9 @@ function takeTarget(
   return true;
 }
 
-function equalBytes(name: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean {
-  if (name.length !== end - start) return false;
-  for (let i = 0; i < name.length; i++) if (name[i] !== bytes[start + i]) return false;
+function equalsByteString(text: string, bytes: Uint8Array, start: number, end: number): boolean {
+  if (text.length !== end - start) return false;
+  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) !== bytes[start + i]) return false;
   return true;
 }
 

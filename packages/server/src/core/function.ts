@@ -1,19 +1,24 @@
-import { bytesOf } from "@drover/protocol";
 import type { AbilitySet } from "./abilities.ts";
 import { type Job, JobList, type Priority } from "./job.ts";
 import type { FunctionSettings } from "./limits.ts";
 import type { Peer } from "./peer.ts";
 
-/** A function: its queues, the ability sets that offer it, and its counts. */
+/**
+ * A function: its queues, the ability sets that offer it, and its counts.
+ *
+ * All that a job touches stands in this one object: with thousands of functions each part of its own is memory that is
+ * not in the processor's cache, three times a job (bench/README.md).
+ */
 export class JobFunction {
   readonly name: string;
-  readonly nameBytes: Uint8Array;
   settings: FunctionSettings;
   /** Administrator's `maxqueue`, which wins over the settings; null while not given. */
   maxQueue: readonly [number, number, number] | null = null;
   paused = false;
-  /** Waiting jobs by priority. */
-  readonly queues: readonly [JobList, JobList, JobList] = [new JobList(), new JobList(), new JobList()];
+  /** No longer known under its name: whoever remembers it must look it up again. */
+  forgotten = false;
+  /** Created by an administrator: stays even when idle. */
+  pinned = false;
   /** Jobs in any state: what gearmand's `status` calls total. */
   total = 0;
   queued = 0;
@@ -27,23 +32,29 @@ export class JobFunction {
   wakes = 0;
   /** How many workers to wake at least at the end of the turn; -1 = it is not to be looked at then. */
   pendingWake = -1;
-  /** `Sleepers.generation` at the last search that found nobody: no need to search again before it changes. */
+  /** `ServerState.sleepGeneration` at the last search that found nobody: no need to search again before it changes. */
   searchedGeneration = -1;
-  /** Ability sets that contain it, and its place in each. */
-  readonly sets: AbilitySet[] = [];
-  readonly places: number[] = [];
   /** Priorities at which the sets know it as ready, as bits. */
   ready = 0;
-  /** Created by an administrator: stays even when idle. */
-  pinned = false;
-  /** No longer known under its name: whoever remembers it must look it up again. */
-  forgotten = false;
   /** Since the start, for people and metrics. */
-  readonly counts = { submissions: 0, joins: 0, runs: 0, completed: 0, failed: 0, lost: 0 };
+  submissions = 0;
+  joins = 0;
+  runs = 0;
+  completed = 0;
+  failed = 0;
+  lost = 0;
+  /** Waiting jobs by priority, each from the first one on: nearly all functions have one of the three. */
+  #high: JobList | null = null;
+  #normal: JobList | null = null;
+  #low: JobList | null = null;
+  /** The ability sets that contain it and its place in each: the first, as most have no other, and the others. */
+  #set: AbilitySet | null = null;
+  #place = 0;
+  #moreSets: AbilitySet[] | null = null;
+  #morePlaces: number[] | null = null;
 
   constructor(name: string, settings: FunctionSettings) {
     this.name = name;
-    this.nameBytes = bytesOf(name);
     this.settings = settings;
   }
 
@@ -60,9 +71,34 @@ export class JobFunction {
     return (this.maxQueue ?? this.settings.maxQueue)[priority];
   }
 
+  /** The first waiting job of a priority, or null. */
+  first(priority: Priority): Job | null {
+    const queue = priority === 0 ? this.#high : priority === 1 ? this.#normal : this.#low;
+    return queue === null ? null : queue.head;
+  }
+
+  /** The waiting job whose turn it is, which there must be. */
+  get next(): Job {
+    return (this.first(0) ?? this.first(1) ?? this.first(2))!;
+  }
+
+  /** The queue of a priority, for those who look at all of it. */
+  queue(priority: Priority): JobList {
+    if (priority === 0) {
+      this.#high ??= new JobList();
+      return this.#high;
+    }
+    if (priority === 1) {
+      this.#normal ??= new JobList();
+      return this.#normal;
+    }
+    this.#low ??= new JobList();
+    return this.#low;
+  }
+
   /** Puts a job into its queue: last, or first when it goes back after its worker was lost. */
   enqueue(job: Job, first: boolean): void {
-    const queue = this.queues[job.priority];
+    const queue = this.queue(job.priority);
     if (first) queue.prepend(job);
     else queue.append(job);
     this.queued++;
@@ -70,9 +106,60 @@ export class JobFunction {
   }
 
   dequeue(job: Job): void {
-    this.queues[job.priority].remove(job);
+    this.queue(job.priority).remove(job);
     this.queued--;
     this.updateReadiness();
+  }
+
+  /** How many ability sets contain it. */
+  get setCount(): number {
+    if (this.#set === null) return 0;
+    return this.#moreSets === null ? 1 : 1 + this.#moreSets.length;
+  }
+
+  /** One of the ability sets that contain it, from 0 on. */
+  setAt(index: number): AbilitySet {
+    return index === 0 ? this.#set! : this.#moreSets![index - 1]!;
+  }
+
+  /** The place of the function in the set of this index. */
+  placeAt(index: number): number {
+    return index === 0 ? this.#place : this.#morePlaces![index - 1]!;
+  }
+
+  /** Notes that the set has the function at `place`. @returns the index of the set here. */
+  addSet(set: AbilitySet, place: number): number {
+    if (this.#set === null) {
+      this.#set = set;
+      this.#place = place;
+      return 0;
+    }
+    this.#moreSets ??= [];
+    this.#morePlaces ??= [];
+    this.#moreSets.push(set);
+    return this.#morePlaces.push(place);
+  }
+
+  /** Forgets the set of this index. The last one takes its index, which that set must be told. */
+  removeSet(index: number): void {
+    const last = this.setCount - 1;
+    const set = this.setAt(last);
+    const place = this.placeAt(last);
+    if (last === 0) {
+      this.#set = null;
+    } else {
+      this.#moreSets!.pop();
+      this.#morePlaces!.pop();
+    }
+    if (index === last) return;
+    if (index === 0) {
+      this.#set = set;
+      this.#place = place;
+    } else {
+      this.#moreSets![index - 1] = set;
+      this.#morePlaces![index - 1] = place;
+    }
+    set.backPlaces[place] = index;
   }
 
   /**
@@ -80,24 +167,23 @@ export class JobFunction {
    * queues, running, overruns, limits or `paused`. Costs O(1), or O(sets that contain it) when readiness changed.
    */
   updateReadiness(): void {
-    const { queues, ready: before } = this;
     let now = 0;
     if (this.queued > 0 && this.runnable > 0) {
-      if (queues[0].head !== null) now |= 1;
-      if (queues[1].head !== null) now |= 2;
-      if (queues[2].head !== null) now |= 4;
+      if (this.first(0) !== null) now |= 1;
+      if (this.first(1) !== null) now |= 2;
+      if (this.first(2) !== null) now |= 4;
     }
-    const changed = now ^ before;
+    const changed = now ^ this.ready;
     if (changed === 0) return;
     this.ready = now;
-    const { sets, places } = this;
-    for (let i = 0; i < sets.length; i++) {
+    const sets = this.setCount;
+    for (let i = 0; i < sets; i++) {
+      const { ready } = this.setAt(i);
       for (let priority = 0; priority < 3; priority++) {
         const bit = 1 << priority;
         if ((changed & bit) === 0) continue;
-        const queue = sets[i]!.ready[priority as Priority];
-        if ((now & bit) !== 0) queue.add(places[i]!);
-        else queue.delete(places[i]!);
+        if ((now & bit) !== 0) ready[priority as Priority].add(this.placeAt(i));
+        else ready[priority as Priority].delete(this.placeAt(i));
       }
     }
   }

@@ -66,7 +66,7 @@ export function cancelJob(state: ServerState, job: Job): void {
     state.outcomes.add({ fn, key, number, state: "failed", endedMs: state.wallMs });
   }
   job.claimed = false;
-  job.fn.counts.failed++;
+  job.fn.failed++;
   state.counts.failed++;
   if (job.run === null) endJob(state, job);
   else if (!cancelRun(state, job.run)) {

@@ -162,7 +162,7 @@ export function sendAssign(state: ServerState, peer: Peer, job: Job, form: Assig
   }
   const unique = form === "plain" ? "" : shownUnique(job.key);
   const hasThird = type === PacketType.JOB_ASSIGN_EXT || type === PacketType.JOB_ASSIGN_ALL;
-  const name = job.fn.nameBytes;
+  const { name } = job.fn;
   let head = state.handles.measure(job.number) + 1 + name.length + 1;
   if (form !== "plain") head += unique.length + 1;
   if (hasThird) head += third.length + 1;
@@ -173,7 +173,7 @@ export function sendAssign(state: ServerState, peer: Peer, job: Job, form: Assig
   const page = peer.out.page;
   at = state.handles.write(job.number, page, writeHeader(page, at, RES, type, head + workload));
   page[at++] = 0;
-  at = copyBytes(name, 0, name.length, page, at);
+  at = writeByteString(page, at, name);
   page[at++] = 0;
   if (form !== "plain") {
     at = writeByteString(page, at, unique);

@@ -42,7 +42,7 @@ export function startRun(state: ServerState, worker: Peer, job: Job): void {
   const timeoutMs = worker.timeouts?.get(fn);
   if (timeoutMs !== undefined) state.runTimers.set(run, state.nowMs + timeoutMs);
   fn.running++;
-  fn.counts.runs++;
+  fn.runs++;
   state.counts.runs++;
   state.running++;
   fn.dequeue(job);
@@ -175,7 +175,7 @@ export function reportComplete(
       sendReport(state, submission, packet);
     }
   }
-  job.fn.counts.completed++;
+  job.fn.completed++;
   state.counts.completed++;
   if (job.claimed) recordOutcome(state, job, "done");
   endRun(state, run);
@@ -236,7 +236,7 @@ export function expireRun(state: ServerState, run: Run): void {
 /** The worker of a run is gone. */
 export function loseRun(state: ServerState, run: Run): void {
   const { job } = run;
-  job.fn.counts.lost++;
+  job.fn.lost++;
   state.counts.lost++;
   payStatuses(state, job);
   endRun(state, run);
@@ -311,7 +311,7 @@ export function failJob(
     const wants = submission.peer.wantsExceptions || state.options.exceptionsForAll;
     sendReport(state, submission, wants ? exception : fail);
   }
-  job.fn.counts.failed++;
+  job.fn.failed++;
   state.counts.failed++;
   const retry = job.fn.settings.retry;
   if (!job.claimed || retry === undefined) {
@@ -448,7 +448,7 @@ function requeue(state: ServerState, job: Job, reason: string): void {
     for (let submission = job.submissions; submission !== null; submission = submission.nextOfJob) {
       sendReport(state, submission, fail);
     }
-    fn.counts.failed++;
+    fn.failed++;
     state.counts.failed++;
     if (job.claimed) bury(state, job, reason);
     else endJob(state, job);

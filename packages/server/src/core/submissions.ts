@@ -71,7 +71,7 @@ export class SubmissionRequest {
 export function submit(state: ServerState, peer: Peer, request: SubmissionRequest): void {
   const { fn } = request;
   const key = keyOf(state, request);
-  fn.counts.submissions++;
+  fn.submissions++;
   state.counts.submissions++;
   if (!request.background && state.submissionCount >= state.limits.maxSubmissions) {
     refuse(state, peer, "maxSubmissions", fn, "Too many submissions are waiting");
@@ -115,7 +115,7 @@ function join(state: ServerState, peer: Peer, request: SubmissionRequest, existi
       job = successor;
     }
   }
-  request.fn.counts.joins++;
+  request.fn.joins++;
   state.counts.joins++;
   if (request.priority < job.priority) raise(job, request.priority);
   if (job.state === JobState.DELAYED || job.state === JobState.WAITING) {
@@ -224,7 +224,7 @@ function answerFromLingering(
   const result = state.lingering.get(request.fn, key, state.nowMs);
   if (result === undefined) return false;
   state.counts.lingered++;
-  request.fn.counts.joins++;
+  request.fn.joins++;
   state.counts.joins++;
   sendJobCreated(state, peer, result.number);
   if (!request.background) for (const packet of result.packets) sendBytes(state, peer, packet);

@@ -124,7 +124,7 @@ function assignNext(state: ServerState, peer: Peer, form: AssignForm): boolean {
   const set = state.assigning ? state.abilitySets.settle(peer) : null;
   const fn = set === null ? null : set.nextReady();
   if (fn === null) return false;
-  const job = (fn.queues[0].head ?? fn.queues[1].head ?? fn.queues[2].head)!;
+  const job = fn.next;
   startRun(state, peer, job);
   sendAssign(state, peer, job, form);
   return true;
@@ -220,8 +220,9 @@ function forgetWake(peer: Peer): void {
 
 function longestAsleep(fn: JobFunction): Peer | null {
   let oldest: Peer | null = null;
-  for (const set of fn.sets) {
-    const sleeper = set.firstSleeper;
+  const sets = fn.setCount;
+  for (let i = 0; i < sets; i++) {
+    const sleeper = fn.setAt(i).firstSleeper;
     if (sleeper !== null && (oldest === null || sleeper.sleepOrder < oldest.sleepOrder)) oldest = sleeper;
   }
   return oldest;
