@@ -125,7 +125,8 @@ export class Judge {
   endTurn(): void {
     this.settleAnswered();
     const { naive } = this;
-    for (const peer of naive.waitingGrabs.keys()) throw new Violation("grab", `${name(peer)} is not answered`);
+    for (const peer of naive.waitingGrabs.keys())
+      throw new Violation("grab", `${name(peer)} is not answered`);
     for (const peer of naive.touched) {
       const watched = this.#watched.get(peer);
       if (watched !== undefined) this.#endTurnOf(watched);

@@ -335,7 +335,8 @@ export class JobServer {
    */
   #gathers(arrivals: number): boolean {
     const connections = this.core.state.dirty.length;
-    const fansOut = arrivals > 0 && connections > DEFERRING_CONNECTIONS.most && connections > FANNING_OUT * arrivals;
+    const fansOut =
+      arrivals > 0 && connections > DEFERRING_CONNECTIONS.most && connections > FANNING_OUT * arrivals;
     this.#gathered = fansOut && !this.#gathered;
     return this.#gathered;
   }

@@ -142,7 +142,8 @@ export class Outbox {
   #outgrowSmallPage(length: number): boolean {
     const small = this.page;
     const onlyPage = this.#borrowed.length === 1 && this.#chunks.length === 0;
-    if (!onlyPage || small.length !== SMALL_PAGE_BYTES || this.#used + length > MIDDLE_PAGE_BYTES) return false;
+    if (!onlyPage || small.length !== SMALL_PAGE_BYTES || this.#used + length > MIDDLE_PAGE_BYTES)
+      return false;
     const page = this.#pool.takeMiddle();
     copyBytes(small, 0, this.#used, page, 0);
     this.#pool.give(small);
