@@ -214,7 +214,8 @@ export class JobServer {
     if (peer.stalled) connection.pause();
     this.#arrivals++;
     // With little to do there is nothing to wait for: the answer leaves before the turn ends.
-    if (this.#quiet && this.#arrivals === 1) this.#flush();
+    const writesFew = this.core.state.dirty.length < DEFERRING_CONNECTIONS.least;
+    if (this.#quiet && this.#arrivals === 1 && writesFew) this.#flush();
   }
 
   /** The connection got rid of what was unsent. */
