@@ -34,6 +34,7 @@ export class TestServer {
   nowMs = 1_000;
   wallMs = Date.UTC(2030, 0, 1, 12, 0, 0);
   readonly #peers = new Map<Peer, TestPeer>();
+  #inTurn = false;
 
   constructor(options: TestOptions = {}) {
     const { limits, settings, ...rest } = options;
@@ -104,10 +105,16 @@ export class TestServer {
     this.nowMs = nowMs;
   }
 
-  /** Does something to the core and delivers what comes of it. */
+  /** Does something to the core and delivers what comes of it, at the end of the outermost turn. */
   turn(action: () => void): void {
+    if (this.#inTurn) {
+      action();
+      return;
+    }
     this.core.setClock(this.nowMs, this.wallMs);
+    this.#inTurn = true;
     action();
+    this.#inTurn = false;
     for (let dirty = this.core.takeDirty(); dirty.length > 0; dirty = this.core.takeDirty()) {
       for (const peer of dirty) {
         peer.dirty = false;

@@ -1,4 +1,4 @@
-import { PAGE_BYTES, PagePool, SharedPages, SMALL_PAGE_BYTES } from "@drover/protocol";
+import { MIDDLE_PAGE_BYTES, PAGE_BYTES, PagePool, SharedPages, SMALL_PAGE_BYTES } from "@drover/protocol";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Outbox, SHARE_BYTES } from "../src/core/outbox.ts";
@@ -17,6 +17,7 @@ const piece = fc.oneof(
     SMALL_PAGE_BYTES - 1,
     SMALL_PAGE_BYTES,
     SMALL_PAGE_BYTES + 1,
+    MIDDLE_PAGE_BYTES - 10,
     PAGE_BYTES,
     PAGE_BYTES + 1,
     150_000,
@@ -61,6 +62,22 @@ describe("Outbox", () => {
     const chunks = out.take();
     expect(chunks[0]).toBe(large);
     expect(chunks[1]!.buffer).not.toBe(small.buffer);
+  });
+
+  it("moves what outgrows a small page to a larger one, so that it leaves in one piece, and gives the small one back", () => {
+    const pool = new PagePool();
+    const out = new Outbox(pool);
+    const pieces = Array.from({ length: 20 }, (_, i) => new Uint8Array(300).fill(i));
+    out.append(pieces[0]!);
+    const small = out.page;
+    for (const piece of pieces.slice(1)) out.append(piece);
+    const chunks = out.take();
+    expect(chunks).toHaveLength(1);
+    expect(joined(chunks)).toBe(joined(pieces));
+    expect(pool.takeSmall()).toBe(small);
+    const middle = chunks[0]!.buffer;
+    out.recycle();
+    expect(pool.takeMiddle().buffer).toBe(middle);
   });
 
   it("holds pages until they have been sent, and for ever when that is not known", () => {

@@ -1,4 +1,4 @@
-import type { PacketName } from "@drover/protocol";
+import { encodePacket, type PacketName, PacketType, REQ } from "@drover/protocol";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { TestServer } from "./harness.ts";
@@ -314,5 +314,106 @@ describe("functions of no use", () => {
     for (const line of ["pause function f", "resume function f"]) client.admin(line);
     server.pass(2 * HOUR);
     expect(server.state.functions.has("f")).toBe(true);
+  });
+});
+
+describe("what comes in one turn", () => {
+  const GRAB = encodePacket(REQ, PacketType.GRAB_JOB);
+  const ECHO = encodePacket(REQ, PacketType.ECHO_REQ);
+
+  it("a grab gets the job that is submitted after it, and nobody is woken", () => {
+    const server = new TestServer();
+    const [worker, sleeper, client] = [server.worker("f"), server.worker("f"), server.connect()];
+    expect(sleeper.tryGrab()).toBeNull();
+    sleeper.sleep();
+    server.turn(() => {
+      worker.send("GRAB_JOB");
+      client.send("SUBMIT_JOB", ["f", "u"], "w");
+    });
+    worker.expect("JOB_ASSIGN H:1 f w");
+    sleeper.expect();
+  });
+
+  it("a sleeper is woken for what the grabs of the turn leave", () => {
+    const server = new TestServer();
+    const [worker, sleeper, client] = [server.worker("f"), server.worker("f"), server.connect()];
+    expect(sleeper.tryGrab()).toBeNull();
+    sleeper.sleep();
+    server.turn(() => {
+      client.send("SUBMIT_JOB", ["f", "u1"], "w");
+      worker.send("GRAB_JOB");
+      client.send("SUBMIT_JOB", ["f", "u2"], "w");
+    });
+    worker.expect("JOB_ASSIGN H:1 f w");
+    sleeper.expect("NOOP");
+  });
+
+  it("grabs that found nothing are served in their order", () => {
+    const server = new TestServer();
+    const [one, two, client] = [server.worker("f"), server.worker("f"), server.connect()];
+    server.turn(() => {
+      two.send("GRAB_JOB");
+      one.send("GRAB_JOB");
+      client.send("SUBMIT_JOB", ["f", "u"], "w");
+    });
+    two.expect("JOB_ASSIGN H:1 f w");
+    one.expect("NO_JOB");
+  });
+
+  it("a grab is answered before what its worker asks next, in the same chunk or another", () => {
+    const server = new TestServer();
+    const worker = server.worker("f");
+    worker.together(GRAB, ECHO);
+    worker.expect("NO_JOB", "ECHO_RES");
+    server.turn(() => {
+      worker.bytes(GRAB);
+      worker.bytes(ECHO);
+    });
+    worker.expect("NO_JOB", "ECHO_RES");
+  });
+
+  it("several grabs of one worker are answered each", () => {
+    const server = new TestServer();
+    const [worker, client] = [server.worker("f"), server.connect()];
+    server.turn(() => {
+      worker.together(GRAB, GRAB);
+      client.send("SUBMIT_JOB", ["f", "u"], "w");
+    });
+    worker.expect("NO_JOB", "JOB_ASSIGN H:1 f w");
+  });
+
+  it("a worker that leaves after its grab gets no job", () => {
+    const server = new TestServer();
+    const [worker, other, client] = [server.worker("f"), server.worker("f"), server.connect()];
+    server.turn(() => {
+      worker.send("GRAB_JOB");
+      client.send("SUBMIT_JOB", ["f", "u"], "w");
+      worker.disconnect();
+    });
+    expect(other.grab().handle).toBe("H:1");
+  });
+
+  it("a worker that is being closed gets no job", () => {
+    const server = new TestServer();
+    const [worker, other, client] = [server.worker("f"), server.worker("f"), server.connect()];
+    server.turn(() => {
+      worker.send("GRAB_JOB");
+      client.send("SUBMIT_JOB", ["f", "u"], "w");
+      worker.bytes(Uint8Array.of(0, 1, 2, 3));
+    });
+    expect(worker.closed).toBe(true);
+    expect(other.grab().handle).toBe("H:1");
+  });
+
+  it("a job that its only submitter leaves in the turn wakes nobody", () => {
+    const server = new TestServer();
+    const [sleeper, client] = [server.worker("f"), server.connect()];
+    expect(sleeper.tryGrab()).toBeNull();
+    sleeper.sleep();
+    server.turn(() => {
+      client.send("SUBMIT_JOB", ["f", "u"], "w");
+      client.disconnect();
+    });
+    sleeper.expect();
   });
 });

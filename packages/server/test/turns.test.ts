@@ -11,6 +11,8 @@ class FakeConnection implements Connection {
   readonly unsentBytes = 0;
   /** Names of the packets of each write. */
   readonly writes: string[][] = [];
+  /** Handles of the jobs it was given. */
+  readonly handles: string[] = [];
   ended = false;
   handlers!: ConnectionHandlers;
 
@@ -22,7 +24,10 @@ class FakeConnection implements Connection {
     const names: string[] = [];
     for (const chunk of chunks) {
       stream.push(chunk);
-      while (stream.next() === Found.PACKET) names.push(packetName(stream.type));
+      while (stream.next() === Found.PACKET) {
+        names.push(packetName(stream.type));
+        if (stream.type === PacketType.JOB_ASSIGN) this.handles.push(stream.decode().args[0]!);
+      }
     }
     if (!this.ended) this.writes.push(names);
     return true;
@@ -126,6 +131,46 @@ describe("a busy turn", () => {
     for (const { handlers } of connections) handlers.close();
     await stopped;
     for (const { writes } of connections) expect(writes).toEqual([["JOB_CREATED"]]);
+  });
+});
+
+describe("a turn in which little is written to many", () => {
+  const CLIENTS = 100;
+  const grab = encodePacket(REQ, PacketType.GRAB_JOB);
+  const complete = (handle: string) => encodePacket(REQ, PacketType.WORK_COMPLETE, [handle]);
+
+  /** Clients that all wait for both of two jobs, and the worker that has them. */
+  async function herd(): Promise<{ clients: FakeConnection[]; worker: FakeConnection }> {
+    const { connections } = await start(CLIENTS + 1, { handlePrefix: "H" });
+    const [worker, ...clients] = connections as [FakeConnection, ...FakeConnection[]];
+    for (const { handlers } of clients) {
+      for (const unique of ["u1", "u2"]) {
+        handlers.data(encodePacket(REQ, PacketType.SUBMIT_JOB, ["f", unique]));
+      }
+    }
+    worker.handlers.data(encodePacket(REQ, PacketType.CAN_DO, ["f"]));
+    worker.handlers.data(grab);
+    worker.handlers.data(grab);
+    for (let i = 0; i < 4; i++) await turn();
+    for (const { writes } of clients) writes.length = 0;
+    return { clients, worker };
+  }
+
+  it("waits once for more, so that two reports are one write", async () => {
+    const { clients, worker } = await herd();
+    worker.handlers.data(complete(worker.handles[0]!));
+    for (const { writes } of clients) expect(writes).toEqual([]);
+    setImmediate(() => worker.handlers.data(complete(worker.handles[1]!)));
+    for (let i = 0; i < 4; i++) await turn();
+    for (const { writes } of clients) expect(writes).toEqual([["WORK_COMPLETE", "WORK_COMPLETE"]]);
+  });
+
+  it("does not wait longer than that", async () => {
+    const { clients, worker } = await herd();
+    worker.handlers.data(complete(worker.handles[0]!));
+    await turn();
+    await turn();
+    for (const { writes } of clients) expect(writes).toEqual([["WORK_COMPLETE"]]);
   });
 });
 
