@@ -36,6 +36,10 @@ const succeeds =
       execFile(program, args, { timeout: 20_000 }, (error) => answer(error === null));
     });
 
+/** Debian keeps PostgreSQL's programs in a folder of each version. */
+const hasDebianPostgres = async () =>
+  findProgram("initdb") !== undefined || existsSync("/usr/lib/postgresql");
+
 export const packages: readonly Package[] = [
   { name: "gearman-job-server", isPresent: hasPrograms("gearmand") },
   { name: "gearman-tools", isPresent: hasPrograms("gearman", "gearadmin") },
@@ -48,6 +52,7 @@ export const packages: readonly Package[] = [
     name: "libgearman-client-perl",
     isPresent: succeeds("perl", "-MGearman::Client", "-MGearman::Worker", "-e", "1"),
   },
+  { name: "postgresql", isPresent: hasDebianPostgres },
   { name: "php-cli", isPresent: hasPrograms("php") },
   { name: "php-gearman", isPresent: succeeds("php", "-r", "exit(extension_loaded('gearman') ? 0 : 1);") },
 ];
@@ -55,6 +60,7 @@ export const packages: readonly Package[] = [
 /** The peers by the names that tests ask for, each with the packages it is made of. */
 export const peers = {
   gearmand: ["gearman-job-server"],
+  postgresql: ["postgresql"],
   "gearman-tools": ["gearman-tools"],
   libgearman: ["libgearman-dev", "gcc", "libc6-dev", "make"],
   "perl-gearman": ["perl", "libgearman-client-perl"],

@@ -13,6 +13,7 @@ const USAGE = `Usage: npm run sim -- [options]
   --seed S      run this seed only
   --steps N     steps of each seed (default: 10000)
   --threads N   threads (default: 2)
+  --crashes     the server with a store, which crashes between any two effects (default: 2000 steps)
 
 Every 20th seed is run a second time, which must come out the same to the last byte, and without the peers that speak
 nonsense, which must not change what anybody else is sent. The exit code is 1 when a seed fails.
@@ -27,14 +28,15 @@ const { values } = parseArgs({
     seeds: { type: "string", default: "1000" },
     from: { type: "string", default: "1" },
     seed: { type: "string" },
-    steps: { type: "string", default: "10000" },
+    steps: { type: "string" },
     threads: { type: "string", default: "2" },
+    crashes: { type: "boolean", default: false },
     help: { type: "boolean", short: "h", default: false },
   },
 });
 
 function count(name: "seeds" | "from" | "seed" | "steps" | "threads"): number {
-  const value = Number(values[name]);
+  const value = Number(values[name] ?? (values.crashes ? 2000 : 10_000));
   if (Number.isSafeInteger(value) && value >= 0) return value;
   process.stderr.write(`--${name} takes a whole number, not ${values[name]}\n`);
   process.exit(1);
@@ -65,7 +67,7 @@ function tell(report: Report): void {
     const events = failure.events.map((event) => `  ${event.slice(0, 220)}\n`).join("");
     process.stdout.write(
       `\nseed ${seed} broke an invariant at step ${report.steps}\n${events}  ${failure.text}\n` +
-        `repeat: npm run sim -- --seed ${seed} --steps ${steps}\n\n`,
+        `repeat: npm run sim --${values.crashes ? " --crashes" : ""} --seed ${seed} --steps ${steps}\n\n`,
     );
   }
   const now = performance.now();
@@ -86,7 +88,8 @@ function runThread(): Promise<void> {
         return;
       }
       const seed = nextSeed++;
-      const assignment: Assignment = { seed, steps, thorough: single || seed % THOROUGH_EVERY === 0 };
+      const thorough = single || seed % THOROUGH_EVERY === 0;
+      const assignment: Assignment = { seed, steps, thorough, crashes: values.crashes };
       thread.postMessage(assignment);
     };
     thread.on("message", (report: Report) => {

@@ -25,6 +25,8 @@ const PHASES: Readonly<Record<JobState, Phase>> = {
   [JobState.WAITING]: "waiting",
   [JobState.CANCELLING]: "cancelling",
   [JobState.ENDED]: "ended",
+  // Without a store nothing waits for one.
+  [JobState.COMMITTING]: "ended",
 };
 
 /** @throws Violation when anything is not as it must be. */

@@ -4,6 +4,7 @@ export type CliErrorCode =
   | "ADMIN_REFUSED"
   | "CONFIG_INVALID"
   | "DEMO_WRONG"
+  | "DRILL_FAILED"
   | "NEEDS_DROVER"
   | "FILE_NOT_WRITABLE"
   | "OPTION_REFUSED"
@@ -12,6 +13,8 @@ export type CliErrorCode =
   | "PORT_TAKEN"
   | "SERVER_SILENT"
   | "START_FAILED"
+  | "STORE_DAMAGED"
+  | "STORE_IN_USE"
   | "USER_UNKNOWN";
 
 /** The command cannot do what it was asked, and says what to change. Ends the program with exit code 2. */

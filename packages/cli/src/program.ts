@@ -1,11 +1,13 @@
 import { TransportError } from "@drover/transport";
 import { Command, CommanderError } from "commander";
-import { adminCommand } from "./admin/command.ts";
+import { adminCommand, deadLettersCommand } from "./admin/command.ts";
+import { backupCommand, importCommand, restoreCommand } from "./backup/command.ts";
 import { completionCommand } from "./completion/command.ts";
 import { configCommand } from "./config/command.ts";
 import { suggestion } from "./config/nearest.ts";
 import { ConfigError } from "./config/problem.ts";
 import { demoCommand } from "./demo/command.ts";
+import { drillCommand } from "./drill/command.ts";
 import { CommandFailed, EXIT, UsageError } from "./errors.ts";
 import { serveCommand } from "./serve/command.ts";
 import { statusCommand } from "./status/command.ts";
@@ -31,6 +33,11 @@ export function droverProgram(): Command {
     statusCommand(),
     topCommand(),
     adminCommand(),
+    deadLettersCommand(),
+    backupCommand(),
+    restoreCommand(),
+    importCommand(),
+    drillCommand(),
     configCommand(),
     completionCommand(() => program),
   ];
@@ -45,7 +52,7 @@ function prepare(command: Command): void {
     .configureHelp({ subcommandTerm: (sub) => sub.name() })
     .configureOutput({ outputError: (text, write) => write(complaint(text)) });
   if (command.summary() === "") command.summary(command.description());
-  if (command.commands.length > 0 && command.parent !== null) {
+  if (command.commands.length > 0 && command.parent !== null && command.registeredArguments.length === 0) {
     // A command of its own that has commands below it takes no other words.
     command.allowExcessArguments().hook("preAction", (_, acting) => {
       const word = command.args[0];
@@ -78,6 +85,11 @@ export async function run(args: readonly string[]): Promise<void> {
   }
 }
 
+/** A `StoreError` of the server's package, which most commands do without. */
+function isStoreError(error: unknown): error is Error {
+  return error instanceof Error && error.name === "StoreError";
+}
+
 /** Says what went wrong, where nobody has yet. */
 function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
@@ -85,6 +97,7 @@ function exitCodeOf(error: unknown): number {
     error instanceof ConfigError ||
     error instanceof UsageError ||
     error instanceof TransportError ||
+    isStoreError(error) ||
     error instanceof CommandFailed
   ) {
     for (const line of error.message.split("\n")) process.stderr.write(`drover: ${line}\n`);

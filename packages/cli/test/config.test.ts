@@ -213,21 +213,43 @@ describe("gearmand's configuration file", () => {
   test("its options mean what the flags mean, those without effect are passed over", () => {
     const file = written(
       "g.conf",
-      "port=4731\nexceptions=\nround-robin=true\nqueue-type=builtin\nverbose=DEBUG\n",
+      "port=4731\nexceptions=\nround-robin=true\nqueue-type=libsqlite3\nlibsqlite3-db=/q.db\nverbose=DEBUG\n",
     );
     const { server, ignored } = resolve({ keyValueFiles: [file] });
-    expect(server).toEqual({ port: 4731, exceptions: true, logLevel: "DEBUG" });
+    expect(server).toEqual({ port: 4731, exceptions: true, logLevel: "DEBUG", store: "sqlite:/q.db" });
     expect(ignored).toEqual(["round-robin: functions always take turns"]);
   });
 
   test("what cannot be honoured is refused by name, what is unknown too", () => {
     const file = written("bad.conf", "queue-type=MySQL\nmysql-host=db\nprot=1\n");
     const problems = problemsOf({ keyValueFiles: [file] });
-    expect(problems[0]).toMatch(
-      /bad\.conf:1: queue type "MySQL": stores of background jobs come with --store/,
-    );
-    expect(problems[1]).toMatch(/bad\.conf:2: mysql-host: stores of background jobs/);
+    expect(problems[0]).toMatch(/bad\.conf:1: queue type "MySQL": leave it out; --store/);
+    expect(problems[1]).toMatch(/bad\.conf:2: mysql-host: leave it out; --store/);
     expect(problems[2]).toMatch(/bad\.conf:3: unknown option "prot"; did you mean port\?/);
+  });
+});
+
+describe("schedules", () => {
+  test("are read with what is said and what holds else", () => {
+    const configFile = written(
+      "s.yaml",
+      'schedules:\n  nightly: { cron: "0 2 * * *", timeZone: Europe/Berlin, function: report, missed: once }\n',
+    );
+    expect(resolve({ configFile }).schedules).toEqual([
+      {
+        name: "nightly",
+        cron: "0 2 * * *",
+        timeZone: "Europe/Berlin",
+        function: "report",
+        missed: "once",
+        priority: 1,
+      },
+    ]);
+  });
+
+  test("that can never come are told at their line", () => {
+    const configFile = written("s.yaml", 'schedules:\n  a:\n    function: f\n    cron: "0 0 31 2 *"\n');
+    expect(problemsOf({ configFile })[0]).toMatch(/s\.yaml:4:11: .*no such time/);
   });
 });
 

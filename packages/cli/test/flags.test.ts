@@ -112,7 +112,7 @@ describe("gearmand's flags", () => {
       "--round-robin: functions always take turns",
       "--threads: one thread serves all connections",
     ]);
-    expect(IGNORED_OPTIONS.size).toBe(4);
+    expect(IGNORED_OPTIONS.size).toBe(5);
   });
 
   test.each([...REFUSED_OPTIONS].map(([name, { flags }]) => [name, flags.includes("<")] as const))(
@@ -125,10 +125,24 @@ describe("gearmand's flags", () => {
     },
   );
 
-  test("-r http and stores by -q are refused too, the one of SQLite with its own way out", async () => {
+  test("-r http and stores that Drover does not have are refused too", async () => {
     expect((await refusal("-r", "http")).message).toMatch(/--protocol: .*leave it out/);
     expect((await refusal("-q", "MySQL")).message).toMatch(/queue type "MySQL".*--store/);
-    expect((await refusal("--queue-type=libsqlite3")).message).toMatch(/import gearmand-sqlite/);
+    expect((await refusal("--queue-type=libsqlite3")).message).toMatch(/needs --libsqlite3-db/);
+    expect((await refusal("--libsqlite3-table=t")).message).toMatch(/import gearmand-sqlite/);
+  });
+
+  test.each([
+    [["-q", "builtin"], "memory"],
+    [["-q", "libsqlite3", "--libsqlite3-db", "/q.db"], "sqlite:/q.db"],
+    [["-q", "postgres", "--libpq-conninfo", "postgres://u@h/d"], "postgres://u@h/d"],
+    [
+      ["-q", "Postgres", "--libpq-conninfo", "host=db port=5433 user=me password='it\\'s a %' dbname=jobs"],
+      "postgres://me:it's%20a%20%25@db:5433/jobs",
+    ],
+    [["-q", "libsqlite3", "--libsqlite3-db", "/q.db", "--store", "sqlite:/other.db"], "sqlite:/other.db"],
+  ])("%j is a store", async (words, store) => {
+    expect((await parsed(...words)).config.server.store).toBe(store);
   });
 
   test("an unknown flag is answered with the nearest one", async () => {

@@ -9,9 +9,11 @@ import {
   listen,
   type PeerAddress,
 } from "@drover/transport";
+import { Committer } from "./committer.ts";
 import {
   type CoreOptions,
   DEFAULT_LIMITS,
+  type Fired,
   type FunctionSettings,
   JobServerCore,
   type Limits,
@@ -19,7 +21,9 @@ import {
   type TimeoutUnit,
 } from "./core/index.ts";
 import { type Log, NoteLog } from "./note-log.ts";
+import { type Schedule, Schedules } from "./schedules.ts";
 import { type FunctionRule, settingsByRules } from "./settings.ts";
+import type { Store } from "./stores/store.ts";
 
 export interface JobServerOptions {
   /** Where to listen: `host:port`, `[v6]:port`, `unix:/path`. Default: `localhost:4730`. */
@@ -56,6 +60,11 @@ export interface JobServerOptions {
   readonly logLevel?: string;
   /** Obey `shutdown`. Default: false. */
   readonly allowShutdown?: boolean;
+  /** Where background jobs are kept. The server closes it when it stops. Default: nowhere but in memory. */
+  readonly store?: Store;
+  readonly schedules?: readonly Schedule[];
+  /** Called when another server has taken over the stored jobs of this one, which gives no jobs to workers any more. */
+  readonly onStoreLost?: () => void;
   /** Called when an administrator's `shutdown` is to be obeyed. */
   readonly onShutdownRequest?: (how: "now" | "graceful") => void;
 }
@@ -68,6 +77,8 @@ class Link implements ConnectionHandlers {
   readonly peer: Peer;
   /** Since when what it is to get has waited, on the core's clock; 0 = it does not wait. */
   deferredSinceMs = 0;
+  /** The other end has said all, but is still to be answered. */
+  endsWhenAnswered = false;
   readonly #server: JobServer;
 
   constructor(server: JobServer, connection: Connection, address: string) {
@@ -97,6 +108,8 @@ class Link implements ConnectionHandlers {
 /** Heap that one small job takes with everything that leads to it (bench/README.md), rounded up. */
 const HEAP_BYTES_PER_JOB = 512;
 const MAX_PREFIX_BYTES = 46;
+/** How long the end of a server waits for its store. */
+const STORE_GRACE_MS = 10_000;
 /** About what it costs to sleep and be woken, so that looking in vain at most doubles that. */
 export const DEFAULT_BUSY_POLL_US = 30;
 
@@ -145,24 +158,34 @@ export class JobServer {
   #pollsUntilMs = 0;
   #timer: NodeJS.Timeout | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
+  #committer: Committer | undefined;
+  #schedules: Schedules | undefined;
   #stopping: Promise<void> | undefined;
   /** Resolvers of `#untilIdle`, looked at after each turn. */
   #idleWaiters: { isIdle: () => boolean; resolve: () => void }[] = [];
 
-  private constructor(options: JobServerOptions) {
+  private constructor(options: JobServerOptions, firstHandle: number) {
     this.#options = options;
     this.#notes = new NoteLog(options.log);
-    this.core = new JobServerCore(coreOptions(options));
+    this.core = new JobServerCore(coreOptions(options, firstHandle));
     this.#busyPollMs = (options.busyPollUs ?? DEFAULT_BUSY_POLL_US) / 1000;
     this.#setClock();
   }
 
   /**
-   * Starts a server.
+   * Starts a server, which takes back first what its store has.
    * @throws TransportError when an address cannot be had; nothing is left listening then.
+   * @throws StoreError
    */
   static async start(options: JobServerOptions): Promise<JobServer> {
-    const server = new JobServer(options);
+    const { store } = options;
+    // Microseconds since 1970: later starts give later handles as long as no start makes a million jobs a second.
+    const wanted = Date.now() * 1000;
+    const server = new JobServer(
+      options,
+      store === undefined ? wanted : await Committer.firstHandle(store, wanted),
+    );
+    if (store !== undefined) await server.#restore(store);
     try {
       for (const address of options.listen ?? ["localhost:4730"]) {
         server.#listeners.push(
@@ -178,7 +201,35 @@ export class JobServer {
       await Promise.all(server.#listeners.map((listener) => listener.close()));
       throw error;
     }
+    server.#startSchedules((await store?.fired()) ?? []);
     return server;
+  }
+
+  async #restore(store: Store): Promise<void> {
+    const { core } = this;
+    const first = core.state.handles.decimal(0);
+    const { log, onStoreLost = () => {} } = this.#options;
+    const beforeEnd = () => this.#beginTurn();
+    this.#committer = await Committer.restore({ core, store, log, beforeEnd, onLost: onStoreLost }, first);
+    this.#beginTurn();
+  }
+
+  #startSchedules(fired: readonly Fired[]): void {
+    this.#schedules = new Schedules(fired, this.#options.log, (one, wanted) => {
+      this.#beginTurn();
+      return this.core.fire(one, wanted);
+    });
+    this.#schedules.set(this.#options.schedules ?? []);
+  }
+
+  /** Takes other schedules into use. */
+  applySchedules(schedules: readonly Schedule[]): void {
+    this.#schedules?.set(schedules);
+  }
+
+  /** Whether background submissions are refused because the store does not take them. */
+  get isDegraded(): boolean {
+    return this.#committer?.isDegraded === true;
   }
 
   /** Where it listens. */
@@ -225,9 +276,15 @@ export class JobServer {
   }
 
   /** The other end will not send any more, but what it asked for before is still to be answered. */
-  ended({ connection, peer }: Link): void {
+  ended(link: Link): void {
     this.#beginTurn();
     this.#flush();
+    // The store has not said yet what the rest of the answers are.
+    if (link.peer.held !== null) link.endsWhenAnswered = true;
+    else this.#end(link);
+  }
+
+  #end({ connection, peer }: Link): void {
     this.core.disconnect(peer);
     connection.end();
   }
@@ -272,13 +329,27 @@ export class JobServer {
     this.#flush();
     const left = state.jobs.size;
     if (left > 0) this.#options.log.warn({ jobs: left }, "stopping with jobs that did not finish");
+    this.#schedules?.stop();
+    await this.#untilStored();
     for (const { connection } of this.#links) connection.end();
     await this.#untilIdle(() => this.#links.size === 0, 1000);
     for (const { connection } of this.#links) connection.destroy();
+    await this.#untilStored();
+    this.#committer?.stop();
+    await this.#options.store?.close();
     this.#pollsUntilMs = 0;
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#timerAtMs = Number.NEGATIVE_INFINITY;
+  }
+
+  /** Waits for what the store does not know yet; for a store that fails only once. */
+  async #untilStored(): Promise<void> {
+    const committer = this.#committer;
+    if (committer === undefined) return;
+    await this.#untilIdle(() => committer.isIdle || committer.isDegraded, STORE_GRACE_MS);
+    if (!committer.isIdle)
+      this.#options.log.warn({ code: "STORE_BEHIND" }, "stopping with changes that are not stored");
   }
 
   #refusal(address: string): string | null {
@@ -319,6 +390,7 @@ export class JobServer {
     }
     // With nothing new there is nothing to wait for either.
     this.#flush(arrivals > 0);
+    this.#committer?.look();
     this.#setTimer();
     if (arrivals > 0 && this.#busyPollMs > 0) this.#pollBusily();
     if (this.#idleWaiters.length > 0) this.#lookAtWaiters();
@@ -387,6 +459,7 @@ export class JobServer {
         }
         if (sent && (peer.stalled || peer.owing !== null)) this.#afterDrain(link);
       }
+      if (link.endsWhenAnswered && peer.held === null && !peer.gone) this.#end(link);
       if (peer.closing !== null && !peer.gone) {
         core.disconnect(peer);
         if (peer.abrupt) connection.destroy();
@@ -448,14 +521,14 @@ export class JobServer {
   }
 }
 
-function coreOptions(options: JobServerOptions): CoreOptions {
+function coreOptions(options: JobServerOptions, firstHandle: number): CoreOptions {
   const heapJobs = Math.floor((getHeapStatistics().total_available_size * 0.6) / HEAP_BYTES_PER_JOB);
   const maxJobs = Math.min(DEFAULT_LIMITS.maxJobs, heapJobs);
   return {
     limits: { ...DEFAULT_LIMITS, maxJobs, maxSubmissions: maxJobs, ...options.limits },
     handlePrefix: handlePrefix(options.handlePrefix ?? `H:${hostname()}`),
-    // Microseconds since 1970: later starts give later handles as long as no start makes a million jobs a second.
-    firstHandle: Date.now() * 1000,
+    firstHandle,
+    durable: options.store !== undefined,
     settingsFor: settingsByRules(options.functions ?? [], options.functionDefaults),
     digest: (bytes) => hash("sha256", bytes, "base64url"),
     allocate: (bytes) => Buffer.alloc(bytes),

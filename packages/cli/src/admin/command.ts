@@ -9,7 +9,7 @@ Examples:
   drover admin jobs resize                      what waits and runs, with age, attempts and submissions
   drover admin pause resize                     give its jobs to nobody, until: drover admin resume resize
   drover admin max-queue resize 1000
-  drover admin deadletters list
+  drover deadletters list
 
 Names are escaped on a terminal and stand byte for byte in a pipe or file, as gearadmin prints them.
 
@@ -48,14 +48,6 @@ export function adminCommand(): Command {
     const { runOperations } = await import("./operations.ts");
     await runOperations(serverAddress(values as ServerFlags), values, () => command.helpInformation());
   });
-
-  const sub = (parent: Command, name: string, description: string): Command => {
-    const command = new Command(name).description(description);
-    addServerAddress(command);
-    parent.addCommand(command);
-    return command;
-  };
-  const json = (command: Command) => command.option("--json", "as JSON");
 
   json(sub(admin, "jobs", "Lists jobs: state, age, attempts, submissions."))
     .argument("[function]", "of this function only")
@@ -99,10 +91,15 @@ export function adminCommand(): Command {
       await order(context(command).server, ["cancel", "job", handle]);
     });
 
+  admin.addCommand(deadLettersCommand());
+  return admin;
+}
+
+/** `drover deadletters`, and `drover admin deadletters`. */
+export function deadLettersCommand(): Command {
   const letters = new Command("deadletters").description(
     "Background jobs whose attempts are spent: list, show, requeue, delete.",
   );
-  admin.addCommand(letters);
   json(sub(letters, "list", "Lists dead letters."))
     .option("--limit <number>", "at most so many", "1000")
     .action(async (_values, command: Command) => {
@@ -123,7 +120,18 @@ export function adminCommand(): Command {
         await order(context(command).server, ["deadletter", verb, handle]);
       });
   }
-  return admin;
+  return letters;
+}
+
+function sub(parent: Command, name: string, description: string): Command {
+  const command = new Command(name).description(description);
+  addServerAddress(command);
+  parent.addCommand(command);
+  return command;
+}
+
+function json(command: Command): Command {
+  return command.option("--json", "as JSON");
 }
 
 /** Server, format and limit, wherever on the line they were given. */

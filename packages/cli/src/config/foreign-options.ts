@@ -9,16 +9,19 @@ export const IGNORED_OPTIONS: ReadonlyMap<string, { readonly flags: string; read
     ["round-robin", { flags: "-R, --round-robin", why: "functions always take turns" }],
     ["threads", { flags: "-t, --threads <number>", why: "one thread serves all connections" }],
     ["hashtable-buckets", { flags: "--hashtable-buckets <number>", why: "tables grow with what they hold" }],
+    [
+      "store-queue-on-shutdown",
+      { flags: "--store-queue-on-shutdown", why: "a store always has every background job" },
+    ],
     ["coredump", { flags: "--coredump", why: "the system's settings decide about core dumps" }],
   ],
 );
 
 const STORES =
-  "stores of background jobs come with --store in a later version; until then they are kept in memory, " +
-  "so leave it out or say --queue-type memory";
-const SQLITE =
-  "stores of background jobs come with --store in a later version, and with it `drover import gearmand-sqlite`, " +
-  "which reads this one; until then leave it out";
+  "leave it out; --store sqlite:FILE or --store postgres://USER@HOST/DATABASE keeps background jobs, and without it they " +
+  "are in memory";
+const TABLE =
+  "leave it out: Drover has tables of its own, and `drover import gearmand-sqlite` reads gearmand's";
 const TLS =
   "TLS is not part of this version: listen on loopback or a Unix socket behind a TLS proxy, and leave it out";
 const HTTP = "there is no HTTP in this version: leave it out";
@@ -30,14 +33,11 @@ export const REFUSED_OPTIONS: ReadonlyMap<string, { readonly flags: string; read
     ["http-port", { flags: "--http-port <port>", remedy: HTTP }],
     ["ssl", { flags: "--ssl", remedy: TLS }],
     ...withValue(TLS, "ssl-ca-file", "ssl-certificate", "ssl-key"),
-    ...withValue(SQLITE, "libsqlite3-db", "libsqlite3-table"),
-    ["store-queue-on-shutdown", { flags: "--store-queue-on-shutdown", remedy: SQLITE }],
+    ...withValue(TABLE, "libsqlite3-table", "libpq-table"),
     ...withValue(
       STORES,
       "libmemcached-servers",
       "libmemcached-prefix",
-      "libpq-conninfo",
-      "libpq-table",
       "redis-server",
       "redis-port",
       "redis-password",
@@ -60,8 +60,55 @@ function withValue(
   return names.map((name) => [name, { flags: `--${name} <value>`, remedy }]);
 }
 
-/** Why a queue type is refused; undefined for those that are in memory, as all is. */
-export function queueTypeProblem(type: string): string | undefined {
-  if (type === "builtin" || type === "memory") return undefined;
-  return `queue type ${JSON.stringify(type)}: ${type === "libsqlite3" ? SQLITE : STORES}`;
+/** What gearmand's queue types say where their jobs are, by long name. */
+export const QUEUE_OPTIONS: ReadonlyMap<string, { readonly flags: string }> = new Map([
+  ["libsqlite3-db", { flags: "--libsqlite3-db <file>" }],
+  ["libpq-conninfo", { flags: "--libpq-conninfo <text>" }],
+]);
+
+/**
+ * The store that a queue type of gearmand's stands for.
+ * @param option Value of one of `QUEUE_OPTIONS`.
+ * @returns what `--store` would be, or what is wrong.
+ */
+export function storeOfQueueType(
+  type: string,
+  option: (name: string) => string | undefined,
+): { readonly store: string } | { readonly problem: string } {
+  const database = option("libsqlite3-db");
+  const conninfo = option("libpq-conninfo");
+  switch (type.toLowerCase()) {
+    case "builtin":
+    case "memory":
+      return { store: "memory" };
+    case "libsqlite3":
+      return database === undefined
+        ? {
+            problem: `queue type ${JSON.stringify(type)} needs --libsqlite3-db FILE, or say --store sqlite:FILE`,
+          }
+        : { store: `sqlite:${database}` };
+    case "postgres":
+      return conninfo === undefined
+        ? {
+            problem: `queue type ${JSON.stringify(type)} needs --libpq-conninfo, or say --store postgres://…`,
+          }
+        : { store: urlOfConninfo(conninfo) };
+    default:
+      return { problem: `queue type ${JSON.stringify(type)}: ${STORES}` };
+  }
+}
+
+/** libpq's `host=db user=me dbname=jobs` as a URL. */
+function urlOfConninfo(text: string): string {
+  if (/^postgres(ql)?:/.test(text)) return text;
+  const values = new Map<string, string>();
+  for (const [, name, quoted, plain] of text.matchAll(/(\w+)\s*=\s*(?:'((?:[^'\\]|\\.)*)'|(\S+))/g)) {
+    values.set(name!, quoted?.replace(/\\(.)/g, "$1") ?? plain!);
+  }
+  const part = (name: string) => encodeURIComponent(values.get(name) ?? "");
+  const user = values.has("user")
+    ? `${part("user")}${values.has("password") ? `:${part("password")}` : ""}@`
+    : "";
+  const port = values.has("port") ? `:${part("port")}` : "";
+  return `postgres://${user}${values.get("host") ?? values.get("hostaddr") ?? "localhost"}${port}/${part("dbname")}`;
 }

@@ -1,11 +1,11 @@
 import { existsSync, readFileSync } from "node:fs";
-import type { FunctionRule } from "@drover/server";
-import { IGNORED_OPTIONS, queueTypeProblem, REFUSED_OPTIONS } from "./foreign-options.ts";
+import type { FunctionRule, Schedule } from "@drover/server";
+import { IGNORED_OPTIONS, QUEUE_OPTIONS, REFUSED_OPTIONS, storeOfQueueType } from "./foreign-options.ts";
 import { functionRules } from "./function-rules.ts";
 import { readKeyValueFile } from "./key-value-file.ts";
 import { nearest, suggestion } from "./nearest.ts";
 import { type ConfigEntry, ConfigError, type ConfigProblem } from "./problem.ts";
-import { type LimitsConfig, optionSchema, type ServerConfig } from "./schema.ts";
+import { type LimitsConfig, optionSchema, type ScheduleConfig, type ServerConfig } from "./schema.ts";
 import { environmentName, longName, SERVER_OPTIONS, takesValue } from "./server-options.ts";
 import { type ConfigFile, readConfigFile } from "./yaml-file.ts";
 
@@ -28,6 +28,7 @@ export interface ResolvedConfig {
   /** Where each option was given, by its key. */
   readonly sources: ReadonlyMap<string, string>;
   readonly rules: readonly FunctionRule[];
+  readonly schedules: readonly Schedule[];
   /** The drover.yaml that was read. */
   readonly file: string | undefined;
   readonly contents: ConfigFile | undefined;
@@ -82,7 +83,18 @@ export function resolveConfig(inputs: ConfigInputs): ResolvedConfig {
   }
   if (problems.length > 0) throw new ConfigError(problems);
   const rules = functionRules(contents?.globs ?? [], contents?.config.functions ?? {});
-  return { server, limits, sources, rules, file, contents, ignored, warnings };
+  const schedules = schedulesOf(contents?.config.schedules ?? {});
+  return { server, limits, sources, rules, schedules, file, contents, ignored, warnings };
+}
+
+const PRIORITIES = { high: 0, normal: 1, low: 2 } as const;
+
+function schedulesOf(config: Readonly<Record<string, ScheduleConfig>>): Schedule[] {
+  return Object.entries(config).map(([name, { priority = "normal", ...rest }]) => ({
+    name,
+    ...rest,
+    priority: PRIORITIES[priority],
+  }));
 }
 
 /** The drover.yaml that these inputs lead to. */
@@ -148,14 +160,17 @@ function keyValueEntries(fileName: string, problems: ConfigProblem[], ignored: s
       const given = value === "" && !takesValue(option) ? true : value;
       entries.push({ key: option.key, value: given, where });
     } else if (name === "queue-type") {
-      const message = queueTypeProblem(value);
-      if (message !== undefined) problems.push({ where, message });
+      const meant = storeOfQueueType(value, (other) => file.options.find((one) => one.name === other)?.value);
+      if ("problem" in meant) problems.push({ where, message: meant.problem });
+      else entries.push({ key: "store", value: meant.store, where });
+    } else if (QUEUE_OPTIONS.has(name)) {
+      // Read with the queue type.
     } else if (unused !== undefined) {
       ignored.push(`${name}: ${unused.why}`);
     } else if (refused !== undefined) {
       problems.push({ where, message: `${name}: ${refused.remedy}` });
     } else {
-      const known = [...options.keys(), ...IGNORED_OPTIONS.keys(), "queue-type"];
+      const known = [...options.keys(), ...IGNORED_OPTIONS.keys(), ...QUEUE_OPTIONS.keys(), "queue-type"];
       problems.push({
         where,
         message: `unknown option ${JSON.stringify(name)}${suggestion(name, known)}`,

@@ -91,6 +91,21 @@ export function addresses(): z.ZodType<readonly string[]> {
   });
 }
 
+/** Where background jobs are kept. What is wrong with it is told without it: it may hold a password. */
+export function storeName(): z.ZodType<string> {
+  return z.unknown().transform((value, context) => {
+    if (typeof value === "string" && /^(memory|sqlite:[^\0]+|postgres(ql)?:\/\/.+)$/.test(value)) {
+      if (!value.startsWith("postgres") || URL.canParse(value)) return value;
+    }
+    return refuse(context, "is no store: memory, sqlite:FILE or postgres://USER@HOST:PORT/DATABASE");
+  });
+}
+
+/** The name of a store without its password. */
+export function withoutPassword(store: string): string {
+  return store.replace(/^(postgres(?:ql)?:\/\/[^:@/]*):[^@/]*@/, "$1@");
+}
+
 function refuse(context: z.RefinementCtx, message: string): never {
   context.issues.push({ code: "custom", message, input: context.value });
   return z.NEVER;

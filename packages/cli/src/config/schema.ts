@@ -1,5 +1,6 @@
+import { scheduleProblem } from "@drover/server";
 import * as z from "zod";
-import { addresses, choice, flag, integer, seconds, size, text } from "./scalars.ts";
+import { addresses, choice, flag, integer, seconds, size, storeName, text } from "./scalars.ts";
 
 /*
  * The schema of drover.yaml, and with it of flags and environment, which set the same things: `--job-retries`,
@@ -71,6 +72,8 @@ const server = z.strictObject({
   jobHandlePrefix: text("handle prefix (1 to 46 visible ASCII characters)", /^[\x21-\x7e]{1,46}$/).optional(),
   timeoutUnit: choice("auto", "ms", "s").optional(),
   grace: seconds(86_400).optional(),
+  store: storeName().optional(),
+  serverName: text("server name (1 to 32 visible ASCII characters)", /^[\x21-\x7e]{1,32}$/).optional(),
   warmUpMs: integer(0, 60_000).optional(),
   busyPollUs: integer(0, 1_000_000).optional(),
   allowShutdown: flag().optional(),
@@ -114,14 +117,32 @@ const functionSettings = z.strictObject({
   restartWarning: flag().optional(),
 });
 
+const schedule = z
+  .strictObject({
+    cron: text("cron expression"),
+    timeZone: text("time zone").optional(),
+    function: text("function name"),
+    unique: z.string({ error: "is no text" }).optional(),
+    workload: z.string({ error: "is no text" }).optional(),
+    priority: choice("high", "normal", "low").optional(),
+    missed: choice("skip", "once").optional(),
+  })
+  .superRefine(({ cron, timeZone }, context) => {
+    const problem = scheduleProblem(cron, timeZone);
+    if (problem !== null)
+      context.addIssue({ code: "custom", path: ["cron"], message: `is no time: ${problem}` });
+  });
+
 export const configSchema = z.strictObject({
   server: server.optional(),
+  schedules: z.record(z.string(), schedule).optional(),
   functions: z.record(z.string(), functionSettings).optional(),
 });
 
 export type Config = z.output<typeof configSchema>;
 export type ServerConfig = z.output<typeof server>;
 export type LimitsConfig = z.output<typeof limits>;
+export type ScheduleConfig = z.output<typeof schedule>;
 export type FunctionConfig = z.output<typeof functionSettings>;
 
 /** The schema of one option of `server`, or of its `limits`. */

@@ -116,6 +116,18 @@ export const SERVER_OPTIONS: readonly ServerOption[] = [
     group: "Jobs",
   },
   {
+    key: "store",
+    flags: "--store <where>",
+    help: "where background jobs are kept: memory, sqlite:FILE or postgres://USER@HOST/DATABASE (default: memory)",
+    group: "Jobs",
+  },
+  {
+    key: "serverName",
+    flags: "--server-name <name>",
+    help: "tells servers of one host or one database apart: whose jobs are whose, and the end of handles' prefix",
+    group: "Jobs",
+  },
+  {
     key: "allowShutdown",
     flags: "--allow-shutdown",
     help: "obey the admin command `shutdown`",

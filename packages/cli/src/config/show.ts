@@ -10,6 +10,7 @@ import {
 } from "../serve/settings.ts";
 import { ConfigError } from "./problem.ts";
 import { type ConfigInputs, type ResolvedConfig, resolveConfig } from "./resolve.ts";
+import { withoutPassword } from "./scalars.ts";
 
 /** What holds where nothing is said; `null` where nothing holds then. */
 function defaults(): Readonly<Record<string, unknown>> {
@@ -31,6 +32,8 @@ function defaults(): Readonly<Record<string, unknown>> {
     jobHandlePrefix: `H:${hostname()}`,
     timeoutUnit: "auto",
     grace: DEFAULT_GRACE_SECONDS,
+    store: "memory",
+    serverName: null,
     warmUpMs: DEFAULT_WARM_UP_MS,
     busyPollUs: DEFAULT_BUSY_POLL_US,
     allowShutdown: false,
@@ -107,7 +110,7 @@ interface Row {
 function effective({ server, limits, sources }: ResolvedConfig): Row[] {
   const row = (key: string, given: unknown, byDefault: unknown): Row => ({
     key,
-    value: given ?? byDefault,
+    value: key === "store" && typeof given === "string" ? withoutPassword(given) : (given ?? byDefault),
     source: sources.get(key) ?? "default",
   });
   return [

@@ -1,5 +1,5 @@
 import { type Command, Option } from "commander";
-import { IGNORED_OPTIONS } from "../config/foreign-options.ts";
+import { IGNORED_OPTIONS, storeOfQueueType } from "../config/foreign-options.ts";
 import type { ConfigInputs } from "../config/resolve.ts";
 import { attributeOf, SERVER_OPTIONS } from "../config/server-options.ts";
 import { UsageError } from "../errors.ts";
@@ -22,6 +22,14 @@ export function serveInputs(
   for (const option of SERVER_OPTIONS) {
     const value = values[attributeOf(option)];
     if (value !== undefined) flags.set(option.key, value);
+  }
+  if (values.queueType !== undefined && values.store === undefined) {
+    const meant = storeOfQueueType(
+      String(values.queueType),
+      (name) => values[camel(name)] as string | undefined,
+    );
+    if ("problem" in meant) throw new UsageError("OPTION_REFUSED", meant.problem);
+    flags.set("store", meant.store);
   }
   const keyValueFiles = [...((values.configFile as string[] | undefined) ?? [])];
   for (const name of files) {

@@ -1,5 +1,5 @@
 import { fchownSync } from "node:fs";
-import { JobServer, warmUp } from "@drover/server";
+import { JobServer, type JobServerOptions, openStore, type Store, warmUp } from "@drover/server";
 import { formatAddress, type PeerAddress } from "@drover/transport";
 import { type ConfigInputs, type ResolvedConfig, resolveConfig } from "../config/resolve.ts";
 import { UsageError } from "../errors.ts";
@@ -13,6 +13,7 @@ import { openFileLimit } from "./open-files.ts";
 import { writePidFile } from "./pid-file.ts";
 import { writeReadyFile } from "./ready-file.ts";
 import {
+  DEFAULT_PORT,
   DEFAULT_WARM_UP_MS,
   functionDefaults,
   graceMs,
@@ -20,6 +21,7 @@ import {
   listenAddresses,
   logLevelOf,
 } from "./settings.ts";
+import { defaultStore, giveStoreAway } from "./store.ts";
 import { SyslogSink } from "./syslog.ts";
 import { becomeUser, idsOf, isKnownUser } from "./user.ts";
 
@@ -29,6 +31,8 @@ export interface ServeRequest {
   readonly onReady?: (addresses: readonly PeerAddress[]) => void;
   /** Logs nothing below warnings, unless a level was asked for. */
   readonly quiet?: boolean;
+  /** Keeps background jobs in a file of this user's where no store was asked for. */
+  readonly keepsJobs?: boolean;
 }
 
 /** What `--check-args` checks; everything that can be told without opening anything. */
@@ -56,27 +60,35 @@ export async function serve(request: ServeRequest): Promise<never> {
 
   let ending: Ending | undefined;
   let started: JobServer | undefined;
+  let store: Store | undefined;
   try {
     // Before listening: two servers of one pid file are the likelier mistake, and the clearer message.
     if (server.pidFile !== undefined) undo.push(writePidFile(server.pidFile));
     await warm(server.warmUpMs ?? DEFAULT_WARM_UP_MS, log);
-    started = await startServer(config, log, (how) => {
-      ending?.begin(how === "graceful" ? "drain" : "stop", "an administrator's shutdown");
+    const fallback = request.keepsJobs === true ? defaultStore(server.port ?? DEFAULT_PORT) : "memory";
+    const wanted = server.store ?? fallback;
+    if (wanted !== "memory") store = await openStore(wanted, server.serverName);
+    started = await startServer(config, store, log, {
+      onShutdownRequest: (how) =>
+        ending?.begin(how === "graceful" ? "drain" : "stop", "an administrator's shutdown"),
+      onStoreLost: () => ending?.begin("fail", "the store was lost"),
     });
     if (server.user !== undefined) {
       if (sink instanceof FileSink) giveAway(sink.fd, server.user, log);
+      if (store !== undefined) giveStoreAway(store, server.user);
       becomeUser(server.user);
     }
     if (server.readyFile !== undefined) undo.push(writeReadyFile(server.readyFile, started.addresses));
   } catch (error) {
     for (const step of undo.reverse()) step();
-    await started?.stop(0);
+    if (started === undefined) await store?.close();
+    else await started.stop(0);
     throw error;
   }
   const jobServer = started;
   const { state } = jobServer.core;
   giveBackWhenIdle({ submitted: () => state.counts.submissions, alive: () => state.jobs.size });
-  tellStart(config, jobServer.addresses, log);
+  tellStart(config, store?.name ?? "memory", jobServer.addresses, log);
 
   const end = new Ending(jobServer, log, graceMs(server), (code) => {
     for (const step of undo.reverse()) step();
@@ -108,7 +120,8 @@ class Ending {
     this.#exit = exit;
   }
 
-  begin(how: "drain" | "stop", reason: string | Signal): void {
+  /** @param how `fail`: as `stop`, and the exit code is 1. */
+  begin(how: "drain" | "stop" | "fail", reason: string | Signal): void {
     if (how === "drain") {
       if (this.#state !== "running") return;
       this.#state = "draining";
@@ -124,19 +137,20 @@ class Ending {
       return;
     }
     this.#log.info({ reason, graceMs: this.#graceMs }, "stopping");
-    this.#stop(this.#graceMs);
+    this.#stop(this.#graceMs, how === "fail" ? 1 : 0);
   }
 
-  #stop(graceMs: number): void {
+  #stop(graceMs: number, code = 0): void {
     this.#state = "stopping";
-    void this.#server.stop(graceMs).then(() => this.#exit(0));
+    void this.#server.stop(graceMs).then(() => this.#exit(code));
   }
 }
 
 function startServer(
   config: ResolvedConfig,
+  store: Store | undefined,
   log: ServerLog,
-  onShutdownRequest: (how: "now" | "graceful") => void,
+  callbacks: Pick<JobServerOptions, "onShutdownRequest" | "onStoreLost">,
 ): Promise<JobServer> {
   const files = openFileLimit();
   const wanted = config.server.fileDescriptors;
@@ -146,7 +160,8 @@ function startServer(
       "fewer file descriptors are allowed than asked for: raise the limit with ulimit -n or LimitNOFILE",
     );
   }
-  return JobServer.start({ ...jobServerOptions(config, files), log, onShutdownRequest });
+  const kept = store === undefined ? {} : { store };
+  return JobServer.start({ ...jobServerOptions(config, files), ...kept, log, ...callbacks });
 }
 
 /** A server that cannot warm up is only slow at first. */
@@ -159,7 +174,12 @@ async function warm(forMs: number, log: ServerLog): Promise<void> {
   }
 }
 
-function tellStart(config: ResolvedConfig, addresses: readonly PeerAddress[], log: ServerLog): void {
+function tellStart(
+  config: ResolvedConfig,
+  store: string,
+  addresses: readonly PeerAddress[],
+  log: ServerLog,
+): void {
   const { server } = config;
   for (const reason of config.ignored) log.debug({ reason }, "accepted an option that has no effect");
   for (const warning of config.warnings) log.warn({}, warning);
@@ -169,7 +189,7 @@ function tellStart(config: ResolvedConfig, addresses: readonly PeerAddress[], lo
   const listening = addresses.map(shownAddress);
   const byDefault = !config.sources.has("listen");
   log.info(
-    { version: VERSION, listening, ...(config.file === undefined ? {} : { config: config.file }) },
+    { version: VERSION, listening, store, ...(config.file === undefined ? {} : { config: config.file }) },
     byDefault ? "listening on loopback, which is the default; --listen names other addresses" : "listening",
   );
   if (server.insecure === true) {
@@ -193,7 +213,12 @@ function reload(inputs: ConfigInputs, jobServer: JobServer, sink: LogSink, log: 
   try {
     const config = resolveConfig(inputs);
     jobServer.applySettings(config.rules, functionDefaults(config.server));
-    log.info({ rules: config.rules.length }, "reloaded the settings of functions");
+    jobServer.applySchedules(config.schedules);
+    const { rules, schedules } = config;
+    log.info(
+      { rules: rules.length, schedules: schedules.length },
+      "reloaded the settings of functions and schedules",
+    );
   } catch (error) {
     log.error({ problem: (error as Error).message }, "the configuration is not valid, the old one stays");
   }

@@ -40,9 +40,15 @@ function keepAlive(server: ServerConfig): KeepAlive | undefined {
   };
 }
 
+/** Handles of two servers on one host differ when the servers have names. */
+function handlePrefix({ jobHandlePrefix, serverName }: ServerConfig): { handlePrefix?: string } {
+  if (jobHandlePrefix !== undefined) return { handlePrefix: jobHandlePrefix };
+  return serverName === undefined ? {} : { handlePrefix: `H:${serverName}` };
+}
+
 /** What the configuration makes of the server, but for its log and callbacks. */
 export function jobServerOptions(
-  { server, limits, rules }: ResolvedConfig,
+  { server, limits, rules, schedules }: ResolvedConfig,
   openFiles: number | undefined,
 ): Omit<JobServerOptions, "log"> {
   const files = Math.min(
@@ -57,6 +63,7 @@ export function jobServerOptions(
     maxConnections: Math.min(server.maxConnections ?? MAX_CONNECTIONS, connectionsWithin(files)),
     maxConnectionsPerAddress: server.maxConnectionsPerAddress ?? 0,
     functions: rules,
+    schedules,
     version: SERVER_VERSION,
     logLevel: logLevelOf(server),
     exceptionsForAll: server.exceptions ?? false,
@@ -67,7 +74,7 @@ export function jobServerOptions(
     ...(server.backlog === undefined ? {} : { backlog: server.backlog }),
     ...(keep === undefined ? {} : { keepAlive: keep }),
     ...(defaults === undefined ? {} : { functionDefaults: defaults }),
-    ...(server.jobHandlePrefix === undefined ? {} : { handlePrefix: server.jobHandlePrefix }),
+    ...handlePrefix(server),
   };
 }
 

@@ -1,3 +1,4 @@
+import { StoreError } from "@drover/server";
 import { type PeerAddress, TransportError } from "@drover/transport";
 import type { ConfigInputs } from "../config/resolve.ts";
 import { UsageError } from "../errors.ts";
@@ -10,6 +11,7 @@ export async function up(inputs: ConfigInputs): Promise<never> {
     return await serve({
       inputs,
       quiet: true,
+      keepsJobs: true,
       onReady: (addresses) => process.stdout.write(welcome(addresses)),
     });
   } catch (error) {
@@ -20,6 +22,12 @@ export async function up(inputs: ConfigInputs): Promise<never> {
         `${where} is taken, perhaps by a job server that runs already.\n` +
           "look at it:        drover status\n" +
           "use another port:  drover up --port 4731",
+      );
+    }
+    if (error instanceof StoreError && error.code === "STORE_IN_USE") {
+      throw new UsageError(
+        "STORE_IN_USE",
+        `${error.detail}\nuse another file:  drover up --store sqlite:FILE`,
       );
     }
     throw error;

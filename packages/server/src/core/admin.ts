@@ -262,7 +262,7 @@ function letterRow(state: ServerState, letter: DeadLetter): string {
 }
 
 /** Drover: `deadletter show|requeue|delete HANDLE`. */
-function deadLetter(state: ServerState, peer: Peer, words: readonly string[]): string {
+function deadLetter(state: ServerState, _peer: Peer, words: readonly string[]): string {
   if (words.length < 3) return incomplete(words[0]!);
   const letter = state.deadLetters.get(jobNumber(state, words[2]!));
   if (letter === undefined) return "ERR UNKNOWN_JOB\r\n";
@@ -270,9 +270,10 @@ function deadLetter(state: ServerState, peer: Peer, words: readonly string[]): s
     case "show":
       return `${letterRow(state, letter)}${printable(letter.workload, 4096)}\n${END}`;
     case "requeue":
-      return requeueDeadLetter(state, peer, letter) ? OK : "ERR QUEUE_ERROR Job+queue+is+full\r\n";
+      return requeueDeadLetter(state, letter) ? OK : "ERR QUEUE_ERROR Job+queue+is+full\r\n";
     case "delete":
       state.deadLetters.delete(letter.number);
+      state.journal?.forget(letter.number);
       return OK;
     default:
       return "ERR UNKNOWN_DEADLETTER_ARGUMENTS\r\n";
@@ -297,6 +298,7 @@ function counts(state: ServerState): string {
   text += `jobs\t${state.jobs.size}\nrunning\t${state.running}\nwaiting_submissions\t${state.submissionCount}\n`;
   text += `delayed\t${state.dueJobs.size}\nfunctions\t${state.functions.size}\npeers\t${state.peers.size}\n`;
   text += `workload_bytes\t${state.workloadBytes}\nreplay_bytes\t${state.replayBytes}\n`;
+  text += `unstored\t${state.journal?.length ?? 0}\nstore_fails\t${state.storeFails ? 1 : 0}\n`;
   text += `dead_letters\t${state.deadLetters.size}\noutcomes\t${state.outcomes.size}\n`;
   return text + END;
 }

@@ -1,12 +1,15 @@
 import { Found, type PacketStream, PacketType, REQ } from "@drover/protocol";
 import { forgetFunction, receiveLine } from "./admin.ts";
 import { receivePacket, takesPages } from "./commands.ts";
-import { fallDue, leaveJob } from "./jobs.ts";
+import { fallDue, leaveJob, settleClaim } from "./jobs.ts";
+import type { Commit, Fired, StoredJob } from "./journal.ts";
 import type { FunctionSettings } from "./limits.ts";
 import { Peer } from "./peer.ts";
-import { closePeer, encodeHandleReport, sendBytes, sendError } from "./replies.ts";
+import { closePeer, encodeHandleReport, sendError, sendToSubmission } from "./replies.ts";
+import { adopt, restore, storedForm } from "./restore.ts";
 import { dropOverrun, expireRun, loseRun, payOwedStatuses } from "./runs.ts";
 import { type CoreNote, type CoreOptions, ServerState } from "./state.ts";
+import { submitUnattended, type Unattended } from "./submissions.ts";
 import { answerGrab, endTurn, expireWakes, nextWakeMs, resetAbilities, wakeFor } from "./workers.ts";
 
 /** Packets of this size that came in several chunks are not copied any more, where they are only passed on. */
@@ -117,7 +120,7 @@ export class JobServerCore {
       late !== undefined;
       late = submissionTimers.takeDue(nowMs)
     ) {
-      sendBytes(state, late.peer, encodeHandleReport(state, PacketType.WORK_FAIL, late.job.number));
+      sendToSubmission(state, late, encodeHandleReport(state, PacketType.WORK_FAIL, late.job.number));
       leaveJob(state, late);
     }
     expireWakes(state);
@@ -165,6 +168,60 @@ export class JobServerCore {
     const dirty = this.state.dirty;
     if (dirty.length > 0) this.state.dirty = [];
     return dirty;
+  }
+
+  /**
+   * Begins a commit of what the store does not know yet. `commitEnded` must be told of its end before the next one.
+   * @returns null when there is nothing to commit, or one is under way.
+   */
+  beginCommit(): Commit | null {
+    const { journal } = this.state;
+    if (journal === null || journal.isWriting || journal.isEmpty) return null;
+    return journal.begin((job, letter) => storedForm(this.state, job, letter));
+  }
+
+  /**
+   * The commit under way has been made, or has failed: those who wait for it are answered. What failed, other than
+   * submissions, is part of the next one.
+   */
+  commitEnded(succeeded: boolean): void {
+    const { state } = this;
+    state.storeFails = !succeeded;
+    const acks = succeeded ? state.journal!.succeed() : state.journal!.fail();
+    for (const ack of acks) settleClaim(state, ack, succeeded);
+  }
+
+  /**
+   * A schedule submits its job: a background submission, which joins a live job of its unique.
+   * @returns false when the queue is full; the schedule counts as fired all the same.
+   */
+  fire(fired: Fired, wanted: Unattended): boolean {
+    this.state.journal?.fired(fired);
+    return submitUnattended(this.state, wanted);
+  }
+
+  /**
+   * Takes back a job or a dead letter of an earlier start. Before anything else is told to the core, and in the order of
+   * their ids, which lie below `firstHandle`.
+   */
+  restore(stored: StoredJob): void {
+    restore(this.state, stored);
+  }
+
+  /**
+   * Gives away the numbers of the next `count` jobs, for jobs of another server.
+   * @returns the first of their ids.
+   */
+  allot(count: number): number {
+    const { state } = this;
+    const first = state.handles.decimal(state.nextJobNumber);
+    state.nextJobNumber += count;
+    return first;
+  }
+
+  /** Takes over a job or a dead letter of another server, under an id that `allot` gave. */
+  adopt(stored: StoredJob): void {
+    adopt(this.state, stored);
   }
 
   takeNotes(): readonly CoreNote[] {

@@ -134,6 +134,7 @@ const STATE_NAMES: Readonly<Record<JobState, string>> = {
   [JobState.RUNNING]: "running",
   [JobState.DELAYED]: "delayed",
   [JobState.WAITING]: "queued",
+  [JobState.COMMITTING]: "queued",
   [JobState.CANCELLING]: "running",
   [JobState.ENDED]: "unknown",
 };

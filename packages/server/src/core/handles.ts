@@ -11,6 +11,9 @@ export class Handles {
   readonly prefix: string;
   readonly #prefixBytes: Uint8Array;
   readonly #firstNumber: number;
+  /** Decimals of the jobs of earlier starts, ascending: theirs are the first numbers. */
+  #restored: Float64Array = new Float64Array(0);
+  #restoredCount = 0;
   /** Digits and value of the number last written above `SPLIT`: it changes once in 100 million jobs. */
   #high = -1;
   #highBytes: Uint8Array = new Uint8Array(0);
@@ -25,14 +28,41 @@ export class Handles {
     this.#firstNumber = firstNumber;
   }
 
+  /**
+   * Gives the next of the first numbers to a job of an earlier start. Not to be called any more once there is a new one.
+   * @param decimal Above those given before, and below that of the first new job.
+   * @returns its number.
+   */
+  restore(decimal: number): number {
+    const number = this.#restoredCount++;
+    if (number === this.#restored.length) {
+      const larger = new Float64Array(Math.max(64, number * 2));
+      larger.set(this.#restored);
+      this.#restored = larger;
+    }
+    this.#restored[number] = decimal;
+    return number;
+  }
+
+  /** Decimal of the handle of a job number. */
+  decimal(number: number): number {
+    return number < this.#restoredCount ? this.#restored[number]! : this.#firstNumber + number;
+  }
+
+  /** The job number of a decimal, which is one of this server's. */
+  numberOf(decimal: number): number {
+    const number = decimal - this.#firstNumber;
+    return number >= this.#restoredCount ? number : this.#findRestored(decimal);
+  }
+
   /** The handle of a job number, for text. */
   text(number: number): string {
-    return `${this.prefix}:${this.#firstNumber + number}`;
+    return `${this.prefix}:${this.decimal(number)}`;
   }
 
   /** Length of a job's handle in bytes; to be called right before `write` of the same number. */
   measure(number: number): number {
-    const value = this.#firstNumber + number;
+    const value = this.decimal(number);
     const high = Math.floor(value / SPLIT);
     if (high !== this.#high) {
       this.#high = high;
@@ -49,7 +79,7 @@ export class Handles {
     for (let i = 0; i < prefix.length; i++) target[at++] = prefix[i]!;
     const highBytes = this.#highBytes;
     for (let i = 0; i < highBytes.length; i++) target[at++] = highBytes[i]!;
-    let low = (this.#firstNumber + number) % SPLIT;
+    let low = this.decimal(number) % SPLIT;
     const digits = this.#high > 0 ? 8 : decimalDigits(low);
     for (let i = digits - 1; i >= 0; i--) {
       const rest = (low / 10) | 0;
@@ -73,8 +103,20 @@ export class Handles {
       if (digit < 0 || digit > 9) return -1;
       value = value * 10 + digit;
     }
-    const number = value - this.#firstNumber;
-    return number >= 0 ? number : -1;
+    return this.numberOf(value);
+  }
+
+  #findRestored(decimal: number): number {
+    let low = 0;
+    let high = this.#restoredCount - 1;
+    while (low <= high) {
+      const middle = (low + high) >>> 1;
+      const found = this.#restored[middle]!;
+      if (found === decimal) return middle;
+      if (found < decimal) low = middle + 1;
+      else high = middle - 1;
+    }
+    return -1;
   }
 }
 

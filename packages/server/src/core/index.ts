@@ -1,6 +1,7 @@
 export { JobServerCore } from "./core.ts";
 export { JobFunction } from "./function.ts";
 export { Job, JobState, Priority, Run, Submission } from "./job.ts";
+export type { Commit, Fired, StoredChange, StoredJob } from "./journal.ts";
 export {
   type Backoff,
   DEFAULT_FUNCTION_SETTINGS,
@@ -11,4 +12,5 @@ export {
 } from "./limits.ts";
 export { Peer, WorkerState } from "./peer.ts";
 export { CoreCounts, type CoreNote, type CoreOptions, ServerState } from "./state.ts";
+export type { Unattended } from "./submissions.ts";
 export { shownUnique } from "./uniques.ts";

@@ -1,5 +1,6 @@
 import { SharedPages } from "@drover/protocol";
 import type { JobFunction } from "./function.ts";
+import type { Stored } from "./journal.ts";
 import type { Peer } from "./peer.ts";
 import type { Timer } from "./timers.ts";
 
@@ -9,6 +10,8 @@ export type Priority = (typeof Priority)[keyof typeof Priority];
 
 /**
  * ```
+ *  COMMITTING ── stored ──▶ DELAYED or QUEUED
+ *
  *             due                 grab
  *  DELAYED ────────▶ QUEUED ────────────▶ RUNNING ──▶ ENDED  (complete, fail, exception, timeout, dead letter)
  *     ▲                ▲ ▲                 │   │ cancelled, worker speaks drover.1
@@ -27,6 +30,8 @@ export const JobState = {
   /** Running; its worker was told to stop and has not answered yet. Cannot be joined. */
   CANCELLING: 4,
   ENDED: 5,
+  /** Waits for the commit that has it; can be joined, but not grabbed. */
+  COMMITTING: 6,
 } as const;
 export type JobState = (typeof JobState)[keyof typeof JobState];
 
@@ -48,8 +53,11 @@ export class Job {
   end = 0;
   state: JobState = JobState.QUEUED;
   priority: Priority;
-  /** Whether a background submission claims it, for good. */
+  /** Whether a background submission claims it, for good: it has been acknowledged, or will be. */
   claimed: boolean;
+  /** Background submissions that wait for their commit. */
+  pendingClaims = 0;
+  stored: Stored = 0;
   /** Times it was grabbed. */
   attempts = 0;
   /** Foreground submissions, in the order they came. */
@@ -79,6 +87,11 @@ export class Job {
     this.priority = priority;
     this.claimed = claimed;
     this.createdMs = Math.floor(nowMs);
+  }
+
+  /** Whether a background submission wants it, stored or about to be. */
+  get isClaimed(): boolean {
+    return this.claimed || this.pendingClaims > 0;
   }
 
   get workloadBytes(): number {
@@ -176,6 +189,8 @@ export class Submission implements Timer {
   nextOfJob: Submission | null = null;
   previousOfPeer: Submission | null = null;
   nextOfPeer: Submission | null = null;
+  /** The connection's `heldSerial` when it was acknowledged behind a reply that waits for the store; 0 = it was not. */
+  heldSerial = 0;
   /** The connection was slow, so it is still to get the newest status. */
   owesStatus = false;
   /** Deadline of the submission. */

@@ -1,6 +1,7 @@
 import { PacketType } from "@drover/protocol";
 import { delayOf, dueMsOf, type Job, JobState, type Submission } from "./job.ts";
-import { encodeHandleReport, sendBytes } from "./replies.ts";
+import { type Ack, Stored } from "./journal.ts";
+import { encodeHandleReport, releaseReplies, sendToSubmission } from "./replies.ts";
 import { cancelRun, dropSubmission, overrun, payStatuses } from "./runs.ts";
 import type { ServerState } from "./state.ts";
 import { wakeFor } from "./workers.ts";
@@ -25,6 +26,33 @@ export function enter(state: ServerState, job: Job, dueMs: number): void {
   }
 }
 
+/** Queues the job, or lets it wait for its time, once the store has it if it is to have it. */
+export function enterWhenStored(state: ServerState, job: Job, dueMs: number): void {
+  const waits = job.pendingClaims > 0 && !job.claimed && job.stored === Stored.PENDING;
+  if (!waits) {
+    enter(state, job, dueMs);
+    return;
+  }
+  job.state = JobState.COMMITTING;
+  if (dueMs > 0) delayOf(job).atMs = dueMs;
+}
+
+/** The store has the job of a background submission, or cannot have it. */
+export function settleClaim(state: ServerState, ack: Ack, stored: boolean): void {
+  const { job } = ack;
+  ack.stored = stored;
+  job.pendingClaims--;
+  if (stored) job.claimed = true;
+  releaseReplies(state, ack.peer);
+  if (job.state === JobState.ENDED) return;
+  const isWanted = job.submissions !== null || job.isClaimed || job.rare?.keep === true;
+  const isIdle = job.state !== JobState.RUNNING && job.state !== JobState.CANCELLING;
+  if (!isWanted && isIdle) endJob(state, job);
+  else if (job.state === JobState.COMMITTING && job.stored !== Stored.PENDING) {
+    enter(state, job, dueMsOf(job));
+  }
+}
+
 /** A delayed job's time has come; it is out of the heap already. */
 export function fallDue(state: ServerState, job: Job): void {
   job.fn.delayed--;
@@ -42,7 +70,7 @@ export function dueNow(state: ServerState, job: Job): void {
 export function leaveJob(state: ServerState, submission: Submission): void {
   const { job } = submission;
   dropSubmission(state, submission);
-  if (job.submissions !== null || job.claimed || job.rare?.keep === true) return;
+  if (job.submissions !== null || job.isClaimed || job.rare?.keep === true) return;
   if (job.state !== JobState.RUNNING) {
     if (job.state !== JobState.CANCELLING) endJob(state, job);
     return;
@@ -58,10 +86,10 @@ export function cancelJob(state: ServerState, job: Job): void {
   payStatuses(state, job);
   const fail = encodeHandleReport(state, PacketType.WORK_FAIL, job.number);
   for (let submission = job.submissions; submission !== null; submission = submission.nextOfJob) {
-    sendBytes(state, submission.peer, fail);
+    sendToSubmission(state, submission, fail);
   }
   while (job.submissions !== null) dropSubmission(state, job.submissions);
-  if (job.claimed) {
+  if (job.isClaimed) {
     const { fn, key, number } = job;
     state.outcomes.add({ fn, key, number, state: "failed", endedMs: state.wallMs });
   }
@@ -88,6 +116,7 @@ export function endJob(state: ServerState, job: Job): void {
   }
   const wasWaiting = job.state === JobState.WAITING;
   job.state = JobState.ENDED;
+  state.journal?.delete(job);
   fn.total--;
   state.jobs.delete(job);
   state.pages.release(job.workload);
@@ -97,7 +126,7 @@ export function endJob(state: ServerState, job: Job): void {
   if (successor !== null) {
     job.rare!.successor = null;
     state.uniques.set(successor);
-    enter(state, successor, dueMsOf(successor));
+    enterWhenStored(state, successor, dueMsOf(successor));
   }
   // A slot of the function may have become free.
   fn.updateReadiness();

@@ -75,6 +75,22 @@ export class Outbox {
     for (const view of shared.views(start, end)) this.#refer(view);
   }
 
+  /** Takes over all bytes of another one, behind its own; that one must not be used any more. */
+  absorb(other: Outbox): void {
+    this.#seal();
+    other.#seal();
+    this.#chunks.push(...other.#chunks);
+    this.#borrowed.push(...other.#borrowed);
+    if (other.#held !== null) {
+      this.#held ??= [];
+      this.#held.push(...other.#held);
+    }
+    this.bytes += other.bytes;
+    this.page = other.page;
+    this.#used = other.#used;
+    this.#from = other.#from;
+  }
+
   /** Hands out all bytes, in order. Until `recycle` or `abandon` nothing may be added. */
   take(): readonly Uint8Array[] {
     this.#seal();
@@ -141,7 +157,7 @@ export class Outbox {
   /** When all there is stands in one small page, it moves to a larger one: so it leaves in one piece, with what follows. */
   #outgrowSmallPage(length: number): boolean {
     const small = this.page;
-    const onlyPage = this.#borrowed.length === 1 && this.#chunks.length === 0;
+    const onlyPage = this.#borrowed.length === 1 && this.#chunks.length === 0 && this.#borrowed[0] === small;
     if (!onlyPage || small.length !== SMALL_PAGE_BYTES || this.#used + length > MIDDLE_PAGE_BYTES)
       return false;
     const page = this.#pool.takeMiddle();

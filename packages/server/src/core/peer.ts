@@ -1,6 +1,7 @@
 import { PacketStream, type PagePool, type StreamLimits } from "@drover/protocol";
 import type { AbilitySet } from "./abilities.ts";
 import type { JobFunction, Overrun } from "./function.ts";
+import type { HeldReplies } from "./held-replies.ts";
 import type { Run, Submission } from "./job.ts";
 import { Outbox } from "./outbox.ts";
 import type { AssignForm } from "./replies.ts";
@@ -25,6 +26,10 @@ export class Peer {
   /** What the shell keeps for it; the core never looks. */
   readonly owner: unknown;
   readonly out: Outbox;
+  /** Replies that wait for the store; null when none do. */
+  held: HeldReplies | null = null;
+  /** How often replies began to wait. */
+  heldSerial = 0;
   readonly stream: PacketStream;
   /** Set when it is to be closed once its outbox has been sent: why. Nothing it sends is looked at any more. */
   closing: string | null = null;
@@ -85,6 +90,6 @@ export class Peer {
 
   /** Bytes that were to reach the peer and have not. */
   get backlogBytes(): number {
-    return this.out.bytes + this.unsentBytes;
+    return this.out.bytes + this.unsentBytes + (this.held === null ? 0 : this.held.bytes);
   }
 }

@@ -13,8 +13,10 @@ import {
   writeByteString,
   writeHeader,
 } from "@drover/protocol";
-import type { Job } from "./job.ts";
-import { SHARE_BYTES } from "./outbox.ts";
+import { HeldReplies } from "./held-replies.ts";
+import type { Job, Submission } from "./job.ts";
+import type { Ack } from "./journal.ts";
+import { type Outbox, SHARE_BYTES } from "./outbox.ts";
 import type { Peer } from "./peer.ts";
 import type { ServerState } from "./state.ts";
 import { shownUnique } from "./uniques.ts";
@@ -38,11 +40,20 @@ export function closePeer(state: ServerState, peer: Peer, reason: string): void 
   markDirty(state, peer);
 }
 
-/** Writes the header of a packet that fits into a page, and returns where in `peer.out.page` its body begins. */
-function begin(state: ServerState, peer: Peer, type: number, bodyBytes: number): number {
-  markDirty(state, peer);
-  const offset = peer.out.reserve(HEADER_BYTES + bodyBytes);
-  return writeHeader(peer.out.page, offset, RES, type, bodyBytes);
+/** Where a reply goes: behind those that wait for the store. */
+function replyBox(peer: Peer): Outbox {
+  return peer.held === null ? peer.out : peer.held.tail;
+}
+
+/** Where a report to a submission goes: it overtakes what waits for the store, but never its own acknowledgement. */
+function reportBox({ peer, heldSerial }: Submission): Outbox {
+  return peer.held !== null && heldSerial === peer.heldSerial ? peer.held.tail : peer.out;
+}
+
+/** Writes the header of a packet that fits into a page, and returns where in `out.page` its body begins. */
+function begin(out: Outbox, type: number, bodyBytes: number): number {
+  const offset = out.reserve(HEADER_BYTES + bodyBytes);
+  return writeHeader(out.page, offset, RES, type, bodyBytes);
 }
 
 /** Sends a packet of the given byte string arguments, for what is not on the hot path. */
@@ -60,7 +71,15 @@ export function sendPacket(
 export function sendBytes(state: ServerState, peer: Peer, bytes: Uint8Array): void {
   if (peer.gone || peer.closing !== null) return;
   markDirty(state, peer);
-  peer.out.share(bytes);
+  replyBox(peer).share(bytes);
+}
+
+/** Sends a submission a report that is encoded already. */
+export function sendToSubmission(state: ServerState, submission: Submission, bytes: Uint8Array): void {
+  const { peer } = submission;
+  if (peer.gone || peer.closing !== null) return;
+  markDirty(state, peer);
+  reportBox(submission).share(bytes);
 }
 
 /** Sends an answer of the admin text protocol. */
@@ -75,16 +94,47 @@ export function sendError(state: ServerState, peer: Peer, code: WireErrorCode, t
 /** A packet without a body: `NOOP`, `NO_JOB`. */
 export function sendEmpty(state: ServerState, peer: Peer, type: number): void {
   if (peer.gone || peer.closing !== null) return;
-  begin(state, peer, type, 0);
+  markDirty(state, peer);
+  begin(replyBox(peer), type, 0);
 }
 
 export function sendJobCreated(state: ServerState, peer: Peer, number: number): void {
   if (peer.gone || peer.closing !== null) return;
-  const at = begin(state, peer, PacketType.JOB_CREATED, state.handles.measure(number));
-  state.handles.write(number, peer.out.page, at);
+  markDirty(state, peer);
+  const out = replyBox(peer);
+  const at = begin(out, PacketType.JOB_CREATED, state.handles.measure(number));
+  state.handles.write(number, out.page, at);
 }
 
-/** A packet whose body is the one of the packet just read: `ECHO_RES`, or a worker's report for one submitter. */
+/** A background submission is answered when the store has its job, or cannot have it; replies behind it wait. */
+export function sendWhenStored(state: ServerState, ack: Ack): void {
+  const { peer } = ack;
+  if (peer.held === null) {
+    peer.held = new HeldReplies(state.pages);
+    peer.heldSerial++;
+  }
+  peer.held.add(ack);
+}
+
+/** Sends what need not wait for the store any more. */
+export function releaseReplies(state: ServerState, peer: Peer): void {
+  const { held, out } = peer;
+  if (held === null || peer.gone || peer.closing !== null) return;
+  markDirty(state, peer);
+  held.release(out, ({ job, stored }) => {
+    if (stored === true) {
+      const { number } = job;
+      const at = begin(out, PacketType.JOB_CREATED, state.handles.measure(number));
+      state.handles.write(number, out.page, at);
+    } else {
+      const code: WireErrorCode = "QUEUE_ERROR";
+      out.share(encodePacket(RES, PacketType.ERROR, [code, "The job could not be stored"]));
+    }
+  });
+  if (held.isEmpty) peer.held = null;
+}
+
+/** `ECHO_RES`: a packet whose body is the one of the packet just read. */
 export function forwardBody(
   state: ServerState,
   peer: Peer,
@@ -95,18 +145,45 @@ export function forwardBody(
   pages: SharedPages | null = null,
 ): void {
   if (peer.gone || peer.closing !== null) return;
+  markDirty(state, peer);
+  forward(replyBox(peer), type, bytes, start, end, pages);
+}
+
+/** A worker's report as it came, to the one submission there is. */
+export function forwardReport(
+  state: ServerState,
+  submission: Submission,
+  type: number,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  pages: SharedPages | null,
+): void {
+  const { peer } = submission;
+  if (peer.gone || peer.closing !== null) return;
+  markDirty(state, peer);
+  forward(reportBox(submission), type, bytes, start, end, pages);
+}
+
+function forward(
+  out: Outbox,
+  type: number,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+  pages: SharedPages | null,
+): void {
   const size = end - start;
   if (size < SMALL_PAGE_BYTES / 2) {
-    const at = begin(state, peer, type, size);
-    copyBytes(bytes, start, end, peer.out.page, at);
+    const at = begin(out, type, size);
+    copyBytes(bytes, start, end, out.page, at);
     return;
   }
-  markDirty(state, peer);
   const copied = pages === null && size <= PAGE_BYTES / 2;
-  const at = peer.out.reserve(HEADER_BYTES, copied ? size : 0);
-  writeHeader(peer.out.page, at, RES, type, size);
-  if (pages === null) peer.out.append(bytes, start, end);
-  else peer.out.hold(pages, start, end);
+  const at = out.reserve(HEADER_BYTES, copied ? size : 0);
+  writeHeader(out.page, at, RES, type, size);
+  if (pages === null) out.append(bytes, start, end);
+  else out.hold(pages, start, end);
 }
 
 /** A packet of `type` with the body given, as an array of its own that many connections can share. */
@@ -169,8 +246,9 @@ export function sendAssign(state: ServerState, peer: Peer, job: Job, form: Assig
   const workload = job.workloadBytes;
   const copied = workload < SHARE_BYTES && job.end <= PAGE_BYTES;
   markDirty(state, peer);
-  let at = peer.out.reserve(HEADER_BYTES + head, copied ? workload : 0);
-  const page = peer.out.page;
+  const out = replyBox(peer);
+  let at = out.reserve(HEADER_BYTES + head, copied ? workload : 0);
+  const { page } = out;
   at = state.handles.write(job.number, page, writeHeader(page, at, RES, type, head + workload));
   page[at++] = 0;
   at = writeByteString(page, at, name);
@@ -183,8 +261,8 @@ export function sendAssign(state: ServerState, peer: Peer, job: Job, form: Assig
     at = writeByteString(page, at, third);
     page[at++] = 0;
   }
-  if (copied) peer.out.append(job.workload.first, job.start, job.end);
-  else peer.out.hold(job.workload, job.start, job.end);
+  if (copied) out.append(job.workload.first, job.start, job.end);
+  else out.hold(job.workload, job.start, job.end);
 }
 
 /** Options of `JOB_ASSIGN_EXT`. @see docs/PROTOCOL.md#drover1 */

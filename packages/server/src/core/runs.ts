@@ -8,6 +8,7 @@ import {
   type SharedPages,
   type WireErrorCode,
 } from "@drover/protocol";
+import type { DeadLetter } from "./dead-letters.ts";
 import { delayOf, detachSubmission, type Job, JobState, Run, rareFields, type Submission } from "./job.ts";
 import { endJob, enterQueue } from "./jobs.ts";
 import type { Peer } from "./peer.ts";
@@ -16,10 +17,10 @@ import {
   encodeHandleReport,
   encodeReport,
   encodeStatus,
-  forwardBody,
-  sendBytes,
+  forwardReport,
   sendError,
   sendPacket,
+  sendToSubmission,
 } from "./replies.ts";
 import type { ServerState } from "./state.ts";
 import { wakeFor } from "./workers.ts";
@@ -41,6 +42,7 @@ export function startRun(state: ServerState, worker: Peer, job: Job): void {
   if (worker.overruns !== null) dropOverrun(state, worker, job.number);
   const timeoutMs = worker.timeouts?.get(fn);
   if (timeoutMs !== undefined) state.runTimers.set(run, state.nowMs + timeoutMs);
+  state.journal?.change(job);
   fn.running++;
   fn.runs++;
   state.counts.runs++;
@@ -74,7 +76,7 @@ export function reportData(
   const first = job.submissions;
   const proper = indexOfNul(bytes, start, end) >= 0;
   if (proper && !keeps && first !== null && first.nextOfJob === null) {
-    if (canTake(state, first.peer)) forwardBody(state, first.peer, type, bytes, start, end, pages);
+    if (canTake(state, first.peer)) forwardReport(state, first, type, bytes, start, end, pages);
     return;
   }
   if (!keeps && first === null) return;
@@ -166,7 +168,7 @@ export function reportComplete(
   const proper = indexOfNul(bytes, start, end) >= 0;
   if (proper && lingerMs === 0 && first !== null && first.nextOfJob === null) {
     if (canTake(state, first.peer)) {
-      forwardBody(state, first.peer, PacketType.WORK_COMPLETE, bytes, start, end, pages);
+      forwardReport(state, first, PacketType.WORK_COMPLETE, bytes, start, end, pages);
     }
   } else if (first !== null || lingerMs > 0) {
     const packet = encodeOpaqueReport(PacketType.WORK_COMPLETE, bytes, start, end, pages);
@@ -177,7 +179,7 @@ export function reportComplete(
   }
   job.fn.completed++;
   state.counts.completed++;
-  if (job.claimed) recordOutcome(state, job, "done");
+  if (job.isClaimed) recordOutcome(state, job, "done");
   endRun(state, run);
   endJob(state, job);
 }
@@ -314,8 +316,8 @@ export function failJob(
   job.fn.failed++;
   state.counts.failed++;
   const retry = job.fn.settings.retry;
-  if (!job.claimed || retry === undefined) {
-    if (job.claimed) recordOutcome(state, job, "failed");
+  if (!job.isClaimed || retry === undefined) {
+    if (job.isClaimed) recordOutcome(state, job, "failed");
     endJob(state, job);
     return;
   }
@@ -331,6 +333,7 @@ export function failJob(
   job.state = JobState.DELAYED;
   job.fn.delayed++;
   state.dueJobs.set(delayOf(job), state.wallMs + Math.round(waitMs * spread));
+  state.journal?.change(job);
   // The slot of the run is free again.
   job.fn.updateReadiness();
   wakeFor(state, job.fn, 0);
@@ -348,7 +351,7 @@ export function dropSubmission(state: ServerState, submission: Submission): void
 export function bury(state: ServerState, job: Job, reason: string): void {
   const handle = state.handles.text(job.number);
   state.note({ code: "DEAD_LETTER", fn: job.fn.name, handle, reason });
-  const evicted = state.deadLetters.add({
+  const letter: DeadLetter = {
     number: job.number,
     fn: job.fn.name,
     key: job.key,
@@ -358,12 +361,19 @@ export function bury(state: ServerState, job: Job, reason: string): void {
     reason,
     attempts: job.attempts,
     diedMs: state.wallMs,
-  });
-  for (const letter of evicted) {
-    state.note({ code: "DEAD_LETTER_EVICTED", fn: letter.fn, handle: state.handles.text(letter.number) });
-  }
+  };
+  state.journal?.bury(job, letter);
+  keepLetter(state, letter);
   recordOutcome(state, job, "dead");
   endJob(state, job);
+}
+
+/** Keeps a dead letter, for which older ones may have to go. */
+export function keepLetter(state: ServerState, letter: DeadLetter): void {
+  for (const { fn, number } of state.deadLetters.add(letter)) {
+    state.note({ code: "DEAD_LETTER_EVICTED", fn, handle: state.handles.text(number) });
+    state.journal?.forget(number);
+  }
 }
 
 /** Bytes of reports that the job may keep for late joiners. */
@@ -438,7 +448,7 @@ function linger(state: ServerState, run: Run, complete: Uint8Array, lingerMs: nu
 /** A job whose worker did not finish it: back to the head of its queue, unless nobody wants it or it is given up. */
 function requeue(state: ServerState, job: Job, reason: string): void {
   const { fn } = job;
-  if (job.submissions === null && !job.claimed && job.rare?.keep !== true) {
+  if (job.submissions === null && !job.isClaimed && job.rare?.keep !== true) {
     endJob(state, job);
     return;
   }
@@ -450,7 +460,7 @@ function requeue(state: ServerState, job: Job, reason: string): void {
     }
     fn.failed++;
     state.counts.failed++;
-    if (job.claimed) bury(state, job, reason);
+    if (job.isClaimed) bury(state, job, reason);
     else endJob(state, job);
     return;
   }
@@ -487,7 +497,7 @@ function payStatus(state: ServerState, submission: Submission): void {
 }
 
 function sendReport(state: ServerState, submission: Submission, packet: Uint8Array): void {
-  if (canTake(state, submission.peer)) sendBytes(state, submission.peer, packet);
+  if (canTake(state, submission.peer)) sendToSubmission(state, submission, packet);
 }
 
 /** Whether the connection may get another report; one that has far too much unread is closed instead. */

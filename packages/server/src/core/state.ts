@@ -6,6 +6,7 @@ import { JobFunction } from "./function.ts";
 import { Handles } from "./handles.ts";
 import type { Delay, Run, Submission } from "./job.ts";
 import { JobTable } from "./job-table.ts";
+import { Journal } from "./journal.ts";
 import type { FunctionSettings, Limits, TimeoutUnit } from "./limits.ts";
 import { LingeringResults } from "./linger.ts";
 import { Outcomes } from "./outcomes.ts";
@@ -40,6 +41,8 @@ export interface CoreOptions {
   readonly pid: number;
   /** Answered to `verbose`. */
   readonly logLevel: string;
+  /** Whether background submissions are acknowledged only after a commit. Default: false. */
+  readonly durable?: boolean;
   /** Whether `shutdown` is obeyed. */
   readonly allowShutdown: boolean;
 }
@@ -101,6 +104,8 @@ export class ServerState {
   readonly unfinished = new Map<Peer, number>();
   /** Functions of no use and since when, oldest first. */
   readonly idleFunctions = new Map<JobFunction, number>();
+  /** What a store does not know yet; null without one. */
+  readonly journal: Journal | null;
   /** Workers whose grab found nothing so far in this turn, in the order of the grabs. */
   pendingGrabs: Peer[] = [];
   /** Functions for which sleepers may have to be woken at the end of the turn, each once. */
@@ -116,6 +121,8 @@ export class ServerState {
   submissionCount = 0;
   workloadBytes = 0;
   replayBytes = 0;
+  /** The last commit failed: background submissions are refused until one succeeds. */
+  storeFails = false;
   /** Foreground jobs that run: what a graceful stop waits for. */
   running = 0;
   /** Whether workers are given jobs; off while the server ends. */
@@ -130,6 +137,7 @@ export class ServerState {
     this.pages = new PagePool(options.allocate);
     this.workloads = new WorkloadStore(this.pages);
     this.handles = new Handles(options.handlePrefix, options.firstHandle);
+    this.journal = options.durable === true ? new Journal((number) => this.handles.decimal(number)) : null;
     this.lingering = new LingeringResults(options.limits.lingerTotalBytes);
     this.outcomes = new Outcomes(options.limits);
     this.deadLetters = new DeadLetters(options.limits);
@@ -139,7 +147,11 @@ export class ServerState {
   functionOf(name: string): JobFunction | null {
     const known = this.functions.get(name);
     if (known !== undefined) return known;
-    if (this.functions.size >= this.limits.maxFunctions) return null;
+    return this.functions.size >= this.limits.maxFunctions ? null : this.knowFunction(name);
+  }
+
+  /** Makes a function known whose name is not. */
+  knowFunction(name: string): JobFunction {
     const fn = new JobFunction(name, this.options.settingsFor(name));
     this.functions.set(name, fn);
     // Whoever asked may be refused after all, and then nobody else would look at it again.

@@ -11,9 +11,10 @@ import {
   rareFields,
   Submission,
 } from "./job.ts";
-import { dueNow, enter } from "./jobs.ts";
+import { dueNow, enter, enterWhenStored } from "./jobs.ts";
+import { type Ack, Stored } from "./journal.ts";
 import type { Peer } from "./peer.ts";
-import { sendBytes, sendError, sendJobCreated } from "./replies.ts";
+import { sendBytes, sendError, sendJobCreated, sendWhenStored } from "./replies.ts";
 import { replay, replayLimit } from "./runs.ts";
 import type { ServerState } from "./state.ts";
 import { digestKey } from "./uniques.ts";
@@ -89,7 +90,7 @@ export function submit(state: ServerState, peer: Peer, request: SubmissionReques
   if (job === null) return;
   if (key !== "") state.uniques.set(job);
   acknowledge(state, peer, request, job);
-  enter(state, job, request.dueMs);
+  enterWhenStored(state, job, request.dueMs);
 }
 
 function keyOf(state: ServerState, request: SubmissionRequest): string {
@@ -117,11 +118,15 @@ function join(state: ServerState, peer: Peer, request: SubmissionRequest, existi
   }
   request.fn.joins++;
   state.counts.joins++;
-  if (request.priority < job.priority) raise(job, request.priority);
-  if (job.state === JobState.DELAYED || job.state === JobState.WAITING) {
+  if (request.priority < job.priority) {
+    raise(job, request.priority);
+    if (request.background) state.journal?.change(job);
+  }
+  if (job.state === JobState.DELAYED || job.state === JobState.WAITING || job.state === JobState.COMMITTING) {
     // The earlier time wins; a retry's wait is not cut short.
     if (job.rare?.inBackoff !== true && request.dueMs < dueMsOf(job)) {
-      if (job.state === JobState.WAITING) delayOf(job).atMs = request.dueMs;
+      if (request.background) state.journal?.change(job);
+      if (job.state !== JobState.DELAYED) delayOf(job).atMs = request.dueMs;
       else if (future) state.dueJobs.set(delayOf(job), request.dueMs);
       else {
         acknowledge(state, peer, request, job);
@@ -165,14 +170,20 @@ function limitReached(
   return state.workloadBytes + workloadBytes > limits.maxWorkloadBytes ? "maxWorkloadBytes" : null;
 }
 
-function createJob(state: ServerState, peer: Peer, request: SubmissionRequest, key: string): Job | null {
+function createJob(
+  state: ServerState,
+  peer: Peer | null,
+  request: SubmissionRequest,
+  key: string,
+): Job | null {
   const { fn, priority } = request;
   const limit = limitReached(state, request);
   if (limit !== null) {
-    refuse(state, peer, limit, fn, "Job queue is full");
+    if (peer !== null) refuse(state, peer, limit, fn, "Job queue is full");
     return null;
   }
-  const job = new Job(fn, state.nextJobNumber++, key, priority, request.background, state.nowMs);
+  const claimed = request.background && state.journal === null;
+  const job = new Job(fn, state.nextJobNumber++, key, priority, claimed, state.nowMs);
   keepWorkload(state, job, request);
   state.workloadBytes += job.workloadBytes;
   if (request.reducer !== "") rareFields(job).reducer = request.reducer;
@@ -195,23 +206,37 @@ function keepWorkload(state: ServerState, job: Job, { pages, bytes, start, end }
 }
 
 /**
- * Answers a submission that has its job: `JOB_CREATED`, and for a late joiner all reports so far. The only place
- * where a submission is acknowledged, so the only one that has to wait once a store must commit first.
+ * Answers a submission that has its job: `JOB_CREATED`, and for a late joiner all reports so far. The only place where a
+ * submission is acknowledged, so the only one from which a background one is left to wait for the store.
  */
 function acknowledge(state: ServerState, peer: Peer, request: SubmissionRequest, job: Job): void {
   if (request.lingerMs !== undefined) rareFields(job).lingerMs = request.lingerMs;
   if (request.keep) rareFields(job).keep = true;
+  if (request.background && state.journal !== null && job.stored !== Stored.YES) {
+    claimWhenStored(state, peer, job);
+    return;
+  }
   sendJobCreated(state, peer, job.number);
   if (request.background) {
     job.claimed = true;
     return;
   }
   const submission = new Submission(peer, job);
+  if (peer.held !== null) submission.heldSerial = peer.heldSerial;
   attachSubmission(submission);
   state.submissionCount++;
   if (request.deadlineMs > 0) state.submissionTimers.set(submission, state.nowMs + request.deadlineMs);
   if (job.state === JobState.RUNNING && job.key !== "" && replayLimit(state, job) > 0)
     replay(state, submission);
+}
+
+function claimWhenStored(state: ServerState, peer: Peer, job: Job): void {
+  const journal = state.journal!;
+  const ack: Ack = { peer, job, stored: undefined };
+  job.pendingClaims++;
+  if (job.stored === Stored.NO) journal.put(job);
+  journal.await(ack);
+  sendWhenStored(state, ack);
 }
 
 function answerFromLingering(
@@ -231,37 +256,66 @@ function answerFromLingering(
   return true;
 }
 
+/** A background submission without a connection. Names are byte strings. */
+export interface Unattended {
+  readonly fn: string;
+  /** See `Job.key`; empty joins nothing. */
+  readonly key: string;
+  readonly workload: Uint8Array;
+  readonly priority: Priority;
+  readonly reducer: string;
+}
+
 /** Submits a dead letter again as a background job; it joins a live job of its unique. @returns false when full. */
-export function requeueDeadLetter(state: ServerState, peer: Peer, letter: DeadLetter): boolean {
-  const fn = state.functionOf(letter.fn);
+export function requeueDeadLetter(state: ServerState, letter: DeadLetter): boolean {
+  if (!submitUnattended(state, letter)) return false;
+  state.deadLetters.delete(letter.number);
+  state.journal?.forget(letter.number);
+  return true;
+}
+
+/**
+ * Submits a background job that nobody waits to be told of. What made it is stored already, or is in the same commit, so it
+ * may run at once.
+ * @returns false when full.
+ */
+export function submitUnattended(state: ServerState, wanted: Unattended): boolean {
+  const { key } = wanted;
+  const fn = state.functionOf(wanted.fn);
   if (fn === null || state.jobs.size >= state.limits.maxJobs) return false;
-  const before = letter.key === "" ? undefined : state.uniques.get(fn, letter.key);
+  const before = key === "" ? undefined : state.uniques.get(fn, key);
   const cancelling = before?.state === JobState.CANCELLING;
   const live = cancelling ? before.rare?.successor : before;
   if (live !== undefined && live !== null) {
-    live.claimed = true;
-  } else {
-    const request = new SubmissionRequest();
-    request.fn = fn;
-    request.priority = letter.priority;
-    request.background = true;
-    request.reducer = letter.reducer;
-    request.bytes = letter.workload;
-    request.end = letter.workload.length;
-    // An administrator is answered in text, not by the error of a submission.
-    if (limitReached(state, request) !== null) return false;
-    const job = createJob(state, peer, request, letter.key);
-    if (job === null) return false;
-    if (before !== undefined) {
-      job.state = JobState.WAITING;
-      rareFields(before).successor = job;
-    } else {
-      if (job.key !== "") state.uniques.set(job);
-      enter(state, job, 0);
-    }
+    claimAtOnce(state, live);
+    return true;
   }
-  state.deadLetters.delete(letter.number);
+  const request = new SubmissionRequest();
+  request.fn = fn;
+  request.priority = wanted.priority;
+  request.background = true;
+  request.reducer = wanted.reducer;
+  request.bytes = wanted.workload;
+  request.end = wanted.workload.length;
+  // Nobody is there for the error of a submission.
+  if (limitReached(state, request) !== null) return false;
+  const job = createJob(state, null, request, key);
+  if (job === null) return false;
+  claimAtOnce(state, job);
+  if (before !== undefined) {
+    job.state = JobState.WAITING;
+    rareFields(before).successor = job;
+  } else {
+    if (job.key !== "") state.uniques.set(job);
+    enter(state, job, 0);
+  }
   return true;
+}
+
+/** A claim of something that is stored already, under another name, until the commit that has both changes. */
+export function claimAtOnce(state: ServerState, job: Job): void {
+  job.claimed = true;
+  if (job.stored === Stored.NO) state.journal?.put(job);
 }
 
 function refuse(state: ServerState, peer: Peer, limit: string, fn: JobFunction, text: string): void {
