@@ -1,11 +1,12 @@
-import { chmodSync, mkdirSync, readFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Client } from "@drover/client";
 import { Worker } from "@drover/worker";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { describeWith } from "../../../test/peers/needs.ts";
+import { freePort } from "../../../test/peers/ports.ts";
 import { startPostgres } from "../../../test/peers/postgres.ts";
-import { drover, run, type Serving, startServe, temporaryFolder, until } from "./running.ts";
+import { drover, run, type Serving, startDrover, startServe, temporaryFolder, until } from "./running.ts";
 
 /* Background jobs that are kept in a file, by the real binary. */
 
@@ -157,6 +158,33 @@ describe("drover serve --store sqlite:FILE", () => {
     const { code, stderr } = await drover(["serve", "--store", "mysql://host/db", "--check-args"]);
     expect(code).toBe(1);
     expect(stderr).toContain("is no store");
+  });
+});
+
+describe("drover up", () => {
+  test("keeps background jobs in a file of its user's, one for each port", async () => {
+    const port = String(await freePort());
+    const up = () => {
+      const server = startDrover(["up", "-p", port], { env: { XDG_STATE_HOME: folder.path } });
+      serving.push({ ...server, port: Number(port), readyFile: "" });
+      return until("the server says hello", () => server.stdout().includes("Ctrl-C stops it"));
+    };
+    await up();
+    await submit(Number(port), ["kept"]);
+    serving[0]!.child.kill("SIGKILL");
+    await serving[0]!.ended;
+    expect(existsSync(folder.file(`drover/up-${port}.db`))).toBe(true);
+    await up();
+    expect(await work(Number(port), 1)).toEqual(["kept"]);
+  });
+
+  test("says what to do when it cannot have one", async () => {
+    writeFileSync(folder.file("file"), "");
+    const { code, stderr } = await drover(["up", "-p", "4999"], {
+      env: { XDG_STATE_HOME: folder.file("file") },
+    });
+    expect(code).toBe(2);
+    expect(stderr).toMatch(/FILE_NOT_WRITABLE: .*--store memory/);
   });
 });
 
