@@ -34,6 +34,11 @@ export class Books {
   #refused = 0;
   #deadLetters = 0;
 
+  /** Acknowledged jobs that have not begun yet. */
+  get backlog(): number {
+    return this.#acknowledged.size - this.#runs.size;
+  }
+
   submitted(unique: string): void {
     this.#submitted.add(unique);
   }

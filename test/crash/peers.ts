@@ -5,6 +5,9 @@ import { type Books, Broken } from "./books.ts";
 
 /** Requests of one client that are not answered yet. */
 const DEPTH = 40;
+/** With more jobs that wait for a worker nobody submits for a moment: each start takes all of them back. */
+const MOST_WAITING = 1000;
+const PAUSE_MS = 5;
 
 /** A connection that ends when its server is killed, and says nothing about it. */
 abstract class Peer {
@@ -60,18 +63,17 @@ export class Submitter extends Peer {
     this.#books = books;
     this.#random = new Random(seed, 1);
     for (let i = 0; i < DEPTH; i++) this.#submit();
-  }
-
-  stop(): void {
-    this.#stopped = true;
-  }
-
-  get isIdle(): boolean {
-    return this.#waiting.length === 0;
+    void this.ended.then(() => {
+      this.#stopped = true;
+    });
   }
 
   #submit(): void {
     if (this.#stopped) return;
+    if (this.#books.backlog > MOST_WAITING) {
+      setTimeout(() => this.#submit(), PAUSE_MS);
+      return;
+    }
     const random = this.#random;
     const unique = `u${++uniques}`;
     const fn = random.chance(0.1) ? "dies" : "works";
@@ -127,6 +129,6 @@ export class Worker extends Peer {
       this.write(PacketType.GRAB_JOB_UNIQ, []);
     };
     if (this.#random.chance(0.5)) end();
-    else this.#timer = setTimeout(end, this.#random.below(5));
+    else this.#timer = setTimeout(end, this.#random.below(3));
   }
 }
