@@ -64,14 +64,14 @@ export class Ledger {
     for (const job of this.#jobs.values()) if (job.grabs > 0) job.excuses++;
   }
 
-  /** @param isDead Whether the job of a handle is a dead letter. */
-  check(isDead: (handle: string) => boolean): void {
+  /** @param isDead Whether a job is a dead letter. */
+  check(isDead: (handle: string, fn: string, unique: string) => boolean): void {
     for (const { handle, fn, unique, step } of this.#promised) {
       const joined = unique !== "" && (this.#ends.get(`${fn}\0${unique}`) ?? -1) >= step;
       let isKept = joined;
       // A requeued letter goes on under the handle of its job.
       for (let at: string | undefined = handle; at !== undefined && !isKept; at = this.#requeued.get(at)) {
-        isKept = this.#jobs.get(at)?.ended === true || isDead(at);
+        isKept = this.#jobs.get(at)?.ended === true || isDead(at, fn, unique);
       }
       ensure(
         isKept,

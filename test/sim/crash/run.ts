@@ -121,7 +121,11 @@ class CrashingWorld {
     }
     const { state } = this.#core;
     const dead = new Set([...state.deadLetters.values()].map(({ number }) => state.handles.text(number)));
-    this.#ledger.check((handle) => dead.has(handle));
+    // Two jobs of one unique are one after a restart, under the handle of the first.
+    const uniques = new Set([...state.deadLetters.values()].map(({ fn, key }) => `${fn}\0${key}`));
+    this.#ledger.check((handle, fn, unique) => {
+      return dead.has(handle) || (unique !== "" && uniques.has(`${fn}\0${unique}`));
+    });
     for (const peer of [...this.#byPeer.keys()]) this.#turn(() => this.#core.disconnect(peer));
     ensure(state.jobs.size === 0, "leak", () => `${state.jobs.size} jobs are left`);
     const rows = this.#disk.sorted().filter(({ reason }) => reason === "");
@@ -162,15 +166,18 @@ class CrashingWorld {
     const { state } = this.#core;
     const letters = [...state.deadLetters.values()];
     if (letters.length === 0) return;
-    const letter = state.handles.text(this.#random.pick(letters).number);
+    const picked = this.#random.pick(letters);
+    const letter = state.handles.text(picked.number);
+    const fn = state.functions.get(picked.fn);
+    const live = fn === undefined || picked.key === "" ? undefined : state.uniques.get(fn, picked.key);
     const before = state.nextJobNumber;
     this.#turn(() => {
       const peer = this.#core.connect("sim");
       this.#core.receive(peer, bytesOf(`deadletter requeue ${letter}\n`));
       this.#core.disconnect(peer);
     });
-    // Else it joined a live job of its unique.
-    const job = before < state.nextJobNumber ? before : undefined;
+    // It joined a live job of its unique, or became a new one.
+    const job = live?.number ?? (before < state.nextJobNumber ? before : undefined);
     if (job !== undefined) this.#ledger.requeued(letter, state.handles.text(job));
   }
 

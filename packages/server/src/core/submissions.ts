@@ -316,6 +316,8 @@ export function submitUnattended(state: ServerState, wanted: Unattended): boolea
 export function claimAtOnce(state: ServerState, job: Job): void {
   job.claimed = true;
   if (job.stored === Stored.NO) state.journal?.put(job);
+  // It waits for no commit any more, whose failing would leave nobody to queue it.
+  if (job.state === JobState.COMMITTING) enter(state, job, dueMsOf(job));
 }
 
 function refuse(state: ServerState, peer: Peer, limit: string, fn: JobFunction, text: string): void {
