@@ -15,7 +15,5 @@ export { type FunctionRule, settingsByRules } from "./settings.ts";
 export { backupStore, type Progress, restoreStore, type Verified, verifyBackup } from "./stores/backup.ts";
 export { importGearmandSqlite } from "./stores/import-gearmand.ts";
 export { openStore, sqliteFile } from "./stores/open.ts";
-export { PostgresStore } from "./stores/postgres.ts";
-export { SqliteStore } from "./stores/sqlite.ts";
 export { type Store, StoreError, type StoreErrorCode } from "./stores/store.ts";
 export { warmUp } from "./warm-up.ts";

@@ -199,6 +199,7 @@ export class JobServer {
       }
     } catch (error) {
       await Promise.all(server.#listeners.map((listener) => listener.close()));
+      server.#committer?.stop();
       throw error;
     }
     server.#startSchedules((await store?.fired()) ?? []);

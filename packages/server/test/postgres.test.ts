@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { describeWith } from "../../../test/peers/needs.ts";
 import { type Postgres, startPostgres } from "../../../test/peers/postgres.ts";
 import type { StoredJob } from "../src/core/index.ts";
-import { PostgresStore } from "../src/index.ts";
+import { PostgresStore } from "../src/stores/postgres.ts";
 import { NO_CHANGES } from "../src/stores/store.ts";
 import { describeStore, stored } from "./store-conformance.ts";
 

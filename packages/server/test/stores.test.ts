@@ -3,8 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, describe, expect, it } from "vitest";
-import { SqliteStore } from "../src/index.ts";
 import { MemoryStore } from "../src/stores/memory.ts";
+import { SqliteStore } from "../src/stores/sqlite.ts";
 import { NO_CHANGES } from "../src/stores/store.ts";
 import { describeStore, stored } from "./store-conformance.ts";
 

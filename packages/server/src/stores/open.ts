@@ -1,6 +1,4 @@
 import { hostname } from "node:os";
-import { PostgresStore } from "./postgres.ts";
-import { SqliteStore } from "./sqlite.ts";
 import type { Store } from "./store.ts";
 
 const SQLITE = "sqlite:";
@@ -11,12 +9,13 @@ export function sqliteFile(name: string): string | undefined {
 }
 
 /**
- * Opens a store to be had alone.
+ * Opens a store to be had alone. Only then is what it needs loaded: most servers have none, and all start the faster.
  * @param name `sqlite:FILE` or `postgres://…`
  * @param server Whose jobs are meant, in a database of several servers. Default: this host's name.
  * @throws StoreError
  */
-export function openStore(name: string, server = hostname()): Promise<Store> {
+export async function openStore(name: string, server = hostname()): Promise<Store> {
   const file = sqliteFile(name);
-  return file === undefined ? PostgresStore.open(name, server) : SqliteStore.open(file);
+  if (file !== undefined) return (await import("./sqlite.ts")).SqliteStore.open(file);
+  return (await import("./postgres.ts")).PostgresStore.open(name, server);
 }

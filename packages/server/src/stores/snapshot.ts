@@ -2,15 +2,14 @@ import { existsSync } from "node:fs";
 import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
-import type pg from "pg";
 import type { Fired, StoredJob } from "../core/index.ts";
 import { sqliteFile } from "./open.ts";
-import { connect, jobOf as jobOfPostgres, type Row as PostgresRow, shownUrl } from "./postgres-rows.ts";
 import { failure, jobOf, type Row } from "./sqlite-rows.ts";
 import { checkVersion } from "./sqlite-schema.ts";
 import { StoreError } from "./store.ts";
 
-const CHUNK_ROWS = 5000;
+/** Rows that are read at a time. */
+export const CHUNK_ROWS = 5000;
 
 /** What a store held at one moment, while its server goes on. */
 export interface Snapshot {
@@ -24,12 +23,13 @@ export interface Snapshot {
   close(): Promise<void>;
 }
 
-interface FiredRow {
+/** A schedule as both databases give it. */
+export interface FiredRow {
   readonly name: string;
   readonly fired_ms: number | string;
 }
 
-function firedOf({ name, fired_ms }: FiredRow): Fired {
+export function firedOf({ name, fired_ms }: FiredRow): Fired {
   return { schedule: name, atMs: Number(fired_ms) };
 }
 
@@ -39,9 +39,10 @@ function firedOf({ name, fired_ms }: FiredRow): Fired {
  * @param server Whose jobs are meant, in a database of several servers.
  * @throws StoreError
  */
-export function openSnapshot(name: string, server = hostname()): Promise<Snapshot> {
+export async function openSnapshot(name: string, server = hostname()): Promise<Snapshot> {
   const file = sqliteFile(name);
-  return file === undefined ? openPostgres(name, server) : openSqlite(file);
+  if (file !== undefined) return openSqlite(file);
+  return (await import("./postgres-snapshot.ts")).openPostgresSnapshot(name, server);
 }
 
 async function openSqlite(file: string): Promise<Snapshot> {
@@ -80,57 +81,5 @@ async function openSqlite(file: string): Promise<Snapshot> {
   } catch (error) {
     db?.close();
     throw failure(error, path);
-  }
-}
-
-async function openPostgres(url: string, server: string): Promise<Snapshot> {
-  const name = shownUrl(url);
-  const told = (error: unknown): StoreError =>
-    error instanceof StoreError
-      ? error
-      : new StoreError("STORE_UNAVAILABLE", `${name}: ${(error as Error).message}`);
-  let client: pg.Client | undefined;
-  try {
-    client = await connect(url);
-    await client.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
-    const heads = await client.query<{ next_id: string; n: string }>(
-      `SELECT next_id, (SELECT count(*) FROM drover_jobs WHERE server = $1) AS n FROM drover_servers WHERE server = $1`,
-      [server],
-    );
-    const head = heads.rows[0];
-    if (head === undefined) {
-      throw new StoreError(
-        "STORE_UNAVAILABLE",
-        `${name} has no server named ${server}: name it by --server-name`,
-      );
-    }
-    const schedules = await client.query<FiredRow>(
-      "SELECT name, fired_ms FROM drover_schedules WHERE server = $1",
-      [server],
-    );
-    const connected = client;
-    return {
-      count: Number(head.n),
-      nextId: Number(head.next_id),
-      fired: schedules.rows.map(firedOf),
-      async *jobs() {
-        const sql = "SELECT * FROM drover_jobs WHERE server = $1 AND id > $2 ORDER BY id LIMIT $3";
-        for (let after = -1; ; ) {
-          let rows: PostgresRow[];
-          try {
-            rows = (await connected.query<PostgresRow>(sql, [server, after, CHUNK_ROWS])).rows;
-          } catch (error) {
-            throw told(error);
-          }
-          if (rows.length === 0) return;
-          yield rows.map(jobOfPostgres);
-          after = Number(rows.at(-1)!.id);
-        }
-      },
-      close: () => connected.end(),
-    };
-  } catch (error) {
-    await client?.end().catch(() => {});
-    throw told(error);
   }
 }
