@@ -1,33 +1,16 @@
 import { existsSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { Client } from "@drover/client";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { describeWith } from "../../../test/peers/needs.ts";
 import { startPostgres } from "../../../test/peers/postgres.ts";
 import { startGearmand } from "../../../test/peers/servers.ts";
-import { drover, run, type Serving, startServe, temporaryFolder } from "./running.ts";
+import { drover, run, type Serving, stage } from "./running.ts";
 
 /* Copies of stores, made while their servers run. */
 
-let folder = temporaryFolder();
-folder.remove();
-const serving: Serving[] = [];
-
-beforeEach(() => {
-  folder = temporaryFolder();
-});
-afterEach(async () => {
-  for (const server of serving.splice(0)) {
-    server.child.kill("SIGKILL");
-    await server.ended;
-  }
-  folder.remove();
-});
-
-async function serve(...args: string[]): Promise<Serving> {
-  const server = await startServe(folder.path, ["--warm-up-ms", "0", ...args]);
-  serving.push(server);
-  return server;
-}
+const at = stage();
+const { serving } = at;
+const serve = (...args: string[]): Promise<Serving> => at.serve("--warm-up-ms", "0", ...args);
 
 async function submit({ port }: Serving, count: number): Promise<string[]> {
   const client = new Client({ servers: `127.0.0.1:${port}` });
@@ -47,7 +30,7 @@ async function handlesOf({ port }: Serving): Promise<string[]> {
 
 describe("drover backup", () => {
   test("copies a store under load, and the copy is whole and can be restored", async () => {
-    const store = `sqlite:${folder.file("jobs.db")}`;
+    const store = `sqlite:${at.folder.file("jobs.db")}`;
     const server = await serve("--store", store);
     const handles = await submit(server, 300);
     const client = new Client({ servers: `127.0.0.1:${server.port}` });
@@ -55,7 +38,7 @@ describe("drover backup", () => {
     const load = (async () => {
       for (let i = 0; isLoaded; i++) await client.background("other", "", { unique: `more ${i}` });
     })();
-    const copy = folder.file("copy.db");
+    const copy = at.folder.file("copy.db");
     const made = await drover(["backup", copy, "--store", store]);
     isLoaded = false;
     await load;
@@ -63,10 +46,10 @@ describe("drover backup", () => {
     expect(made).toMatchObject({ code: 0, stderr: "" });
     const verified = await drover(["backup", "verify", copy]);
     expect(verified.stdout).toMatch(/copy\.db: whole; \d+ jobs, 0 dead letters\n$/);
-    const target = `sqlite:${folder.file("restored.db")}`;
+    const target = `sqlite:${at.folder.file("restored.db")}`;
     const restored = await drover(["restore", copy, "--store", target]);
     expect(restored).toMatchObject({ code: 0, stderr: "" });
-    expect(existsSync(folder.file("restored.db.part"))).toBe(false);
+    expect(existsSync(at.folder.file("restored.db.part"))).toBe(false);
     const after = await serve("--store", target);
     expect(await handlesOf(after)).toEqual(expect.arrayContaining(handles));
     // What was known under a handle stays so, and a new job has another.
@@ -76,9 +59,9 @@ describe("drover backup", () => {
   });
 
   test("does not write over a file", async () => {
-    const store = `sqlite:${folder.file("jobs.db")}`;
+    const store = `sqlite:${at.folder.file("jobs.db")}`;
     await serve("--store", store);
-    const copy = folder.file("copy.db");
+    const copy = at.folder.file("copy.db");
     writeFileSync(copy, "precious");
     const { code, stderr } = await drover(["backup", copy, "--store", store]);
     expect(code).toBe(2);
@@ -87,24 +70,24 @@ describe("drover backup", () => {
   });
 
   test("needs a store, and one that exists", async () => {
-    const none = await drover(["backup", folder.file("copy.db")]);
+    const none = await drover(["backup", at.folder.file("copy.db")]);
     expect(none).toMatchObject({ code: 2 });
     expect(none.stderr).toContain("name the store");
     const absent = await drover([
       "backup",
-      folder.file("copy.db"),
+      at.folder.file("copy.db"),
       "--store",
-      `sqlite:${folder.file("no.db")}`,
+      `sqlite:${at.folder.file("no.db")}`,
     ]);
     expect(absent).toMatchObject({ code: 2 });
     expect(absent.stderr).toContain("does not exist");
-    expect(existsSync(folder.file("copy.db"))).toBe(false);
+    expect(existsSync(at.folder.file("copy.db"))).toBe(false);
   });
 
   test("verify finds a damaged file, and one that is none", async () => {
-    const store = `sqlite:${folder.file("jobs.db")}`;
+    const store = `sqlite:${at.folder.file("jobs.db")}`;
     await submit(await serve("--store", store), 500);
-    const copy = folder.file("copy.db");
+    const copy = at.folder.file("copy.db");
     await drover(["backup", copy, "--store", store]);
     truncateSync(copy, Math.floor(statSync(copy).size / 8192) * 4096);
     expect(await drover(["backup", "verify", copy])).toMatchObject({ code: 1 });
@@ -115,10 +98,10 @@ describe("drover backup", () => {
   });
 
   test("a store with jobs is not restored into", async () => {
-    const store = `sqlite:${folder.file("jobs.db")}`;
+    const store = `sqlite:${at.folder.file("jobs.db")}`;
     const server = await serve("--store", store);
     await submit(server, 1);
-    const copy = folder.file("copy.db");
+    const copy = at.folder.file("copy.db");
     await drover(["backup", copy, "--store", store]);
     const running = await drover(["restore", copy, "--store", store]);
     expect(running.stderr).toContain("STORE_IN_USE");
@@ -136,7 +119,7 @@ describeWith(["postgresql"], "drover backup with PostgreSQL", () => {
     try {
       const server = await serve("--store", postgres.url, "--server-name", "one");
       const handles = await submit(server, 100);
-      const copy = folder.file("copy.db");
+      const copy = at.folder.file("copy.db");
       const made = await drover(["backup", copy, "--store", postgres.url, "--server-name", "one"]);
       expect(made.stdout).toContain("100 jobs");
       const to = ["--store", postgres.url, "--server-name", "two"];
@@ -155,7 +138,7 @@ describeWith(["postgresql"], "drover backup with PostgreSQL", () => {
 
 describeWith(["gearmand", "gearman-tools"], "drover import gearmand-sqlite", () => {
   test("takes over what gearmand kept", async () => {
-    const file = folder.file("gearmand.db");
+    const file = at.folder.file("gearmand.db");
     const gearmand = await startGearmand("-q", "libsqlite3", `--libsqlite3-db=${file}`);
     const gearman = (...args: string[]) => run(["gearman", "-p", String(gearmand.port), "-b", ...args]);
     await gearman("-f", "resize", "-u", "u1", "hello");
@@ -165,7 +148,7 @@ describeWith(["gearmand", "gearman-tools"], "drover import gearmand-sqlite", () 
     const taken = await drover(["serve", "-p", "0", "-q", "libsqlite3", "--libsqlite3-db", file]);
     expect(taken).toMatchObject({ code: 2 });
     expect(taken.stderr).toContain("drover import gearmand-sqlite");
-    const store = `sqlite:${folder.file("jobs.db")}`;
+    const store = `sqlite:${at.folder.file("jobs.db")}`;
     expect(await drover(["import", "gearmand-sqlite", file, "--store", store])).toMatchObject({
       code: 0,
       stdout: "3 jobs imported\n",

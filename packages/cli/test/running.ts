@@ -4,6 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
+import { afterEach, beforeEach } from "vitest";
 
 /* Runs the real command, as a person would. */
 
@@ -138,4 +139,38 @@ export async function startServe(
 export function findProgram(name: string): string | undefined {
   const folders = [...(process.env.PATH ?? "").split(":"), "/usr/sbin", "/sbin"];
   return folders.map((folder) => join(folder, name)).find((path) => existsSync(path));
+}
+
+/** A folder and servers for each test of a file, which end with it. To be called once, at the top of the file. */
+export function stage(): {
+  /** The folder of the test that runs. */
+  readonly folder: ReturnType<typeof temporaryFolder>;
+  readonly serving: Serving[];
+  /** Starts `drover serve`. */
+  serve(...args: string[]): Promise<Serving>;
+} {
+  let folder = temporaryFolder();
+  folder.remove();
+  const serving: Serving[] = [];
+  beforeEach(() => {
+    folder = temporaryFolder();
+  });
+  afterEach(async () => {
+    for (const server of serving.splice(0)) {
+      if (!server.hasEnded()) server.child.kill("SIGKILL");
+      await server.ended;
+    }
+    folder.remove();
+  });
+  return {
+    get folder() {
+      return folder;
+    },
+    serving,
+    async serve(...args) {
+      const server = await startServe(folder.path, args);
+      serving.push(server);
+      return server;
+    },
+  };
 }

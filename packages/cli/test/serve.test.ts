@@ -2,40 +2,13 @@ import { chmodSync, existsSync, readFileSync, renameSync, statSync, writeFileSyn
 import { createServer } from "node:net";
 import { Client } from "@drover/client";
 import { Worker } from "@drover/worker";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import {
-  BIN,
-  drover,
-  run,
-  type Serving,
-  startDrover,
-  startServe,
-  temporaryFolder,
-  until,
-} from "./running.ts";
+import { describe, expect, test } from "vitest";
+import { BIN, drover, run, stage, startDrover, startServe, until } from "./running.ts";
 
 /* The real binary, as an init system runs it. */
 
-let folder = temporaryFolder();
-folder.remove();
-const serving: Serving[] = [];
-
-beforeEach(() => {
-  folder = temporaryFolder();
-});
-afterEach(async () => {
-  for (const server of serving.splice(0)) {
-    if (!server.hasEnded()) server.child.kill("SIGKILL");
-    await server.ended;
-  }
-  folder.remove();
-});
-
-async function serve(...args: string[]): Promise<Serving> {
-  const server = await startServe(folder.path, args);
-  serving.push(server);
-  return server;
-}
+const at = stage();
+const { serve, serving } = at;
 
 /** A server with a job that runs until `finish` is called. */
 async function withRunningJob(...args: string[]) {
@@ -126,7 +99,7 @@ describe("signals", () => {
   });
 
   test("a signal that comes while the server starts is obeyed once it has", async () => {
-    const server = startDrover(["serve", "-p", "0", "--config", "/dev/null"], { cwd: folder.path });
+    const server = startDrover(["serve", "-p", "0", "--config", "/dev/null"], { cwd: at.folder.path });
     await until("the program has taken over its signals", () => catchesSignal(server.child.pid!));
     server.child.kill("SIGUSR1");
     expect(await server.ended).toBe(0);
@@ -134,8 +107,8 @@ describe("signals", () => {
   });
 
   test("SIGHUP opens the log anew and takes new settings of functions into use", async () => {
-    const config = folder.file("drover.yaml");
-    const log = folder.file("log");
+    const config = at.folder.file("drover.yaml");
+    const log = at.folder.file("log");
     writeFileSync(config, "functions: { q: { maxQueue: 1 } }\n");
     const server = await serve("--config", config, "-l", log);
     const client = new Client({ servers: `127.0.0.1:${server.port}` });
@@ -170,23 +143,30 @@ function catchesSignal(pid: number): boolean {
 
 describe("files", () => {
   test("the ready file tells process, version and addresses, and goes with the server", async () => {
-    const server = await serve("-L", "localhost", "-L", `unix:${folder.file("s")}`, "-P", folder.file("pid"));
+    const server = await serve(
+      "-L",
+      "localhost",
+      "-L",
+      `unix:${at.folder.file("s")}`,
+      "-P",
+      at.folder.file("pid"),
+    );
     const ready = JSON.parse(readFileSync(server.readyFile, "utf8"));
     expect(ready.pid).toBe(server.child.pid);
     expect(ready.version).toMatch(/^\d+\.\d+\.\d+/);
     expect(ready.listeners[0]).toEqual({ transport: "tcp", address: "127.0.0.1", port: server.port });
-    expect(ready.listeners.at(-1)).toEqual({ transport: "unix", address: folder.file("s"), port: 0 });
-    expect(readFileSync(folder.file("pid"), "utf8")).toBe(`${server.child.pid}\n`);
+    expect(ready.listeners.at(-1)).toEqual({ transport: "unix", address: at.folder.file("s"), port: 0 });
+    expect(readFileSync(at.folder.file("pid"), "utf8")).toBe(`${server.child.pid}\n`);
     server.child.kill("SIGTERM");
     expect(await server.ended).toBe(0);
-    for (const path of [server.readyFile, folder.file("pid"), folder.file("s")])
+    for (const path of [server.readyFile, at.folder.file("pid"), at.folder.file("s")])
       expect(existsSync(path)).toBe(false);
   });
 
   test("a pid file that a live process holds is left alone, one of a dead process is replaced", async () => {
-    const pidFile = folder.file("pid");
+    const pidFile = at.folder.file("pid");
     writeFileSync(pidFile, `${process.pid}\n`);
-    const refused = await drover(["serve", "-p", "0", "-P", pidFile], { cwd: folder.path });
+    const refused = await drover(["serve", "-p", "0", "-P", pidFile], { cwd: at.folder.path });
     expect(refused.code).toBe(2);
     expect(refused.stderr).toContain(`PID_FILE_HELD: ${pidFile} belongs to process ${process.pid}`);
     expect(readFileSync(pidFile, "utf8")).toBe(`${process.pid}\n`);
@@ -202,24 +182,32 @@ describe("files", () => {
     const other = createServer().listen(0, "127.0.0.1");
     const port = await until("the port is taken", () => (other.address() as { port: number } | null)?.port);
     const { code, stderr } = await drover(
-      ["serve", "-L", `127.0.0.1:${port}`, "-P", folder.file("pid"), "--ready-file", folder.file("ready")],
-      { cwd: folder.path },
+      [
+        "serve",
+        "-L",
+        `127.0.0.1:${port}`,
+        "-P",
+        at.folder.file("pid"),
+        "--ready-file",
+        at.folder.file("ready"),
+      ],
+      { cwd: at.folder.path },
     );
     other.close();
     expect(code).toBe(2);
     expect(stderr).toMatch(/drover: ADDRESS_IN_USE: .*choose another address/);
-    expect(existsSync(folder.file("pid"))).toBe(false);
-    expect(existsSync(folder.file("ready"))).toBe(false);
+    expect(existsSync(at.folder.file("pid"))).toBe(false);
+    expect(existsSync(at.folder.file("ready"))).toBe(false);
   });
 
   test("a log or ready file that cannot be written is told by name", async () => {
-    const log = await drover(["serve", "-p", "0", "-l", "/nonexistent/log"], { cwd: folder.path });
+    const log = await drover(["serve", "-p", "0", "-l", "/nonexistent/log"], { cwd: at.folder.path });
     expect([log.code, log.stderr]).toEqual([
       2,
       "drover: FILE_NOT_WRITABLE: cannot write the log file /nonexistent/log (ENOENT)\n",
     ]);
     const ready = await drover(["serve", "-p", "0", "--ready-file", "/nonexistent/r", "-l", "none"], {
-      cwd: folder.path,
+      cwd: at.folder.path,
     });
     expect([ready.code, ready.stderr]).toEqual([
       2,
@@ -263,11 +251,11 @@ describe("the log", () => {
   });
 
   test("--syslog hands every line to logger with its severity", async () => {
-    const seen = folder.file("seen");
-    writeFileSync(folder.file("logger"), `#!/bin/sh\necho "$@" > ${seen}.args\nexec cat > ${seen}\n`);
-    chmodSync(folder.file("logger"), 0o755);
-    const server = await startServe(folder.path, ["--syslog"], {
-      env: { PATH: `${folder.path}:${process.env.PATH}` },
+    const seen = at.folder.file("seen");
+    writeFileSync(at.folder.file("logger"), `#!/bin/sh\necho "$@" > ${seen}.args\nexec cat > ${seen}\n`);
+    chmodSync(at.folder.file("logger"), 0o755);
+    const server = await startServe(at.folder.path, ["--syslog"], {
+      env: { PATH: `${at.folder.path}:${process.env.PATH}` },
     });
     serving.push(server);
     server.child.kill("SIGTERM");
@@ -282,9 +270,9 @@ describe("the log", () => {
 describe("start and stop", () => {
   test("--check-args starts nothing and tells by 0 or 1", async () => {
     expect(
-      (await drover(["serve", "--check-args", "-p", "4730", "-j", "3"], { cwd: folder.path })).code,
+      (await drover(["serve", "--check-args", "-p", "4730", "-j", "3"], { cwd: at.folder.path })).code,
     ).toBe(0);
-    const wrong = await drover(["serve", "--check-args", "-p", "x", "-j", "y"], { cwd: folder.path });
+    const wrong = await drover(["serve", "--check-args", "-p", "x", "-j", "y"], { cwd: at.folder.path });
     expect(wrong.code).toBe(1);
     expect(wrong.stderr.split("\n")).toHaveLength(3);
     expect((await drover(["serve", "--check-args", "--nonsense"])).code).toBe(1);
@@ -292,16 +280,16 @@ describe("start and stop", () => {
   });
 
   test("--daemon returns when the server listens, with 0; with 1 and the reason when it cannot", async () => {
-    const [pid, log, ready] = [folder.file("pid"), folder.file("log"), folder.file("ready")];
+    const [pid, log, ready] = [at.folder.file("pid"), at.folder.file("log"), at.folder.file("ready")];
     const args = ["serve", "-dp", "0", "-P", pid, "-l", log, "--ready-file", ready];
-    const started = await drover(args, { cwd: folder.path });
+    const started = await drover(args, { cwd: at.folder.path });
     expect([started.code, started.stderr]).toEqual([0, ""]);
     const { pid: daemon, listeners } = JSON.parse(readFileSync(ready, "utf8"));
     try {
       expect(readFileSync(pid, "utf8")).toBe(`${daemon}\n`);
       expect(await admin(listeners[0].port, "--getpid")).toBe(`${daemon}\n`);
       const again = await drover(["serve", "-d", "-L", `127.0.0.1:${listeners[0].port}`, "-l", log], {
-        cwd: folder.path,
+        cwd: at.folder.path,
       });
       expect(again.code).toBe(1);
       expect(again.stderr).toMatch(/START_FAILED: ADDRESS_IN_USE/);
@@ -314,11 +302,11 @@ describe("start and stop", () => {
 
   test("--user becomes that user, and leaves the log to it", async ({ skip }) => {
     if (process.getuid?.() !== 0) skip("only root may become another user");
-    chmodSync(folder.path, 0o777);
-    const server = await serve("-u", "nobody", "-l", folder.file("log"));
+    chmodSync(at.folder.path, 0o777);
+    const server = await serve("-u", "nobody", "-l", at.folder.file("log"));
     expect(readFileSync(`/proc/${server.child.pid}/status`, "utf8")).toMatch(/^Uid:\s+65534\s+65534/m);
-    expect(statSync(folder.file("log")).uid).toBe(65534);
-    const unknown = await drover(["serve", "-u", "no-such-user", "-p", "0"], { cwd: folder.path });
+    expect(statSync(at.folder.file("log")).uid).toBe(65534);
+    const unknown = await drover(["serve", "-u", "no-such-user", "-p", "0"], { cwd: at.folder.path });
     expect([unknown.code, unknown.stderr]).toEqual([
       2,
       'drover: USER_UNKNOWN: --user "no-such-user": there is no such user\n',
@@ -343,7 +331,7 @@ describe("start and stop", () => {
   test("a bug is logged as fatal and ends the server with 1, its files gone", async () => {
     const script = 'process.on("SIGUSR2", () => { throw new Error("as if by a bug"); })';
     const bug = `data:text/javascript;base64,${Buffer.from(script).toString("base64")}`;
-    const server = await startServe(folder.path, ["-P", folder.file("pid")], {
+    const server = await startServe(at.folder.path, ["-P", at.folder.file("pid")], {
       env: { NODE_OPTIONS: `--import ${bug}` },
     });
     serving.push(server);
@@ -353,7 +341,7 @@ describe("start and stop", () => {
       level: "fatal",
       error: { message: "as if by a bug" },
     });
-    expect(existsSync(folder.file("pid"))).toBe(false);
+    expect(existsSync(at.folder.file("pid"))).toBe(false);
     expect(existsSync(server.readyFile)).toBe(false);
   });
 
@@ -377,7 +365,7 @@ describe.runIf(process.platform === "linux")("the server's process", () => {
 
   test("has the young generation that was asked for", async () => {
     const env = { NODE_OPTIONS: "--max-semi-space-size=8" };
-    const server = await startServe(folder.path, [], { env });
+    const server = await startServe(at.folder.path, [], { env });
     serving.push(server);
     const words = commandLine(server.child.pid);
     expect(words.filter((word) => word.includes("semi-space"))).toEqual([]);

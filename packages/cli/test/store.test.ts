@@ -2,34 +2,16 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "n
 import { join } from "node:path";
 import { Client } from "@drover/client";
 import { Worker } from "@drover/worker";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { describeWith } from "../../../test/peers/needs.ts";
 import { freePort } from "../../../test/peers/ports.ts";
 import { startPostgres } from "../../../test/peers/postgres.ts";
-import { drover, run, type Serving, startDrover, startServe, temporaryFolder, until } from "./running.ts";
+import { drover, run, stage, startDrover, startServe, until } from "./running.ts";
 
 /* Background jobs that are kept in a file, by the real binary. */
 
-let folder = temporaryFolder();
-folder.remove();
-const serving: Serving[] = [];
-
-beforeEach(() => {
-  folder = temporaryFolder();
-});
-afterEach(async () => {
-  for (const server of serving.splice(0)) {
-    if (!server.hasEnded()) server.child.kill("SIGKILL");
-    await server.ended;
-  }
-  folder.remove();
-});
-
-async function serve(...args: string[]): Promise<Serving> {
-  const server = await startServe(folder.path, args);
-  serving.push(server);
-  return server;
-}
+const at = stage();
+const { serve, serving } = at;
 
 /** Submits background jobs with these workloads, and returns when all are acknowledged. */
 async function submit(port: number, workloads: readonly string[]): Promise<string[]> {
@@ -57,7 +39,7 @@ const NAMES = Array.from({ length: 200 }, (_, i) => `job ${i}`);
 
 describe("drover serve --store sqlite:FILE", () => {
   test("has every acknowledged job after a kill -9, and does each once", async () => {
-    const store = `sqlite:${join(folder.path, "jobs.db")}`;
+    const store = `sqlite:${join(at.folder.path, "jobs.db")}`;
     const first = await serve("--store", store);
     const handles = await submit(first.port, NAMES);
     first.child.kill("SIGKILL");
@@ -78,12 +60,12 @@ describe("drover serve --store sqlite:FILE", () => {
   });
 
   test("refuses a file that another server has, and says whose it is", async () => {
-    const store = `sqlite:${join(folder.path, "jobs.db")}`;
+    const store = `sqlite:${join(at.folder.path, "jobs.db")}`;
     await serve("--store", store);
     const { code, stderr } = await drover(["serve", "-p", "0", "--store", store, "--warm-up-ms", "0"]);
     expect(code).toBe(2);
     expect(stderr).toContain("STORE_IN_USE");
-    expect(stderr).toContain(join(folder.path, "jobs.db"));
+    expect(stderr).toContain(join(at.folder.path, "jobs.db"));
   });
 
   test("refuses a folder that does not exist before it listens", async () => {
@@ -93,8 +75,8 @@ describe("drover serve --store sqlite:FILE", () => {
   });
 
   test("refuses background jobs when the disk is full, goes on in the foreground, and takes them again later", async () => {
-    const log = folder.file("log");
-    const server = await serve("--store", `sqlite:${folder.file("jobs.db")}`, "--log-file", log);
+    const log = at.folder.file("log");
+    const server = await serve("--store", `sqlite:${at.folder.file("jobs.db")}`, "--log-file", log);
     // A disk that takes no byte beyond this in any file is full in the same way, and needs no rights to be made.
     const limitFiles = (bytes: string) =>
       run(["prlimit", `--fsize=${bytes}:unlimited`, "--pid", String(server.child.pid)]);
@@ -144,7 +126,7 @@ describe("drover serve --store sqlite:FILE", () => {
   });
 
   test("refuses a folder that may not be written", async () => {
-    const locked = folder.file("locked");
+    const locked = at.folder.file("locked");
     mkdirSync(locked);
     chmodSync(locked, 0o555);
     // Root may write everywhere, so that there another thing stands in the way.
@@ -165,7 +147,7 @@ describe("drover up", () => {
   test("keeps background jobs in a file of its user's, one for each port", async () => {
     const port = String(await freePort());
     const up = () => {
-      const server = startDrover(["up", "-p", port], { env: { XDG_STATE_HOME: folder.path } });
+      const server = startDrover(["up", "-p", port], { env: { XDG_STATE_HOME: at.folder.path } });
       serving.push({ ...server, port: Number(port), readyFile: "" });
       return until("the server says hello", () => server.stdout().includes("Ctrl-C stops it"));
     };
@@ -173,15 +155,15 @@ describe("drover up", () => {
     await submit(Number(port), ["kept"]);
     serving[0]!.child.kill("SIGKILL");
     await serving[0]!.ended;
-    expect(existsSync(folder.file(`drover/up-${port}.db`))).toBe(true);
+    expect(existsSync(at.folder.file(`drover/up-${port}.db`))).toBe(true);
     await up();
     expect(await work(Number(port), 1)).toEqual(["kept"]);
   });
 
   test("says what to do when it cannot have one", async () => {
-    writeFileSync(folder.file("file"), "");
+    writeFileSync(at.folder.file("file"), "");
     const { code, stderr } = await drover(["up", "-p", "4999"], {
-      env: { XDG_STATE_HOME: folder.file("file") },
+      env: { XDG_STATE_HOME: at.folder.file("file") },
     });
     expect(code).toBe(2);
     expect(stderr).toMatch(/FILE_NOT_WRITABLE: .*--store memory/);
@@ -193,9 +175,9 @@ describeWith(["postgresql"], "drover serve --store postgres://…", () => {
     const postgres = await startPostgres();
     try {
       const store = postgres.url.replace("drover@", "drover:secret@");
-      const options = ["--server-name", "one", "--log-file", join(folder.path, "log")];
+      const options = ["--server-name", "one", "--log-file", join(at.folder.path, "log")];
       const environment = { env: { DROVER_STORE: store } };
-      const first = await startServe(folder.path, options, environment);
+      const first = await startServe(at.folder.path, options, environment);
       serving.push(first);
       await submit(first.port, NAMES);
       const refused = await drover(["serve", "-p", "0", "--server-name", "one"], environment);
@@ -205,10 +187,10 @@ describeWith(["postgresql"], "drover serve --store postgres://…", () => {
       expect(shown.stdout).toContain("postgres://drover@127.0.0.1");
       first.child.kill("SIGTERM");
       expect(await first.ended).toBe(0);
-      const second = await startServe(folder.path, options, environment);
+      const second = await startServe(at.folder.path, options, environment);
       serving.push(second);
       expect((await work(second.port, NAMES.length)).sort()).toEqual([...NAMES].sort());
-      const all = readFileSync(join(folder.path, "log"), "utf8") + refused.stderr + shown.stdout;
+      const all = readFileSync(join(at.folder.path, "log"), "utf8") + refused.stderr + shown.stdout;
       expect(all).not.toContain("secret");
     } finally {
       for (const server of serving) server.child.kill("SIGKILL");
