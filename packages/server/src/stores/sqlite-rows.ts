@@ -1,3 +1,4 @@
+import { byteString } from "@drover/protocol";
 import type { StoredJob } from "../core/index.ts";
 import { StoreError } from "./store.ts";
 
@@ -44,7 +45,7 @@ export function bytesOf(text: string): Buffer {
 }
 
 function textOf(bytes: Uint8Array): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("latin1");
+  return bytes.length === 0 ? "" : byteString(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
 }
 
 export const SQLITE_BUSY = 5;

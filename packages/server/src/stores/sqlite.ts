@@ -40,6 +40,8 @@ export class SqliteStore implements Store {
       new Thread(new URL(module, import.meta.url), {
         // In Node 24 its SQLite still warns that it is new.
         execArgv: ["--disable-warning=ExperimentalWarning"],
+        // Thousands of rows at a time survive long enough to be copied again and again in a small young generation.
+        resourceLimits: { maxYoungGenerationSizeMb: 64 },
       }),
     );
     try {
