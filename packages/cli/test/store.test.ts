@@ -152,6 +152,9 @@ describe("drover up", () => {
       return until("the server says hello", () => server.stdout().includes("Ctrl-C stops it"));
     };
     await up();
+    expect(serving[0]!.stdout()).toContain(
+      `Background jobs are kept in sqlite:${at.folder.file(`drover/up-${port}.db`)}\n`,
+    );
     await submit(Number(port), ["kept"]);
     serving[0]!.child.kill("SIGKILL");
     await serving[0]!.ended;

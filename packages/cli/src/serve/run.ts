@@ -27,8 +27,8 @@ import { becomeUser, idsOf, isKnownUser } from "./user.ts";
 
 export interface ServeRequest {
   readonly inputs: ConfigInputs;
-  /** Told once the server listens. */
-  readonly onReady?: (addresses: readonly PeerAddress[]) => void;
+  /** Told once the server listens: where, and the name of its store. */
+  readonly onReady?: (addresses: readonly PeerAddress[], store: string) => void;
   /** Logs nothing below warnings, unless a level was asked for. */
   readonly quiet?: boolean;
   /** Keeps background jobs in a file of this user's where no store was asked for. */
@@ -88,7 +88,8 @@ export async function serve(request: ServeRequest): Promise<never> {
   const jobServer = started;
   const { state } = jobServer.core;
   giveBackWhenIdle({ submitted: () => state.counts.submissions, alive: () => state.jobs.size });
-  tellStart(config, store?.name ?? "memory", jobServer.addresses, log);
+  const storeName = store?.name ?? "memory";
+  tellStart(config, storeName, jobServer.addresses, log);
 
   const end = new Ending(jobServer, log, graceMs(server), (code) => {
     for (const step of undo.reverse()) step();
@@ -97,7 +98,7 @@ export async function serve(request: ServeRequest): Promise<never> {
     process.exit(code);
   });
   ending = end;
-  request.onReady?.(jobServer.addresses);
+  request.onReady?.(jobServer.addresses, storeName);
   deliverSignals((signal) => {
     if (signal === "SIGHUP") reload(request.inputs, jobServer, sink, log);
     else end.begin(signal === "SIGUSR1" ? "drain" : "stop", signal);

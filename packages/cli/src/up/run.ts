@@ -12,7 +12,7 @@ export async function up(inputs: ConfigInputs): Promise<never> {
       inputs,
       quiet: true,
       keepsJobs: true,
-      onReady: (addresses) => process.stdout.write(welcome(addresses)),
+      onReady: (addresses, store) => process.stdout.write(welcome(addresses, store)),
     });
   } catch (error) {
     if (error instanceof TransportError && error.code === "ADDRESS_IN_USE") {
@@ -34,14 +34,15 @@ export async function up(inputs: ConfigInputs): Promise<never> {
   }
 }
 
-/** Addresses, and commands that can be copied. */
-export function welcome(addresses: readonly PeerAddress[]): string {
+/** Addresses, where background jobs are, and commands that can be copied. */
+export function welcome(addresses: readonly PeerAddress[], store: string): string {
   const tcp = addresses.find(({ transport }) => transport === "tcp");
   const shown = addresses.map(shownAddress).join(" and ");
   const standard = tcp?.port === 4730;
   const to = tcp === undefined ? ` -h ${shownAddress(addresses[0]!)}` : standard ? "" : ` -p ${tcp.port}`;
   const server = tcp === undefined ? shownAddress(addresses[0]!) : `localhost:${tcp.port}`;
   return `Drover ${VERSION}: job server on ${shown}
+Background jobs are kept in ${store === "memory" ? "memory only" : store}
 
 Try it, in another terminal:
 
