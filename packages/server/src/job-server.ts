@@ -228,11 +228,6 @@ export class JobServer {
     this.#schedules?.set(schedules);
   }
 
-  /** Whether background submissions are refused because the store does not take them. */
-  get isDegraded(): boolean {
-    return this.#committer?.isDegraded === true;
-  }
-
   /** Where it listens. */
   get addresses(): readonly PeerAddress[] {
     return this.#listeners.flatMap((listener) => listener.addresses);

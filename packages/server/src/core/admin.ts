@@ -93,8 +93,7 @@ function status(state: ServerState): string {
 function priorityStatus(state: ServerState): string {
   let text = "";
   for (const fn of state.functions.values()) {
-    const [high, normal, low] = [fn.queue(0).length, fn.queue(1).length, fn.queue(2).length];
-    text += `${fn.name}\t${high}\t${normal}\t${low}\t${fn.workers}\n`;
+    text += `${fn.name}\t${fn.waiting(0)}\t${fn.waiting(1)}\t${fn.waiting(2)}\t${fn.workers}\n`;
   }
   return text + END;
 }

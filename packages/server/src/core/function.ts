@@ -73,8 +73,17 @@ export class JobFunction {
 
   /** The first waiting job of a priority, or null. */
   first(priority: Priority): Job | null {
-    const queue = priority === 0 ? this.#high : priority === 1 ? this.#normal : this.#low;
+    const queue = this.#queueIfAny(priority);
     return queue === null ? null : queue.head;
+  }
+
+  /** How many jobs of a priority wait. */
+  waiting(priority: Priority): number {
+    return this.#queueIfAny(priority)?.length ?? 0;
+  }
+
+  #queueIfAny(priority: Priority): JobList | null {
+    return priority === 0 ? this.#high : priority === 1 ? this.#normal : this.#low;
   }
 
   /** The waiting job whose turn it is, which there must be. */
@@ -82,7 +91,7 @@ export class JobFunction {
     return (this.first(0) ?? this.first(1) ?? this.first(2))!;
   }
 
-  /** The queue of a priority, for those who look at all of it. */
+  /** The queue of a priority, made on demand. */
   queue(priority: Priority): JobList {
     if (priority === 0) {
       this.#high ??= new JobList();
