@@ -1,5 +1,6 @@
 import { parseArgs } from "node:util";
 import { CURVES } from "./curves.ts";
+import { DURABLE } from "./durable.ts";
 import { PROBES } from "./memory.ts";
 import type { Options } from "./plan.ts";
 import type { Mode } from "./report.ts";
@@ -12,13 +13,14 @@ export const HELP = `Usage: npm run bench -- [part...] [options]
 Parts (default: all that measure):
   compare    every scenario against gearmand's best configuration
   memory     what connections, jobs and submitters take, and what is given back
+  durable    background jobs on disk: submissions, foreground jobs beside them, recovery
   curves     cost of a job by the number of functions, workers and queued jobs
   libraries  client and worker libraries
   report     no measurement: README.md and the charts anew from results/
 
 Options:
   --quick               only check that every scenario's answers are right, in under a minute; no figures
-  --rounds N            rounds (compare and libraries: 7, memory and curves: 3); tables show medians
+  --rounds N            rounds (compare and libraries: 7, others: 3); tables show medians
   --scenarios LIST      the only scenarios, curves and memory figures to measure, separated by spaces
   --free, --pinned      compare only in this mode: cores shared as the system likes, or one for each side
   --seconds S           time measured in each run (3)
@@ -33,7 +35,7 @@ A measurement replaces the one of its name in results/. Exit codes: 0, 1 wrong a
 missing.
 `;
 
-const MEASURING = ["compare", "memory", "curves", "libraries"] as const;
+const MEASURING = ["compare", "memory", "durable", "curves", "libraries"] as const;
 export type Part = (typeof MEASURING)[number] | "report";
 
 function words() {
@@ -89,7 +91,7 @@ function partsOf(positionals: readonly string[], { only }: Options): ReadonlySet
 
 function optionsOf(values: Values): Options {
   const names = values.scenarios?.split(/[\s,]+/).filter((name) => name !== "");
-  const known = [SCENARIOS, PROBES, CURVES].flatMap((all) => all.map(({ name }) => name));
+  const known = [SCENARIOS, PROBES, DURABLE, CURVES].flatMap((all) => all.map(({ name }) => name));
   for (const name of names ?? [])
     if (!known.includes(name)) throw new Error(`there is no scenario ${name}; there are ${known.join(" ")}`);
   const rounds = values.rounds === undefined ? undefined : above0("rounds", values.rounds);

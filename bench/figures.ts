@@ -19,6 +19,8 @@ export const FIGURE_TITLES: Readonly<Record<string, string>> = {
   rss_bytes_per_joined: "memory, B/joined submitter",
   start_mib: "memory at the start, MiB",
   queued_mib: "memory with the queue, MiB",
+  fsyncs_per_s: "small synchronous writes/s",
+  recovery_s: "recovery, s",
   after_mib: "memory drained and idle for 30 s, MiB",
 };
 

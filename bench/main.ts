@@ -1,8 +1,9 @@
 import { check } from "./check.ts";
 import { endOnSignals } from "./children.ts";
-import { HELP, type Request, readRequest } from "./command-line.ts";
+import { HELP, type Part, type Request, readRequest } from "./command-line.ts";
 import { comparePlan } from "./compare.ts";
 import { curvesPlan } from "./curves.ts";
+import { durablePlan } from "./durable.ts";
 import { benchLibraries } from "./libraries/main.ts";
 import { memoryPlan } from "./memory.ts";
 import { runPlan, type Step } from "./plan.ts";
@@ -28,7 +29,7 @@ async function main(): Promise<number> {
   }
   const { parts, options } = request;
   let wrong = 0;
-  if (parts.has("compare") || parts.has("memory") || parts.has("curves")) {
+  if (["compare", "memory", "durable", "curves"].some((part) => parts.has(part as Part))) {
     wrong += await measureServers(request);
     // What took hours is not to be lost when the libraries cannot be measured.
     writeReadme();
@@ -48,12 +49,12 @@ async function measureServers(request: Request): Promise<number> {
   await need("taskset", ["util-linux"]);
   const gearmand = await gearmandCommands();
   const report = Report.ofThisMachine();
-  const steps = planOf(request, report, gearmand);
+  const steps = await planOf(request, report, gearmand);
   if (steps.length === 0) throw new Error("these parts have nothing of these names");
   return runPlan(steps, report);
 }
 
-function planOf(request: Request, report: Report, gearmand: readonly ServerCommand[]): Step[] {
+async function planOf(request: Request, report: Report, gearmand: readonly ServerCommand[]): Promise<Step[]> {
   const { parts, modes, options, others, withoutDefault1m } = request;
   const drover = droverCommand();
   const steps: Step[] = [];
@@ -65,6 +66,7 @@ function planOf(request: Request, report: Report, gearmand: readonly ServerComma
     }
   }
   if (parts.has("memory")) steps.push(...memoryPlan(options, [...gearmand, drover]));
+  if (parts.has("durable")) steps.push(...(await durablePlan(options)));
   if (parts.has("curves")) steps.push(...curvesPlan(options, drover));
   return steps;
 }

@@ -6,6 +6,8 @@ import { encodePacket, PacketType, REQ } from "@drover/protocol";
 const BATCH = 1000;
 /** A server that says nothing for so long will not say more. */
 const SILENCE_MS = 60_000;
+/** One that keeps up with a pace has answered this soon. */
+const SETTLE_MS = 1_000;
 
 /** A client for what gearbench cannot do: it leaves jobs waiting on the server. */
 export class Peer {
@@ -42,11 +44,33 @@ export class Peer {
     await this.settled();
   }
 
+  /**
+   * Submits background jobs with uniques of their own at a steady pace, until the returned function is called.
+   * @returns Ends it, when all of them are answered. Rejects when the server could not keep up.
+   */
+  pace(perSecond: number, workload: Uint8Array): () => Promise<void> {
+    const begun = performance.now();
+    let submitted = 0;
+    const timer = setInterval(() => {
+      const due = Math.floor(((performance.now() - begun) * perSecond) / 1000);
+      const packets: Uint8Array[] = [];
+      for (; submitted < due; submitted++)
+        packets.push(
+          encodePacket(REQ, PacketType.SUBMIT_JOB_BG, ["waiting", `paced-${submitted}`], workload),
+        );
+      this.#socket.write(Buffer.concat(packets));
+    }, 1);
+    return async () => {
+      clearInterval(timer);
+      await this.settled(SETTLE_MS);
+    };
+  }
+
   /** Waits until everything sent so far is answered: a server answers each connection in order. */
-  async settled(): Promise<void> {
+  async settled(deadlineMs: number = SILENCE_MS): Promise<void> {
     const mark = Buffer.from(`settled ${++this.#marks}`);
     await this.#send(encodePacket(REQ, PacketType.ECHO_REQ, [], mark));
-    while (!this.#tail.subarray(-mark.length).equals(mark)) await this.#next("data");
+    while (!this.#tail.subarray(-mark.length).equals(mark)) await this.#next("data", deadlineMs);
   }
 
   close(): void {
@@ -57,8 +81,8 @@ export class Peer {
     if (!this.#socket.write(bytes)) await this.#next("drain");
   }
 
-  async #next(event: "data" | "drain"): Promise<void> {
-    await once(this.#socket, event, { signal: AbortSignal.timeout(SILENCE_MS) });
+  async #next(event: "data" | "drain", deadlineMs: number = SILENCE_MS): Promise<void> {
+    await once(this.#socket, event, { signal: AbortSignal.timeout(deadlineMs) });
   }
 }
 

@@ -7,6 +7,7 @@ import {
   burstTable,
   comparisonTable,
   curvesTable,
+  durableTable,
   machineLine,
   memoryTable,
   othersTable,
@@ -26,6 +27,7 @@ function parts(report: Report): Record<string, string> {
     free: [comparisonTable(report, "free"), othersTable(report, "free")].join("\n\n").trim(),
     pinned: [comparisonTable(report, "pinned"), othersTable(report, "pinned")].join("\n\n").trim(),
     memory: [memoryTable(report), burstTable(report)].join("\n\n").trim(),
+    durable: durableTable(report),
     libraries: librariesTable(),
     curves: [curvesTable(report), ...images].join("\n\n"),
   };

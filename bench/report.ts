@@ -8,7 +8,7 @@ import { printed, ROOT } from "./tools.ts";
 /** Whether the system places server and load generator as it likes, or each has a core of its own. */
 export type Mode = "free" | "pinned";
 
-export type Section = Mode | "memory" | "curves";
+export type Section = Mode | "memory" | "curves" | "durable";
 
 export interface Settings {
   readonly date: string;
@@ -66,11 +66,14 @@ export class Report {
     const empty = Report.#empty();
     const { machine, sections } = Report.read().#data;
     const isSame = machine.processor === empty.machine.processor && machine.cores === empty.machine.cores;
-    return isSame ? new Report({ machine: empty.machine, sections }) : empty;
+    return isSame
+      ? new Report({ machine: empty.machine, sections: { ...empty.#data.sections, ...sections } })
+      : empty;
   }
 
   static #empty(): Report {
-    return new Report({ machine: thisMachine(), sections: { free: {}, pinned: {}, memory: {}, curves: {} } });
+    const sections = { free: {}, pinned: {}, memory: {}, curves: {}, durable: {} };
+    return new Report({ machine: thisMachine(), sections });
   }
 
   get machine(): Machine {
@@ -78,7 +81,7 @@ export class Report {
   }
 
   section(section: Section): Readonly<Record<string, Measurement>> {
-    return this.#data.sections[section];
+    return this.#data.sections[section] ?? {};
   }
 
   /** Forgets what was measured under this name. */

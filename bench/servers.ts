@@ -62,18 +62,27 @@ export function droverCommand(name: string = DROVER, runtime: string = process.e
 }
 
 /** Starts a server afresh, on a free port and in a folder of its own. */
-export async function startServer(server: ServerCommand, pinned: boolean): Promise<RunningServer> {
+export async function startServer(
+  server: ServerCommand,
+  pinned: boolean,
+  deadlineMs: number = START_MS,
+): Promise<RunningServer> {
   // Between finding a free port and the server's listening, another process may take it.
   for (let attempt = 1; ; attempt++) {
     try {
-      return await startOn(await freePort(), server, pinned);
+      return await startOn(await freePort(), server, pinned, deadlineMs);
     } catch (error) {
       if (attempt === 3) throw error;
     }
   }
 }
 
-async function startOn(port: number, server: ServerCommand, pinned: boolean): Promise<RunningServer> {
+async function startOn(
+  port: number,
+  server: ServerCommand,
+  pinned: boolean,
+  deadlineMs: number,
+): Promise<RunningServer> {
   const folder = makeFolder();
   const pin = pinned ? `taskset -c ${SERVER_CORE}` : "";
   // Thousands of connections need more file descriptors than a shell usually gives.
@@ -92,7 +101,7 @@ async function startOn(port: number, server: ServerCommand, pinned: boolean): Pr
     removeFolder(folder);
   };
   try {
-    await until(`${server.name} listens`, START_MS, () => {
+    await until(`${server.name} listens`, deadlineMs, () => {
       if (hasEnded(child)) throw new Error(`${server.name} ended at once: ${complaint.trim()}`);
       return accepts(port);
     });

@@ -1,10 +1,20 @@
 import { CURVES } from "./curves.ts";
+import { ALONE, GEARMAND_SQLITE, POSTGRES, RUN, SQLITE, SUBMITTED } from "./durable.ts";
 import { FIGURE_TITLES, formatted, isRate } from "./figures.ts";
 import { bestOf, medianOf, pairedDifferences, pairedRatios, type Series, type Spread } from "./ratios.ts";
 import type { Machine, Measurement, Mode, Report } from "./report.ts";
 import { SCENARIOS } from "./scenarios.ts";
 import { DROVER, GEARMAND, type GearmandName } from "./servers.ts";
-import { AFTER_BURST, AGAINST, type Against, FLAT_COST, FLAT_RATE, TARGETS, type Target } from "./targets.ts";
+import {
+  AFTER_BURST,
+  AGAINST,
+  type Against,
+  DURABLE_TARGETS,
+  FLAT_COST,
+  FLAT_RATE,
+  TARGETS,
+  type Target,
+} from "./targets.ts";
 
 /* The tables of README.md, made of the report. */
 
@@ -203,6 +213,53 @@ export function burstTable(report: Report): string {
   });
   const head = ["server", "start, MiB", "queued, MiB", "drained, MiB", "floor", "goal", "floor holds"];
   return rows.length === 0 ? "" : table("lrrrrrl", head, rows);
+}
+
+/** Durable submissions, foreground jobs beside them, and recovery. */
+export function durableTable(report: Report): string {
+  const section = report.section("durable");
+  const { submissionsPerS, perFsync, timesGearmand, besideRatio, recoveryS } = DURABLE_TARGETS;
+  const submit = section["durable-submit"]?.series ?? {};
+  const beside = section["durable-beside"]?.series ?? {};
+  const recovery = section["durable-recovery"]?.series[SQLITE]?.recovery_s;
+  const rows: string[][] = [];
+  const row = (what: string, figure: string, series: Series | undefined, ...rest: string[]): void => {
+    const value = series && medianOf(series);
+    if (value !== undefined) rows.push([what, titleOf(figure), formatted(value), ...rest]);
+  };
+  const held = (holds: boolean): string => (holds ? "yes" : "**no**");
+
+  const own = submit[SQLITE]?.ops_per_s;
+  const theirs = submit[GEARMAND_SQLITE]?.ops_per_s;
+  const times = own && theirs && pairedRatios(own, theirs);
+  row("disk: 4 KiB written and waited for", "fsyncs_per_s", submit[SQLITE]?.fsyncs_per_s, "", "", "");
+  row("submissions, gearmand with SQLite", "ops_per_s", theirs, "", "", "");
+  row("submissions, Drover with PostgreSQL", "ops_per_s", submit[POSTGRES]?.ops_per_s, "", "", "");
+  if (own && times) {
+    const least = Math.min(submissionsPerS, perFsync * (medianOf(submit[SQLITE]!.fsyncs_per_s!) ?? 0));
+    const holds = medianOf(own)! >= least && times.median >= timesGearmand;
+    const target = `≥ ${formatted(least)}, and ${timesGearmand} times gearmand's`;
+    row("submissions, Drover with SQLite", "ops_per_s", own, spreadText(times), target, held(holds));
+  }
+  row("foreground jobs alone", "p99_us", beside[ALONE]?.p99_us, "", "", "");
+  for (const [load, what] of [
+    [SUBMITTED, "foreground jobs, durable ones submitted beside"],
+    [RUN, "foreground jobs, durable ones submitted and run beside"],
+  ] as const) {
+    const [with_, alone] = [beside[load]?.p99_us, beside[ALONE]?.p99_us];
+    const ratios = with_ && alone && pairedRatios(with_, alone);
+    if (!ratios) continue;
+    const target = load === SUBMITTED ? `≤ ${besideRatio}` : "";
+    const verdict = load === SUBMITTED ? held(ratios.median <= besideRatio) : "";
+    row(what, "p99_us", with_, spreadText(ratios), target, verdict);
+  }
+  if (recovery) {
+    const holds = medianOf(recovery)! <= recoveryS;
+    row("recovery of 1,000,000 jobs, SQLite", "recovery_s", recovery, "", `≤ ${recoveryS}`, held(holds));
+  }
+  if (rows.length === 0) return "Not measured yet.";
+  const head = ["what", "figure", "median", "to gearmand, to alone", "target", "holds"];
+  return `${table("llrrrl", head, rows)}\n\n${settingsLine(section)}`;
 }
 
 /** How the measurements of a section were made. */

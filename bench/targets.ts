@@ -62,6 +62,17 @@ export const TARGETS: readonly Target[] = [
 /** Memory after a burst, idle again: at most this much of what it was at the start, and a fixed part. */
 export const AFTER_BURST = { floor: 1.5, floorMiB: 64, goal: 1.2 } as const;
 
+/** What durability may cost. README.md of this folder explains it. */
+export const DURABLE_TARGETS = {
+  /** Submissions a second, or this many times the disk's synchronous writes, whichever is lower. */
+  submissionsPerS: 30_000,
+  perFsync: 50,
+  timesGearmand: 20,
+  /** p99 of foreground jobs beside durable ones, against that without. */
+  besideRatio: 2,
+  recoveryS: 15,
+} as const;
+
 /** How far a cost may grow over a curve's whole range, and how far throughput may fall. */
 export const FLAT_COST = 2;
 export const FLAT_RATE = 3;

@@ -13,14 +13,14 @@ export const LOAD_CORE = 1;
 export const canPin = (): boolean => cpus().length > LOAD_CORE;
 
 /** Makes sure that a program is there, from Debian's packages where that is possible. @returns its path. */
-export async function need(program: string, names: readonly string[]): Promise<string> {
-  const present = findProgram(program);
+export async function need(program: string, names: readonly string[], find = findProgram): Promise<string> {
+  const present = find(program);
   if (present !== undefined) return present;
   const obstacle = installObstacle();
   if (obstacle !== undefined)
     throw new Error(`${program} is missing, and ${obstacle}: install ${names.join(" ")}`);
   const failures = await install(names);
-  const path = findProgram(program);
+  const path = find(program);
   if (path === undefined) throw new Error(`${program} is missing: ${[...failures.values()].join("; ")}`);
   return path;
 }
