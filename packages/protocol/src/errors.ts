@@ -6,6 +6,7 @@ export type WireErrorCode =
   | "INVALID_MAGIC"
   | "JOB_NOT_FOUND"
   | "QUEUE_ERROR"
+  | "STATE_LOST"
   | "UNKNOWN_OPTION";
 
 /** Codes of `ProtocolError`. */

@@ -72,6 +72,7 @@ export const PacketType = {
   DETACH: 1005,
   GET_OUTCOME: 1006,
   OUTCOME_RES: 1007,
+  ATTACH: 1008,
 } as const;
 
 export type PacketName = keyof typeof PacketType;
@@ -159,6 +160,7 @@ export const PACKETS: readonly PacketDefinition[] = [
       extension: true,
     },
   ),
+  row("ATTACH", client, ["handle"], { reply: "JOB_CREATED", extension: true }),
 ];
 
 const byType = new Map(PACKETS.map((definition) => [definition.type, definition]));

@@ -19,6 +19,8 @@ import {
   type Limits,
   type Peer,
   type TimeoutUnit,
+  type Withdrawn,
+  withdraw,
 } from "./core/index.ts";
 import { type Log, NoteLog } from "./note-log.ts";
 import { type Schedule, Schedules } from "./schedules.ts";
@@ -236,7 +238,8 @@ export class JobServer {
   /** Takes over a connection, of any transport. */
   accept(connection: Connection): void {
     const { address } = connection.peer;
-    const shown = connection.peer.transport === "tcp" ? address : connection.peer.transport;
+    const { transport } = connection.peer;
+    const shown = transport === "unix" || transport === "memory" ? transport : address;
     const refusal = this.#refusal(shown);
     if (refusal !== null) {
       this.#options.log.warn(
@@ -291,6 +294,17 @@ export class JobServer {
     this.core.disconnect(link.peer);
     this.#links.delete(link);
     this.#release(link.address);
+  }
+
+  /** Takes a job back that does not run. @see withdraw of the core. */
+  withdraw(number: number): Withdrawn {
+    this.#beginTurn();
+    return withdraw(this.core.state, number);
+  }
+
+  /** Whether it ends, and takes no new work. */
+  get isStopping(): boolean {
+    return this.#stopping !== undefined;
   }
 
   /** Takes new function settings into use at once. */

@@ -8,6 +8,7 @@ describe("drover.1", () => {
     ["SUBMIT_JOB_EXT", ["f", "u", ""]],
     ["DETACH", ["H:1"]],
     ["GET_OUTCOME", ["f", "u"]],
+    ["ATTACH", ["H:1"]],
   ] as const)("%s is an unknown type without it: an error, and the end", (packet, args) => {
     const server = new TestServer();
     const client = server.connect();
@@ -225,6 +226,75 @@ describe("DETACH", () => {
     client.detach("H:999");
     client.expect();
     expect(server.state.jobs.size).toBe(1);
+  });
+});
+
+describe("ATTACH", () => {
+  function attached(server: TestServer, handle: string) {
+    const client = server.connectDrover();
+    client.send("ATTACH", [handle]);
+    return client;
+  }
+
+  it("tells a late comer all that a running job has reported, and what follows", () => {
+    const server = new TestServer();
+    const [client, worker] = [server.connect(), server.worker("f")];
+    const handle = client.submit("f", "u");
+    worker.grab();
+    worker.data(handle, "a");
+    worker.status(handle, 1, 2);
+    const late = attached(server, handle);
+    late.expect(`JOB_CREATED ${handle}`, `WORK_DATA ${handle} a`, `WORK_STATUS ${handle} 1 2`);
+    worker.complete(handle, "r");
+    late.expect(`WORK_COMPLETE ${handle} r`);
+  });
+
+  it("joins a waiting job without a unique, and keeps it when its submitter leaves", () => {
+    const server = new TestServer();
+    const [client, worker] = [server.connect(), server.worker("f")];
+    const handle = client.submit("f", "");
+    const late = attached(server, handle);
+    late.expect(`JOB_CREATED ${handle}`);
+    client.disconnect();
+    worker.grab();
+    worker.complete(handle, "r");
+    late.expect(`WORK_COMPLETE ${handle} r`);
+  });
+
+  it("is refused where the reports so far are not known: a run without unique and keep, or one outgrown", () => {
+    const server = new TestServer({ limits: { replayLimitBytes: 30 } });
+    const [client, worker] = [server.connectDrover(), server.worker("f")];
+    const plain = client.submit("f", "");
+    worker.grab();
+    attached(server, plain).expect("ERROR STATE_LOST What the job has reported so far is not known any more");
+    worker.complete(plain, "r");
+    const other = server.connect();
+    const large = other.submit("f", "u");
+    worker.grab();
+    worker.data(large, "x".repeat(100));
+    attached(server, large).expect("ERROR STATE_LOST What the job has reported so far is not known any more");
+  });
+
+  it("finds a job that outlives its submitter, with its reports", () => {
+    const server = new TestServer();
+    const [client, worker] = [server.connectDrover(), server.worker("f")];
+    client.send("SUBMIT_JOB_EXT", ["f", "", "keep=1"], "w");
+    worker.grab();
+    worker.data("H:1", "a");
+    client.disconnect();
+    attached(server, "H:1").expect("JOB_CREATED H:1", "WORK_DATA H:1 a");
+  });
+
+  it("is answered by a result that lingers, and refused when there is neither", () => {
+    const server = new TestServer();
+    const [client, worker] = [server.connectDrover(), server.worker("f")];
+    client.send("SUBMIT_JOB_EXT", ["f", "u", "linger=1000"], "w");
+    worker.grab();
+    worker.complete("H:1", "r");
+    attached(server, "H:1").expect("JOB_CREATED H:1", "WORK_COMPLETE H:1 r");
+    server.pass(1001);
+    attached(server, "H:1").expect("ERROR JOB_NOT_FOUND Job does not exist");
+    attached(server, "nonsense").expect("ERROR JOB_NOT_FOUND Job does not exist");
   });
 });
 

@@ -1,6 +1,6 @@
 /** Who is at the other end of a connection, as far as the transport can tell. */
 export interface PeerAddress {
-  readonly transport: "tcp" | "unix" | "memory";
+  readonly transport: "tcp" | "unix" | "memory" | "http";
   /** Numeric IP address (`127.0.0.1`, `::1`), path of the Unix socket, or a test's name. */
   readonly address: string;
   /** TCP port; 0 where there is none. */

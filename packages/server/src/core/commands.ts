@@ -6,7 +6,7 @@ import {
   type SharedPages,
   textOfByteString,
 } from "@drover/protocol";
-import { detach, getOutcome, readSubmissionOptions } from "./extensions.ts";
+import { attachByHandle, detach, getOutcome, readSubmissionOptions } from "./extensions.ts";
 import type { JobFunction } from "./function.ts";
 import { nextInstant } from "./instant.ts";
 import { JobState, Priority } from "./job.ts";
@@ -173,6 +173,7 @@ function receiveExtension(
   if (known && definition.extension === true && definition.senders.includes("client")) {
     if (type === PacketType.SUBMIT_JOB_EXT) submitExtended(state, peer, bytes, start, end);
     else if (type === PacketType.DETACH) detach(state, peer, bytes, start, end);
+    else if (type === PacketType.ATTACH) attachByHandle(state, peer, bytes, start, end);
     else if (splitArguments(bytes, start, end, 2)) getOutcome(state, peer, args[0]!, args[1]!);
     else malformed(state, peer, type);
     return;

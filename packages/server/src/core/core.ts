@@ -10,6 +10,7 @@ import { adopt, restore, storedForm } from "./restore.ts";
 import { dropOverrun, expireRun, loseRun, payOwedStatuses } from "./runs.ts";
 import { type CoreNote, type CoreOptions, ServerState } from "./state.ts";
 import { submitUnattended, type Unattended } from "./submissions.ts";
+import { type JobView, jobView, numberOfHandle, uniqueView } from "./views.ts";
 import { answerGrab, endTurn, expireWakes, nextWakeMs, resetAbilities, wakeFor } from "./workers.ts";
 
 /** Packets of this size that came in several chunks are not copied any more, where they are only passed on. */
@@ -222,6 +223,31 @@ export class JobServerCore {
   /** Takes over a job or a dead letter of another server, under an id that `allot` gave. */
   adopt(stored: StoredJob): void {
     adopt(this.state, stored);
+  }
+
+  /** Job number of a handle, or -1 when it is none of this server's. */
+  numberOf(handle: string): number {
+    return numberOfHandle(this.state, handle);
+  }
+
+  /** The number that the next new job gets. */
+  get nextJobNumber(): number {
+    return this.state.nextJobNumber;
+  }
+
+  /** A job, or how a background one ended; null when neither is known. */
+  view(number: number): JobView | null {
+    return jobView(this.state, number);
+  }
+
+  /** The same by function and unique, both byte strings. */
+  viewUnique(fn: string, unique: string): JobView | null {
+    return uniqueView(this.state, fn, unique);
+  }
+
+  /** Whether a connected worker can do a function. */
+  hasWorker(fn: string): boolean {
+    return (this.state.functions.get(fn)?.workers ?? 0) > 0;
   }
 
   takeNotes(): readonly CoreNote[] {

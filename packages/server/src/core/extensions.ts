@@ -4,7 +4,7 @@ import { leaveJob } from "./jobs.ts";
 import type { Peer } from "./peer.ts";
 import { sendError, sendPacket } from "./replies.ts";
 import type { ServerState } from "./state.ts";
-import type { SubmissionRequest } from "./submissions.ts";
+import { attach, type SubmissionRequest } from "./submissions.ts";
 
 /* What peers can ask for after `OPTION_REQ drover.1`. @see docs/PROTOCOL.md#drover1 */
 
@@ -89,6 +89,18 @@ export function detach(state: ServerState, peer: Peer, bytes: Uint8Array, start:
     if (submission.peer === peer) leaveJob(state, submission);
     submission = next;
   }
+}
+
+/** `ATTACH`: joins the job of a handle. */
+export function attachByHandle(
+  state: ServerState,
+  peer: Peer,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): void {
+  const nul = indexOfNul(bytes, start, end);
+  attach(state, peer, state.handles.parse(bytes, start, nul < 0 ? end : nul));
 }
 
 /**

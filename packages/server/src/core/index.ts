@@ -14,3 +14,4 @@ export { Peer, WorkerState } from "./peer.ts";
 export { CoreCounts, type CoreNote, type CoreOptions, ServerState } from "./state.ts";
 export type { Unattended } from "./submissions.ts";
 export { shownUnique } from "./uniques.ts";
+export { type JobView, type Withdrawn, withdraw } from "./views.ts";

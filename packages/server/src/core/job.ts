@@ -94,6 +94,11 @@ export class Job {
     return this.claimed || this.pendingClaims > 0;
   }
 
+  /** Whether somebody may want all reports of its run later: it can be joined, or outlives those who wait for it. */
+  get keepsHistory(): boolean {
+    return this.key !== "" || this.rare?.keep === true;
+  }
+
   get workloadBytes(): number {
     return this.end - this.start;
   }

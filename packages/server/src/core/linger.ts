@@ -16,6 +16,7 @@ export class LingeringResults {
   readonly #byFunction = new Map<JobFunction, Map<string, LingeringResult>>();
   /** All of them, oldest first. */
   readonly #all = new Set<LingeringResult>();
+  readonly #byNumber = new Map<number, LingeringResult>();
   readonly #maxBytes: number;
   #bytes = 0;
 
@@ -35,6 +36,12 @@ export class LingeringResults {
     return undefined;
   }
 
+  /** The result of a job number. */
+  ofNumber(number: number, nowMs: number): LingeringResult | undefined {
+    const found = this.#byNumber.get(number);
+    return found !== undefined && found.endsMs > nowMs ? found : undefined;
+  }
+
   add(result: LingeringResult): void {
     if (result.bytes > this.#maxBytes) return;
     const old = this.#byFunction.get(result.fn)?.get(result.key);
@@ -43,6 +50,7 @@ export class LingeringResults {
     this.#byFunction.set(result.fn, results);
     results.set(result.key, result);
     this.#all.add(result);
+    this.#byNumber.set(result.number, result);
     this.#bytes += result.bytes;
     for (const oldest of this.#all) {
       if (this.#bytes <= this.#maxBytes) break;
@@ -63,6 +71,7 @@ export class LingeringResults {
 
   #remove(result: LingeringResult): void {
     this.#all.delete(result);
+    this.#byNumber.delete(result.number);
     this.#bytes -= result.bytes;
     const results = this.#byFunction.get(result.fn)!;
     results.delete(result.key);

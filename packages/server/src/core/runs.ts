@@ -69,7 +69,7 @@ export function reportData(
   if (job.state === JobState.CANCELLING) return;
   // A status that a slow reader is still owed came before this report.
   payStatuses(state, job);
-  const joinable = job.key !== "" && !run.outgrown;
+  const joinable = job.keepsHistory && !run.outgrown;
   const keeps = joinable && replayLimit(state, job) > 0;
   // What is not kept is missing from now on: for late joiners if the limit is raised, and for lingering.
   if (joinable && !keeps) outgrow(state, run);

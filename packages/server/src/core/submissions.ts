@@ -13,6 +13,7 @@ import {
 } from "./job.ts";
 import { dueNow, enter, enterWhenStored } from "./jobs.ts";
 import { type Ack, Stored } from "./journal.ts";
+import type { LingeringResult } from "./linger.ts";
 import type { Peer } from "./peer.ts";
 import { sendBytes, sendError, sendJobCreated, sendWhenStored } from "./replies.ts";
 import { replay, replayLimit } from "./runs.ts";
@@ -221,13 +222,44 @@ function acknowledge(state: ServerState, peer: Peer, request: SubmissionRequest,
     job.claimed = true;
     return;
   }
+  const submission = subscribe(state, peer, job);
+  if (request.deadlineMs > 0) state.submissionTimers.set(submission, state.nowMs + request.deadlineMs);
+}
+
+/** Lets a connection wait for a job, whose reports so far it is told at once. */
+function subscribe(state: ServerState, peer: Peer, job: Job): Submission {
   const submission = new Submission(peer, job);
   if (peer.held !== null) submission.heldSerial = peer.heldSerial;
   attachSubmission(submission);
   state.submissionCount++;
-  if (request.deadlineMs > 0) state.submissionTimers.set(submission, state.nowMs + request.deadlineMs);
-  if (job.state === JobState.RUNNING && job.key !== "" && replayLimit(state, job) > 0)
+  if (job.state === JobState.RUNNING && job.keepsHistory && replayLimit(state, job) > 0)
     replay(state, submission);
+  return submission;
+}
+
+/**
+ * `ATTACH`: waits for a job that is there already, or for one that has ended whose result lingers.
+ * @see docs/PROTOCOL.md#drover1
+ */
+export function attach(state: ServerState, peer: Peer, number: number): void {
+  const job = state.jobs.get(number);
+  if (job === undefined || job.state === JobState.CANCELLING) {
+    const result = job === undefined ? state.lingering.ofNumber(number, state.nowMs) : undefined;
+    if (result === undefined) sendError(state, peer, "JOB_NOT_FOUND", "Job does not exist");
+    else answerWith(state, peer, result);
+    return;
+  }
+  const isPartial = job.run !== null && (job.run.outgrown || !job.keepsHistory);
+  if (isPartial && replayLimit(state, job) > 0) {
+    sendError(state, peer, "STATE_LOST", "What the job has reported so far is not known any more");
+    return;
+  }
+  if (state.submissionCount >= state.limits.maxSubmissions) {
+    refuse(state, peer, "maxSubmissions", job.fn, "Too many submissions are waiting");
+    return;
+  }
+  sendJobCreated(state, peer, number);
+  subscribe(state, peer, job);
 }
 
 function claimWhenStored(state: ServerState, peer: Peer, job: Job): void {
@@ -251,9 +283,14 @@ function answerFromLingering(
   state.counts.lingered++;
   request.fn.joins++;
   state.counts.joins++;
-  sendJobCreated(state, peer, result.number);
-  if (!request.background) for (const packet of result.packets) sendBytes(state, peer, packet);
+  if (request.background) sendJobCreated(state, peer, result.number);
+  else answerWith(state, peer, result);
   return true;
+}
+
+function answerWith(state: ServerState, peer: Peer, result: LingeringResult): void {
+  sendJobCreated(state, peer, result.number);
+  for (const packet of result.packets) sendBytes(state, peer, packet);
 }
 
 /** A background submission without a connection. Names are byte strings. */
