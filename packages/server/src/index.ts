@@ -8,7 +8,7 @@ export {
   type Limits,
   type TimeoutUnit,
 } from "./core/index.ts";
-export { HttpServer, type HttpServerOptions } from "./http/http-server.ts";
+export type { HttpServer, HttpServerOptions } from "./http/http-server.ts";
 export { DEFAULT_BUSY_POLL_US, JobServer, type JobServerOptions } from "./job-server.ts";
 export type { Log } from "./note-log.ts";
 export { type Schedule, scheduleProblem } from "./schedules.ts";

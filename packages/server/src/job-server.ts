@@ -302,6 +302,10 @@ export class JobServer {
     return withdraw(this.core.state, number);
   }
 
+  get version(): string {
+    return this.#options.version;
+  }
+
   /** Whether it ends, and takes no new work. */
   get isStopping(): boolean {
     return this.#stopping !== undefined;

@@ -1,6 +1,6 @@
 export { type Address, type AddressDefaults, formatAddress, parseAddress } from "./address.ts";
 export type { Connection, ConnectionHandlers, Listener, PeerAddress } from "./connection.ts";
-export { TransportError, type TransportErrorCode } from "./errors.ts";
+export { listenError, TransportError, type TransportErrorCode } from "./errors.ts";
 export {
   MemoryConnection,
   MemoryNetwork,

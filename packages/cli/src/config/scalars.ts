@@ -78,8 +78,8 @@ export function addresses(): z.ZodType<readonly string[]> {
     const read: string[] = [];
     for (const item of list) {
       if (typeof item !== "string") return refuse(context, `${shown(item)} is no address`);
-      // A bare IPv6 address, as gearmand takes it, can mean nothing else.
-      const address = isIPv6(item) ? `[${item}]` : item;
+      // A bare IPv6 address, as gearmand takes it, or a port alone can mean nothing else.
+      const address = isIPv6(item) ? `[${item}]` : /^\d+$/.test(item) ? `:${item}` : item;
       try {
         parseAddress(address);
       } catch (error) {

@@ -58,6 +58,7 @@ const server = z.strictObject({
   listen: addresses().optional(),
   port: integer(0, 65_535).optional(),
   insecure: flag().optional(),
+  http: addresses().optional(),
   backlog: integer(1, 65_535).optional(),
   maxConnections: integer(1).optional(),
   maxConnectionsPerAddress: integer(0).optional(),
@@ -133,14 +134,27 @@ const schedule = z
       context.addIssue({ code: "custom", path: ["cron"], message: `is no time: ${problem}` });
   });
 
+const http = z.strictObject({
+  hosts: z.array(text("host name", /^[^\s:/]+$/)).optional(),
+  origins: z.array(text("origin such as https://example.com", /^https?:\/\/[^\s/]+$/)).optional(),
+  maxBodyBytes: size(1024, 0x7fff_ffff).optional(),
+  maxHeaderBytes: size(1024, 1024 * 1024).optional(),
+  headersTimeoutMs: integer(1).optional(),
+  requestTimeoutMs: integer(1).optional(),
+  idleTimeoutMs: integer(1).optional(),
+  maxStreams: integer(1, 100_000).optional(),
+});
+
 export const configSchema = z.strictObject({
   server: server.optional(),
+  http: http.optional(),
   schedules: z.record(z.string(), schedule).optional(),
   functions: z.record(z.string(), functionSettings).optional(),
 });
 
 export type Config = z.output<typeof configSchema>;
 export type ServerConfig = z.output<typeof server>;
+export type HttpConfig = z.output<typeof http>;
 export type LimitsConfig = z.output<typeof limits>;
 export type ScheduleConfig = z.output<typeof schedule>;
 export type FunctionConfig = z.output<typeof functionSettings>;

@@ -26,6 +26,12 @@ export const SERVER_OPTIONS: readonly ServerOption[] = [
     group: "Network",
   },
   {
+    key: "http",
+    flags: "--http <address>",
+    help: "HTTP and WebSocket on a port of loopback, host:port or [v6]:port; may be given several times (default: none)",
+    group: "Network",
+  },
+  {
     key: "insecure",
     flags: "--insecure",
     help: "allow addresses that other machines reach: everyone there may submit and read jobs",

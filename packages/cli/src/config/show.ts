@@ -18,6 +18,7 @@ function defaults(): Readonly<Record<string, unknown>> {
     listen: ["localhost"],
     port: DEFAULT_PORT,
     insecure: false,
+    http: [],
     backlog: 511,
     maxConnections: MAX_CONNECTIONS,
     maxConnectionsPerAddress: 0,

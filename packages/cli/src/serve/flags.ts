@@ -4,11 +4,13 @@ import type { ConfigInputs } from "../config/resolve.ts";
 import { attributeOf, SERVER_OPTIONS } from "../config/server-options.ts";
 import { UsageError } from "../errors.ts";
 
+const REPEATABLE: ReadonlySet<string> = new Set(["listen", "http"]);
+
 /** The options that drover.yaml knows as well. */
 export function addServerOptions(command: Command): void {
   for (const option of SERVER_OPTIONS) {
     const added = new Option(option.flags, option.help).helpGroup(`${option.group}:`);
-    if (option.key === "listen") added.argParser(collect);
+    if (REPEATABLE.has(option.key)) added.argParser(collect);
     command.addOption(added);
   }
 }

@@ -1,11 +1,19 @@
 import { fchownSync } from "node:fs";
-import { JobServer, type JobServerOptions, openStore, type Store, warmUp } from "@drover/server";
+import {
+  type HttpServer,
+  JobServer,
+  type JobServerOptions,
+  openStore,
+  type Store,
+  warmUp,
+} from "@drover/server";
 import { formatAddress, type PeerAddress } from "@drover/transport";
 import { type ConfigInputs, type ResolvedConfig, resolveConfig } from "../config/resolve.ts";
 import { UsageError } from "../errors.ts";
 import { deliverSignals, type Signal } from "../signals.ts";
 import { VERSION } from "../version.ts";
 import { refuseExposure } from "./exposure.ts";
+import { httpAddresses, startHttp } from "./http.ts";
 import { giveBackWhenIdle } from "./idle-memory.ts";
 import { createLog, type ServerLog } from "./log.ts";
 import { FileSink, type LogSink, NoSink, StderrSink } from "./log-sink.ts";
@@ -27,18 +35,27 @@ import { becomeUser, idsOf, isKnownUser } from "./user.ts";
 
 export interface ServeRequest {
   readonly inputs: ConfigInputs;
-  /** Told once the server listens: where, and the name of its store. */
-  readonly onReady?: (addresses: readonly PeerAddress[], store: string) => void;
+  /** Told once the server listens. */
+  readonly onReady?: (started: Started) => void;
   /** Logs nothing below warnings, unless a level was asked for. */
   readonly quiet?: boolean;
-  /** Keeps background jobs in a file of this user's where no store was asked for. */
-  readonly keepsJobs?: boolean;
+  /** For a person: keeps background jobs in a file of this user's, and has HTTP on loopback, where nothing else is said. */
+  readonly forPerson?: boolean;
+}
+
+/** A server that listens. */
+export interface Started {
+  readonly addresses: readonly PeerAddress[];
+  /** The name of its store. */
+  readonly store: string;
+  /** Where it speaks HTTP, as `host:port`. */
+  readonly http: readonly string[];
 }
 
 /** What `--check-args` checks; everything that can be told without opening anything. */
 export async function checkServe(config: ResolvedConfig): Promise<void> {
   const { server } = config;
-  if (server.insecure !== true) await refuseExposure(listenAddresses(server));
+  if (server.insecure !== true) await refuseExposure([...listenAddresses(server), ...httpAddresses(config)]);
   if (server.user !== undefined && !isKnownUser(server.user)) {
     throw new UsageError("USER_UNKNOWN", `--user ${JSON.stringify(server.user)}: there is no such user`);
   }
@@ -60,12 +77,13 @@ export async function serve(request: ServeRequest): Promise<never> {
 
   let ending: Ending | undefined;
   let started: JobServer | undefined;
+  let http: HttpServer | undefined;
   let store: Store | undefined;
   try {
     // Before listening: two servers of one pid file are the likelier mistake, and the clearer message.
     if (server.pidFile !== undefined) undo.push(writePidFile(server.pidFile));
     await warm(server.warmUpMs ?? DEFAULT_WARM_UP_MS, log);
-    const fallback = request.keepsJobs === true ? defaultStore(server.port ?? DEFAULT_PORT) : "memory";
+    const fallback = request.forPerson === true ? defaultStore(server.port ?? DEFAULT_PORT) : "memory";
     const wanted = server.store ?? fallback;
     if (wanted !== "memory") store = await openStore(wanted, server.serverName);
     started = await startServer(config, store, log, {
@@ -73,6 +91,12 @@ export async function serve(request: ServeRequest): Promise<never> {
         ending?.begin(how === "graceful" ? "drain" : "stop", "an administrator's shutdown"),
       onStoreLost: () => ending?.begin("fail", "the store was lost"),
     });
+    http = await startHttp(
+      config,
+      started,
+      log,
+      request.forPerson === true ? httpOfPort(server.port) : undefined,
+    );
     if (server.user !== undefined) {
       if (sink instanceof FileSink) giveAway(sink.fd, server.user, log);
       if (store !== undefined) giveStoreAway(store, server.user);
@@ -81,6 +105,7 @@ export async function serve(request: ServeRequest): Promise<never> {
     if (server.readyFile !== undefined) undo.push(writeReadyFile(server.readyFile, started.addresses));
   } catch (error) {
     for (const step of undo.reverse()) step();
+    await http?.close();
     if (started === undefined) await store?.close();
     else await started.stop(0);
     throw error;
@@ -89,16 +114,16 @@ export async function serve(request: ServeRequest): Promise<never> {
   const { state } = jobServer.core;
   giveBackWhenIdle({ submitted: () => state.counts.submissions, alive: () => state.jobs.size });
   const storeName = store?.name ?? "memory";
-  tellStart(config, storeName, jobServer.addresses, log);
+  tellStart(config, storeName, jobServer.addresses, http?.addresses ?? [], log);
 
-  const end = new Ending(jobServer, log, graceMs(server), (code) => {
+  const end = new Ending({ server: jobServer, http, log, graceMs: graceMs(server) }, (code) => {
     for (const step of undo.reverse()) step();
     log.info({ code }, "stopped");
     sink.close();
     process.exit(code);
   });
   ending = end;
-  request.onReady?.(jobServer.addresses, storeName);
+  request.onReady?.({ addresses: jobServer.addresses, store: storeName, http: http?.addresses ?? [] });
   deliverSignals((signal) => {
     if (signal === "SIGHUP") reload(request.inputs, jobServer, sink, log);
     else end.begin(signal === "SIGUSR1" ? "drain" : "stop", signal);
@@ -106,16 +131,26 @@ export async function serve(request: ServeRequest): Promise<never> {
   return new Promise<never>(() => {});
 }
 
+/** What comes to an end. */
+interface Ended {
+  readonly server: JobServer;
+  readonly http: HttpServer | undefined;
+  readonly log: ServerLog;
+  readonly graceMs: number;
+}
+
 /** The end of a server: at most one graceful drain, at most one stop, then exit. */
 class Ending {
   readonly #server: JobServer;
+  readonly #http: HttpServer | undefined;
   readonly #log: ServerLog;
   readonly #graceMs: number;
   readonly #exit: (code: number) => void;
   #state: "running" | "draining" | "stopping" = "running";
 
-  constructor(server: JobServer, log: ServerLog, graceMs: number, exit: (code: number) => void) {
+  constructor({ server, http, log, graceMs }: Ended, exit: (code: number) => void) {
     this.#server = server;
+    this.#http = http;
     this.#log = log;
     this.#graceMs = graceMs;
     this.#exit = exit;
@@ -127,6 +162,7 @@ class Ending {
       if (this.#state !== "running") return;
       this.#state = "draining";
       this.#log.info({ reason }, "draining: no new connections, ends when no job is left");
+      void this.#http?.stopAccepting();
       void this.#server.drain().then(() => {
         if (this.#state === "draining") this.#stop(0);
       });
@@ -143,7 +179,12 @@ class Ending {
 
   #stop(graceMs: number, code = 0): void {
     this.#state = "stopping";
-    void this.#server.stop(graceMs).then(() => this.#exit(code));
+    void this.#http?.stopAccepting();
+    void this.#server
+      .stop(graceMs)
+      // Requests that waited have been answered by now.
+      .then(() => this.#http?.close())
+      .then(() => this.#exit(code));
   }
 }
 
@@ -179,6 +220,7 @@ function tellStart(
   config: ResolvedConfig,
   store: string,
   addresses: readonly PeerAddress[],
+  http: readonly string[],
   log: ServerLog,
 ): void {
   const { server } = config;
@@ -190,12 +232,23 @@ function tellStart(
   const listening = addresses.map(shownAddress);
   const byDefault = !config.sources.has("listen");
   log.info(
-    { version: VERSION, listening, store, ...(config.file === undefined ? {} : { config: config.file }) },
+    {
+      version: VERSION,
+      listening,
+      ...(http.length === 0 ? {} : { http }),
+      store,
+      ...(config.file === undefined ? {} : { config: config.file }),
+    },
     byDefault ? "listening on loopback, which is the default; --listen names other addresses" : "listening",
   );
   if (server.insecure === true) {
     log.warn({}, "--insecure: everyone who reaches these addresses may submit, take and cancel jobs");
   }
+}
+
+/** HTTP of `drover up`: as far from the port of Gearman as the standard ports are from each other. */
+function httpOfPort(port = DEFAULT_PORT): string {
+  return port === 0 ? "localhost:0" : `localhost:${Math.min(port + 50, 65_535)}`;
 }
 
 export function shownAddress({ transport, address, port }: PeerAddress): string {

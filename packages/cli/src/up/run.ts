@@ -1,8 +1,8 @@
 import { StoreError } from "@drover/server";
-import { type PeerAddress, TransportError } from "@drover/transport";
+import { TransportError } from "@drover/transport";
 import type { ConfigInputs } from "../config/resolve.ts";
 import { UsageError } from "../errors.ts";
-import { serve, shownAddress } from "../serve/run.ts";
+import { type Started, serve, shownAddress } from "../serve/run.ts";
 import { VERSION } from "../version.ts";
 
 /** Runs the server in the foreground, for a person. */
@@ -11,8 +11,8 @@ export async function up(inputs: ConfigInputs): Promise<never> {
     return await serve({
       inputs,
       quiet: true,
-      keepsJobs: true,
-      onReady: (addresses, store) => process.stdout.write(welcome(addresses, store)),
+      forPerson: true,
+      onReady: (started) => process.stdout.write(welcome(started)),
     });
   } catch (error) {
     if (error instanceof TransportError && error.code === "ADDRESS_IN_USE") {
@@ -35,7 +35,7 @@ export async function up(inputs: ConfigInputs): Promise<never> {
 }
 
 /** Addresses, where background jobs are, and commands that can be copied. */
-export function welcome(addresses: readonly PeerAddress[], store: string): string {
+export function welcome({ addresses, store, http }: Started): string {
   const tcp = addresses.find(({ transport }) => transport === "tcp");
   const shown = addresses.map(shownAddress).join(" and ");
   const standard = tcp?.port === 4730;
@@ -43,7 +43,7 @@ export function welcome(addresses: readonly PeerAddress[], store: string): strin
   const server = tcp === undefined ? shownAddress(addresses[0]!) : `localhost:${tcp.port}`;
   return `Drover ${VERSION}: job server on ${shown}
 Background jobs are kept in ${store === "memory" ? "memory only" : store}
-
+${http.length === 0 ? "" : `HTTP on http://${http[0]!.replace("127.0.0.1", "localhost")}/\n`}
 Try it, in another terminal:
 
   a herd of 1,000 clients that want the same 10 things:
@@ -52,7 +52,7 @@ Try it, in another terminal:
   a worker of your own, and a job for it:
     npx drover work${to} -f shout -- tr a-z A-Z
     npx drover submit${to} -f shout "hello drover"
-
+${http.length === 0 ? "" : `    curl --data "hello drover" http://${http[0]!.replace("127.0.0.1", "localhost")}/v1/functions/shout/jobs\n`}
   and look at what happens:
     npx drover top${to}
 

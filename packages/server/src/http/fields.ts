@@ -94,7 +94,9 @@ function uniqueOf(headers: IncomingHttpHeaders): string {
   if (own !== undefined) {
     const value = item("gearman-unique", own, 'a string "key" or bytes :base64:');
     if (typeof value === "string") return byteStringOfText(value);
-    if (value instanceof ArrayBuffer) return checkedUnique(byteString(new Uint8Array(value)));
+    // By its members: the parser may be of another realm.
+    if (typeof value === "object" && "byteLength" in value)
+      return checkedUnique(byteString(new Uint8Array(value as ArrayBuffer)));
     throw bad("gearman-unique", 'a string "key" or bytes :base64:');
   }
   const alias = one(headers, "idempotency-key") ?? one(headers, "x-gearman-unique");

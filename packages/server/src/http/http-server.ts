@@ -1,16 +1,14 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import Fastify, {
-  type FastifyError,
-  type FastifyInstance,
-  type FastifyReply,
-  type FastifyRequest,
-} from "fastify";
+import { formatAddress, listenError, parseAddress, TransportError } from "@drover/transport";
+import Fastify, { type FastifyError, type FastifyInstance, type FastifyRequest } from "fastify";
 import type { JobServer } from "../job-server.ts";
 import type { Log } from "../note-log.ts";
 import { Gateway } from "./gateway.ts";
 import { addJobRoutes } from "./job-routes.ts";
 import { DEFAULT_HTTP_LIMITS, type HttpLimits, HttpListener } from "./listeners.ts";
-import { Problem, sendProblem } from "./problems.ts";
+import { openApi } from "./openapi.ts";
+import { PROBLEMS, Problem, type ProblemName, sendProblem } from "./problems.ts";
+import { addWorkRoutes } from "./work-routes.ts";
 
 export interface HttpServerOptions {
   readonly server: JobServer;
@@ -25,6 +23,9 @@ export interface HttpServerOptions {
   /** Origins whose pages may ask for anything, as `Origin` has them. Default: its own only. */
   readonly origins?: readonly string[];
 }
+
+export const DEFAULT_HTTP_PORT = 4780;
+const NO_IPV6 = new Set(["EADDRNOTAVAIL", "EAFNOSUPPORT", "EINVAL"]);
 
 /** The job server over HTTP/1.1, HTTP/2 and WebSocket, on one port. @see docs/PROTOCOL.md#http */
 export class HttpServer {
@@ -44,17 +45,43 @@ export class HttpServer {
     const http = new HttpServer(app);
     const onRequest = (request: IncomingMessage, response: ServerResponse) => app.routing(request, response);
     try {
-      for (const address of options.listen ?? ["localhost:4780"]) {
-        const listener = new HttpListener(onRequest, (_request, socket) => socket.destroy(), limits);
-        http.#listeners.push(listener);
-        const { address: host, port } = await listener.listen(address);
-        http.#addresses.push(`${host.includes(":") ? `[${host}]` : host}:${port}`);
+      for (const address of options.listen ?? ["localhost"]) {
+        await http.#listen(
+          address,
+          () => new HttpListener(onRequest, (_request, socket) => socket.destroy(), limits),
+        );
       }
     } catch (error) {
       await http.close();
       throw error;
     }
     return http;
+  }
+
+  async #listen(text: string, makeListener: () => HttpListener): Promise<void> {
+    const address = parseAddress(/^\d+$/.test(text) ? `:${text}` : text, { port: DEFAULT_HTTP_PORT });
+    if (address.transport !== "tcp") {
+      throw new TransportError("ADDRESS_INVALID", `${text}: HTTP listens on host:port`);
+    }
+    const bind = async (host: string, port: number): Promise<number> => {
+      const listener = makeListener();
+      const chosen = await listener.listen(host, port);
+      this.#listeners.push(listener);
+      this.#addresses.push(formatAddress({ transport: "tcp", host, port: chosen }));
+      return chosen;
+    };
+    try {
+      if (address.host !== "localhost") {
+        await bind(address.host, address.port);
+        return;
+      }
+      const port = await bind("127.0.0.1", address.port);
+      await bind("::1", port).catch((error: NodeJS.ErrnoException) => {
+        if (!NO_IPV6.has(error.code ?? "")) throw error;
+      });
+    } catch (error) {
+      throw listenError(formatAddress(address), error as Error);
+    }
   }
 
   /** Where it listens, as `host:port`. */
@@ -100,8 +127,23 @@ function makeApp(options: HttpServerOptions): FastifyInstance {
     if (refusal === null) done();
     else sendProblem(reply, refusal);
   });
-  addJobRoutes(app, new Gateway(options.server));
+  const gateway = new Gateway(options.server);
+  addJobRoutes(app, gateway);
+  addWorkRoutes(app, gateway);
+  addDescriptions(app, options.server.version);
   return app;
+}
+
+/** What the API is, and what its problems mean. */
+function addDescriptions(app: FastifyInstance, version: string): void {
+  const document = openApi(version);
+  app.get("/v1/openapi.json", (_request, reply) => reply.send(document));
+  app.get("/v1/problems/:name", (request, reply) => {
+    const { name } = request.params as { name: string };
+    if (!Object.hasOwn(PROBLEMS, name)) throw new Problem("not-found", "there is no such problem");
+    const [status, retryable, meaning] = PROBLEMS[name as ProblemName];
+    reply.send({ name, status, retryable, meaning });
+  });
 }
 
 function notFound(app: FastifyInstance, request: FastifyRequest): Problem {
@@ -173,5 +215,3 @@ class SiteGuard {
 function isLoopback(address: string | undefined): boolean {
   return address === undefined || address === "::1" || /^(::ffff:)?127\./.test(address);
 }
-
-export type { FastifyReply };

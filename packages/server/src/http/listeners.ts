@@ -1,7 +1,6 @@
 import http from "node:http";
 import http2 from "node:http2";
 import net from "node:net";
-import { type Address, parseAddress, TransportError } from "@drover/transport";
 
 /** What answers requests of every version of HTTP. */
 export type RequestHandler = (request: http.IncomingMessage, response: http.ServerResponse) => void;
@@ -73,20 +72,22 @@ export class HttpListener {
     this.#server = net.createServer({ noDelay: true }, (socket) => this.#sort(socket));
   }
 
-  /** @throws TransportError */
-  async listen(address: string | Address): Promise<net.AddressInfo> {
-    const where = typeof address === "string" ? parseAddress(address, { port: 4780 }) : address;
-    const bind = where.transport === "unix" ? { path: where.path } : { host: where.host, port: where.port };
+  /**
+   * @param host Numeric, a name, or `*` for every address.
+   * @returns the port, where 0 was asked for one that is free.
+   * @throws The system's error.
+   */
+  async listen(host: string, port: number): Promise<number> {
+    const bind = host === "*" ? { port } : { host, port, ipv6Only: host.includes(":") };
     await new Promise<void>((resolve, reject) => {
-      this.#server.once("error", (error: NodeJS.ErrnoException) => {
-        const code = error.code === "EADDRINUSE" ? "ADDRESS_IN_USE" : "LISTEN_FAILED";
-        reject(
-          new TransportError(code as never, `cannot listen on ${String(address)} for HTTP: ${error.message}`),
-        );
+      this.#server.once("error", reject);
+      this.#server.listen(bind, () => {
+        this.#server.removeListener("error", reject);
+        this.#server.on("error", () => {});
+        resolve();
       });
-      this.#server.listen(bind, resolve);
     });
-    return this.#server.address() as net.AddressInfo;
+    return (this.#server.address() as net.AddressInfo).port;
   }
 
   /** Takes no more connections, and lets those that are idle go. */

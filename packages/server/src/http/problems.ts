@@ -7,33 +7,32 @@ import type { FastifyReply } from "fastify";
 /** A reference that the server itself answers, with what the problem means. */
 const TYPE = "/v1/problems/";
 
-/** Names of problems, with their status and whether the same request may succeed later. @see docs/PROTOCOL.md#problems */
+/** Problems by name: status, whether the same request may succeed later, and what it means. */
 export const PROBLEMS = {
-  "bad-header": [400, false],
-  "bad-function": [400, false],
-  "bad-request": [400, false],
-  unauthenticated: [401, false],
-  forbidden: [403, false],
-  "cross-site": [403, false],
-  "host-not-allowed": [403, false],
-  "not-found": [404, false],
-  "unknown-job": [404, false],
-  "method-not-allowed": [405, false],
-  "not-acceptable": [406, false],
-  "unique-conflict": [409, false],
-  "already-running": [409, false],
-  "state-lost": [410, true],
-  "lease-lost": [410, false],
-  "too-large": [413, false],
-  "media-type": [415, false],
-  "rate-limited": [429, true],
-  "job-failed": [500, false],
-  "job-exception": [500, false],
-  internal: [500, true],
-  "no-worker": [503, true],
-  "queue-full": [503, true],
-  draining: [503, true],
-} as const satisfies Record<string, readonly [status: number, retryable: boolean]>;
+  "bad-header": [400, false, "A header field has a value that it cannot have."],
+  "bad-function": [400, false, "No function can have this name, or none is named."],
+  "bad-request": [400, false, "The request makes no sense as it is."],
+  unauthenticated: [401, false, "A token is needed, or the one given is not valid."],
+  forbidden: [403, false, "The identity lacks the right to do this."],
+  "cross-site": [403, false, "A page of another site asked for it, whose origin is not in http.origins."],
+  "host-not-allowed": [403, false, "The Host field names a host that is neither loopback nor in http.hosts."],
+  "not-found": [404, false, "There is nothing at this path."],
+  "unknown-job": [404, false, "There is no such job, and how it ended is not known (any more)."],
+  "method-not-allowed": [405, false, "The path takes another method."],
+  "not-acceptable": [406, false, "The answer has no form that Accept allows."],
+  "unique-conflict": [409, false, "A job of the unique waits, and joining was not wanted."],
+  "already-running": [409, false, "The job runs already."],
+  "state-lost": [410, true, "What the job reported so far is not known: submit again with the same unique."],
+  "lease-lost": [410, false, "The job was given to another worker, timed out, was cancelled or has ended."],
+  "too-large": [413, false, "Body, function name or unique exceeds its limit."],
+  "rate-limited": [429, true, "The identity submits more than it may."],
+  "job-failed": [500, false, "The worker reported that the job failed."],
+  "job-exception": [500, false, "The worker reported an exception, which is in the member of that name."],
+  internal: [500, true, "A fault of the server, which its log tells."],
+  "no-worker": [503, true, "No worker can do it now, and one was required."],
+  "queue-full": [503, true, "A queue, memory or store has no room for the job."],
+  draining: [503, true, "The server stops: ask again, or another one."],
+} as const satisfies Record<string, readonly [status: number, retryable: boolean, meaning: string]>;
 
 export type ProblemName = keyof typeof PROBLEMS;
 

@@ -1,0 +1,35 @@
+import type { HttpServer, HttpServerOptions, JobServer } from "@drover/server";
+import type { ResolvedConfig } from "../config/resolve.ts";
+import type { ServerLog } from "./log.ts";
+
+/**
+ * Starts HTTP beside a job server where it is asked for.
+ * @param byDefault Where it listens when nothing is said; nowhere when undefined.
+ * @throws TransportError
+ */
+export async function startHttp(
+  config: ResolvedConfig,
+  server: JobServer,
+  log: ServerLog,
+  byDefault?: string,
+): Promise<HttpServer | undefined> {
+  const listen = httpAddresses(config, byDefault);
+  if (listen.length === 0) return undefined;
+  // Those who do without HTTP start without loading it.
+  const { HttpServer } = await import("@drover/server/http");
+  return HttpServer.start({ ...httpOptions(config), server, log, listen });
+}
+
+export function httpAddresses({ server }: ResolvedConfig, byDefault?: string): readonly string[] {
+  return server.http ?? (byDefault === undefined ? [] : [byDefault]);
+}
+
+function httpOptions({ contents }: ResolvedConfig): Partial<HttpServerOptions> {
+  const { hosts, origins, maxBodyBytes, ...limits } = contents?.config.http ?? {};
+  return {
+    ...(hosts === undefined ? {} : { hosts }),
+    ...(origins === undefined ? {} : { origins }),
+    ...(maxBodyBytes === undefined ? {} : { maxBodyBytes }),
+    limits: Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined)),
+  };
+}

@@ -1,0 +1,2 @@
+export { DEFAULT_HTTP_PORT, HttpServer, type HttpServerOptions } from "./http-server.ts";
+export { DEFAULT_HTTP_LIMITS, type HttpLimits } from "./listeners.ts";
