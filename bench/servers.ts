@@ -18,6 +18,8 @@ export interface RunningServer {
   readonly name: string;
   readonly port: number;
   readonly pid: number;
+  /** From its start until it listened. */
+  readonly startMs: number;
   /** Resident set, in KiB. */
   rssKiB(): number;
   stop(): Promise<void>;
@@ -92,6 +94,7 @@ async function startOn(
     env: { ...process.env, PORT: String(port) },
     stdio: ["ignore", "ignore", "pipe"],
   });
+  const begunMs = performance.now();
   let complaint = "";
   child.stderr!.on("data", (chunk) => {
     complaint = (complaint + chunk).slice(-1000);
@@ -109,9 +112,10 @@ async function startOn(
     await stop();
     throw error;
   }
+  const startMs = performance.now() - begunMs;
   // What a server does after it listens, such as compiling, is not to be measured.
   await after(200);
-  return { name: server.name, port, pid: child.pid!, stop, rssKiB: () => rssKiB(child.pid!) };
+  return { name: server.name, port, pid: child.pid!, startMs, stop, rssKiB: () => rssKiB(child.pid!) };
 }
 
 const hasEnded = (child: ChildProcess): boolean => child.exitCode !== null || child.signalCode !== null;

@@ -1,5 +1,5 @@
 import { CURVES } from "./curves.ts";
-import { ALONE, GEARMAND_SQLITE, POSTGRES, RUN, SQLITE, SUBMITTED } from "./durable.ts";
+import { ALONE, GEARMAND_SQLITE, IN_MEMORY, POSTGRES, RUN, SQLITE, SUBMITTED } from "./durable.ts";
 import { FIGURE_TITLES, formatted, isRate } from "./figures.ts";
 import { bestOf, medianOf, pairedDifferences, pairedRatios, type Series, type Spread } from "./ratios.ts";
 import type { Machine, Measurement, Mode, Report } from "./report.ts";
@@ -243,6 +243,7 @@ export function durableTable(report: Report): string {
   }
   row("foreground jobs alone", "p99_us", beside[ALONE]?.p99_us, "", "", "");
   for (const [load, what] of [
+    [IN_MEMORY, "foreground jobs, as many background ones submitted to memory beside"],
     [SUBMITTED, "foreground jobs, durable ones submitted beside"],
     [RUN, "foreground jobs, durable ones submitted and run beside"],
   ] as const) {

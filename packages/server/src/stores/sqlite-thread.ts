@@ -1,8 +1,8 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { parentPort } from "node:worker_threads";
 import type { Commit, Fired, StoredJob } from "../core/index.ts";
-import { type Packed, pack, unpack } from "./packed.ts";
-import { bytesOf, failure, jobOf, type Row, resultOf, SQLITE_BUSY } from "./sqlite-rows.ts";
+import { PACKED_COLUMNS, type Packed, type PackedRow, packRows, unpack } from "./packed.ts";
+import { bytesOf, failure, resultOf, SQLITE_BUSY } from "./sqlite-rows.ts";
 import { migrate } from "./sqlite-schema.ts";
 import { StoreError, type StoreErrorCode } from "./store.ts";
 
@@ -49,11 +49,12 @@ class Database {
     );
     this.#fire = this.#db.prepare("INSERT OR REPLACE INTO schedules (name, fired_ms) VALUES (?, ?)");
     this.#delete = this.#db.prepare("DELETE FROM jobs WHERE id = ?");
-    this.#load = this.#db.prepare("SELECT * FROM jobs WHERE id > ? ORDER BY id LIMIT ?");
+    this.#load = this.#db.prepare(`SELECT ${PACKED_COLUMNS} FROM jobs WHERE id > ? ORDER BY id LIMIT ?`);
+    this.#load.setReturnArrays(true);
   }
 
   load(after: number, limit: number): Packed {
-    return pack((this.#load.all(after, limit) as unknown as Row[]).map(jobOf));
+    return packRows(this.#load.all(after, limit) as unknown as PackedRow[]);
   }
 
   count(): number {
@@ -164,5 +165,5 @@ parentPort!.on("message", (call: Call) => {
     result = { ok: false, code, detail };
   }
   const packed = result.ok && call.what === "load" ? (result.value as Packed) : undefined;
-  parentPort!.postMessage(result, packed === undefined ? [] : [packed.bytes.buffer]);
+  parentPort!.postMessage(result, packed === undefined ? [] : [packed.numbers.buffer, packed.bytes.buffer]);
 });

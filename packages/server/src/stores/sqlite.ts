@@ -81,7 +81,10 @@ export class SqliteStore implements Store {
   commit(commit: Commit): Promise<void> {
     const { puts, ...others } = commit;
     const packed = pack(puts);
-    return this.#call({ what: "commit", commit: others, puts: packed }, [packed.bytes.buffer]);
+    return this.#call({ what: "commit", commit: others, puts: packed }, [
+      packed.numbers.buffer,
+      packed.bytes.buffer,
+    ]);
   }
 
   readonly orphans = NOT_SHARED.orphans;
