@@ -235,8 +235,8 @@ export class JobServer {
 
   /** Takes over a connection, of any transport. */
   accept(connection: Connection): void {
-    const { address } = connection.peer;
-    const shown = connection.peer.transport === "tcp" ? address : connection.peer.transport;
+    const { address, transport } = connection.peer;
+    const shown = transport === "unix" || transport === "memory" ? transport : address;
     const refusal = this.#refusal(shown);
     if (refusal !== null) {
       this.#options.log.warn(
