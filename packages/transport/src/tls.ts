@@ -54,6 +54,8 @@ export async function listenTls(
   server.on("tlsClientError", (error, socket) => {
     handshakes--;
     onHandshakeFailure(handshakeError(clientName(socket), error));
+    // Node does not, when it only took too long.
+    socket.destroy();
   });
   server.on("secureConnection", (socket) => {
     handshakes--;
@@ -62,6 +64,7 @@ export async function listenTls(
       onHandshakeFailure(handshakeError(clientName(socket), error));
       return;
     }
+    socket.allowHalfOpen = true;
     const peer = tlsPeer(socket, socket.remotePort ?? 0);
     onConnection(new SocketConnection(socket, peer, { ...options, encrypted: true }));
   });
@@ -74,6 +77,8 @@ export async function listenTls(
       }
       handshakes++;
       tune(socket, options);
+      // Whoever hangs up before it is encrypted is gone; the socket made of this one takes that over.
+      socket.allowHalfOpen = false;
       server.emit("connection", socket);
     },
     options,

@@ -247,6 +247,8 @@ export class WebSocketConnection implements Connection {
   #refuse(code: number, what: string): void {
     this.#onViolation(new Error(what));
     this.#ws.close(code);
+    // As `ws` does for violations that it finds: not waiting for a close frame in return.
+    this.#socket.end();
     this.#ws.resume();
   }
 

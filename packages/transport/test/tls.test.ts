@@ -309,7 +309,7 @@ describeWith(["openssl"], "TLS", () => {
 
   it("cuts who does not finish the handshake, and takes no more than its limit of those", async () => {
     const failures: TransportError[] = [];
-    const { listener, address, accepted } = await listening(
+    const { listener, address } = await listening(
       { handshakeTimeoutMs: 300 },
       { ...greets, maxHandshakes: 2, onHandshakeFailure: (error) => failures.push(error) },
     );
@@ -322,18 +322,25 @@ describeWith(["openssl"], "TLS", () => {
     await until("all are closed", 10_000, () => closed === silent.length);
     expect(failures).toHaveLength(2);
     expect(failures[0]!.message).toMatch(/TIMEOUT/);
-    // Failures of every kind give their places back.
+    await Promise.all([1, 2].map(() => greeted(address, { tls: trusting() })));
+  });
+
+  it("whoever fails or leaves gives its place back at once", async () => {
+    const failures: TransportError[] = [];
+    const { listener, address } = await listening(
+      { handshakeTimeoutMs: 60_000 },
+      { ...greets, maxHandshakes: 1, onHandshakeFailure: (error) => failures.push(error) },
+    );
     for (let round = 0; round < 3; round++) {
-      const nonsense = net.connect(listener.address.port, "127.0.0.1", () =>
-        nonsense.end("GET / HTTP/1.1\r\n\r\n"),
-      );
+      const nonsense = net.connect(listener.address.port, "127.0.0.1");
       nonsense.on("error", () => {}).resume();
-      await new Promise((resolve) => nonsense.once("close", resolve));
-      await expect(dial(address)).rejects.toThrow();
+      const gone = new Promise((resolve) => nonsense.once("close", resolve));
+      nonsense.end("GET / HTTP/1.1\r\n\r\n");
+      await gone;
+      const leaving = net.connect(listener.address.port, "127.0.0.1", () => leaving.end());
+      await until("both failures are told", 5_000, () => failures.length === 2 * round + 2);
+      await greeted(address, { tls: trusting() });
     }
-    await until("all failures are told", 5_000, () => failures.length === 8);
-    await greeted(address, { tls: trusting() });
-    expect(accepted).toHaveLength(1);
   });
 
   it("serves HTTPS too: who is who, and what a reload changes", async () => {
