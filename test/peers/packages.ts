@@ -47,6 +47,7 @@ export const packages: readonly Package[] = [
   { name: "gcc", isPresent: hasPrograms("gcc") },
   { name: "libc6-dev", isPresent: hasHeader("stdio.h") },
   { name: "make", isPresent: hasPrograms("make") },
+  { name: "openssl", isPresent: hasPrograms("openssl") },
   { name: "perl", isPresent: hasPrograms("perl") },
   {
     name: "libgearman-client-perl",
@@ -60,6 +61,7 @@ export const packages: readonly Package[] = [
 /** The peers by the names that tests ask for, each with the packages it is made of. */
 export const peers = {
   gearmand: ["gearman-job-server"],
+  openssl: ["openssl"],
   postgresql: ["postgresql"],
   "gearman-tools": ["gearman-tools"],
   libgearman: ["libgearman-dev", "gcc", "libc6-dev", "make"],

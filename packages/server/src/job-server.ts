@@ -237,8 +237,7 @@ export class JobServer {
 
   /** Takes over a connection, of any transport. */
   accept(connection: Connection): void {
-    const { address } = connection.peer;
-    const { transport } = connection.peer;
+    const { address, transport } = connection.peer;
     const shown = transport === "unix" || transport === "memory" ? transport : address;
     const refusal = this.#refusal(shown);
     if (refusal !== null) {

@@ -1,10 +1,20 @@
 /** Who is at the other end of a connection, as far as the transport can tell. */
 export interface PeerAddress {
-  readonly transport: "tcp" | "unix" | "memory" | "http";
+  readonly transport: "tcp" | "unix" | "memory" | "tls" | "websocket" | "http";
   /** Numeric IP address (`127.0.0.1`, `::1`), path of the Unix socket, or a test's name. */
   readonly address: string;
   /** TCP port; 0 where there is none. */
   readonly port: number;
+  /** What it proved to be. Absent where it showed no certificate, or none that could be verified. */
+  readonly certificate?: PeerCertificate;
+}
+
+/** A certificate that was verified. */
+export interface PeerCertificate {
+  /** Such as `CN=printer, O=Acme`. */
+  readonly subject: string;
+  /** Its alternative names of kinds URI, DNS and email, without the kind; where it has none, its common name. */
+  readonly names: readonly string[];
 }
 
 /** What the owner of a connection is told. Handlers must not throw. */

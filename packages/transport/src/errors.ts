@@ -3,13 +3,19 @@ export type TransportErrorCode =
   | "ADDRESS_INVALID"
   | "ADDRESS_IN_USE"
   | "ADDRESS_NOT_AVAILABLE"
+  | "CERTIFICATE_INVALID"
   | "CONNECTION_LOST"
   | "CONNECTION_REFUSED"
   | "CONNECT_TIMEOUT"
   | "HOST_NOT_FOUND"
   | "LISTEN_FAILED"
   | "PERMISSION_DENIED"
-  | "UNREACHABLE";
+  | "TLS_FAILED"
+  | "TLS_FILE_INVALID"
+  | "UNREACHABLE"
+  | "UPGRADE_REFUSED"
+  | "WEBSOCKET_CLOSED"
+  | "WEBSOCKET_VIOLATION";
 
 /** A connection or a listening endpoint could not be had, or was lost. Codes are listed in docs/ERRORS.md. */
 export class TransportError extends Error {

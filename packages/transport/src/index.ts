@@ -1,5 +1,26 @@
-export { type Address, type AddressDefaults, formatAddress, parseAddress } from "./address.ts";
-export type { Connection, ConnectionHandlers, Listener, PeerAddress } from "./connection.ts";
+/*
+ * Importing this loads neither `ws` nor TLS nor HTTP: a job server on TCP, and every command that talks to one, starts without
+ * them. What needs them loads them when it is called first.
+ */
+export {
+  type Address,
+  type AddressDefaults,
+  formatAddress,
+  parseAddress,
+  type SocketAddress,
+  type TlsAddress,
+  WEBSOCKET_PATH,
+  type WebSocketAddress,
+} from "./address.ts";
+export { verifiedCertificate } from "./certificate.ts";
+export type {
+  Connection,
+  ConnectionHandlers,
+  Listener,
+  PeerAddress,
+  PeerCertificate,
+} from "./connection.ts";
+export { type DialOptions, dial } from "./dial.ts";
 export { listenError, TransportError, type TransportErrorCode } from "./errors.ts";
 export {
   MemoryConnection,
@@ -9,11 +30,15 @@ export {
   memoryPair,
   SeededScheduler,
 } from "./memory.ts";
+export { type OfferedSubprotocols, readSubprotocols, SUBPROTOCOL } from "./subprotocols.ts";
+export { type KeepAlive, type ListenOptions, listen, type SocketOptions } from "./tcp.ts";
+export { listenTls, type Pem, type TlsClientOptions, type TlsListenOptions } from "./tls.ts";
+export { type CertificateFiles, MAX_TLS_FILE_BYTES, TlsFiles, type TlsFilesOptions } from "./tls-files.ts";
+export { MESSAGE_BYTES, WebSocketConnection, type WebSocketOptions } from "./websocket.ts";
+export { dialWebSocket, type WebSocketClientOptions, type WebSocketDialOptions } from "./websocket-dial.ts";
 export {
-  type DialOptions,
-  dial,
-  type KeepAlive,
-  type ListenOptions,
-  listen,
-  type SocketOptions,
-} from "./tcp.ts";
+  type Admit,
+  type UpgradeRefusal,
+  type WebSocketUpgradeOptions,
+  WebSocketUpgrades,
+} from "./websocket-upgrades.ts";

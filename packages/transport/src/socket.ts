@@ -49,11 +49,24 @@ export function withReader(accepted: net.Socket): { readonly socket: net.Socket;
   return { socket: new net.Socket(options as unknown as net.SocketConstructorOpts), reader };
 }
 
+/** TLS takes nothing at once, each write ends in a later turn. So much at most is copied, and counts as taken. */
+const COPIED_BYTES = 64 * 1024;
+
+export interface SocketConnectionOptions {
+  /** Through which the socket reads; without one it tells `data` events. */
+  readonly reader?: Reader;
+  /** How long an ended connection waits for the peer's end before it is cut. Default: 5,000. */
+  readonly endGraceMs?: number;
+  /** The socket is a `TLSSocket`. Default: false. */
+  readonly encrypted?: boolean;
+}
+
 /** A connection over a connected `net.Socket` that was made with `allowHalfOpen`. */
 export class SocketConnection implements Connection {
   readonly peer: PeerAddress;
   readonly #socket: net.Socket;
   readonly #writer: DirectWriter | undefined;
+  readonly #encrypted: boolean;
   readonly #endGraceMs: number;
   #handlers: ConnectionHandlers | undefined;
   #error: Error | undefined;
@@ -63,10 +76,11 @@ export class SocketConnection implements Connection {
   #awaitingDrain = false;
   #graceTimer: NodeJS.Timeout | undefined;
 
-  /** @param reader Through which the socket reads; without one it tells `data` events. */
-  constructor(socket: net.Socket, peer: PeerAddress, reader?: Reader, endGraceMs = 5_000) {
+  constructor(socket: net.Socket, peer: PeerAddress, options: SocketConnectionOptions = {}) {
+    const { reader, endGraceMs = 5_000, encrypted = false } = options;
     this.#socket = socket;
-    this.#writer = DirectWriter.of(socket, this.#onQueuedEnd);
+    this.#writer = encrypted ? undefined : DirectWriter.of(socket, this.#onQueuedEnd);
+    this.#encrypted = encrypted;
     this.peer = peer;
     this.#endGraceMs = endGraceMs;
     if (reader === undefined) this.#socket.on("data", this.#onData).pause();
@@ -95,6 +109,7 @@ export class SocketConnection implements Connection {
 
   send(chunks: readonly Uint8Array[]): boolean {
     if (this.#finished) return true;
+    if (this.#encrypted) return this.#sendCopy(chunks);
     // What waits, here or in the stream, goes first.
     if (this.#writer === undefined || this.#awaitingDrain) return this.#sendThroughStream(chunks);
     const written = this.#writer.write(chunks);
@@ -115,6 +130,19 @@ export class SocketConnection implements Connection {
     }
     if (this.unsentBytes === 0) return true;
     if (!this.#awaitingDrain) this.#askForDrain();
+    return false;
+  }
+
+  /** Joins what is small, so that it becomes one record. */
+  #sendCopy(chunks: readonly Uint8Array[]): boolean {
+    let bytes = 0;
+    for (let i = 0; i < chunks.length; i++) bytes += chunks[i]!.length;
+    if (bytes > COPIED_BYTES) return this.#sendThroughStream(chunks);
+    const socket = this.#socket;
+    if (bytes > 0) socket.write(Buffer.concat(chunks, bytes));
+    if (this.#awaitingDrain) return false;
+    if (socket.writableLength <= COPIED_BYTES) return true;
+    this.#askForDrain();
     return false;
   }
 

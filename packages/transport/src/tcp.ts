@@ -1,7 +1,14 @@
 import { lstat, unlink } from "node:fs/promises";
 import net from "node:net";
-import { type Address, type AddressDefaults, formatAddress, parseAddress } from "./address.ts";
+import {
+  type Address,
+  type AddressDefaults,
+  formatAddress,
+  parseAddress,
+  type SocketAddress,
+} from "./address.ts";
 import type { Connection, Listener, PeerAddress } from "./connection.ts";
+import { type AttemptOptions, attempt } from "./dial-attempt.ts";
 import { dialError, listenError, TransportError } from "./errors.ts";
 import { Reader, SocketConnection, withReader } from "./socket.ts";
 
@@ -31,12 +38,7 @@ export interface ListenOptions extends SocketOptions, AddressDefaults {
   readonly onError?: (error: Error) => void;
 }
 
-export interface DialOptions extends SocketOptions, AddressDefaults {
-  /** Default: 10,000. */
-  readonly connectTimeoutMs?: number;
-  /** Gives up dialling; the promise rejects with its reason. */
-  readonly signal?: AbortSignal;
-}
+export interface SocketDialOptions extends SocketOptions, AttemptOptions {}
 
 const NO_IPV6 = new Set(["EADDRNOTAVAIL", "EAFNOSUPPORT", "EINVAL"]);
 
@@ -52,9 +54,33 @@ export async function listen(
   options: ListenOptions = {},
 ): Promise<Listener> {
   const where = typeof address === "string" ? parseAddress(address, options) : address;
+  if (where.transport !== "tcp" && where.transport !== "unix") {
+    throw new TransportError(
+      "ADDRESS_INVALID",
+      `${formatAddress(where)} needs more than an address to listen on: name host and port alone`,
+    );
+  }
+  const onSocket = (accepted: net.Socket) => {
+    const { socket, reader } = withReader(accepted);
+    tune(socket, options);
+    const peer: PeerAddress =
+      where.transport === "unix"
+        ? { transport: "unix", address: where.path, port: 0 }
+        : { transport: "tcp", address: numeric(socket.remoteAddress), port: socket.remotePort ?? 0 };
+    onConnection(new SocketConnection(socket, peer, { ...options, ...(reader && { reader }) }));
+  };
+  return listenForSockets(where, onSocket, options);
+}
+
+/** What `listen` does, for sockets that something else becomes of. They are paused. */
+export async function listenForSockets(
+  where: SocketAddress,
+  onSocket: (socket: net.Socket) => void,
+  options: ListenOptions,
+): Promise<Listener> {
   const servers: net.Server[] = [];
   const add = async (bind: net.ListenOptions) => {
-    servers.push(await bound(where, bind, onConnection, options));
+    servers.push(await bound(bind, onSocket, options));
   };
   try {
     if (where.transport === "unix") {
@@ -89,70 +115,34 @@ export async function listen(
  * called in the turn in which the promise resolves.
  * @throws TransportError with the address and the remedy: `CONNECTION_REFUSED`, `CONNECT_TIMEOUT`, …
  */
-export function dial(address: string | Address, options: DialOptions = {}): Promise<Connection> {
-  return new Promise((resolve, reject) => {
-    const where = typeof address === "string" ? parseAddress(address, options) : address;
-    const name = formatAddress(where);
-    const { signal, connectTimeoutMs = 10_000 } = options;
-    signal?.throwIfAborted();
+export function dialSocket(where: SocketAddress, options: SocketDialOptions = {}): Promise<Connection> {
+  const name = formatAddress(where);
+  return attempt(name, options, (connected, failed) => {
     const reader = new Reader();
     const socket = new net.Socket({ allowHalfOpen: true, onread: reader.onread });
-    const settle = () => {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", onAbort);
-      socket.removeListener("error", onError);
-      socket.removeListener("connect", onConnect);
-    };
-    const fail = (error: unknown) => {
-      settle();
-      // A socket given up on may still have an error to tell, which nobody waits for.
-      socket.on("error", () => {});
-      socket.destroy();
-      reject(error);
-    };
-    const onError = (error: Error) => fail(dialError(name, error));
-    const onAbort = () => fail(signal?.reason);
-    const onConnect = () => {
-      settle();
+    // A socket given up on may still have an error to tell, which nobody waits for.
+    socket.on("error", (error) => failed(dialError(name, error)));
+    socket.once("connect", () => {
       tune(socket, options);
       const peer: PeerAddress =
         where.transport === "unix"
           ? { transport: "unix", address: where.path, port: 0 }
           : { transport: "tcp", address: numeric(socket.remoteAddress), port: where.port };
-      resolve(new SocketConnection(socket, peer, reader, options.endGraceMs));
-    };
-    const timer = setTimeout(() => {
-      fail(
-        new TransportError(
-          "CONNECT_TIMEOUT",
-          `${name} did not answer within ${connectTimeoutMs} ms: check address and firewall`,
-        ),
-      );
-    }, connectTimeoutMs);
-    signal?.addEventListener("abort", onAbort, { once: true });
-    socket.on("error", onError);
-    socket.on("connect", onConnect);
+      connected(new SocketConnection(socket, peer, { ...options, reader }));
+    });
     if (where.transport === "unix") socket.connect({ path: where.path });
     else socket.connect({ host: where.host, port: where.port });
+    return () => socket.destroy();
   });
 }
 
 function bound(
-  where: Address,
   bind: net.ListenOptions,
-  onConnection: (connection: Connection) => void,
+  onSocket: (socket: net.Socket) => void,
   options: ListenOptions,
 ): Promise<net.Server> {
   return new Promise((resolve, reject) => {
-    const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true }, (accepted) => {
-      const { socket, reader } = withReader(accepted);
-      tune(socket, options);
-      const peer: PeerAddress =
-        where.transport === "unix"
-          ? { transport: "unix", address: where.path, port: 0 }
-          : { transport: "tcp", address: numeric(socket.remoteAddress), port: socket.remotePort ?? 0 };
-      onConnection(new SocketConnection(socket, peer, reader, options.endGraceMs));
-    });
+    const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true }, onSocket);
     server.once("error", reject);
     server.listen({ backlog: options.backlog ?? 511, ...bind }, () => {
       server.removeListener("error", reject);
@@ -162,7 +152,8 @@ function bound(
   });
 }
 
-function tune(socket: net.Socket, options: SocketOptions): void {
+/** Sets what the options say of a connected socket. */
+export function tune(socket: net.Socket, options: SocketOptions): void {
   if (options.noDelay !== false) socket.setNoDelay(true);
   const keepAlive = options.keepAlive;
   if (keepAlive === undefined) return;
@@ -207,7 +198,7 @@ function answers(path: string): Promise<boolean> {
   });
 }
 
-function listeningAddress(where: Address, server: net.Server): PeerAddress {
+function listeningAddress(where: SocketAddress, server: net.Server): PeerAddress {
   if (where.transport === "unix") return { transport: "unix", address: where.path, port: 0 };
   const { address, port } = server.address() as net.AddressInfo;
   return { transport: "tcp", address, port };
@@ -220,7 +211,7 @@ function closed(server: net.Server): Promise<void> {
 }
 
 /** An IPv4 peer of a socket that listens to both families is shown as the IPv4 address that it is. */
-function numeric(address: string | undefined): string {
+export function numeric(address: string | undefined): string {
   if (address === undefined) return "";
   return address.startsWith("::ffff:") ? address.slice("::ffff:".length) : address;
 }

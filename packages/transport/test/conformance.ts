@@ -82,10 +82,14 @@ export function pattern(length: number): Uint8Array {
   return bytes;
 }
 
-/** What every `Connection` promises. `connect` makes a fresh pair and attaches these handlers to its ends. */
+/**
+ * What every `Connection` promises. `connect` makes a fresh pair and attaches these handlers to its ends.
+ * @param halfOpen Whether one direction can end alone. Default: true.
+ */
 export function connectionConformance(
   name: string,
   connect: (near: ConnectionHandlers, far: ConnectionHandlers) => Promise<Pair>,
+  { halfOpen = true } = {},
 ): void {
   describe(`${name} keeps the promises of a connection`, () => {
     const pairs: Pair[] = [];
@@ -227,22 +231,37 @@ export function connectionConformance(
       expect([nearTold.error, farTold.error]).toEqual([undefined, undefined]);
     });
 
-    it("a peer that keeps its half open is told ended, may still send, and closes when it ends", async () => {
-      const { near, far, nearTold, farTold } = await open(new HalfOpenRecorder());
-      near.send([Buffer.from("question")]);
-      far.pause();
-      near.end();
-      far.resume();
-      await farTold.until(() => farTold.count("ended") === 1);
-      expect(farTold.joined().toString()).toBe("question");
-      expect(farTold.closes).toBe(0);
-      expect(far.send([Buffer.from("an answer nobody reads")])).toBe(true);
-      far.end();
-      await nearTold.until(() => nearTold.closes > 0);
-      await farTold.until(() => farTold.closes > 0);
-      expect(nearTold.bytes).toBe(0);
-      expect([nearTold.closes, farTold.closes]).toEqual([1, 1]);
-    });
+    if (halfOpen) {
+      it("a peer that keeps its half open is told ended, may still send, and closes when it ends", async () => {
+        const { near, far, nearTold, farTold } = await open(new HalfOpenRecorder());
+        near.send([Buffer.from("question")]);
+        far.pause();
+        near.end();
+        far.resume();
+        await farTold.until(() => farTold.count("ended") === 1);
+        expect(farTold.joined().toString()).toBe("question");
+        expect(farTold.closes).toBe(0);
+        expect(far.send([Buffer.from("an answer nobody reads")])).toBe(true);
+        far.end();
+        await nearTold.until(() => nearTold.closes > 0);
+        await farTold.until(() => farTold.closes > 0);
+        expect(nearTold.bytes).toBe(0);
+        expect([nearTold.closes, farTold.closes]).toEqual([1, 1]);
+      });
+    } else {
+      it("a peer that would keep its half open is told close, and never ended", async () => {
+        const { near, far, nearTold, farTold } = await open(new HalfOpenRecorder());
+        near.send([Buffer.from("question")]);
+        far.pause();
+        near.end();
+        far.resume();
+        await farTold.until(() => farTold.closes > 0);
+        await nearTold.until(() => nearTold.closes > 0);
+        expect(farTold.joined().toString()).toBe("question");
+        expect(farTold.count("ended")).toBe(0);
+        expect([nearTold.error, farTold.error]).toEqual([undefined, undefined]);
+      });
+    }
 
     it("both ends may end at the same time", async () => {
       const { near, far, nearTold, farTold } = await open();
