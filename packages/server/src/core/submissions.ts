@@ -182,12 +182,23 @@ function createJob(
     if (peer !== null) refuse(state, peer, limit, fn, "Job queue is full");
     return null;
   }
+  const account = peer === null || !(peer.account?.countsJobs ?? false) ? null : peer.account;
+  const quota = account === null ? null : account.limitOfJobs(request.workloadBytes);
+  if (quota !== null) {
+    refuse(state, peer!, `identity.${quota}`, fn, "Quota of unfinished jobs is full");
+    return null;
+  }
   const claimed = request.background && state.journal === null;
   const job = new Job(fn, state.nextJobNumber++, key, priority, claimed, state.nowMs);
   keepWorkload(state, job, request);
   state.workloadBytes += job.workloadBytes;
   if (request.reducer !== "") rareFields(job).reducer = request.reducer;
   if (request.traceparent !== "") rareFields(job).traceparent = request.traceparent;
+  if (account !== null) {
+    account.jobs++;
+    account.queuedBytes += job.workloadBytes;
+    rareFields(job).account = account;
+  }
   state.jobs.add(job);
   fn.total++;
   if (fn.workers === 0) state.updateIdle(fn);
