@@ -23,6 +23,13 @@ export function parseAddress(text: string, defaults: AddressDefaults = {}): Addr
     if (path === "") throw invalid(text, "a path must follow unix:");
     return { transport: "unix", path };
   }
+  // What stands before it may be a secret, so that it is not shown.
+  if (text.includes("@")) {
+    throw new TransportError(
+      "ADDRESS_INVALID",
+      "an address holds no @: no user, password or token belongs into it",
+    );
+  }
   const match = /^(?:\[([^\]]*)\]|([^:[\]/\s]*))(?::(\d+))?$/.exec(text);
   if (match === null || text === "") throw invalid(text, remedy(text));
   const [, bracketed, plain, digits] = match;

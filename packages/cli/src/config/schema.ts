@@ -1,5 +1,6 @@
 import { scheduleProblem } from "@drover/server";
 import * as z from "zod";
+import { authSchema } from "./auth-schema.ts";
 import { addresses, choice, flag, integer, seconds, size, storeName, text } from "./scalars.ts";
 
 /*
@@ -135,6 +136,7 @@ const schedule = z
 
 export const configSchema = z.strictObject({
   server: server.optional(),
+  auth: authSchema.optional(),
   schedules: z.record(z.string(), schedule).optional(),
   functions: z.record(z.string(), functionSettings).optional(),
 });

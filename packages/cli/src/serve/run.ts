@@ -1,5 +1,14 @@
 import { fchownSync } from "node:fs";
-import { JobServer, type JobServerOptions, openStore, type Store, warmUp } from "@drover/server";
+import {
+  AuthError,
+  Identities,
+  type IdentityRules,
+  JobServer,
+  type JobServerOptions,
+  openStore,
+  type Store,
+  warmUp,
+} from "@drover/server";
 import { formatAddress, type PeerAddress } from "@drover/transport";
 import { type ConfigInputs, type ResolvedConfig, resolveConfig } from "../config/resolve.ts";
 import { UsageError } from "../errors.ts";
@@ -13,6 +22,7 @@ import { openFileLimit } from "./open-files.ts";
 import { writePidFile } from "./pid-file.ts";
 import { writeReadyFile } from "./ready-file.ts";
 import {
+  authWarnings,
   DEFAULT_PORT,
   DEFAULT_WARM_UP_MS,
   functionDefaults,
@@ -35,13 +45,18 @@ export interface ServeRequest {
   readonly keepsJobs?: boolean;
 }
 
-/** What `--check-args` checks; everything that can be told without opening anything. */
-export async function checkServe(config: ResolvedConfig): Promise<void> {
-  const { server } = config;
-  if (server.insecure !== true) await refuseExposure(listenAddresses(server));
+/**
+ * What `--check-args` checks; everything that can be told without opening anything.
+ * @returns exposed addresses to which tokens would come unencrypted.
+ */
+export async function checkServe(config: ResolvedConfig): Promise<readonly string[]> {
+  const { server, identities } = config;
+  const unencrypted =
+    server.insecure === true ? [] : await refuseExposure(listenAddresses(server), { identities });
   if (server.user !== undefined && !isKnownUser(server.user)) {
     throw new UsageError("USER_UNKNOWN", `--user ${JSON.stringify(server.user)}: there is no such user`);
   }
+  return unencrypted;
 }
 
 /**
@@ -50,7 +65,7 @@ export async function checkServe(config: ResolvedConfig): Promise<void> {
  */
 export async function serve(request: ServeRequest): Promise<never> {
   const config = resolveConfig(request.inputs);
-  await checkServe(config);
+  const unencrypted = await checkServe(config);
   const { server } = config;
   const undo: (() => void)[] = [];
   const sink = openSink(config);
@@ -61,6 +76,7 @@ export async function serve(request: ServeRequest): Promise<never> {
   let ending: Ending | undefined;
   let started: JobServer | undefined;
   let store: Store | undefined;
+  let identities: Identities | undefined;
   try {
     // Before listening: two servers of one pid file are the likelier mistake, and the clearer message.
     if (server.pidFile !== undefined) undo.push(writePidFile(server.pidFile));
@@ -68,7 +84,9 @@ export async function serve(request: ServeRequest): Promise<never> {
     const fallback = request.keepsJobs === true ? defaultStore(server.port ?? DEFAULT_PORT) : "memory";
     const wanted = server.store ?? fallback;
     if (wanted !== "memory") store = await openStore(wanted, server.serverName);
+    if (config.identities !== undefined) identities = openIdentities(config.identities, log);
     started = await startServer(config, store, log, {
+      ...(identities === undefined ? {} : { identities }),
       onShutdownRequest: (how) =>
         ending?.begin(how === "graceful" ? "drain" : "stop", "an administrator's shutdown"),
       onStoreLost: () => ending?.begin("fail", "the store was lost"),
@@ -90,6 +108,12 @@ export async function serve(request: ServeRequest): Promise<never> {
   giveBackWhenIdle({ submitted: () => state.counts.submissions, alive: () => state.jobs.size });
   const storeName = store?.name ?? "memory";
   tellStart(config, storeName, jobServer.addresses, log);
+  if (unencrypted.length > 0) {
+    log.warn(
+      { addresses: unencrypted },
+      "tokens come to these addresses unencrypted: whoever listens in has them",
+    );
+  }
 
   const end = new Ending(jobServer, log, graceMs(server), (code) => {
     for (const step of undo.reverse()) step();
@@ -100,7 +124,7 @@ export async function serve(request: ServeRequest): Promise<never> {
   ending = end;
   request.onReady?.(jobServer.addresses, storeName);
   deliverSignals((signal) => {
-    if (signal === "SIGHUP") reload(request.inputs, jobServer, sink, log);
+    if (signal === "SIGHUP") void reload(request.inputs, jobServer, identities, sink, log);
     else end.begin(signal === "SIGUSR1" ? "drain" : "stop", signal);
   });
   return new Promise<never>(() => {});
@@ -151,7 +175,7 @@ function startServer(
   config: ResolvedConfig,
   store: Store | undefined,
   log: ServerLog,
-  callbacks: Pick<JobServerOptions, "onShutdownRequest" | "onStoreLost">,
+  more: Pick<JobServerOptions, "identities" | "onShutdownRequest" | "onStoreLost">,
 ): Promise<JobServer> {
   const files = openFileLimit();
   const wanted = config.server.fileDescriptors;
@@ -162,7 +186,7 @@ function startServer(
     );
   }
   const kept = store === undefined ? {} : { store };
-  return JobServer.start({ ...jobServerOptions(config, files), ...kept, log, ...callbacks });
+  return JobServer.start({ ...jobServerOptions(config, files), ...kept, log, ...more });
 }
 
 /** A server that cannot warm up is only slow at first. */
@@ -183,7 +207,7 @@ function tellStart(
 ): void {
   const { server } = config;
   for (const reason of config.ignored) log.debug({ reason }, "accepted an option that has no effect");
-  for (const warning of config.warnings) log.warn({}, warning);
+  for (const warning of [...config.warnings, ...authWarnings(config)]) log.warn({}, warning);
   if (server.keepalive !== true && [...config.sources.keys()].some((key) => /^keepalive./.test(key))) {
     log.warn({}, "keepalive settings have no effect without --keepalive");
   }
@@ -204,8 +228,29 @@ export function shownAddress({ transport, address, port }: PeerAddress): string 
   );
 }
 
-/** SIGHUP: a new log file after a rotation, and new settings of functions. */
-function reload(inputs: ConfigInputs, jobServer: JobServer, sink: LogSink, log: ServerLog): void {
+/** @throws AuthError, UsageError when the file of tokens cannot be read. */
+function openIdentities(rules: IdentityRules, log: ServerLog): Identities {
+  try {
+    return new Identities(rules, log);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (error instanceof AuthError) throw error;
+    const remedy = code === "ENOENT" ? `: drover token create NAME --file ${rules.tokenFile} makes it` : "";
+    throw new UsageError(
+      "TOKEN_UNREADABLE",
+      `cannot read the file of tokens ${rules.tokenFile} (${code ?? message})${remedy}`,
+    );
+  }
+}
+
+/** SIGHUP: a new log file after a rotation, new settings of functions, other identities. */
+async function reload(
+  inputs: ConfigInputs,
+  jobServer: JobServer,
+  identities: Identities | undefined,
+  sink: LogSink,
+  log: ServerLog,
+): Promise<void> {
   try {
     sink.reopen();
   } catch (error) {
@@ -213,6 +258,11 @@ function reload(inputs: ConfigInputs, jobServer: JobServer, sink: LogSink, log: 
   }
   try {
     const config = resolveConfig(inputs);
+    await checkServe(config);
+    if ((config.identities === undefined) !== (identities === undefined)) {
+      throw new Error("auth: whether there is authentication at all is decided at the start of the server");
+    }
+    if (config.identities !== undefined) identities?.reconfigure(config.identities);
     jobServer.applySettings(config.rules, functionDefaults(config.server));
     jobServer.applySchedules(config.schedules);
     const { rules, schedules } = config;
