@@ -5,8 +5,12 @@ import { describe, expect, it } from "vitest";
 import { until } from "../peers/until.ts";
 import { eventsOf, stage } from "./stage.ts";
 
-const post = (url: string, body: string | Uint8Array<ArrayBuffer>, headers: Record<string, string> = {}, signal?: AbortSignal) =>
-  fetch(url, { method: "POST", body, headers, ...(signal && { signal }) });
+const post = (
+  url: string,
+  body: string | Uint8Array<ArrayBuffer>,
+  headers: Record<string, string> = {},
+  signal?: AbortSignal,
+) => fetch(url, { method: "POST", body, headers, ...(signal && { signal }) });
 
 /** A gate that a handler waits at. */
 function gate() {
@@ -254,7 +258,7 @@ describe("events", () => {
 describe("background jobs", () => {
   it("are accepted, run, and are asked for by handle and by unique", async () => {
     const { url, worker } = await stage();
-    const headers = { prefer: "respond-async", "gearman-unique": ":/wA=:", "gearman-priority": "low" };
+    const headers = { prefer: "respond-async", "gearman-unique": ":/wE=:", "gearman-priority": "low" };
     const accepted = await post(`${url}/functions/f/jobs`, "w", headers);
     expect(accepted.status).toBe(202);
     const location = new URL(accepted.headers.get("location")!, url);
@@ -263,7 +267,7 @@ describe("background jobs", () => {
       known: true,
       running: false,
     });
-    expect((await fetch(`${url}/functions/f/uniques/_wA`)).status).toBe(200);
+    expect((await fetch(`${url}/functions/f/uniques/_wE`)).status).toBe(200);
     const again = await post(`${url}/functions/f/jobs`, "w", headers);
     expect(again.headers.get("gearman-coalesced")).toBe("?1");
     worker({ f: () => Buffer.from("") });

@@ -9,8 +9,11 @@ function clientOf(port: number): Client {
   return client;
 }
 
-const post = (url: string, body: string | Uint8Array<ArrayBuffer> = "", headers: Record<string, string> = {}) =>
-  fetch(url, { method: "POST", body, headers });
+const post = (
+  url: string,
+  body: string | Uint8Array<ArrayBuffer> = "",
+  headers: Record<string, string> = {},
+) => fetch(url, { method: "POST", body, headers });
 
 describe("a stream of jobs", () => {
   it("brings jobs within its credit, whose reports come by requests of their own", async () => {

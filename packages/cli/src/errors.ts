@@ -15,6 +15,8 @@ export type CliErrorCode =
   | "START_FAILED"
   | "STORE_DAMAGED"
   | "STORE_IN_USE"
+  | "TOKEN_UNREADABLE"
+  | "UNAUTHENTICATED"
   | "USER_UNKNOWN";
 
 /** The command cannot do what it was asked, and says what to change. Ends the program with exit code 2. */

@@ -34,6 +34,7 @@ export {
   type SubmitOptions,
   type TerminalEvent,
   TooManyCalls,
+  Unauthenticated,
   ValueInvalid,
 } from "@drover/client";
 export {

@@ -12,6 +12,7 @@ import { CommandFailed, EXIT, UsageError } from "./errors.ts";
 import { serveCommand } from "./serve/command.ts";
 import { statusCommand } from "./status/command.ts";
 import { submitCommand } from "./submit/command.ts";
+import { tokenCommand } from "./token/command.ts";
 import { topCommand } from "./top/command.ts";
 import { upCommand } from "./up/command.ts";
 import { VERSION } from "./version.ts";
@@ -34,6 +35,7 @@ export function droverProgram(): Command {
     topCommand(),
     adminCommand(),
     deadLettersCommand(),
+    tokenCommand(),
     backupCommand(),
     restoreCommand(),
     importCommand(),
@@ -90,6 +92,11 @@ function isStoreError(error: unknown): error is Error {
   return error instanceof Error && error.name === "StoreError";
 }
 
+/** Likewise an `AuthError`. */
+function isAuthError(error: unknown): error is Error {
+  return error instanceof Error && error.name === "AuthError";
+}
+
 /** Says what went wrong, where nobody has yet. */
 function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
@@ -98,6 +105,7 @@ function exitCodeOf(error: unknown): number {
     error instanceof UsageError ||
     error instanceof TransportError ||
     isStoreError(error) ||
+    isAuthError(error) ||
     error instanceof CommandFailed
   ) {
     for (const line of error.message.split("\n")) process.stderr.write(`drover: ${line}\n`);

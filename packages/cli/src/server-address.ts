@@ -1,15 +1,24 @@
+import { readFileSync } from "node:fs";
 import { formatAddress, parseAddress } from "@drover/transport";
 import { type Command, Option } from "commander";
 import { UsageError } from "./errors.ts";
 
 /*
  * Where the job server is, for every command that talks to one: -h and -p as in Gearman's own tools, then the
- * environment, then localhost:4730.
+ * environment, then localhost:4730; and what it is shown: the token in a file or in the environment. There is no flag
+ * for the token itself, since everybody on the machine can read the flags of a process.
  */
 
 export interface ServerFlags {
   readonly host?: string;
   readonly port?: string;
+  readonly tokenFile?: string;
+}
+
+/** A job server, and the token that it is shown. */
+export interface Target {
+  readonly address: string;
+  readonly token: string | undefined;
 }
 
 const DEFAULT_PORT = 4730;
@@ -23,6 +32,7 @@ export function addServerAddress(command: Command): Command {
       ),
     )
     .addOption(new Option("-p, --port <number>", "its port (default: 4730)"))
+    .addOption(new Option("--token-file <file>", "file with the token to show (default: DROVER_TOKEN)"))
     .helpOption("-H, --help", "show this help");
 }
 
@@ -45,6 +55,30 @@ export function serverAddress(
     { ...(host === undefined ? {} : { host }), ...(port === undefined ? {} : { port }) },
     environment,
   )[0]!;
+}
+
+/** @throws as `serverAddress` and `tokenOf` */
+export function serverTarget(flags: ServerFlags): Target {
+  return { address: serverAddress(flags), token: tokenOf(flags) };
+}
+
+/**
+ * The token in the file named, else in the environment.
+ * @throws UsageError `TOKEN_UNREADABLE`
+ */
+export function tokenOf(
+  { tokenFile }: Pick<ServerFlags, "tokenFile">,
+  environment: NodeJS.ProcessEnv = process.env,
+): string | undefined {
+  if (tokenFile === undefined) return environment.DROVER_TOKEN?.trim() || undefined;
+  try {
+    const token = readFileSync(tokenFile, "utf8").trim();
+    if (/^[\x21-\x7e]{1,1024}$/.test(token)) return token;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new UsageError("TOKEN_UNREADABLE", `cannot read the token in ${tokenFile} (${code ?? message})`);
+  }
+  throw new UsageError("TOKEN_UNREADABLE", `${tokenFile} holds no token: it is to be its only line`);
 }
 
 /** All of them, where several are named, divided by commas. */

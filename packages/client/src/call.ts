@@ -249,6 +249,7 @@ class Attempt implements Submitter {
 
 /** The error for a submission that the server refused. */
 export function refusal(functionName: string, error: WireError): ClientError {
-  if (error.code === "QUEUE_ERROR") return new QueueFull(functionName, error.text);
+  if (error.code === "QUEUE_ERROR" || error.code === "RATE_LIMITED")
+    return new QueueFull(functionName, error.text);
   return new ServerRefused(`submission of ${functionName}`, error.code, error.text);
 }

@@ -1,5 +1,6 @@
 import { type JobOutcome, type Priority, textOfByteString, type WireError } from "@drover/protocol";
 import { type Connection, dial as dialSocket, parseAddress } from "@drover/transport";
+import { checkToken } from "./authentication.ts";
 import { BackgroundSubmission } from "./background.ts";
 import type { Backoff } from "./backoff.ts";
 import { type BytesLike, toBytes, toName } from "./bytes.ts";
@@ -9,7 +10,7 @@ import { ClientClosed, InvalidArgument, NeedsDrover, NoServer, ServerLost, Serve
 import type { DefinedFunction } from "./function.ts";
 import { Following, Job } from "./job.ts";
 import { Places } from "./places.ts";
-import { ServerPool, type Waiter } from "./pool.ts";
+import { type PoolWaiter, ServerPool } from "./pool.ts";
 import { handleFor, type Submission, sha256, uniqueFor } from "./submission.ts";
 
 export interface ClientOptions {
@@ -20,6 +21,8 @@ export interface ClientOptions {
   readonly servers?: string | readonly string[];
   /** Makes connections. Default: TCP and Unix sockets. */
   readonly dial?: (server: string, signal: AbortSignal) => Promise<Connection>;
+  /** Shown to every server before anything else; one that does not take it is not used. Default: none. */
+  readonly token?: string | undefined;
   /** Asks servers for exceptions; else an exception is a plain failure. Default: true. */
   readonly exceptions?: boolean;
   /** How long a server may take to answer when connecting. Default: 5,000. */
@@ -116,19 +119,21 @@ export class Client implements AsyncDisposable {
   readonly #open = new Set<Call>();
   /** Questions and background submissions under way, and whether they have their place. */
   readonly #pending = new Map<Pending, { hasPlace: boolean; readonly run: () => void }>();
-  readonly #waiting = new Map<CallWaiter, { readonly waiter: Waiter; readonly timer: NodeJS.Timeout }>();
+  readonly #waiting = new Map<CallWaiter, { readonly waiter: PoolWaiter; readonly timer: NodeJS.Timeout }>();
   #closed = false;
 
   /** @throws TransportError `ADDRESS_INVALID` */
   constructor(options: ClientOptions = {}) {
     const { servers = "localhost:4730", dial = (server, signal) => dialSocket(server, { signal }) } = options;
     const list = typeof servers === "string" ? [servers] : [...servers];
+    checkToken(options.token);
     if (list.length === 0) throw new InvalidArgument("servers is empty");
     if (options.dial === undefined) for (const server of list) parseAddress(server);
     this.#unreachableMs = options.unreachableMs ?? 30_000;
     this.#pool = new ServerPool({
       servers: list,
       dial,
+      token: options.token,
       exceptions: options.exceptions ?? true,
       connectTimeoutMs: options.connectTimeoutMs ?? 5_000,
       heartbeatMs: options.heartbeatMs ?? 15_000,
@@ -417,10 +422,14 @@ export class Client implements AsyncDisposable {
       waiter.ready(current);
       return;
     }
-    const inPool: Waiter = {
+    const inPool: PoolWaiter = {
       ready: (connection) => {
         this.#disconnect(waiter);
         waiter.ready(connection);
+      },
+      shutOut: (error) => {
+        this.#disconnect(waiter);
+        waiter.unreachable(error);
       },
     };
     const timer = setTimeout(() => {

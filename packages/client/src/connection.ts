@@ -1,6 +1,8 @@
 import { bytesOf, ClientSession, type Packet, PacketType, ProtocolError, packetName } from "@drover/protocol";
 import type { Connection } from "@drover/transport";
+import { showToken } from "./authentication.ts";
 import { Channel } from "./channel.ts";
+import { Unauthenticated } from "./errors.ts";
 import { Heartbeat } from "./heartbeat.ts";
 
 /** What happened on the way to a server; for logs. */
@@ -16,6 +18,8 @@ export interface ServerConnectionOptions {
   readonly heartbeatMs: number;
   /** Asks for exceptions, instead of plain failures. */
   readonly exceptions: boolean;
+  /** Shown to the server before anything else. */
+  readonly token?: string | undefined;
   readonly notice: (notice: Notice) => void;
 }
 
@@ -51,7 +55,7 @@ export class ServerConnection {
     const abort = () => opened.#channel.destroy(signal.reason as Error);
     signal.addEventListener("abort", abort, { once: true });
     try {
-      await opened.#agree(options.exceptions);
+      await opened.#agree(options);
       return opened;
     } finally {
       signal.removeEventListener("abort", abort);
@@ -89,10 +93,23 @@ export class ServerConnection {
   }
 
   /** Asks for the options and, in case that a server passes over such requests in silence, for an echo behind them. */
-  #agree(exceptions: boolean): Promise<void> {
+  #agree({ exceptions, token }: ServerConnectionOptions): Promise<void> {
     return new Promise((resolve, reject) => {
+      const fail = (error: Unauthenticated) => {
+        // Before the echo's answer, which may have come together with the refusal.
+        reject(error);
+        this.destroy(error);
+      };
       const ignored = { answer() {}, refused() {}, lost() {} };
-      if (exceptions) this.session.option("exceptions", ignored);
+      if (token !== undefined) showToken(this.session, this.server, token, fail);
+      if (exceptions) {
+        this.session.option("exceptions", {
+          ...ignored,
+          refused: ({ code, text }) => {
+            if (code === "UNAUTHENTICATED") fail(new Unauthenticated(this.server, text));
+          },
+        });
+      }
       this.session.option(DROVER_OPTION, {
         ...ignored,
         answer: () => {

@@ -16,7 +16,8 @@ export type ClientErrorCode =
   | "QUEUE_FULL"
   | "SERVER_LOST"
   | "SERVER_REFUSED"
-  | "TOO_MANY_CALLS";
+  | "TOO_MANY_CALLS"
+  | "UNAUTHENTICATED";
 
 /** What all errors of the client have in common: a stable code. Codes are listed in docs/ERRORS.md. */
 export class ClientError extends Error {
@@ -101,6 +102,13 @@ export class NoServer extends ClientError {
 export class ServerLost extends ClientError {
   constructor(server: string, options?: ErrorOptions) {
     super("SERVER_LOST", `the connection with ${server} was lost before the answer`, options);
+  }
+}
+
+/** The server takes nothing from this client: the token is missing, wrong, revoked or expired. */
+export class Unauthenticated extends ClientError {
+  constructor(server: string, why: string) {
+    super("UNAUTHENTICATED", `${server} does not let us in: ${printable(why, 200)}`);
   }
 }
 

@@ -1,3 +1,4 @@
+export { checkToken, showToken } from "./authentication.ts";
 export { type Backoff, backoffMs } from "./backoff.ts";
 export { type BytesLike, toBytes, toName } from "./bytes.ts";
 export { Channel, type ChannelHandlers } from "./channel.ts";
@@ -28,6 +29,7 @@ export {
   ServerLost,
   ServerRefused,
   TooManyCalls,
+  Unauthenticated,
   ValueInvalid,
 } from "./errors.ts";
 export type { JobEvent, TerminalEvent } from "./feed.ts";

@@ -1,6 +1,7 @@
 import type { Connection } from "@drover/transport";
 import { type Backoff, backoffMs } from "./backoff.ts";
 import { ServerConnection, type ServerConnectionOptions } from "./connection.ts";
+import { Unauthenticated } from "./errors.ts";
 
 export interface PoolOptions extends ServerConnectionOptions {
   readonly servers: readonly string[];
@@ -15,6 +16,11 @@ export interface Waiter {
   ready(connection: ServerConnection): void;
 }
 
+export interface PoolWaiter extends Waiter {
+  /** No server lets us in, which waiting will not change. */
+  shutOut(error: Unauthenticated): void;
+}
+
 /**
  * The servers of a client. One is in use: the first that answered; when it is lost, the next one in the list that
  * answers. Connects only while somebody waits.
@@ -23,7 +29,7 @@ export class ServerPool {
   /** Why the newest try failed. */
   lastError: Error | undefined;
   readonly #options: PoolOptions;
-  readonly #waiting = new Set<Waiter>();
+  readonly #waiting = new Set<PoolWaiter>();
   readonly #closing = new AbortController();
   #current: ServerConnection | undefined;
   #connecting = false;
@@ -48,13 +54,13 @@ export class ServerPool {
   }
 
   /** Hands over the connection for a call as soon as there is one. */
-  wait(waiter: Waiter, _key: string): void {
+  wait(waiter: PoolWaiter, _key: string): void {
     this.#waiting.add(waiter);
     this.#connect();
   }
 
   /** The waiter needs no connection any more. */
-  cancel(waiter: Waiter): void {
+  cancel(waiter: PoolWaiter): void {
     this.#waiting.delete(waiter);
   }
 
@@ -78,6 +84,7 @@ export class ServerPool {
     const { servers, backoff, random } = this.#options;
     const closing = this.#closing.signal;
     for (let failures = 1; this.#waiting.size > 0 && !closing.aborted; failures++) {
+      let refusals = 0;
       for (let i = 0; i < servers.length && !closing.aborted; i++) {
         const index = (this.#preferred + i) % servers.length;
         const connection = await this.#tryServer(servers[index]!);
@@ -86,6 +93,13 @@ export class ServerPool {
           this.#use(connection);
           return;
         }
+        if (this.lastError instanceof Unauthenticated) refusals++;
+      }
+      if (refusals === servers.length) {
+        const waiting = [...this.#waiting];
+        this.#waiting.clear();
+        for (const waiter of waiting) waiter.shutOut(this.lastError as Unauthenticated);
+        return;
       }
       await pause(backoffMs(failures, backoff, random()), closing);
     }

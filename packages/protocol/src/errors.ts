@@ -1,12 +1,15 @@
-/** Codes of `ERROR` packets that Drover sends. The set is gearmand's; other servers may send others. */
+/** Codes of `ERROR` packets that Drover sends. Three are its own, the others gearmand's; other servers may send others. */
 export type WireErrorCode =
   | "ARGUMENT_TOO_LARGE"
+  | "FORBIDDEN"
   | "INVALID_ARGUMENT"
   | "INVALID_COMMAND"
   | "INVALID_MAGIC"
   | "JOB_NOT_FOUND"
   | "QUEUE_ERROR"
   | "STATE_LOST"
+  | "RATE_LIMITED"
+  | "UNAUTHENTICATED"
   | "UNKNOWN_OPTION";
 
 /** Codes of `ProtocolError`. */

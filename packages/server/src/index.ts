@@ -1,11 +1,28 @@
+export { type AdministrativeAct, auditEntry } from "./auth/audit.ts";
+export { AuthError, type AuthErrorCode } from "./auth/errors.ts";
+export { type Evidence, Identities, type IdentityRule, type IdentityRules } from "./auth/identities.ts";
+export { isNetwork } from "./auth/networks.ts";
 export {
+  createToken,
+  readTokenFile,
+  revokeToken,
+  stateOfToken,
+  type TokenRecord,
+  type TokenState,
+} from "./auth/token-file.ts";
+export {
+  ANYONE,
   type Backoff,
   CoreCounts,
   DEFAULT_FUNCTION_SETTINGS,
   DEFAULT_LIMITS,
   type FunctionSettings,
+  Identity,
+  type IdentityLimits,
   JobServerCore,
   type Limits,
+  type Rights,
+  STRANGER,
   type TimeoutUnit,
 } from "./core/index.ts";
 export type { HttpServer, HttpServerOptions } from "./http/http-server.ts";

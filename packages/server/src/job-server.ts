@@ -9,15 +9,18 @@ import {
   listen,
   type PeerAddress,
 } from "@drover/transport";
+import type { Identities } from "./auth/identities.ts";
 import { Committer } from "./committer.ts";
 import {
   type CoreOptions,
   DEFAULT_LIMITS,
   type Fired,
   type FunctionSettings,
+  type Identity,
   JobServerCore,
   type Limits,
   type Peer,
+  STRANGER,
   type TimeoutUnit,
   type Withdrawn,
   withdraw,
@@ -65,6 +68,8 @@ export interface JobServerOptions {
   /** Where background jobs are kept. The server closes it when it stops. Default: nowhere but in memory. */
   readonly store?: Store;
   readonly schedules?: readonly Schedule[];
+  /** Who may do what. Default: everybody everything. */
+  readonly identities?: Identities;
   /** Called when another server has taken over the stored jobs of this one, which gives no jobs to workers any more. */
   readonly onStoreLost?: () => void;
   /** Called when an administrator's `shutdown` is to be obeyed. */
@@ -83,11 +88,11 @@ class Link implements ConnectionHandlers {
   endsWhenAnswered = false;
   readonly #server: JobServer;
 
-  constructor(server: JobServer, connection: Connection, address: string) {
+  constructor(server: JobServer, connection: Connection, address: string, identity: Identity | undefined) {
     this.#server = server;
     this.connection = connection;
     this.address = address;
-    this.peer = server.core.connect(address, this);
+    this.peer = server.core.connect(address, this, identity);
   }
 
   data(chunk: Uint8Array): void {
@@ -191,12 +196,16 @@ export class JobServer {
     try {
       for (const address of options.listen ?? ["localhost:4730"]) {
         server.#listeners.push(
-          await listen(address, (connection) => server.accept(connection), {
-            ...(options.backlog === undefined ? {} : { backlog: options.backlog }),
-            ...(options.keepAlive === undefined ? {} : { keepAlive: options.keepAlive }),
-            onError: (error) =>
-              options.log.error({ code: "ACCEPT_FAILED", error }, "cannot accept connections"),
-          }),
+          await listen(
+            address,
+            (connection) => server.accept(connection, server.#identityOf(connection, address)),
+            {
+              ...(options.backlog === undefined ? {} : { backlog: options.backlog }),
+              ...(options.keepAlive === undefined ? {} : { keepAlive: options.keepAlive }),
+              onError: (error) =>
+                options.log.error({ code: "ACCEPT_FAILED", error }, "cannot accept connections"),
+            },
+          ),
         );
       }
     } catch (error) {
@@ -204,6 +213,8 @@ export class JobServer {
       server.#committer?.stop();
       throw error;
     }
+    const { identities } = options;
+    if (identities !== undefined) identities.onChange = (reason) => server.#reidentify(identities, reason);
     server.#startSchedules((await store?.fired()) ?? []);
     return server;
   }
@@ -235,8 +246,25 @@ export class JobServer {
     return this.#listeners.flatMap((listener) => listener.addresses);
   }
 
-  /** Takes over a connection, of any transport. */
-  accept(connection: Connection): void {
+  /** The identity of a peer that has shown nothing but where it comes from; undefined without authentication. */
+  #identityOf({ peer }: Connection, listener?: string): Identity | undefined {
+    const { identities } = this.#options;
+    if (identities === undefined) return undefined;
+    const { address, transport } = peer;
+    return identities.resolve({ listener, address, isUnix: transport === "unix" }) ?? STRANGER;
+  }
+
+  /** Tokens or rules have changed. */
+  #reidentify(identities: Identities, reason: string): void {
+    this.#beginTurn();
+    this.core.reidentify((identity) => identities.renew(identity), reason);
+  }
+
+  /**
+   * Takes over a connection, of any transport.
+   * @param identity Who it is. Default: what its address says, or anyone where there is no authentication.
+   */
+  accept(connection: Connection, identity = this.#identityOf(connection)): void {
     const { address, transport } = connection.peer;
     const shown = transport === "unix" || transport === "memory" ? transport : address;
     const refusal = this.#refusal(shown);
@@ -251,7 +279,7 @@ export class JobServer {
     }
     this.#perAddress.set(shown, (this.#perAddress.get(shown) ?? 0) + 1);
     this.#beginTurn();
-    const link = new Link(this, connection, shown);
+    const link = new Link(this, connection, shown, identity);
     this.#links.add(link);
     connection.attach(link);
   }
@@ -299,6 +327,11 @@ export class JobServer {
   withdraw(number: number): Withdrawn {
     this.#beginTurn();
     return withdraw(this.core.state, number);
+  }
+
+  /** Who may do what; undefined where everybody may everything. */
+  get identities(): Identities | undefined {
+    return this.#options.identities;
   }
 
   get version(): string {
@@ -537,12 +570,14 @@ export class JobServer {
 function coreOptions(options: JobServerOptions, firstHandle: number): CoreOptions {
   const heapJobs = Math.floor((getHeapStatistics().total_available_size * 0.6) / HEAP_BYTES_PER_JOB);
   const maxJobs = Math.min(DEFAULT_LIMITS.maxJobs, heapJobs);
+  const { identities } = options;
   return {
     limits: { ...DEFAULT_LIMITS, maxJobs, maxSubmissions: maxJobs, ...options.limits },
     handlePrefix: handlePrefix(options.handlePrefix ?? `H:${hostname()}`),
     firstHandle,
     durable: options.store !== undefined,
     settingsFor: settingsByRules(options.functions ?? [], options.functionDefaults),
+    authenticate: identities && ((token, peer) => identities.authenticate(token, peer.identity)),
     digest: (bytes) => hash("sha256", bytes, "base64url"),
     allocate: (bytes) => Buffer.alloc(bytes),
     random: Math.random,

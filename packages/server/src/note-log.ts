@@ -1,5 +1,6 @@
 import { printable } from "@drover/protocol";
-import type { CoreNote } from "./core/index.ts";
+import { auditEntry } from "./auth/audit.ts";
+import { ANYONE, type CoreNote } from "./core/index.ts";
 
 /** The part of a logger that the server uses; pino's loggers have it. */
 export interface Log {
@@ -28,6 +29,11 @@ export class NoteLog {
     if (notes.length === 0) return;
     if (nowMs - this.#windowStartMs >= WINDOW_MS) this.#turnWindow(nowMs);
     for (const note of notes) {
+      // What administrators did is never left out.
+      if (note.code === "ADMIN_ACT") {
+        this.#writeAct(note);
+        continue;
+      }
       const before = this.#inWindow.get(note.code) ?? 0;
       this.#inWindow.set(note.code, before + 1);
       if (before < FULL_PER_SECOND) this.#writeOne(note);
@@ -44,11 +50,23 @@ export class NoteLog {
     this.#windowStartMs = nowMs;
   }
 
-  #writeOne(note: CoreNote): void {
+  #writeAct({ peer, act, target, result }: CoreNote & { readonly code: "ADMIN_ACT" }): void {
+    auditEntry(this.#log, {
+      identity: peer.identity.name,
+      act: printable(act, NAME_LENGTH),
+      target: printable(target, NAME_LENGTH),
+      from: peer.address,
+      result: printable(result, NAME_LENGTH),
+    });
+  }
+
+  #writeOne(note: Exclude<CoreNote, { readonly code: "ADMIN_ACT" }>): void {
     const { code } = note;
     const at = "peer" in note ? { peer: note.peer.id, address: note.peer.address } : {};
-    const fn = "fn" in note ? { function: printable(note.fn, NAME_LENGTH) } : {};
-    const fields = { code, ...at, ...fn };
+    const who =
+      "peer" in note && note.peer.identity !== ANYONE ? { identity: printable(note.peer.identity.name) } : {};
+    const fn = "fn" in note && note.fn !== "" ? { function: printable(note.fn, NAME_LENGTH) } : {};
+    const fields = { code, ...at, ...who, ...fn };
     switch (code) {
       case "SLOW_READER":
         this.#log.warn(
@@ -58,6 +76,15 @@ export class NoteLog {
         return;
       case "PROTOCOL_VIOLATION":
         this.#log.warn({ ...fields, detail: printable(note.detail, NAME_LENGTH) }, "closed a connection");
+        return;
+      case "UNAUTHENTICATED":
+        this.#log.warn({ ...fields, detail: note.detail }, "refused a connection that has not authenticated");
+        return;
+      case "FORBIDDEN":
+        this.#log.warn({ ...fields, right: note.right }, "refused what an identity may not do");
+        return;
+      case "IDENTITY_ENDED":
+        this.#log.warn({ ...fields, detail: note.detail }, "closed a connection whose identity ended");
         return;
       case "LIMIT_REACHED":
         this.#log.warn({ ...fields, limit: note.limit }, "refused what is beyond a limit");

@@ -16,6 +16,7 @@ import {
   DEFAULT_FUNCTION_SETTINGS,
   DEFAULT_LIMITS,
   type FunctionSettings,
+  type Identity,
   JobServerCore,
   type Limits,
   type Peer,
@@ -62,9 +63,11 @@ export class TestServer {
     return this.core.state;
   }
 
-  connect(address = "10.0.0.1"): TestPeer {
-    const peer = new TestPeer(this, this.core.connect(address));
+  connect(address = "10.0.0.1", identity?: Identity): TestPeer {
+    const peer = new TestPeer(this, this.core.connect(address, undefined, identity));
     this.#peers.set(peer.peer, peer);
+    // It may be told at once that there is no room for it.
+    this.turn(() => {});
     return peer;
   }
 

@@ -1,6 +1,6 @@
 import { encodePacket, PacketType, REQ } from "@drover/protocol";
 import { describe, expect, it } from "vitest";
-import { DEFAULT_LIMITS, type Limits } from "../src/core/index.ts";
+import { DEFAULT_LIMITS, type Limits, STRANGER } from "../src/core/index.ts";
 import { TestServer } from "./harness.ts";
 
 /* One test for each field of Limits: what happens at it and past it. */
@@ -187,6 +187,25 @@ const TESTS: { readonly [Name in keyof Limits]: () => void } = {
     expect(client.closed).toBe(false);
     server.pass(1);
     expect(client.closed).toBe(true);
+  },
+
+  authenticateMs: () => {
+    const server = new TestServer({ limits: { authenticateMs: 1000 } });
+    const stranger = server.connect("10.0.0.1", STRANGER);
+    server.pass(999);
+    expect(stranger.closed).toBe(false);
+    server.pass(1);
+    expect(stranger.closed).toBe(true);
+  },
+
+  strangerPacketBytes: () => {
+    const server = new TestServer({ limits: { strangerPacketBytes: 100 } });
+    const stranger = server.connect("10.0.0.1", STRANGER);
+    stranger.send("ECHO_REQ", [], "x".repeat(100));
+    expect(stranger.got()).toHaveLength(1);
+    stranger.send("ECHO_REQ", [], "x".repeat(101));
+    stranger.expect("ERROR ARGUMENT_TOO_LARGE Packet is too large");
+    expect(stranger.closed).toBe(true);
   },
 
   wakeGraceMs: () => {

@@ -10,9 +10,9 @@ import { libraryOptions, WebSocketConnection, type WebSocketOptions } from "./we
 export interface WebSocketUpgradeOptions extends WebSocketOptions {
   /**
    * Web pages that may connect, such as `https://jobs.example.com`: a browser says which one it shows. Who says nothing is no
-   * browser, and let in. Default: none.
+   * browser, and let in. `any` where somebody else judges them before. Default: none.
    */
-  readonly origins?: readonly string[];
+  readonly origins?: readonly string[] | "any";
   /** Told when an `admit` fails, which is answered with 500. */
   readonly onError?: (error: unknown) => void;
 }
@@ -39,7 +39,7 @@ export class WebSocketUpgrades {
   readonly #library: WebSocketServer;
   readonly #titles: Readonly<Record<number, string | undefined>>;
   readonly #options: WebSocketUpgradeOptions;
-  readonly #origins: ReadonlySet<string>;
+  readonly #origins: ReadonlySet<string> | "any";
 
   private constructor(
     library: WebSocketServer,
@@ -49,7 +49,8 @@ export class WebSocketUpgrades {
     this.#library = library;
     this.#titles = titles;
     this.#options = options;
-    this.#origins = new Set(options.origins?.map((origin) => origin.toLowerCase()));
+    const { origins = [] } = options;
+    this.#origins = origins === "any" ? origins : new Set(origins.map((origin) => origin.toLowerCase()));
   }
 
   static async create(options: WebSocketUpgradeOptions = {}): Promise<WebSocketUpgrades> {
@@ -80,7 +81,7 @@ export class WebSocketUpgrades {
     socket.on("error", ignore);
     const { isGearman, token } = readSubprotocols(request.headers["sec-websocket-protocol"]);
     const { origin } = request.headers;
-    if (origin !== undefined && !this.#origins.has(origin.toLowerCase())) {
+    if (origin !== undefined && this.#origins !== "any" && !this.#origins.has(origin.toLowerCase())) {
       this.refuse(socket, { status: 403, detail: "pages of this origin may not connect" });
       return;
     }

@@ -6,6 +6,8 @@ import {
   Heartbeat,
   type Notice,
   pause,
+  showToken,
+  Unauthenticated,
 } from "@drover/client";
 import {
   type AssignedJob,
@@ -24,6 +26,8 @@ import type { SharedSlots } from "./slots.ts";
 
 export interface LinkOptions {
   readonly dial: (server: string, signal: AbortSignal) => Promise<Connection>;
+  /** Shown to the server before anything else. */
+  readonly token: string | undefined;
   readonly slots: SharedSlots;
   readonly clientId: string | undefined;
   readonly grab: Grab | undefined;
@@ -178,9 +182,16 @@ class LinkConnection implements WorkerHandlers, Reports {
 
   /** Registers everything and, once it is known whether the server is a Drover, begins to grab. */
   #register(): Promise<boolean> {
-    const { clientId, abilities, grab } = this.#options;
+    const { clientId, abilities, grab, token } = this.#options;
     return new Promise((resolve, reject) => {
       let drover = false;
+      let shutOut = false;
+      if (token !== undefined) {
+        showToken(this.session, this.server, token, (error) => {
+          shutOut = true;
+          this.destroy(error);
+        });
+      }
       this.session.option(DROVER_OPTION, {
         answer: () => {
           drover = true;
@@ -193,6 +204,7 @@ class LinkConnection implements WorkerHandlers, Reports {
       // Behind the option, in case that the server passes it over in silence.
       this.session.echo(PING, {
         answer: () => {
+          if (shutOut) return;
           this.session.start({ extended: drover, ...(grab === undefined ? {} : { grab }) });
           resolve(drover);
         },
@@ -226,6 +238,8 @@ class LinkConnection implements WorkerHandlers, Reports {
     this.#options.notice({ type: "server error", server: this.server, ...error });
   }
   error(error: WireError): void {
+    // Registrations have no answer: the server says why, and closes.
+    if (error.code === "UNAUTHENTICATED") this.destroy(new Unauthenticated(this.server, error.text));
     this.#options.notice({ type: "server error", server: this.server, ...error });
   }
   drained(): void {

@@ -1,6 +1,7 @@
 import {
   type Backoff,
   type BytesLike,
+  checkToken,
   type DefinedFunction,
   type Notice,
   toBytes,
@@ -21,6 +22,8 @@ export interface WorkerOptions {
   readonly concurrency?: number;
   /** Name under which administrators see this worker. Sent again after each reconnect. Default: none. */
   readonly clientId?: string;
+  /** Shown to every server before anything else; one that does not take it is not worked for. Default: none. */
+  readonly token?: string | undefined;
   /** Makes connections. Default: TCP and Unix sockets. */
   readonly dial?: (server: string, signal: AbortSignal) => Promise<Connection>;
   /**
@@ -87,6 +90,7 @@ export class Worker implements AsyncDisposable {
     const { servers = "localhost:4730", dial = (server, signal) => dialSocket(server, { signal }) } = options;
     this.#servers = typeof servers === "string" ? [servers] : [...servers];
     if (options.dial === undefined) for (const server of this.#servers) parseAddress(server);
+    checkToken(options.token);
     const { concurrency = 1, drainOnSignals = false } = options;
     if (!Number.isInteger(concurrency) || concurrency < 1)
       throw new RangeError("concurrency is not 1 or more");
@@ -96,6 +100,7 @@ export class Worker implements AsyncDisposable {
     this.stopped = this.#stopped.promise;
     this.#linkOptions = {
       dial,
+      token: options.token,
       slots: new SharedSlots(concurrency),
       clientId: options.clientId === undefined ? undefined : byteStringOfText(options.clientId),
       grab: options.grab,

@@ -1,6 +1,18 @@
-import { byteString, printable } from "@drover/protocol";
+import {
+  byteString,
+  bytesOf,
+  decodeBody,
+  encodePacket,
+  HEADER_BYTES,
+  PacketType,
+  printable,
+  REQ,
+  RES,
+  readUint32,
+} from "@drover/protocol";
 import { type Connection, dial } from "@drover/transport";
 import { CommandFailed } from "../errors.ts";
+import type { Target } from "../server-address.ts";
 
 /** A server refused an admin command, or does not know it. */
 export class AdminRefused extends CommandFailed {
@@ -17,6 +29,7 @@ export class AdminRefused extends CommandFailed {
   }
 }
 
+const AUTH_OPTION = "drover.auth";
 const ANSWER_LIMIT_MS = 15_000;
 const CONNECT_LIMIT_MS = 5_000;
 
@@ -47,16 +60,47 @@ export class AdminConnection {
     });
   }
 
-  /** @throws TransportError when there is no server. */
-  static async dial(server: string): Promise<AdminConnection> {
-    return new AdminConnection(await dial(server, { connectTimeoutMs: CONNECT_LIMIT_MS }), server);
+  /** @throws TransportError when there is no server, CommandFailed `UNAUTHENTICATED` when it does not take the token. */
+  static async dial({ address, token }: Target): Promise<AdminConnection> {
+    const connection = await dial(address, { connectTimeoutMs: CONNECT_LIMIT_MS });
+    const admin = new AdminConnection(connection, address);
+    if (token === undefined) return admin;
+    try {
+      await admin.#authenticate(token);
+    } catch (error) {
+      admin.close();
+      throw error;
+    }
+    return admin;
+  }
+
+  /** By a packet, which may stand between the lines of the text protocol. */
+  async #authenticate(token: string): Promise<void> {
+    this.#connection.send([encodePacket(REQ, PacketType.OPTION_REQ, [`${AUTH_OPTION}:${token}`])]);
+    const answer = bytesOf(
+      await this.#until((text) => {
+        if (text.length > 0 && !text.startsWith("\0")) return text.length;
+        if (text.length < HEADER_BYTES) return 0;
+        const end = HEADER_BYTES + readUint32(bytesOf(text.slice(0, HEADER_BYTES)), 8);
+        return text.length < end ? 0 : end;
+      }),
+    );
+    const type = answer[0] === 0 ? readUint32(answer, 4) : 0;
+    const known = type === PacketType.OPTION_RES || type === PacketType.ERROR;
+    const [code, text] = known ? decodeBody(RES, type, answer, HEADER_BYTES, answer.length).args : [];
+    if (type === PacketType.OPTION_RES && code === AUTH_OPTION) return;
+    const why =
+      code === "UNAUTHENTICATED" || code === "QUEUE_ERROR"
+        ? printable(text!, 200)
+        : "it takes no tokens: it is no Drover, or has no authentication configured";
+    throw new CommandFailed("UNAUTHENTICATED", `${this.server} does not let us in: ${why}`);
   }
 
   /** Asks for one line; returns it without its line end and its `OK`. @throws AdminRefused */
   async ask(command: string): Promise<string> {
     this.#send(command);
     const line = (await this.#until((text) => text.indexOf("\n") + 1)).replace(/\r?\n$/, "");
-    if (line.startsWith("ERR ")) throw new AdminRefused(command, line.slice(4));
+    if (line.startsWith("ERR ")) throw this.#refusal(command, line.slice(4));
     return line.replace(/^OK ?/, "");
   }
 
@@ -70,9 +114,17 @@ export class AdminConnection {
       return end < 0 ? 0 : end + 3;
     });
     if (text.startsWith("ERR ") && text.endsWith("\r\n")) {
-      throw new AdminRefused(command, text.slice(4).trim());
+      throw this.#refusal(command, text.slice(4).trim());
     }
     return text.split("\n").slice(0, -2);
+  }
+
+  #refusal(command: string, answer: string): CommandFailed {
+    if (!answer.startsWith("UNAUTHENTICATED")) return new AdminRefused(command, answer);
+    return new CommandFailed(
+      "UNAUTHENTICATED",
+      `${this.server} wants to know who asks: set DROVER_TOKEN, or name a file with --token-file`,
+    );
   }
 
   close(): void {
@@ -117,13 +169,13 @@ export class AdminConnection {
 }
 
 /** Connects, does something, and closes. */
-export async function withAdmin<T>(server: string, work: (admin: AdminConnection) => Promise<T>): Promise<T> {
-  const admin = await AdminConnection.dial(server);
+export async function withAdmin<T>(target: Target, work: (admin: AdminConnection) => Promise<T>): Promise<T> {
+  const admin = await AdminConnection.dial(target);
   try {
     return await work(admin);
   } catch (error) {
     if (!(error instanceof AdminRefused && error.unknownCommand)) throw error;
-    throw new CommandFailed("NEEDS_DROVER", `${server} does not know the command ${error.command}`, {
+    throw new CommandFailed("NEEDS_DROVER", `${target.address} does not know the command ${error.command}`, {
       cause: error,
     });
   } finally {

@@ -1,5 +1,5 @@
 import { Command, Option } from "commander";
-import { addServerAddress, type ServerFlags, serverAddress } from "../server-address.ts";
+import { addServerAddress, type ServerFlags, serverTarget, type Target } from "../server-address.ts";
 
 const EXAMPLES = `
 Examples:
@@ -46,7 +46,7 @@ export function adminCommand(): Command {
   admin.addHelpText("after", EXAMPLES);
   admin.action(async (values: Record<string, unknown>, command: Command) => {
     const { runOperations } = await import("./operations.ts");
-    await runOperations(serverAddress(values as ServerFlags), values, () => command.helpInformation());
+    await runOperations(serverTarget(values as ServerFlags), values, () => command.helpInformation());
   });
 
   json(sub(admin, "jobs", "Lists jobs: state, age, attempts, submissions."))
@@ -136,12 +136,12 @@ function json(command: Command): Command {
 
 /** Server, format and limit, wherever on the line they were given. */
 export interface AdminContext {
-  readonly server: string;
+  readonly server: Target;
   readonly json: boolean;
   readonly limit: number;
 }
 
 function context(command: Command): AdminContext {
   const values = command.optsWithGlobals<ServerFlags & { json?: boolean; limit?: string }>();
-  return { server: serverAddress(values), json: values.json === true, limit: Number(values.limit ?? 1000) };
+  return { server: serverTarget(values), json: values.json === true, limit: Number(values.limit ?? 1000) };
 }

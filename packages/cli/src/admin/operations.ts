@@ -1,5 +1,6 @@
 import { byteStringOfText, bytesOf, printable } from "@drover/protocol";
 import { EXIT, UsageError } from "../errors.ts";
+import type { Target } from "../server-address.ts";
 import { type AdminConnection, AdminRefused, withAdmin } from "./admin-connection.ts";
 
 type Operation = (admin: AdminConnection, value: string) => Promise<readonly string[]>;
@@ -37,7 +38,7 @@ const OPERATIONS: ReadonlyMap<string, Operation> = new Map<string, Operation>([
 
 /** Carries out gearadmin's options, all that were given. A refusal does not keep the others from being done. */
 export async function runOperations(
-  server: string,
+  server: Target,
   values: Readonly<Record<string, unknown>>,
   help: () => string,
 ): Promise<void> {
@@ -68,12 +69,12 @@ export async function runOperations(
 }
 
 /** Gives one order that is answered by OK. */
-export async function order(server: string, words: readonly string[]): Promise<void> {
+export async function order(server: Target, words: readonly string[]): Promise<void> {
   await withAdmin(server, (admin) => admin.ask(commandLine(words)));
   process.stdout.write("OK\n");
 }
 
-export async function setMaxQueue(server: string, name: string, numbers: readonly string[]): Promise<void> {
+export async function setMaxQueue(server: Target, name: string, numbers: readonly string[]): Promise<void> {
   const right = (numbers.length < 2 || numbers.length === 3) && numbers.every((one) => /^\d{1,9}$/.test(one));
   if (!right) {
     throw new UsageError(

@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from "node:fs";
-import type { FunctionRule, Schedule } from "@drover/server";
+import type { FunctionRule, IdentityRules, Schedule } from "@drover/server";
 import { IGNORED_OPTIONS, QUEUE_OPTIONS, REFUSED_OPTIONS, storeOfQueueType } from "./foreign-options.ts";
 import { functionRules } from "./function-rules.ts";
+import { identityRules } from "./identity-rules.ts";
 import { readKeyValueFile } from "./key-value-file.ts";
 import { nearest, suggestion } from "./nearest.ts";
 import { type ConfigEntry, ConfigError, type ConfigProblem } from "./problem.ts";
@@ -29,6 +30,8 @@ export interface ResolvedConfig {
   readonly sources: ReadonlyMap<string, string>;
   readonly rules: readonly FunctionRule[];
   readonly schedules: readonly Schedule[];
+  /** Who may do what; undefined: everybody everything. */
+  readonly identities: IdentityRules | undefined;
   /** The drover.yaml that was read. */
   readonly file: string | undefined;
   readonly contents: ConfigFile | undefined;
@@ -84,7 +87,9 @@ export function resolveConfig(inputs: ConfigInputs): ResolvedConfig {
   if (problems.length > 0) throw new ConfigError(problems);
   const rules = functionRules(contents?.globs ?? [], contents?.config.functions ?? {});
   const schedules = schedulesOf(contents?.config.schedules ?? {});
-  return { server, limits, sources, rules, schedules, file, contents, ignored, warnings };
+  const auth = contents?.config.auth;
+  const identities = auth === undefined ? undefined : identityRules(auth);
+  return { server, limits, sources, rules, schedules, identities, file, contents, ignored, warnings };
 }
 
 const PRIORITIES = { high: 0, normal: 1, low: 2 } as const;
@@ -128,7 +133,7 @@ function environmentEntries(
   warnings: string[],
 ): ConfigEntry[] {
   const names = new Map(SERVER_OPTIONS.map((option) => [environmentName(option), option.key]));
-  const others = new Set(["DROVER_CONFIG", "DROVER_SERVER", "DROVER_DETACHED"]);
+  const others = new Set(["DROVER_CONFIG", "DROVER_SERVER", "DROVER_TOKEN", "DROVER_DETACHED"]);
   const entries: ConfigEntry[] = [];
   for (const [name, value] of Object.entries(environment)) {
     if (value === undefined || value === "") continue;

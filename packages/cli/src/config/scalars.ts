@@ -61,6 +61,19 @@ export function text(what: string, pattern = /^[^\0]+$/): z.ZodType<string> {
   });
 }
 
+/** A list of texts, none of them empty. */
+export function texts(what: string, isRight: (text: string) => boolean): z.ZodType<readonly string[]> {
+  return z.unknown().transform((value, context) => {
+    if (!Array.isArray(value)) return refuse(context, `${shown(value)} is no list of texts`);
+    for (const item of value) {
+      if (typeof item !== "string" || item === "" || !isRight(item)) {
+        return refuse(context, `${shown(item)} is no ${what}`);
+      }
+    }
+    return value as string[];
+  });
+}
+
 export function choice<const T extends string>(...words: readonly T[]): z.ZodType<T> {
   return z.unknown().transform((value, context) => {
     const found = words.find((word) => word === value);

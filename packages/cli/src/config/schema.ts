@@ -1,5 +1,6 @@
 import { scheduleProblem } from "@drover/server";
 import * as z from "zod";
+import { authSchema } from "./auth-schema.ts";
 import { addresses, choice, flag, integer, seconds, size, storeName, text } from "./scalars.ts";
 
 /*
@@ -148,6 +149,7 @@ const http = z.strictObject({
 export const configSchema = z.strictObject({
   server: server.optional(),
   http: http.optional(),
+  auth: authSchema.optional(),
   schedules: z.record(z.string(), schedule).optional(),
   functions: z.record(z.string(), functionSettings).optional(),
 });

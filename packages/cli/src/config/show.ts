@@ -3,6 +3,7 @@ import { DEFAULT_BUSY_POLL_US, DEFAULT_LIMITS } from "@drover/server";
 import { stringify } from "yaml";
 import { checkServe } from "../serve/run.ts";
 import {
+  authWarnings,
   DEFAULT_GRACE_SECONDS,
   DEFAULT_PORT,
   DEFAULT_WARM_UP_MS,
@@ -56,7 +57,8 @@ export async function checkConfig(inputs: ConfigInputs): Promise<void> {
   } catch (error) {
     throw new ConfigError([{ where: config.file ?? "flags", message: (error as Error).message }], true);
   }
-  for (const warning of config.warnings) process.stderr.write(`drover: ${warning}\n`);
+  for (const warning of [...config.warnings, ...authWarnings(config)])
+    process.stderr.write(`drover: ${warning}\n`);
   const what = config.file ?? "flags and environment (there is no drover.yaml here)";
   process.stdout.write(`${what}: all right\n`);
 }
@@ -66,12 +68,13 @@ export function showConfig(inputs: ConfigInputs, asJson: boolean): void {
   const rows = effective(config);
   const functions = config.contents?.config.functions ?? {};
   const globs = config.contents?.globs ?? [];
+  const auth = config.contents?.config.auth;
   if (asJson) {
     const server: Record<string, unknown> = {};
     for (const { key, value, source } of rows) server[key] = { value, source };
     const rules = globs.map((glob) => ({ glob, settings: functions[glob] }));
     process.stdout.write(
-      `${JSON.stringify({ file: config.file ?? null, server, functions: rules }, null, 2)}\n`,
+      `${JSON.stringify({ file: config.file ?? null, server, auth: auth ?? null, functions: rules }, null, 2)}\n`,
     );
     return;
   }
@@ -86,6 +89,8 @@ export function showConfig(inputs: ConfigInputs, asJson: boolean): void {
     if (value === null) text += `${indent}# ${key} is not set\n`;
     else text += `${`${indent}${key.replace("limits.", "")}: ${inline(value)}`.padEnd(44)} # ${source}\n`;
   }
+  if (auth === undefined) text += "# no auth: everybody may do everything\n";
+  else text += stringify({ auth }, { lineWidth: 0 });
   if (globs.length > 0) {
     text += "functions:\n";
     for (const glob of globs) text += `  ${inline(glob)}: ${inline(functions[glob] ?? {})}\n`;

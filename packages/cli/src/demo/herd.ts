@@ -153,7 +153,7 @@ async function submitOne(client: HerdClient, wanted: Wanted): Promise<void> {
 }
 
 async function serverView(server: string, functionName: string): Promise<FunctionRow | undefined> {
-  const rows = await withAdmin(server, functionRows);
+  const rows = await withAdmin({ address: server, token: undefined }, functionRows);
   return rows.find(({ name }) => name === functionName);
 }
 

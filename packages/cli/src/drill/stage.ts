@@ -112,13 +112,13 @@ export class Stage {
 
 /** Totals and levels of a server. */
 export async function countsOf(server: string): Promise<ReadonlyMap<string, number>> {
-  const lines = await withAdmin(server, (admin) => admin.list("counts"));
+  const lines = await withAdmin({ address: server, token: undefined }, (admin) => admin.list("counts"));
   return new Map(lines.map((line) => line.split("\t")).map(([name, value]) => [name!, Number(value)]));
 }
 
 /** Jobs of a function that a server has. */
 export async function jobsOf(server: string, fn: string): Promise<number> {
-  const lines = await withAdmin(server, (admin) => admin.list("status"));
+  const lines = await withAdmin({ address: server, token: undefined }, (admin) => admin.list("status"));
   const row = lines.map((line) => line.split("\t")).find(([name]) => name === fn);
   return Number(row?.[1] ?? 0);
 }

@@ -1,5 +1,6 @@
 import { lookup } from "node:dns/promises";
 import { BlockList, isIP } from "node:net";
+import type { IdentityRule, IdentityRules } from "@drover/server";
 import { parseAddress, TransportError } from "@drover/transport";
 import { UsageError } from "../errors.ts";
 
@@ -35,16 +36,60 @@ async function isLoopbackHost(host: string): Promise<boolean> {
   return found.every(({ address }) => isLoopback(address));
 }
 
+/** What stands between an exposed address and everybody who reaches it. */
+export interface Protection {
+  readonly identities: IdentityRules | undefined;
+  /** Whether connections to an address are encrypted. Default: none are. */
+  readonly isEncrypted?: (address: string) => boolean;
+}
+
 /**
- * Whoever reaches the port may submit jobs, take jobs and give orders: there is no password on it.
+ * Refuses addresses at which strangers on other machines could do everything.
+ * @returns the exposed addresses to which tokens would come unencrypted.
  * @throws UsageError `ADDRESS_EXPOSED`
  */
-export async function refuseExposure(listen: readonly string[]): Promise<void> {
+export async function refuseExposure(
+  listen: readonly string[],
+  { identities, isEncrypted = () => false }: Protection,
+): Promise<readonly string[]> {
   const exposed = await exposedAddresses(listen);
-  if (exposed.length === 0) return;
-  throw new UsageError(
-    "ADDRESS_EXPOSED",
-    `${exposed.join(", ")} can be reached from other machines, where everyone could submit, read and cancel jobs. ` +
-      "Listen on localhost or unix:/path, or add --insecure where the network keeps strangers out",
-  );
+  const insecure = "or add --insecure where the network keeps strangers out";
+  if (exposed.length > 0 && identities === undefined) {
+    throw new UsageError(
+      "ADDRESS_EXPOSED",
+      `${exposed.join(", ")} can be reached from other machines, where everyone could submit, read and cancel jobs: ` +
+        "there is no authentication. Listen on localhost or unix:/path, say in drover.yaml who may do what " +
+        `(auth: identities, see docs/OPERATING.md), ${insecure}`,
+    );
+  }
+  for (const address of exposed) {
+    for (const { rule, why } of givenAway(identities!, address)) {
+      if (!isAllPowerful(rule)) continue;
+      throw new UsageError(
+        "ADDRESS_EXPOSED",
+        `${address} can be reached from other machines, where everyone would be the identity ${rule.name}, which may do ` +
+          `everything (auth.${why}). Take rights from it, let it be had by a token or certificate only, ${insecure}`,
+      );
+    }
+  }
+  return exposed.filter((address) => !isEncrypted(address));
+}
+
+/** The identities that somebody anywhere is at an address without showing anything, and what makes him so. */
+function givenAway(
+  { rules, anonymous }: IdentityRules,
+  address: string,
+): { rule: IdentityRule; why: string }[] {
+  return rules.flatMap((rule) => {
+    const { name, listeners = [], networks = [] } = rule;
+    if (name === anonymous) return [{ rule, why: "anonymous" }];
+    if (listeners.includes(address)) return [{ rule, why: `identities.${name}.listeners` }];
+    return networks.some((network) => network.endsWith("/0"))
+      ? [{ rule, why: `identities.${name}.networks` }]
+      : [];
+  });
+}
+
+function isAllPowerful({ rights: { admin, submit, work } }: IdentityRule): boolean {
+  return admin || (submit.includes("*") && work.includes("*"));
 }

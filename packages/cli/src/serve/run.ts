@@ -1,6 +1,9 @@
 import { fchownSync } from "node:fs";
 import {
+  AuthError,
   type HttpServer,
+  Identities,
+  type IdentityRules,
   JobServer,
   type JobServerOptions,
   openStore,
@@ -21,6 +24,7 @@ import { openFileLimit } from "./open-files.ts";
 import { writePidFile } from "./pid-file.ts";
 import { writeReadyFile } from "./ready-file.ts";
 import {
+  authWarnings,
   DEFAULT_PORT,
   DEFAULT_WARM_UP_MS,
   functionDefaults,
@@ -52,13 +56,18 @@ export interface Started {
   readonly http: readonly string[];
 }
 
-/** What `--check-args` checks; everything that can be told without opening anything. */
-export async function checkServe(config: ResolvedConfig): Promise<void> {
-  const { server } = config;
-  if (server.insecure !== true) await refuseExposure([...listenAddresses(server), ...httpAddresses(config)]);
+/**
+ * What `--check-args` checks; everything that can be told without opening anything.
+ * @returns exposed addresses to which tokens would come unencrypted.
+ */
+export async function checkServe(config: ResolvedConfig): Promise<readonly string[]> {
+  const { server, identities } = config;
+  const addresses = [...listenAddresses(server), ...httpAddresses(config)];
+  const unencrypted = server.insecure === true ? [] : await refuseExposure(addresses, { identities });
   if (server.user !== undefined && !isKnownUser(server.user)) {
     throw new UsageError("USER_UNKNOWN", `--user ${JSON.stringify(server.user)}: there is no such user`);
   }
+  return unencrypted;
 }
 
 /**
@@ -67,7 +76,7 @@ export async function checkServe(config: ResolvedConfig): Promise<void> {
  */
 export async function serve(request: ServeRequest): Promise<never> {
   const config = resolveConfig(request.inputs);
-  await checkServe(config);
+  const unencrypted = await checkServe(config);
   const { server } = config;
   const undo: (() => void)[] = [];
   const sink = openSink(config);
@@ -79,6 +88,7 @@ export async function serve(request: ServeRequest): Promise<never> {
   let started: JobServer | undefined;
   let http: HttpServer | undefined;
   let store: Store | undefined;
+  let identities: Identities | undefined;
   try {
     // Before listening: two servers of one pid file are the likelier mistake, and the clearer message.
     if (server.pidFile !== undefined) undo.push(writePidFile(server.pidFile));
@@ -86,7 +96,9 @@ export async function serve(request: ServeRequest): Promise<never> {
     const fallback = request.forPerson === true ? defaultStore(server.port ?? DEFAULT_PORT) : "memory";
     const wanted = server.store ?? fallback;
     if (wanted !== "memory") store = await openStore(wanted, server.serverName);
+    if (config.identities !== undefined) identities = openIdentities(config.identities, log);
     started = await startServer(config, store, log, {
+      ...(identities === undefined ? {} : { identities }),
       onShutdownRequest: (how) =>
         ending?.begin(how === "graceful" ? "drain" : "stop", "an administrator's shutdown"),
       onStoreLost: () => ending?.begin("fail", "the store was lost"),
@@ -115,6 +127,12 @@ export async function serve(request: ServeRequest): Promise<never> {
   giveBackWhenIdle({ submitted: () => state.counts.submissions, alive: () => state.jobs.size });
   const storeName = store?.name ?? "memory";
   tellStart(config, storeName, jobServer.addresses, http?.addresses ?? [], log);
+  if (unencrypted.length > 0) {
+    log.warn(
+      { addresses: unencrypted },
+      "tokens come to these addresses unencrypted: whoever listens in has them",
+    );
+  }
 
   const end = new Ending({ server: jobServer, http, log, graceMs: graceMs(server) }, (code) => {
     for (const step of undo.reverse()) step();
@@ -125,7 +143,7 @@ export async function serve(request: ServeRequest): Promise<never> {
   ending = end;
   request.onReady?.({ addresses: jobServer.addresses, store: storeName, http: http?.addresses ?? [] });
   deliverSignals((signal) => {
-    if (signal === "SIGHUP") reload(request.inputs, jobServer, sink, log);
+    if (signal === "SIGHUP") void reload(request.inputs, jobServer, identities, sink, log);
     else end.begin(signal === "SIGUSR1" ? "drain" : "stop", signal);
   });
   return new Promise<never>(() => {});
@@ -192,7 +210,7 @@ function startServer(
   config: ResolvedConfig,
   store: Store | undefined,
   log: ServerLog,
-  callbacks: Pick<JobServerOptions, "onShutdownRequest" | "onStoreLost">,
+  more: Pick<JobServerOptions, "identities" | "onShutdownRequest" | "onStoreLost">,
 ): Promise<JobServer> {
   const files = openFileLimit();
   const wanted = config.server.fileDescriptors;
@@ -203,7 +221,7 @@ function startServer(
     );
   }
   const kept = store === undefined ? {} : { store };
-  return JobServer.start({ ...jobServerOptions(config, files), ...kept, log, ...callbacks });
+  return JobServer.start({ ...jobServerOptions(config, files), ...kept, log, ...more });
 }
 
 /** A server that cannot warm up is only slow at first. */
@@ -225,7 +243,7 @@ function tellStart(
 ): void {
   const { server } = config;
   for (const reason of config.ignored) log.debug({ reason }, "accepted an option that has no effect");
-  for (const warning of config.warnings) log.warn({}, warning);
+  for (const warning of [...config.warnings, ...authWarnings(config)]) log.warn({}, warning);
   if (server.keepalive !== true && [...config.sources.keys()].some((key) => /^keepalive./.test(key))) {
     log.warn({}, "keepalive settings have no effect without --keepalive");
   }
@@ -257,8 +275,29 @@ export function shownAddress({ transport, address, port }: PeerAddress): string 
   );
 }
 
-/** SIGHUP: a new log file after a rotation, and new settings of functions. */
-function reload(inputs: ConfigInputs, jobServer: JobServer, sink: LogSink, log: ServerLog): void {
+/** @throws AuthError, UsageError when the file of tokens cannot be read. */
+function openIdentities(rules: IdentityRules, log: ServerLog): Identities {
+  try {
+    return new Identities(rules, log);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (error instanceof AuthError) throw error;
+    const remedy = code === "ENOENT" ? `: drover token create NAME --file ${rules.tokenFile} makes it` : "";
+    throw new UsageError(
+      "TOKEN_UNREADABLE",
+      `cannot read the file of tokens ${rules.tokenFile} (${code ?? message})${remedy}`,
+    );
+  }
+}
+
+/** SIGHUP: a new log file after a rotation, new settings of functions, other identities. */
+async function reload(
+  inputs: ConfigInputs,
+  jobServer: JobServer,
+  identities: Identities | undefined,
+  sink: LogSink,
+  log: ServerLog,
+): Promise<void> {
   try {
     sink.reopen();
   } catch (error) {
@@ -266,6 +305,11 @@ function reload(inputs: ConfigInputs, jobServer: JobServer, sink: LogSink, log: 
   }
   try {
     const config = resolveConfig(inputs);
+    await checkServe(config);
+    if ((config.identities === undefined) !== (identities === undefined)) {
+      throw new Error("auth: whether there is authentication at all is decided at the start of the server");
+    }
+    if (config.identities !== undefined) identities?.reconfigure(config.identities);
     jobServer.applySettings(config.rules, functionDefaults(config.server));
     jobServer.applySchedules(config.schedules);
     const { rules, schedules } = config;

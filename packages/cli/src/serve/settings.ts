@@ -1,5 +1,6 @@
 import type { JobServerOptions } from "@drover/server";
 import { formatAddress, type KeepAlive, parseAddress } from "@drover/transport";
+import { unusedPlaces } from "../config/identity-rules.ts";
 import type { ResolvedConfig } from "../config/resolve.ts";
 import type { LogLevel, ServerConfig } from "../config/schema.ts";
 import { SERVER_VERSION } from "../version.ts";
@@ -14,6 +15,11 @@ export const MAX_CONNECTIONS = 100_000;
 export function listenAddresses(server: ServerConfig): string[] {
   const port = server.port ?? DEFAULT_PORT;
   return (server.listen ?? ["localhost"]).map((text) => formatAddress(parseAddress(text, { port })));
+}
+
+/** What is probably not meant as it stands, and shows only when everything is known. */
+export function authWarnings({ server, identities }: ResolvedConfig): readonly string[] {
+  return identities === undefined ? [] : unusedPlaces(identities, listenAddresses(server));
 }
 
 export function logLevelOf(server: ServerConfig): LogLevel {

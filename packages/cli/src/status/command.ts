@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { addServerAddress, type ServerFlags, serverAddress } from "../server-address.ts";
+import { addServerAddress, type ServerFlags, serverTarget } from "../server-address.ts";
 
 /** `drover status`: the functions of a server, once. */
 export function statusCommand(): Command {
@@ -21,6 +21,6 @@ Exit codes: 0 shown, 1 the server gave no answer, 2 wrong options or no server.`
     )
     .action(async (values: ServerFlags & { json?: boolean }) => {
       const { showStatus } = await import("./show.ts");
-      await showStatus(serverAddress(values), values.json === true);
+      await showStatus(serverTarget(values), values.json === true);
     });
 }

@@ -2,14 +2,16 @@ import { printable } from "@drover/protocol";
 import { withAdmin } from "../admin/admin-connection.ts";
 import { functionRows, joinRatio, serverCounts } from "../admin/listings.ts";
 import { functionTable, writeJson } from "../admin/show.ts";
+import type { Target } from "../server-address.ts";
 import { bytesText, grouped } from "../terminal/table.ts";
 
-export async function showStatus(server: string, asJson: boolean): Promise<void> {
-  const { version, rows, counts } = await withAdmin(server, async (admin) => ({
+export async function showStatus(target: Target, asJson: boolean): Promise<void> {
+  const { version, rows, counts } = await withAdmin(target, async (admin) => ({
     version: printable(await admin.ask("version")),
     rows: await functionRows(admin),
     counts: await serverCounts(admin),
   }));
+  const server = target.address;
   rows.sort((a, b) => (a.name < b.name ? -1 : 1));
   if (asJson) {
     const functions = rows.map((row) => ({ ...row, joinRatio: joinRatio(row) }));

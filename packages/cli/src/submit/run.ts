@@ -3,7 +3,7 @@ import type { Priority } from "@drover/protocol";
 import { EXIT, UsageError } from "../errors.ts";
 import { allOf, linesOf } from "../lines.ts";
 import { writePidFile } from "../serve/pid-file.ts";
-import { serverAddresses } from "../server-address.ts";
+import { serverAddresses, tokenOf } from "../server-address.ts";
 import { countOf, durationMs, instantMs } from "../times.ts";
 import { functionsOf, type ToolFlags } from "../tool-flags.ts";
 import { Output } from "./output.ts";
@@ -39,6 +39,7 @@ export async function submit(workloads: readonly string[], flags: SubmitFlags): 
   const connection = new FirstConnection(servers.length);
   const client = new Client({
     servers,
+    token: tokenOf(flags),
     connectTimeoutMs: Math.min(plan.timeoutMs ?? CONNECT_LIMIT_MS, CONNECT_LIMIT_MS),
     maxBufferedBytes: MAX_BUFFERED_BYTES,
     onNotice: (notice) => {

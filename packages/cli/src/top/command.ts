@@ -1,5 +1,5 @@
 import { Command } from "commander";
-import { addServerAddress, type ServerFlags, serverAddress } from "../server-address.ts";
+import { addServerAddress, type ServerFlags, serverTarget } from "../server-address.ts";
 import { durationMs } from "../times.ts";
 
 /** `drover top`: the functions of a server, live. */
@@ -26,6 +26,6 @@ Exit codes: 0 ended by a key or signal, 1 the server gave no answer, 2 wrong opt
     .action(async (flags: ServerFlags & { interval: string; once?: boolean }) => {
       const { top } = await import("./run.ts");
       const intervalMs = Math.max(100, durationMs(flags.interval, "--interval"));
-      await top({ server: serverAddress(flags), intervalMs, once: flags.once === true });
+      await top({ server: serverTarget(flags), intervalMs, once: flags.once === true });
     });
 }

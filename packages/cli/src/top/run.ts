@@ -2,12 +2,13 @@ import { setTimeout as after } from "node:timers/promises";
 import { printable } from "@drover/protocol";
 import { AdminConnection } from "../admin/admin-connection.ts";
 import { functionRows, serverCounts } from "../admin/listings.ts";
+import type { Target } from "../server-address.ts";
 import type { Sample } from "./rates.ts";
 import { Screen } from "./screen.ts";
 import { nextSortKey, plainLines, type SortKey, screenLines, type ViewState, visibleRows } from "./view.ts";
 
 export interface TopOptions {
-  readonly server: string;
+  readonly server: Target;
   readonly intervalMs: number;
   readonly once: boolean;
 }
@@ -28,17 +29,19 @@ export async function top(options: TopOptions): Promise<void> {
 /** Looks at a server again and again over one connection. */
 class Watch {
   readonly server: string;
+  readonly #target: Target;
   before: Sample | undefined;
   now: Sample | undefined;
   #admin: AdminConnection | undefined;
 
-  constructor(server: string) {
-    this.server = server;
+  constructor(target: Target) {
+    this.#target = target;
+    this.server = target.address;
   }
 
   /** @throws When the server does not answer; the next look connects anew. */
   async look(): Promise<void> {
-    this.#admin ??= await AdminConnection.dial(this.server);
+    this.#admin ??= await AdminConnection.dial(this.#target);
     const admin = this.#admin;
     try {
       const version = this.now?.version ?? printable(await admin.ask("version"));

@@ -4,7 +4,7 @@ import { printable } from "@drover/protocol";
 import { Worker } from "@drover/worker";
 import { EXIT, UsageError } from "../errors.ts";
 import { writePidFile } from "../serve/pid-file.ts";
-import { serverAddresses } from "../server-address.ts";
+import { serverAddresses, tokenOf } from "../server-address.ts";
 import { durationText } from "../terminal/table.ts";
 import { countOf, durationMs } from "../times.ts";
 import { functionsOf, type ToolFlags } from "../tool-flags.ts";
@@ -31,6 +31,7 @@ export async function work(words: readonly string[], flags: WorkFlags): Promise<
   const unreachable = new Set<string>();
   const worker = new Worker({
     servers,
+    token: tokenOf(flags),
     concurrency: flags.concurrency === undefined ? 1 : countOf(flags.concurrency, "--concurrency"),
     drainOnSignals: true,
     ...(flags.clientId === undefined ? {} : { clientId: flags.clientId }),

@@ -1,7 +1,9 @@
 import { bytesOf, printable } from "@drover/protocol";
+import { forbidLine, refuseStrangersLine } from "./access.ts";
 import type { DeadLetter } from "./dead-letters.ts";
 import { stateName } from "./extensions.ts";
 import type { JobFunction } from "./function.ts";
+import { STRANGER } from "./identity.ts";
 import { type Job, JobState } from "./job.ts";
 import { cancelJob } from "./jobs.ts";
 import type { Peer } from "./peer.ts";
@@ -38,17 +40,41 @@ export function receiveLine(state: ServerState, peer: Peer, line: string): void 
     closePeer(state, peer, "HTTP request on the Gearman port");
     return;
   }
+  if (peer.identity === STRANGER) {
+    refuseStrangersLine(state, peer);
+    return;
+  }
   if (words.length > MAX_WORDS) {
     state.note({ code: "PROTOCOL_VIOLATION", peer, detail: "too many words in an admin command" });
     closePeer(state, peer, "too many words in an admin command");
     return;
   }
+  sendText(state, peer, answerLine(state, peer, first, words, line));
+}
+
+function answerLine(
+  state: ServerState,
+  peer: Peer,
+  first: string,
+  words: readonly string[],
+  line: string,
+): string {
   const command = COMMANDS.get(first);
-  sendText(
-    state,
-    peer,
-    command === undefined ? unknownCommand(words[0]!) : command(state, peer, words, line),
-  );
+  if (command === undefined) return unknownCommand(words[0]!);
+  const verb = words[1]?.toLowerCase();
+  const changes = CHANGING.has(first) || (first === "deadletter" && verb !== "show");
+  // A dead letter's workload is shown to those only who might have it run again.
+  const right = changes || first === "deadletter" ? "admin" : "status";
+  const { identity } = peer;
+  if (right === "admin" ? !identity.mayAdminister : !identity.mayLookAtAll) {
+    return forbidLine(state, peer, right);
+  }
+  const answer = command(state, peer, words, line);
+  if (changes) {
+    const target = words.slice(1).join(" ");
+    state.note({ code: "ADMIN_ACT", peer, act: first, target, result: answer.trimEnd() });
+  }
+  return answer;
 }
 
 function unknownCommand(word: string): string {
@@ -81,6 +107,17 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   ["pause", (state, _peer, words) => setPaused(state, words, true)],
   ["resume", (state, _peer, words) => setPaused(state, words, false)],
   ["counts", counts],
+]);
+
+/** Commands that change something. */
+const CHANGING: ReadonlySet<string> = new Set([
+  "cancel",
+  "create",
+  "drop",
+  "maxqueue",
+  "pause",
+  "resume",
+  "shutdown",
 ]);
 
 function status(state: ServerState): string {

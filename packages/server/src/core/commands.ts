@@ -6,10 +6,11 @@ import {
   type SharedPages,
   textOfByteString,
 } from "@drover/protocol";
+import { admitSubmission, authenticate, forbid } from "./access.ts";
 import { attachByHandle, detach, getOutcome, readSubmissionOptions } from "./extensions.ts";
 import type { JobFunction } from "./function.ts";
 import { nextInstant } from "./instant.ts";
-import { JobState, Priority } from "./job.ts";
+import { type Job, JobState, Priority } from "./job.ts";
 import type { Peer } from "./peer.ts";
 import { closePeer, forwardBody, sendError, sendPacket } from "./replies.ts";
 import { reportComplete, reportData, reportException, reportFail, reportStatus } from "./runs.ts";
@@ -205,6 +206,7 @@ function submitPlain(
     malformed(state, peer, type);
     return;
   }
+  if (!admitSubmission(state, peer)) return;
   request.reset();
   request.priority = priority;
   request.background = background;
@@ -312,6 +314,12 @@ function submitExtended(state: ServerState, peer: Peer, bytes: Uint8Array, start
 
 /** Submits what `splitBeforeData` read: function and unique are the first two arguments. */
 function submitSplit(state: ServerState, peer: Peer, bytes: Uint8Array, end: number): void {
+  if (!admitSubmission(state, peer)) return;
+  // Whoever reduces does so by a submission of its own: nobody may have one made that he may not make himself.
+  if (request.reducer !== "" && !peer.identity.maySubmit(request.reducer)) {
+    forbid(state, peer, "submit", request.reducer);
+    return;
+  }
   const fn = checkedFunction(state, peer, args[0]!);
   if (fn === null || !checkUnique(state, peer, args[1]!.length)) return;
   request.fn = fn;
@@ -360,6 +368,10 @@ function checkedFunction(state: ServerState, peer: Peer, name: string): JobFunct
     sendError(state, peer, "ARGUMENT_TOO_LARGE", "Function name too large");
     return null;
   }
+  if (!peer.identity.maySubmit(name)) {
+    forbid(state, peer, "submit", name);
+    return null;
+  }
   const fn = state.functionOf(name);
   if (fn !== null) return fn;
   state.counts.refused++;
@@ -381,6 +393,11 @@ function registerAbility(state: ServerState, peer: Peer, name: string, timeout: 
     closePeer(state, peer, "function name too large");
     return;
   }
+  if (!peer.identity.mayWork(name)) {
+    forbid(state, peer, "work", name);
+    closePeer(state, peer, "function not allowed");
+    return;
+  }
   const limit = canDo(state, peer, name, timeout);
   if (limit === null) return;
   state.counts.refused++;
@@ -400,6 +417,10 @@ function getStatus(state: ServerState, peer: Peer, bytes: Uint8Array, start: num
   const stop = nul < 0 ? end : nul;
   const job = state.jobs.get(state.handles.parse(bytes, start, stop));
   const handle = byteString(bytes, start, stop);
+  if (job !== undefined && !peer.identity.mayLookAt(job.fn.name)) {
+    forbid(state, peer, "status", "");
+    return;
+  }
   if (job === undefined) {
     sendPacket(state, peer, PacketType.STATUS_RES, [handle, "0", "0", "0", "0"]);
     return;
@@ -415,7 +436,11 @@ function getStatus(state: ServerState, peer: Peer, bytes: Uint8Array, start: num
 }
 
 function getStatusUnique(state: ServerState, peer: Peer, unique: string): void {
-  const job = unique === "" || unique === "-" ? undefined : state.uniques.first(unique);
+  const job = unique === "" || unique === "-" ? undefined : firstOfUnique(state, peer, unique);
+  if (job === null) {
+    forbid(state, peer, "status", "");
+    return;
+  }
   if (job === undefined) {
     sendPacket(state, peer, PacketType.STATUS_RES_UNIQUE, [unique, "0", "0", "0", "0", "0"]);
     return;
@@ -431,6 +456,18 @@ function getStatusUnique(state: ServerState, peer: Peer, unique: string): void {
   ]);
 }
 
+/** The first job of a unique that the connection may look at; null when there are only others. */
+function firstOfUnique(state: ServerState, peer: Peer, unique: string): Job | null | undefined {
+  const { identity } = peer;
+  if (identity.mayLookAtAll) return state.uniques.first(unique);
+  let found: Job | null | undefined;
+  for (const job of state.uniques.all(unique)) {
+    if (identity.mayLookAt(job.fn.name)) return job;
+    found = null;
+  }
+  return found;
+}
+
 /** A status as gearmand keeps it: an unsigned 32-bit number, 0 for what is no number. */
 export function statusNumber(text: string | null | undefined): string {
   const value = Number.parseInt(text ?? "0", 10);
@@ -438,7 +475,9 @@ export function statusNumber(text: string | null | undefined): string {
 }
 
 function setOption(state: ServerState, peer: Peer, bytes: Uint8Array, start: number, end: number): void {
-  const name = lastArgument(bytes, start, end).toLowerCase();
+  const option = lastArgument(bytes, start, end);
+  if (authenticate(state, peer, option)) return;
+  const name = option.toLowerCase();
   if (name === "exceptions") peer.wantsExceptions = true;
   else if (name === "drover.1") peer.speaksDrover = true;
   else {

@@ -1,6 +1,15 @@
 import { Found, type PacketStream, PacketType, REQ } from "@drover/protocol";
+import {
+  become,
+  expireStrangers,
+  leaveAccount,
+  mayComeFromStranger,
+  refuseStranger,
+  reidentify,
+} from "./access.ts";
 import { forgetFunction, receiveLine } from "./admin.ts";
 import { receivePacket, takesPages } from "./commands.ts";
+import { ANYONE, type Identity, STRANGER } from "./identity.ts";
 import { fallDue, leaveJob, settleClaim } from "./jobs.ts";
 import type { Commit, Fired, StoredJob } from "./journal.ts";
 import type { FunctionSettings } from "./limits.ts";
@@ -44,8 +53,10 @@ export class JobServerCore {
    * A connection was accepted.
    * @param address The other end as a person would name it.
    * @param owner What the shell wants to find at the peer again.
+   * @param identity Who it is. Default: anyone, who may do everything. With an identity that has no room for another
+   * connection the peer is closed as soon as it has been told.
    */
-  connect(address: string, owner?: unknown): Peer {
+  connect(address: string, owner?: unknown, identity: Identity = ANYONE): Peer {
     const { state } = this;
     const limits = {
       maxBodyBytes: state.limits.maxPacketBytes,
@@ -55,6 +66,7 @@ export class JobServerCore {
     const peer = new Peer(state.nextPeerId++, address, owner, limits, state.pages);
     state.peers.add(peer);
     state.counts.connections++;
+    if (identity !== ANYONE) become(state, peer, identity);
     return peer;
   }
 
@@ -96,6 +108,8 @@ export class JobServerCore {
     peer.pendingGrab = null;
     state.peers.delete(peer);
     state.unfinished.delete(peer);
+    state.strangers.delete(peer);
+    leaveAccount(peer);
     while (peer.submissions !== null) leaveJob(state, peer.submissions);
     resetAbilities(state, peer);
     for (const [number, { fn }] of peer.overruns ?? []) {
@@ -131,6 +145,7 @@ export class JobServerCore {
       state.note({ code: "PROTOCOL_VIOLATION", peer, detail: "unfinished packet" });
       closePeer(state, peer, "unfinished packet");
     }
+    expireStrangers(state);
     for (const [fn, endsMs] of state.idleFunctions) {
       if (endsMs > nowMs) break;
       forgetFunction(state, fn);
@@ -150,6 +165,10 @@ export class JobServerCore {
     next = Math.min(next, state.nowMs + (wait === Number.POSITIVE_INFINITY ? wait : Math.min(wait, 60_000)));
     next = Math.min(next, nextWakeMs(state));
     for (const endsMs of state.unfinished.values()) {
+      next = Math.min(next, endsMs);
+      break;
+    }
+    for (const endsMs of state.strangers.values()) {
       next = Math.min(next, endsMs);
       break;
     }
@@ -261,6 +280,15 @@ export class JobServerCore {
     this.state.assigning = false;
   }
 
+  /**
+   * Asks for every connection which identity takes the place of its own. Those that have none any more, or that have
+   * under way what they may no longer do, are closed.
+   * @param reason For the log.
+   */
+  reidentify(next: (identity: Identity) => Identity | null, reason: string): void {
+    reidentify(this.state, next, reason);
+  }
+
   /** Gives every function its settings anew, from a changed configuration. */
   applySettings(settingsFor: (name: string) => FunctionSettings): void {
     for (const fn of this.state.functions.values()) {
@@ -287,7 +315,8 @@ export class JobServerCore {
       const found = stream.next();
       if (found === Found.MORE) break;
       if (found === Found.PACKET) {
-        if (stream.magic === REQ) this.#receive(peer, stream);
+        if (peer.identity === STRANGER && !mayComeFromStranger(stream)) refuseStranger(state, peer);
+        else if (stream.magic === REQ) this.#receive(peer, stream);
         else sendError(state, peer, "INVALID_MAGIC", "Request magic expected");
       } else if (found === Found.LINE) {
         receiveLine(state, peer, stream.line);
@@ -315,7 +344,7 @@ export class JobServerCore {
     const { state } = this;
     let detail = "bad magic";
     if (found === Found.BODY_TOO_LARGE) {
-      detail = `body of ${peer.stream.declaredBytes} bytes, limit ${state.limits.maxPacketBytes}`;
+      detail = `body of ${peer.stream.declaredBytes} bytes, limit ${peer.streamLimits.maxBodyBytes}`;
       sendError(state, peer, "ARGUMENT_TOO_LARGE", "Packet is too large");
     } else if (found === Found.LINE_TOO_LONG) {
       detail = `line longer than ${state.limits.maxLineBytes} bytes`;

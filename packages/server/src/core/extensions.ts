@@ -1,4 +1,5 @@
 import { decodeOptions, indexOfNul, PacketType, printable } from "@drover/protocol";
+import { forbid } from "./access.ts";
 import { type Job, JobState, Priority } from "./job.ts";
 import { leaveJob } from "./jobs.ts";
 import type { Peer } from "./peer.ts";
@@ -120,6 +121,10 @@ export function getOutcome(state: ServerState, peer: Peer, first: string, unique
     : fn === undefined
       ? undefined
       : state.uniques.get(fn, unique);
+  if (job !== undefined && !peer.identity.mayLookAt(job.fn.name)) {
+    forbid(state, peer, "status", "");
+    return;
+  }
   if (job !== undefined) {
     answer(state, peer, first, unique, job);
     return;
@@ -129,6 +134,10 @@ export function getOutcome(state: ServerState, peer: Peer, first: string, unique
     : fn === undefined
       ? undefined
       : state.outcomes.ofUnique(fn, unique, state.wallMs);
+  if (outcome !== undefined && !peer.identity.mayLookAt(outcome.fn.name)) {
+    forbid(state, peer, "status", "");
+    return;
+  }
   const handle = outcome === undefined ? "" : state.handles.text(outcome.number);
   const ended = outcome === undefined ? "0" : String(outcome.endedMs);
   const name = outcome?.state ?? "unknown";

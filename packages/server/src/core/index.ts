@@ -1,5 +1,16 @@
 export { JobServerCore } from "./core.ts";
 export { JobFunction } from "./function.ts";
+export {
+  Account,
+  ALL_RIGHTS,
+  ANYONE,
+  Identity,
+  type IdentityLimits,
+  type IdentitySource,
+  NO_RIGHTS,
+  type Rights,
+  STRANGER,
+} from "./identity.ts";
 export { Job, JobState, Priority, Run, Submission } from "./job.ts";
 export type { Commit, Fired, StoredChange, StoredJob } from "./journal.ts";
 export {

@@ -1,5 +1,6 @@
 import { SharedPages } from "@drover/protocol";
 import type { JobFunction } from "./function.ts";
+import type { Account } from "./identity.ts";
 import type { Stored } from "./journal.ts";
 import type { Peer } from "./peer.ts";
 import type { Timer } from "./timers.ts";
@@ -131,6 +132,8 @@ export interface RareJobFields {
   keep: boolean;
   /** Lets the worker's trace continue the submitter's (W3C), or empty. */
   traceparent: string;
+  /** Whose job it is, where the identity that submitted it first has quotas. */
+  account: Account | null;
 }
 
 /** The rare fields of a job, made on demand. */
@@ -143,6 +146,7 @@ export function rareFields(job: Job): RareJobFields {
     lingerMs: undefined,
     keep: false,
     traceparent: "",
+    account: null,
   };
   return job.rare;
 }

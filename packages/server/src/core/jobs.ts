@@ -121,6 +121,10 @@ export function endJob(state: ServerState, job: Job): void {
   state.jobs.delete(job);
   state.pages.release(job.workload);
   state.workloadBytes -= job.workloadBytes;
+  if (job.rare !== null && job.rare.account !== null) {
+    job.rare.account.jobs--;
+    job.rare.account.queuedBytes -= job.workloadBytes;
+  }
   const successor = job.rare === null ? null : job.rare.successor;
   if (job.key !== "" && !wasWaiting) state.uniques.delete(job);
   if (successor !== null) {

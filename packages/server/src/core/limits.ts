@@ -35,6 +35,10 @@ export interface Limits {
   readonly pauseBytes: number;
   /** An unfinished packet that got no byte for this long closes its connection. 30 s. */
   readonly unfinishedMs: number;
+  /** A connection that has not authenticated by then is closed, where that is asked for. 10 s. */
+  readonly authenticateMs: number;
+  /** Largest packet body of a connection that has not authenticated. 4 KiB. */
+  readonly strangerPacketBytes: number;
   /** A woken worker that has not grabbed by then no longer counts, and another is woken. 50. */
   readonly wakeGraceMs: number;
   /** Dead letters kept; past it the oldest goes, with a note. 10,000. */
@@ -69,6 +73,8 @@ export const DEFAULT_LIMITS: Limits = {
   backlogBytes: 16 * MIB,
   pauseBytes: 256 * KIB,
   unfinishedMs: 30_000,
+  authenticateMs: 10_000,
+  strangerPacketBytes: 4 * KIB,
   wakeGraceMs: 50,
   maxDeadLetters: 10_000,
   deadLetterBytes: 64 * MIB,

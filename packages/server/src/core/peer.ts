@@ -2,6 +2,7 @@ import { PacketStream, type PagePool, type StreamLimits } from "@drover/protocol
 import type { AbilitySet } from "./abilities.ts";
 import type { JobFunction, Overrun } from "./function.ts";
 import type { HeldReplies } from "./held-replies.ts";
+import { type Account, ANYONE, type Identity } from "./identity.ts";
 import type { Run, Submission } from "./job.ts";
 import { Outbox } from "./outbox.ts";
 import type { AssignForm } from "./replies.ts";
@@ -17,6 +18,11 @@ export const WorkerState = {
 } as const;
 export type WorkerState = (typeof WorkerState)[keyof typeof WorkerState];
 
+/** Limits that change when the peer shows who it is. */
+interface StreamLimitsOfPeer extends StreamLimits {
+  maxBodyBytes: number;
+}
+
 /** One connection, which may be client, worker and administrator at once. */
 export class Peer {
   /** Number of the connection on this server, ascending. */
@@ -31,6 +37,11 @@ export class Peer {
   /** How often replies began to wait. */
   heldSerial = 0;
   readonly stream: PacketStream;
+  /** Those of `stream`, which reads them anew for each message. */
+  readonly streamLimits: StreamLimitsOfPeer;
+  identity: Identity = ANYONE;
+  /** The identity's account, here once more since each submission asks for it; null without limits. */
+  account: Account | null = null;
   /** Set when it is to be closed once its outbox has been sent: why. Nothing it sends is looked at any more. */
   closing: string | null = null;
   /** It does not read: closing does not wait for what is unsent. */
@@ -80,10 +91,11 @@ export class Peer {
   /** The function it submitted to last: most clients use one, and comparing its bytes beats a look-up. */
   lastFunction: JobFunction | null = null;
 
-  constructor(id: number, address: string, owner: unknown, limits: StreamLimits, pool: PagePool) {
+  constructor(id: number, address: string, owner: unknown, limits: StreamLimitsOfPeer, pool: PagePool) {
     this.id = id;
     this.address = address;
     this.owner = owner;
+    this.streamLimits = limits;
     this.stream = new PacketStream(limits, pool);
     this.out = new Outbox(pool);
   }

@@ -4,6 +4,7 @@ import { DeadLetters } from "./dead-letters.ts";
 import { Fifo } from "./fifo.ts";
 import { JobFunction } from "./function.ts";
 import { Handles } from "./handles.ts";
+import type { Identity } from "./identity.ts";
 import type { Delay, Run, Submission } from "./job.ts";
 import { JobTable } from "./job-table.ts";
 import { Journal } from "./journal.ts";
@@ -43,6 +44,11 @@ export interface CoreOptions {
   readonly logLevel: string;
   /** Whether background submissions are acknowledged only after a commit. Default: false. */
   readonly durable?: boolean;
+  /**
+   * Judges a token that a connection sent. Must not keep it.
+   * @returns the connection's identity from now on; null when the token is not valid.
+   */
+  readonly authenticate?: ((token: string, peer: Peer) => Identity | null) | undefined;
   /** Whether `shutdown` is obeyed. */
   readonly allowShutdown: boolean;
 }
@@ -51,6 +57,16 @@ export interface CoreOptions {
 export type CoreNote =
   | { readonly code: "SLOW_READER"; readonly peer: Peer; readonly backlogBytes: number }
   | { readonly code: "PROTOCOL_VIOLATION"; readonly peer: Peer; readonly detail: string }
+  | { readonly code: "UNAUTHENTICATED"; readonly peer: Peer; readonly detail: string }
+  | { readonly code: "FORBIDDEN"; readonly peer: Peer; readonly right: string; readonly fn: string }
+  | { readonly code: "IDENTITY_ENDED"; readonly peer: Peer; readonly detail: string }
+  | {
+      readonly code: "ADMIN_ACT";
+      readonly peer: Peer;
+      readonly act: string;
+      readonly target: string;
+      readonly result: string;
+    }
   | { readonly code: "LIMIT_REACHED"; readonly peer: Peer; readonly limit: string; readonly fn: string }
   | { readonly code: "DEAD_LETTER"; readonly fn: string; readonly handle: string; readonly reason: string }
   | { readonly code: "DEAD_LETTER_EVICTED"; readonly fn: string; readonly handle: string }
@@ -70,6 +86,9 @@ export class CoreCounts {
   lingered = 0;
   slowReaders = 0;
   refused = 0;
+  unauthenticated = 0;
+  forbidden = 0;
+  rateLimited = 0;
   lateReports = 0;
 }
 
@@ -102,6 +121,8 @@ export class ServerState {
   readonly wakes = new Fifo<{ readonly peer: Peer; readonly atMs: number }>();
   /** Connections with an unfinished packet and when they are given up, oldest first. */
   readonly unfinished = new Map<Peer, number>();
+  /** Connections without an identity and when they are given up, oldest first. */
+  readonly strangers = new Map<Peer, number>();
   /** Functions of no use and since when, oldest first. */
   readonly idleFunctions = new Map<JobFunction, number>();
   /** What a store does not know yet; null without one. */

@@ -1,4 +1,5 @@
 import type { SharedPages, WireErrorCode } from "@drover/protocol";
+import { forbid } from "./access.ts";
 import type { DeadLetter } from "./dead-letters.ts";
 import type { JobFunction } from "./function.ts";
 import {
@@ -183,12 +184,23 @@ function createJob(
     if (peer !== null) refuse(state, peer, limit, fn, "Job queue is full");
     return null;
   }
+  const account = peer === null || !(peer.account?.countsJobs ?? false) ? null : peer.account;
+  const quota = account === null ? null : account.limitOfJobs(request.workloadBytes);
+  if (quota !== null) {
+    refuse(state, peer!, `identity.${quota}`, fn, "Quota of unfinished jobs is full");
+    return null;
+  }
   const claimed = request.background && state.journal === null;
   const job = new Job(fn, state.nextJobNumber++, key, priority, claimed, state.nowMs);
   keepWorkload(state, job, request);
   state.workloadBytes += job.workloadBytes;
   if (request.reducer !== "") rareFields(job).reducer = request.reducer;
   if (request.traceparent !== "") rareFields(job).traceparent = request.traceparent;
+  if (account !== null) {
+    account.jobs++;
+    account.queuedBytes += job.workloadBytes;
+    rareFields(job).account = account;
+  }
   state.jobs.add(job);
   fn.total++;
   if (fn.workers === 0) state.updateIdle(fn);
@@ -243,9 +255,15 @@ function subscribe(state: ServerState, peer: Peer, job: Job): Submission {
  */
 export function attach(state: ServerState, peer: Peer, number: number): void {
   const job = state.jobs.get(number);
+  const { identity } = peer;
+  if (job !== undefined && !identity.mayLookAt(job.fn.name)) {
+    forbid(state, peer, "status", "");
+    return;
+  }
   if (job === undefined || job.state === JobState.CANCELLING) {
     const result = job === undefined ? state.lingering.ofNumber(number, state.nowMs) : undefined;
     if (result === undefined) sendError(state, peer, "JOB_NOT_FOUND", "Job does not exist");
+    else if (!identity.mayLookAt(result.fn.name)) forbid(state, peer, "status", "");
     else answerWith(state, peer, result);
     return;
   }

@@ -22,6 +22,12 @@ export class UniqueTable {
     return found instanceof Map ? found.values().next().value : found;
   }
 
+  /** All jobs with the key, one for each function. */
+  all(key: string): Iterable<Job> {
+    const found = this.#jobs.get(key);
+    return found === undefined ? [] : found instanceof Map ? found.values() : [found];
+  }
+
   /** Makes the job the one that its key stands for. */
   set(job: Job): void {
     const found = this.#jobs.get(job.key);

@@ -1,7 +1,14 @@
 import { randomBytes } from "node:crypto";
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import { verifiedCertificate } from "@drover/transport";
 import type { FastifyRequest } from "fastify";
-import type { JobServerCore } from "../core/index.ts";
+import { auditEntry } from "../auth/audit.ts";
+import type { Identities } from "../auth/identities.ts";
+import { ANYONE, type Identity, type JobServerCore } from "../core/index.ts";
 import type { JobServer } from "../job-server.ts";
+import type { Log } from "../note-log.ts";
+import { one } from "./fields.ts";
 import type { InProcessPeer } from "./in-process.ts";
 import { Problem } from "./problems.ts";
 
@@ -11,19 +18,113 @@ export class Gateway {
   readonly server: JobServer;
   /** Identifies this start of the server: events of another one cannot be resumed. */
   readonly epoch = randomBytes(6).toString("base64url");
+  readonly #log: Log;
+  readonly #identities: Identities | undefined;
+  readonly #known = new WeakMap<FastifyRequest, Identity>();
 
-  constructor(server: JobServer) {
+  constructor(server: JobServer, log: Log) {
     this.server = server;
     this.core = server.core;
+    this.#log = log;
+    this.#identities = server.identities;
+  }
+
+  /**
+   * Who asks.
+   * @throws Problem `unauthenticated`
+   */
+  identityOf(request: FastifyRequest): Identity {
+    const known = this.#known.get(request);
+    if (known !== undefined) return known;
+    const identity = this.identify(request.raw, undefined);
+    this.#known.set(request, identity);
+    return identity;
+  }
+
+  /**
+   * The same of a request that may become a WebSocket.
+   * @param offered A token that came otherwise than in `Authorization`.
+   * @throws Problem `unauthenticated`
+   */
+  identify(request: IncomingMessage, offered: string | undefined): Identity {
+    const identities = this.#identities;
+    if (identities === undefined) return ANYONE;
+    const { socket } = request;
+    const token = offered ?? bearerOf(request);
+    const origin = request.headers.origin ?? "";
+    const ticketed = token?.startsWith(TICKET)
+      ? identities.redeemTicket(token.slice(TICKET.length), origin)
+      : undefined;
+    const identity =
+      ticketed === undefined
+        ? identities.resolve({
+            token,
+            certificateNames: verifiedCertificate(socket as Duplex)?.names,
+            address: plainAddress(socket.remoteAddress),
+          })
+        : ticketed;
+    if (identity !== null) return identity;
+    throw new Problem(
+      "unauthenticated",
+      token === undefined ? "send a token: Authorization: Bearer TOKEN" : "the token is not valid (any more)",
+    );
+  }
+
+  /** A one-use secret by which a page may open a WebSocket within 30 s. */
+  ticketFor(request: FastifyRequest): string {
+    const identity = this.identityOf(request);
+    const secret = this.#identities?.issueTicket(identity, request.headers.origin ?? "") ?? "";
+    return TICKET + secret;
+  }
+
+  /** @throws Problem `forbidden`, `unauthenticated` */
+  require(role: "admin" | "status", request: FastifyRequest): void {
+    const identity = this.identityOf(request);
+    if (role === "admin" ? !identity.mayAdminister : !identity.mayLookAtAll) throw missing(role);
+  }
+
+  /** Jobs of a function may be looked at by who may submit to it. @throws Problem `forbidden`, `unauthenticated` */
+  requireSight(request: FastifyRequest, fn: string): void {
+    if (!this.identityOf(request).mayLookAt(fn)) throw missing("status");
+  }
+
+  /** @throws Problem `forbidden`, `unauthenticated` */
+  requireSubmit(request: FastifyRequest, fn: string): void {
+    const identity = this.identityOf(request);
+    if (!identity.mayAdminister && !identity.maySubmit(fn)) throw missing("submit");
+  }
+
+  /** Writes what an administrator did into the audit log. */
+  audit(request: FastifyRequest, act: string, target: string, result = "OK"): void {
+    auditEntry(this.#log, { identity: this.identityOf(request).name, act, target, from: request.ip, result });
   }
 
   /** Makes the peer that a request is for the job server. */
-  open(peer: InProcessPeer, _request: FastifyRequest): void {
-    this.server.accept(peer);
+  open(peer: InProcessPeer, request: FastifyRequest): void {
+    this.server.accept(peer, this.identityOf(request));
   }
 
   /** @throws Problem `draining` */
   refuseWhileDraining(): void {
     if (this.server.isStopping) throw new Problem("draining", "the server stops", { retryAfter: 1 });
   }
+}
+
+/** Tells tickets from tokens. */
+const TICKET = "ticket.";
+
+function missing(right: string): Problem {
+  return new Problem("forbidden", `the right ${right} is missing`);
+}
+
+function bearerOf(request: IncomingMessage): string | undefined {
+  const field = one(request.headers, "authorization");
+  if (field === undefined) return undefined;
+  const [, token] = /^bearer +(\S+)$/i.exec(field) ?? [];
+  if (token === undefined) throw new Problem("unauthenticated", "Authorization takes Bearer and a token");
+  return token;
+}
+
+function plainAddress(address: string | undefined): string | undefined {
+  return address?.startsWith("::ffff:") ? address.slice("::ffff:".length) : address;
 }

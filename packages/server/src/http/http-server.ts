@@ -1,20 +1,24 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
-import { formatAddress, listenError, parseAddress, TransportError } from "@drover/transport";
+import { formatAddress, listenError, parseAddress, type TlsFiles, TransportError } from "@drover/transport";
+import cors from "@fastify/cors";
 import Fastify, { type FastifyError, type FastifyInstance, type FastifyRequest } from "fastify";
 import type { JobServer } from "../job-server.ts";
 import type { Log } from "../note-log.ts";
 import { Gateway } from "./gateway.ts";
 import { addJobRoutes } from "./job-routes.ts";
-import { DEFAULT_HTTP_LIMITS, type HttpLimits, HttpListener } from "./listeners.ts";
+import { DEFAULT_HTTP_LIMITS, type HttpHandlers, type HttpLimits, HttpListener } from "./listeners.ts";
 import { openApi } from "./openapi.ts";
 import { PROBLEMS, Problem, type ProblemName, sendProblem } from "./problems.ts";
+import { SiteGuard } from "./site-guard.ts";
+import { webSockets } from "./websockets.ts";
 import { addWorkRoutes } from "./work-routes.ts";
 
 export interface HttpServerOptions {
   readonly server: JobServer;
   readonly log: Log;
-  /** Where to listen: `host:port`, `[v6]:port`, `unix:/path`. Default: `localhost:4780`. */
+  /** Where to listen: `host:port`, `[v6]:port`. Default: `localhost:4780`, or nowhere when `secure` says where. */
   readonly listen?: readonly string[];
+  /** Where to listen with TLS. Default: nowhere. */
+  readonly secure?: { readonly listen: readonly string[]; readonly files: TlsFiles };
   /** Largest body of a request. Default: 16 MiB. */
   readonly maxBodyBytes?: number;
   readonly limits?: Partial<HttpLimits>;
@@ -40,16 +44,21 @@ export class HttpServer {
   /** @throws TransportError when an address cannot be had; nothing is left listening then. */
   static async start(options: HttpServerOptions): Promise<HttpServer> {
     const limits = { ...DEFAULT_HTTP_LIMITS, ...options.limits };
-    const app = makeApp(options);
-    await app.ready();
+    const { server, log, secure, hosts = [], origins = [] } = options;
+    const guard = new SiteGuard(hosts, origins);
+    const gateway = new Gateway(server, log);
+    const app = await makeApp(options, gateway, guard);
     const http = new HttpServer(app);
-    const onRequest = (request: IncomingMessage, response: ServerResponse) => app.routing(request, response);
+    const handlers: HttpHandlers = {
+      request: (request, response) => app.routing(request, response),
+      upgrade: await webSockets(gateway, guard),
+    };
     try {
-      for (const address of options.listen ?? ["localhost"]) {
-        await http.#listen(
-          address,
-          () => new HttpListener(onRequest, (_request, socket) => socket.destroy(), limits),
-        );
+      for (const address of options.listen ?? (secure === undefined ? ["localhost"] : [])) {
+        await http.#listen(address, () => new HttpListener(handlers, limits));
+      }
+      for (const address of secure?.listen ?? []) {
+        await http.#listen(address, () => new HttpListener(handlers, limits, secure!.files));
       }
     } catch (error) {
       await http.close();
@@ -101,7 +110,24 @@ export class HttpServer {
   }
 }
 
-function makeApp(options: HttpServerOptions): FastifyInstance {
+/** Fields of answers that pages of other origins may read. */
+const EXPOSED = [
+  "gearman-handle",
+  "gearman-coalesced",
+  "gearman-server",
+  "gearman-lease",
+  "location",
+  "retry-after",
+];
+
+/** What is there for everybody, below `/v1`. */
+const OPEN = /^\/v1\/(openapi\.json|problems\/)/;
+
+async function makeApp(
+  options: HttpServerOptions,
+  gateway: Gateway,
+  guard: SiteGuard,
+): Promise<FastifyInstance> {
   const app = Fastify({
     bodyLimit: options.maxBodyBytes ?? 16 * 1024 * 1024,
     // Names may have any bytes, percent-encoded.
@@ -120,17 +146,26 @@ function makeApp(options: HttpServerOptions): FastifyInstance {
   app.setNotFoundHandler((request, reply) => {
     sendProblem(reply, notFound(app, request));
   });
-  const guard = new SiteGuard(options);
   app.addHook("onRequest", (request, reply, done) => {
     reply.header("x-content-type-options", "nosniff");
-    const refusal = guard.refusal(request);
+    const refusal = guard.refusal(request.raw);
     if (refusal === null) done();
     else sendProblem(reply, refusal);
   });
-  const gateway = new Gateway(options.server);
+  await app.register(cors, {
+    origin: (origin, done) => done(null, origin !== undefined && guard.allows(origin)),
+    methods: ["GET", "POST", "DELETE"],
+    exposedHeaders: EXPOSED,
+  });
+  app.addHook("onRequest", (request, _reply, done) => {
+    // Before a body is read: strangers have none to send.
+    if (request.url.startsWith("/v1/") && !OPEN.test(request.url)) gateway.identityOf(request);
+    done();
+  });
   addJobRoutes(app, gateway);
   addWorkRoutes(app, gateway);
   addDescriptions(app, options.server.version);
+  await app.ready();
   return app;
 }
 
@@ -166,52 +201,4 @@ function problemOf(error: FastifyError, log: Log): Problem {
     return new Problem("bad-request", error.message);
   log.error({ code: "HTTP_INTERNAL", error }, "a request failed by a fault of the server");
   return new Problem("internal", "the server has a fault here, which its log tells");
-}
-
-const LOOPBACK = new Set(["localhost", "127.0.0.1", "[::1]", ""]);
-
-/**
- * Keeps pages of other sites out: a browser carries their requests to loopback, where no password is asked for, and a name
- * of theirs may resolve to it (DNS rebinding).
- */
-class SiteGuard {
-  readonly #hosts: ReadonlySet<string>;
-  readonly #origins: ReadonlySet<string>;
-
-  constructor({ hosts = [], origins = [] }: HttpServerOptions) {
-    this.#hosts = new Set(hosts.map((host) => host.toLowerCase()));
-    this.#origins = new Set(origins);
-  }
-
-  refusal(request: FastifyRequest): Problem | null {
-    const authority = (request.headers[":authority"] as string | undefined) ?? request.headers.host ?? "";
-    const host = authority.replace(/:\d*$/, "").toLowerCase();
-    const isOnLoopback = isLoopback(request.raw.socket.localAddress);
-    if (isOnLoopback && !LOOPBACK.has(host) && !this.#hosts.has(host)) {
-      return new Problem(
-        "host-not-allowed",
-        `this server is not called ${host.slice(0, 100)}: add it to http.hosts`,
-      );
-    }
-    const { origin } = request.headers;
-    if (origin !== undefined && !this.#isOwn(origin, authority) && !this.#origins.has(origin)) {
-      return new Problem(
-        "cross-site",
-        `pages of ${origin.slice(0, 100)} may not use this server: see http.origins`,
-      );
-    }
-    const site = request.headers["sec-fetch-site"];
-    if (origin === undefined && site === "cross-site" && request.headers["sec-fetch-mode"] !== "navigate") {
-      return new Problem("cross-site", "pages of other sites may not use this server: see http.origins");
-    }
-    return null;
-  }
-
-  #isOwn(origin: string, authority: string): boolean {
-    return origin === `http://${authority}` || origin === `https://${authority}`;
-  }
-}
-
-function isLoopback(address: string | undefined): boolean {
-  return address === undefined || address === "::1" || /^(::ffff:)?127\./.test(address);
 }

@@ -24,6 +24,8 @@ export class InProcessPeer implements Connection {
   readonly #stream = new PacketStream(LIMITS);
   #server: ConnectionHandlers | undefined;
   #isPaused = false;
+  /** The server is telling something, and must not be told anything before it is done. */
+  #isTold = false;
   #waiting: Uint8Array[] = [];
   #isOver = false;
 
@@ -32,10 +34,10 @@ export class InProcessPeer implements Connection {
     this.#own = own;
   }
 
-  /** Says something to the server, which takes it before this returns unless it has paused. */
+  /** Says something to the server, which takes it at once unless it has paused or is speaking itself. */
   write(bytes: Uint8Array): void {
     if (this.#isOver) return;
-    if (this.#isPaused) this.#waiting.push(bytes);
+    if (this.#isPaused || this.#isTold || this.#waiting.length > 0) this.#waiting.push(bytes);
     else this.#server!.data(bytes);
   }
 
@@ -58,6 +60,7 @@ export class InProcessPeer implements Connection {
   }
 
   send(chunks: readonly Uint8Array[]): boolean {
+    this.#isTold = true;
     for (const chunk of chunks) {
       this.#stream.push(chunk);
       while (!this.#isOver && this.#stream.next() === Found.PACKET) {
@@ -65,6 +68,9 @@ export class InProcessPeer implements Connection {
       }
       if (this.#isOver) return true;
     }
+    this.#isTold = false;
+    // What was answered meanwhile goes to the server when it has finished what it is doing.
+    if (this.#waiting.length > 0) queueMicrotask(() => this.#sayWaiting());
     return this.unsentBytes === 0;
   }
 
@@ -74,8 +80,13 @@ export class InProcessPeer implements Connection {
 
   resume(): void {
     this.#isPaused = false;
-    while (this.#waiting.length > 0 && !this.#isPaused && !this.#isOver)
+    this.#sayWaiting();
+  }
+
+  #sayWaiting(): void {
+    while (this.#waiting.length > 0 && !this.#isPaused && !this.#isTold && !this.#isOver) {
       this.#server!.data(this.#waiting.shift()!);
+    }
   }
 
   end(): void {

@@ -1,5 +1,5 @@
 import { byteString } from "@drover/protocol";
-import type { FastifyInstance } from "fastify";
+import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { JobView } from "../core/index.ts";
 import { shownText } from "./answers.ts";
 import type { Gateway } from "./gateway.ts";
@@ -10,14 +10,19 @@ import { attach, functionName, submit } from "./submissions.ts";
 export function addJobRoutes(app: FastifyInstance, gateway: Gateway): void {
   const { core } = gateway;
 
-  const byHandle = (handle: string): JobView => {
+  const byHandle = (request: FastifyRequest): JobView => {
+    const { handle } = request.params as { handle: string };
     const view = core.view(core.numberOf(handle));
+    if (view !== null) gateway.requireSight(request, view.fn);
     if (view === null)
       throw new Problem("unknown-job", "there is no such job, and how it ended is not known", { handle });
     return view;
   };
-  const byUnique = ({ fn, unique }: { fn: string; unique: string }): JobView => {
-    const view = core.viewUnique(functionName(fn), uniqueOf(unique));
+  const byUnique = (request: FastifyRequest): JobView => {
+    const { fn, unique } = request.params as { fn: string; unique: string };
+    const name = functionName(fn);
+    gateway.requireSight(request, name);
+    const view = core.viewUnique(name, uniqueOf(unique));
     if (view === null)
       throw new Problem("unknown-job", "there is no job of this unique, and how it ended is not known");
     return view;
@@ -25,12 +30,10 @@ export function addJobRoutes(app: FastifyInstance, gateway: Gateway): void {
 
   app.post("/v1/functions/:fn/jobs", (request, reply) => submit(gateway, request, reply));
   app.get("/v1/jobs/:handle", (request, reply) => {
-    reply
-      .header("cache-control", "no-store")
-      .send(shown(byHandle((request.params as { handle: string }).handle)));
+    reply.header("cache-control", "no-store").send(shown(byHandle(request)));
   });
   app.get("/v1/functions/:fn/uniques/:unique", (request, reply) => {
-    const view = byUnique(request.params as { fn: string; unique: string });
+    const view = byUnique(request);
     reply.header("cache-control", "no-store").send(shown(view));
   });
   app.get("/v1/jobs/:handle/events", (request, reply) => {
@@ -38,12 +41,13 @@ export function addJobRoutes(app: FastifyInstance, gateway: Gateway): void {
     attach(gateway, request, reply, handle, core.view(core.numberOf(handle))?.unique ?? "");
   });
   app.get("/v1/functions/:fn/uniques/:unique/events", (request, reply) => {
-    const view = byUnique(request.params as { fn: string; unique: string });
+    const view = byUnique(request);
     attach(gateway, request, reply, view.handle, view.unique);
   });
   app.delete("/v1/jobs/:handle", (request, reply) => {
-    const { handle } = request.params as { handle: string };
-    const view = byHandle(handle);
+    const view = byHandle(request);
+    const { handle } = view;
+    gateway.requireSubmit(request, view.fn);
     const became = gateway.server.withdraw(view.number);
     switch (became) {
       case "removed":

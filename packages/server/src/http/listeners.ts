@@ -1,10 +1,15 @@
 import http from "node:http";
 import http2 from "node:http2";
 import net from "node:net";
+import type { Duplex } from "node:stream";
+import type { TlsFiles } from "@drover/transport";
 
 /** What answers requests of every version of HTTP. */
-export type RequestHandler = (request: http.IncomingMessage, response: http.ServerResponse) => void;
-export type UpgradeHandler = (request: http.IncomingMessage, socket: net.Socket, head: Buffer) => void;
+export interface HttpHandlers {
+  request(request: http.IncomingMessage, response: http.ServerResponse): void;
+  /** A request of HTTP/1.1 that may become a WebSocket. */
+  upgrade(request: http.IncomingMessage, socket: Duplex, head: Buffer): void;
+}
 
 export interface HttpLimits {
   /** All header fields of a request. Default: 16 KiB. */
@@ -37,39 +42,53 @@ const FIRST_BYTES_MS = 10_000;
  * cleartext.
  */
 export class HttpListener {
-  readonly #plain: http.Server;
-  readonly #session: http2.Http2Server;
+  /** HTTP/1.1 and HTTP/2 without TLS; undefined with it. */
+  readonly #plain: http.Server | undefined;
   readonly #server: net.Server;
   readonly #sessions = new Set<http2.ServerHttp2Session>();
-  readonly #sockets = new Set<net.Socket>();
+  readonly #sockets = new Set<Duplex>();
 
-  constructor(onRequest: RequestHandler, onUpgrade: UpgradeHandler, limits: HttpLimits) {
-    this.#plain = http.createServer(
-      {
-        maxHeaderSize: limits.maxHeaderBytes,
-        headersTimeout: limits.headersTimeoutMs,
-        requestTimeout: limits.requestTimeoutMs,
-        keepAliveTimeout: limits.idleTimeoutMs,
-        connectionsCheckingInterval: 1_000,
-        insecureHTTPParser: false,
-      },
-      onRequest,
-    );
-    this.#plain.on("upgrade", onUpgrade);
-    this.#session = http2.createServer(
-      {
-        maxHeaderListPairs: 100,
-        settings: { maxConcurrentStreams: limits.maxStreams, maxHeaderListSize: limits.maxHeaderBytes },
-        maxSessionMemory: 32,
-      },
-      onRequest as unknown as (
-        request: http2.Http2ServerRequest,
-        response: http2.Http2ServerResponse,
-      ) => void,
-    );
-    this.#session.on("session", (session) => this.#guard(session, limits));
-    this.#session.on("sessionError", () => {});
-    this.#server = net.createServer({ noDelay: true }, (socket) => this.#sort(socket));
+  /** @param files Certificates, with which it speaks TLS only. */
+  constructor(handlers: HttpHandlers, limits: HttpLimits, files?: TlsFiles) {
+    const onRequest = handlers.request as unknown as (
+      request: http2.Http2ServerRequest,
+      response: http2.Http2ServerResponse,
+    ) => void;
+    const plain = {
+      maxHeaderSize: limits.maxHeaderBytes,
+      headersTimeout: limits.headersTimeoutMs,
+      requestTimeout: limits.requestTimeoutMs,
+      keepAliveTimeout: limits.idleTimeoutMs,
+      connectionsCheckingInterval: 1_000,
+    };
+    const multiplexed = {
+      maxHeaderListPairs: 100,
+      settings: { maxConcurrentStreams: limits.maxStreams, maxHeaderListSize: limits.maxHeaderBytes },
+      maxSessionMemory: 32,
+    };
+    if (files !== undefined) {
+      const secure = http2.createSecureServer(
+        { ...files.serverOptions, ...multiplexed, ...plain, allowHTTP1: true },
+        onRequest,
+      );
+      files.follow(secure);
+      secure.on("upgrade", handlers.upgrade);
+      secure.on("secureConnection", (socket) => this.#know(socket));
+      this.#guard(secure, limits);
+      // HTTP/1.1 within it has these as fields rather than options.
+      Object.assign(secure, { headersTimeout: plain.headersTimeout, requestTimeout: plain.requestTimeout });
+      this.#server = secure as unknown as net.Server;
+      return;
+    }
+    this.#plain = http.createServer(plain, handlers.request);
+    this.#plain.on("upgrade", handlers.upgrade);
+    const session = http2.createServer(multiplexed, onRequest);
+    this.#guard(session, limits);
+    const server = this.#plain;
+    this.#server = net.createServer({ noDelay: true }, (socket) => {
+      this.#know(socket);
+      sort(socket, server, session);
+    });
   }
 
   /**
@@ -93,7 +112,7 @@ export class HttpListener {
   /** Takes no more connections, and lets those that are idle go. */
   async close(): Promise<void> {
     this.#server.close();
-    this.#plain.closeIdleConnections();
+    this.#plain?.closeIdleConnections();
     for (const session of this.#sessions) session.close();
   }
 
@@ -101,39 +120,48 @@ export class HttpListener {
   destroy(): void {
     for (const session of this.#sessions) session.destroy();
     for (const socket of this.#sockets) socket.destroy();
-    this.#plain.close();
+    this.#plain?.close();
   }
 
-  /** Looks at what a connection begins with, and gives it to the server that speaks it. */
-  #sort(socket: net.Socket): void {
+  #know(socket: Duplex): void {
     this.#sockets.add(socket);
     socket.once("close", () => this.#sockets.delete(socket));
     socket.on("error", () => {});
-    socket.setTimeout(FIRST_BYTES_MS, () => socket.destroy());
-    const look = (): void => {
-      const chunk = socket.read() as Buffer | null;
-      if (chunk === null) return;
-      const known = Math.min(chunk.length, PREFACE.length);
-      const isPreface = chunk.compare(PREFACE, 0, known, 0, known) === 0;
-      // A preface may come in parts, and no request of HTTP/1.1 begins with its first four bytes.
-      if (isPreface && known < 4) {
-        socket.unshift(chunk);
-        socket.once("readable", look);
-        return;
-      }
-      socket.setTimeout(0);
-      socket.removeAllListeners("timeout");
-      socket.unshift(chunk);
-      (isPreface ? this.#session : this.#plain).emit("connection", socket);
-    };
-    socket.once("readable", look);
   }
 
-  /** What Node leaves without a limit: sessions that do nothing, and floods of small frames. */
-  #guard(session: http2.ServerHttp2Session, limits: HttpLimits): void {
-    this.#sessions.add(session);
-    session.once("close", () => this.#sessions.delete(session));
-    session.setTimeout(limits.idleTimeoutMs, () => session.close());
-    session.on("error", () => {});
+  /** What Node leaves without a limit: sessions that do nothing. */
+  #guard(server: http2.Http2Server | http2.Http2SecureServer, limits: HttpLimits): void {
+    server.on("session", (session) => {
+      this.#sessions.add(session);
+      session.once("close", () => this.#sessions.delete(session));
+      session.setTimeout(limits.idleTimeoutMs, () => session.close());
+      session.on("error", () => {});
+    });
+    server.on("sessionError", () => {});
   }
+}
+
+/** Looks at what a connection begins with, and gives it to the server that speaks it. */
+function sort(socket: net.Socket, plain: http.Server, session: http2.Http2Server): void {
+  const giveUp = () => socket.destroy();
+  socket.setTimeout(FIRST_BYTES_MS, giveUp);
+  const look = (): void => {
+    const chunk = socket.read() as Buffer | null;
+    if (chunk === null) {
+      if (!socket.readableEnded && !socket.destroyed) socket.once("readable", look);
+      return;
+    }
+    const known = Math.min(chunk.length, PREFACE.length);
+    const isPreface = chunk.compare(PREFACE, 0, known, 0, known) === 0;
+    socket.unshift(chunk);
+    // A preface may come in parts, and no request of HTTP/1.1 begins with its first four bytes.
+    if (isPreface && known < 4) {
+      socket.once("readable", look);
+      return;
+    }
+    socket.setTimeout(0);
+    socket.removeListener("timeout", giveUp);
+    (isPreface ? session : plain).emit("connection", socket);
+  };
+  socket.once("readable", look);
 }

@@ -44,13 +44,23 @@ const ABOUT_JOB: Schema = {
 };
 
 const SUBMISSION_FIELDS: readonly Schema[] = [
-  field("Gearman-Unique", 'Joins: `"text"`, or bytes as `:base64:`. `"-"` joins on the body. Also makes a repeated request safe.', {
-    type: "string",
-  }),
+  field(
+    "Gearman-Unique",
+    'Joins: `"text"`, or bytes as `:base64:`. `"-"` joins on the body. Also makes a repeated request safe.',
+    {
+      type: "string",
+    },
+  ),
   field("Idempotency-Key", "The same, by another name.", { type: "string" }),
   field("Gearman-Priority", "Default: normal.", { enum: ["high", "normal", "low"] }),
-  field("Gearman-Run-At", "Unix time as `@1790000000`: a background job that waits for it.", { type: "string" }),
-  field("Gearman-Result-TTL", "Seconds for which the result answers its unique.", { type: "integer", minimum: 0, maximum: 86_400 }),
+  field("Gearman-Run-At", "Unix time as `@1790000000`: a background job that waits for it.", {
+    type: "string",
+  }),
+  field("Gearman-Result-TTL", "Seconds for which the result answers its unique.", {
+    type: "integer",
+    minimum: 0,
+    maximum: 86_400,
+  }),
   field("Gearman-Deadline", "Seconds after which this submission fails; others stay.", {
     type: "integer",
     minimum: 0,
@@ -58,10 +68,16 @@ const SUBMISSION_FIELDS: readonly Schema[] = [
   }),
   field("Gearman-Keep", "`?1`: the job goes on when nobody waits for it any more.", { enum: ["?0", "?1"] }),
   field("Gearman-Require-Worker", "`?1`: refused when no worker can do it now.", { enum: ["?0", "?1"] }),
-  field("Gearman-On-Conflict", "`reject`: refused when there is a job of the unique. Default: join.", { enum: ["join", "reject"] }),
-  field("Prefer", "`respond-async`: a background job. `wait=N`: 202 when it takes longer than N seconds (60 at most).", {
-    type: "string",
+  field("Gearman-On-Conflict", "`reject`: refused when there is a job of the unique. Default: join.", {
+    enum: ["join", "reject"],
   }),
+  field(
+    "Prefer",
+    "`respond-async`: a background job. `wait=N`: 202 when it takes longer than N seconds (60 at most).",
+    {
+      type: "string",
+    },
+  ),
   field("traceparent", "W3C Trace Context, passed to the worker.", { type: "string" }),
 ];
 
@@ -84,7 +100,11 @@ const EVENTS: Schema = {
 
 const STATUS: Schema = {
   summary: "State of a job, or how a background job ended",
-  responses: { 200: { description: "What is known.", content: json(ref("Job")) }, ...COMMON, 404: problem("Nothing is known.") },
+  responses: {
+    200: { description: "What is known.", content: json(ref("Job")) },
+    ...COMMON,
+    404: problem("Nothing is known."),
+  },
 };
 
 const STREAM: Schema = {
@@ -97,10 +117,16 @@ const STREAM: Schema = {
   },
 };
 
-const LAST_EVENT = field("Last-Event-ID", "`id` of the last event seen: only what followed it is sent.", { type: "string" });
+const LAST_EVENT = field("Last-Event-ID", "`id` of the last event seen: only what followed it is sent.", {
+  type: "string",
+});
 
 const REPORT: Schema = {
-  responses: { 204: { description: "Taken." }, ...COMMON, 410: problem("The job is not this lease's any more.") },
+  responses: {
+    204: { description: "Taken." },
+    ...COMMON,
+    410: problem("The job is not this lease's any more."),
+  },
 };
 
 /** @param version Of the server. */
@@ -122,7 +148,9 @@ export function openApi(version: string): Schema {
           parameters: [
             FN,
             ...SUBMISSION_FIELDS,
-            query("data", "`concat`: the body is all data and the result, as they come.", { enum: ["concat"] }),
+            query("data", "`concat`: the body is all data and the result, as they come.", {
+              enum: ["concat"],
+            }),
           ],
           requestBody: { content: { "*/*": { schema: bytes } } },
           responses: {
@@ -135,7 +163,11 @@ export function openApi(version: string): Schema {
                 "application/vnd.gearman": { schema: bytes },
               },
             },
-            202: { description: "The job goes on without this request.", headers: ABOUT_JOB, content: json(ref("Accepted")) },
+            202: {
+              description: "The job goes on without this request.",
+              headers: ABOUT_JOB,
+              content: json(ref("Accepted")),
+            },
             ...COMMON,
             406: problem("No such form."),
             409: problem("There is a job of this unique, and joining is not wanted."),
@@ -152,7 +184,10 @@ export function openApi(version: string): Schema {
           summary: "Take a job back that does not run",
           parameters: [HANDLE],
           responses: {
-            202: { description: "Others wait for it: it goes with the last of them.", content: json({ type: "object" }) },
+            202: {
+              description: "Others wait for it: it goes with the last of them.",
+              content: json({ type: "object" }),
+            },
             204: { description: "It is gone." },
             ...COMMON,
             404: problem("There is no such job."),
@@ -162,11 +197,14 @@ export function openApi(version: string): Schema {
       },
       "/v1/jobs/{handle}/events": { get: { ...STREAM, parameters: [HANDLE, LAST_EVENT] } },
       "/v1/functions/{fn}/uniques/{unique}": { get: { ...STATUS, parameters: [FN, UNIQUE] } },
-      "/v1/functions/{fn}/uniques/{unique}/events": { get: { ...STREAM, parameters: [FN, UNIQUE, LAST_EVENT] } },
+      "/v1/functions/{fn}/uniques/{unique}/events": {
+        get: { ...STREAM, parameters: [FN, UNIQUE, LAST_EVENT] },
+      },
       "/v1/grab": {
         get: {
           summary: "Jobs as they come, for as long as the connection is open",
-          description: "The open answer is the lease: when it closes, what is not done goes to other workers at once.",
+          description:
+            "The open answer is the lease: when it closes, what is not done goes to other workers at once.",
           parameters: [
             query("function", "May be repeated.", { type: "array", items: { type: "string" } }, true),
             query("credit", "Jobs at a time.", { type: "integer", minimum: 1, maximum: 64, default: 1 }),
@@ -176,7 +214,8 @@ export function openApi(version: string): Schema {
         },
         post: {
           summary: "One job, or none",
-          description: "The lease ends after the time of `Gearman-Lease` without a report: then another worker gets the job.",
+          description:
+            "The lease ends after the time of `Gearman-Lease` without a report: then another worker gets the job.",
           parameters: [
             query("function", "May be repeated.", { type: "array", items: { type: "string" } }, true),
             query("client", "Name of the worker for administrators.", { type: "string" }),
@@ -219,11 +258,17 @@ export function openApi(version: string): Schema {
         get: {
           summary: "What a problem means",
           parameters: [path("name", "Name of a problem.")],
-          responses: { 200: { description: "In a sentence.", content: json({ type: "object" }) }, 404: problem("There is no such problem.") },
+          responses: {
+            200: { description: "In a sentence.", content: json({ type: "object" }) },
+            404: problem("There is no such problem."),
+          },
         },
       },
       "/v1/openapi.json": {
-        get: { summary: "This document", responses: { 200: { description: "OpenAPI 3.1.", content: json({ type: "object" }) } } },
+        get: {
+          summary: "This document",
+          responses: { 200: { description: "OpenAPI 3.1.", content: json({ type: "object" }) } },
+        },
       },
     },
     components: { securitySchemes: { bearer: { type: "http", scheme: "bearer" } }, schemas: SCHEMAS },
@@ -254,7 +299,18 @@ const SCHEMAS: Readonly<Record<string, Schema>> = {
   },
   Job: {
     type: "object",
-    required: ["handle", "function", "unique", "state", "known", "running", "numerator", "denominator", "waiting", "attempts"],
+    required: [
+      "handle",
+      "function",
+      "unique",
+      "state",
+      "known",
+      "running",
+      "numerator",
+      "denominator",
+      "waiting",
+      "attempts",
+    ],
     properties: {
       handle: text,
       function: text,
@@ -279,7 +335,15 @@ const SCHEMAS: Readonly<Record<string, Schema>> = {
   AssignedJob: {
     type: "object",
     required: ["handle", "function", "unique", "lease", "attempt", "data", "encoding"],
-    properties: { handle: text, function: text, unique: text, lease: text, attempt: text, data: text, encoding },
+    properties: {
+      handle: text,
+      function: text,
+      unique: text,
+      lease: text,
+      attempt: text,
+      data: text,
+      encoding,
+    },
     additionalProperties: false,
   },
   Event: {

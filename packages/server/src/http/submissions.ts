@@ -40,6 +40,7 @@ export function submit(gateway: Gateway, request: FastifyRequest, reply: Fastify
   const name = functionName(fn);
   gateway.refuseWhileDraining();
   const { core } = gateway;
+  if (fields.requiresWorker || fields.rejectsConflict) gateway.requireSubmit(request, name);
   if (fields.requiresWorker && !core.hasWorker(name)) {
     throw new Problem("no-worker", `no worker can do ${fn} now`, { retryAfter: 5 });
   }

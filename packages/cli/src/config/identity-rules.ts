@@ -1,0 +1,40 @@
+import type { IdentityRule, IdentityRules } from "@drover/server";
+import { formatAddress, parseAddress } from "@drover/transport";
+import { type AuthConfig, NOBODY } from "./auth-schema.ts";
+
+/** The server's rules from the `auth` of a drover.yaml. */
+export function identityRules({ tokens, identities, anonymous = NOBODY }: AuthConfig): IdentityRules {
+  const rules = Object.entries(identities).map(([name, identity]): IdentityRule => {
+    const { submit = [], work = [], status = false, admin = false } = identity;
+    const { certificate = [], networks = [], sockets = [], listeners = [] } = identity;
+    const limits = Object.entries(identity.limits ?? {}).filter(([, limit]) => limit !== undefined);
+    return {
+      name,
+      rights: { submit: submit.map(onTheWire), work: work.map(onTheWire), status, admin },
+      limits: Object.fromEntries(limits),
+      certificates: certificate,
+      networks,
+      sockets,
+      listeners: listeners.map((address) => formatAddress(parseAddress(address))),
+    };
+  });
+  return {
+    rules,
+    anonymous: anonymous === NOBODY ? undefined : anonymous,
+    tokenFile: tokens,
+  };
+}
+
+/** Names on the wire are bytes: what is not ASCII matches as its UTF-8. */
+function onTheWire(glob: string): string {
+  return Buffer.from(glob, "utf8").toString("latin1");
+}
+
+/** Places of identities at which the server does not listen, so that nobody comes by them. */
+export function unusedPlaces({ rules }: IdentityRules, listen: readonly string[]): string[] {
+  return rules.flatMap(({ name, listeners = [], sockets = [] }) =>
+    [...listeners, ...sockets.map((path) => `unix:${path}`)]
+      .filter((address) => !listen.includes(address))
+      .map((address) => `auth.identities.${name}: the server does not listen on ${address}`),
+  );
+}
