@@ -1,5 +1,6 @@
 import { chmodSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
+import { resolve } from "node:path";
 import { Client, QueueFull, ServerRefused, Unauthenticated } from "@drover/client";
 import { bytesOf, encodePacket, PacketType, REQ } from "@drover/protocol";
 import { Worker } from "@drover/worker";
@@ -392,6 +393,15 @@ describe("the configuration", () => {
     expect(await check("auth: { identities: { a: { submit: f } } }")).toContain('"f" is no list of texts');
     expect(await check("auth: { identities: { none: {} } }")).toContain("is no name of an identity");
     expect(await check("auth: {}")).toContain("auth.identities: ");
+  });
+
+  test("the example of OPERATING.md is right", async () => {
+    const page = readFileSync(resolve(import.meta.dirname, "../../../docs/OPERATING.md"), "utf8");
+    const example = [...page.matchAll(/```yaml\n(.*?)```/gs)]
+      .map((match) => match[1]!)
+      .find((text) => /^auth:/m.test(text));
+    const answer = await check(example!);
+    expect(answer).toMatch(/^0 .*all right\n$/);
   });
 
   test("warns of places at which nobody listens", async () => {
