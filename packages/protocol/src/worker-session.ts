@@ -175,8 +175,18 @@ export class WorkerSession {
   }
 
   /** Asks for an option of the connection, such as `drover.1`. */
-  option(name: string, asker: { answer(): void; refused(error: WireError): void; lost(): void }): void {
-    this.#ask("OPTION_REQ", [PacketType.OPTION_RES], [name], undefined, () => asker.answer(), asker);
+  option(
+    name: string,
+    asker: { answer(name: string): void; refused(error: WireError): void; lost(): void },
+  ): void {
+    this.#ask(
+      "OPTION_REQ",
+      [PacketType.OPTION_RES],
+      [name],
+      undefined,
+      ({ args }) => asker.answer(args[0]!),
+      asker,
+    );
   }
 
   /** Reports a part of the result. @returns false when the run was taken over, and nothing was sent. */

@@ -47,6 +47,8 @@ const limits = z.strictObject({
   backlogBytes: size(1024).optional(),
   pauseBytes: size(1024).optional(),
   unfinishedMs: integer(1).optional(),
+  authenticateMs: integer(1).optional(),
+  strangerPacketBytes: size(64, 0xffff_ffff).optional(),
   wakeGraceMs: integer(1).optional(),
   maxDeadLetters: integer(0).optional(),
   deadLetterBytes: size(0).optional(),
