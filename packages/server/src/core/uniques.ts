@@ -22,6 +22,13 @@ export class UniqueTable {
     return found instanceof Map ? found.values().next().value : found;
   }
 
+  /** The jobs with the key, of all functions. */
+  all(key: string): Job[] {
+    const found = this.#jobs.get(key);
+    if (found === undefined) return [];
+    return found instanceof Map ? [...found.values()] : [found];
+  }
+
   /** Makes the job the one that its key stands for. */
   set(job: Job): void {
     const found = this.#jobs.get(job.key);
