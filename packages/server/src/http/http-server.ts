@@ -10,7 +10,10 @@ import type { Log } from "../note-log.ts";
 import { Gateway } from "./gateway.ts";
 import { addJobRoutes } from "./job-routes.ts";
 import { DEFAULT_HTTP_LIMITS, type HttpLimits, HttpListener } from "./listeners.ts";
+import { addPageFiles } from "./page-files.ts";
 import { Problem, sendProblem } from "./problems.ts";
+import type { WatchLimits } from "./pulse.ts";
+import { addViewRoutes } from "./view-routes.ts";
 
 export interface HttpServerOptions {
   readonly server: JobServer;
@@ -20,6 +23,9 @@ export interface HttpServerOptions {
   /** Largest body of a request. Default: 16 MiB. */
   readonly maxBodyBytes?: number;
   readonly limits?: Partial<HttpLimits>;
+  readonly watchLimits?: Partial<WatchLimits>;
+  /** Folder of the built dashboard, served at `/`. Default: none. */
+  readonly dashboard?: string;
   /** Names besides loopback's by which browsers may reach it, as `Host` has them, without the port. Default: none. */
   readonly hosts?: readonly string[];
   /** Origins whose pages may ask for anything, as `Origin` has them. Default: its own only. */
@@ -100,7 +106,10 @@ function makeApp(options: HttpServerOptions): FastifyInstance {
     if (refusal === null) done();
     else sendProblem(reply, refusal);
   });
-  addJobRoutes(app, new Gateway(options.server));
+  const gateway = new Gateway(options.server);
+  addJobRoutes(app, gateway);
+  addViewRoutes(app, gateway, options.watchLimits);
+  if (options.dashboard !== undefined) addPageFiles(app, options.dashboard);
   return app;
 }
 
