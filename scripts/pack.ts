@@ -28,7 +28,7 @@ interface Manifest {
 
 const target = resolve(process.argv[2] ?? join(ROOT, "dist"));
 mkdirSync(target, { recursive: true });
-run("tsc", ["-b"], ROOT);
+run("npm", ["run", "--silent", "build"], ROOT);
 const staging = mkdtempSync(join(tmpdir(), "drover-pack-"));
 try {
   for (const name of readdirSync(join(ROOT, "packages"))) stage(name);

@@ -361,7 +361,7 @@ describe("what is wrong is told as a problem", () => {
 
   it("GET does not submit", async () => {
     const { url, server } = await stage();
-    expect((await fetch(`${url}/functions/f/jobs`)).status).toBe(405);
+    expect((await fetch(`${url}/functions/f/jobs`)).status).toBe(404);
     expect(server.core.state.counts.submissions).toBe(0);
   });
 

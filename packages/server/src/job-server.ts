@@ -3,7 +3,6 @@ import { hostname } from "node:os";
 import { getHeapStatistics } from "node:v8";
 import {
   type Connection,
-  type ConnectionHandlers,
   type KeepAlive,
   type Listener,
   listen,
@@ -19,14 +18,15 @@ import {
   type Identity,
   JobServerCore,
   type Limits,
-  type Peer,
+  type ServerState,
   STRANGER,
   type TimeoutUnit,
   type Withdrawn,
   withdraw,
 } from "./core/index.ts";
+import { canWait, DEFERRING_CONNECTIONS, Link } from "./link.ts";
 import { type Log, NoteLog } from "./note-log.ts";
-import { type Schedule, Schedules } from "./schedules.ts";
+import { type Schedule, Schedules, type ScheduleTimes } from "./schedules.ts";
 import { type FunctionRule, settingsByRules } from "./settings.ts";
 import type { Store } from "./stores/store.ts";
 
@@ -76,42 +76,6 @@ export interface JobServerOptions {
   readonly onShutdownRequest?: (how: "now" | "graceful") => void;
 }
 
-/** One connection: its transport on one side, its peer in the core on the other. */
-class Link implements ConnectionHandlers {
-  readonly connection: Connection;
-  /** What limits count it under. */
-  readonly address: string;
-  readonly peer: Peer;
-  /** Since when what it is to get has waited, on the core's clock; 0 = it does not wait. */
-  deferredSinceMs = 0;
-  /** The other end has said all, but is still to be answered. */
-  endsWhenAnswered = false;
-  readonly #server: JobServer;
-
-  constructor(server: JobServer, connection: Connection, address: string, identity: Identity | undefined) {
-    this.#server = server;
-    this.connection = connection;
-    this.address = address;
-    this.peer = server.core.connect(address, this, identity);
-  }
-
-  data(chunk: Uint8Array): void {
-    this.#server.received(this, chunk);
-  }
-
-  drain(): void {
-    this.#server.drained(this);
-  }
-
-  ended(): void {
-    this.#server.ended(this);
-  }
-
-  close(): void {
-    this.#server.closed(this);
-  }
-}
-
 /** Heap that one small job takes with everything that leads to it (bench/README.md), rounded up. */
 const HEAP_BYTES_PER_JOB = 512;
 const MAX_PREFIX_BYTES = 46;
@@ -120,29 +84,8 @@ const STORE_GRACE_MS = 10_000;
 /** About what it costs to sleep and be woken, so that looking in vain at most doubles that. */
 export const DEFAULT_BUSY_POLL_US = 30;
 
-/**
- * With so many connections to write to in one turn, those that can wait do: see `canWait`. With fewer, the server has time;
- * with more, the turn is long enough for writes to be full.
- */
-const DEFERRING_CONNECTIONS = { least: 8, most: 64 };
 /** With more connections to write to for each that was read, a turn fans out: see `#gathers`. */
 const FANNING_OUT = 8;
-/** For so long at most, though always for one turn. */
-const DEFERRED_MS = 0.3;
-/** More than this is sent at once. */
-const DEFERRED_BYTES = 16 * 1024;
-
-/**
- * Whether a write may wait some turns and then carry more: a client that still waits for other jobs does not go on
- * before they end. Half of the writes are to clients, and a write costs more than all else that is done for a job.
- */
-function canWait({ peer, deferredSinceMs }: Link, nowMs: number): boolean {
-  const { submissionCount, out, closing, stalled, gone } = peer;
-  if (submissionCount === 0 || out.bytes >= DEFERRED_BYTES) return false;
-  if (deferredSinceMs > 0 && nowMs - deferredSinceMs >= DEFERRED_MS) return false;
-  return closing === null && !stalled && !gone;
-}
-
 /**
  * A running job server: the core with sockets, a timer and a clock around it. Everything that arrives within one
  * turn of the event loop is handled first and answered together, one write for each connection: that is what makes
@@ -321,6 +264,21 @@ export class JobServer {
     this.core.disconnect(link.peer);
     this.#links.delete(link);
     this.#release(link.address);
+  }
+
+  /** Lets somebody read or change the core's state at a time that is now; what follows of it is sent. */
+  inTurn<T>(use: (state: ServerState) => T): T {
+    this.#beginTurn();
+    return use(this.core.state);
+  }
+
+  get schedules(): readonly ScheduleTimes[] {
+    return this.#schedules?.list() ?? [];
+  }
+
+  /** Where background jobs are kept. */
+  get storeName(): string {
+    return this.#options.store?.name ?? "memory";
   }
 
   /** Takes a job back that does not run. @see withdraw of the core. */

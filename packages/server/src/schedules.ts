@@ -20,6 +20,13 @@ export interface Schedule {
   readonly missed?: "skip" | "once" | undefined;
 }
 
+/** A schedule with its next time, `Infinity` when there is none, and its last one, 0 when there was none. */
+export interface ScheduleTimes {
+  readonly schedule: Schedule;
+  readonly nextMs: number;
+  readonly lastMs: number;
+}
+
 /** Times are looked at as often as this at least, since the clock may be set. */
 const LOOK_MS = 30_000;
 
@@ -67,6 +74,15 @@ export class Schedules {
       return { schedule, times: new Cron(cron, { timezone: timeZone, paused: true }), doneMs };
     });
     this.#look();
+  }
+
+  /** All of them, with their times. */
+  list(): ScheduleTimes[] {
+    return this.#running.map((running) => ({
+      schedule: running.schedule,
+      nextMs: nextOf(running),
+      lastMs: this.#fired.get(running.schedule.name) ?? 0,
+    }));
   }
 
   stop(): void {

@@ -4,12 +4,12 @@ import type { DeadLetter } from "./dead-letters.ts";
 import { stateName } from "./extensions.ts";
 import type { JobFunction } from "./function.ts";
 import { STRANGER } from "./identity.ts";
-import { type Job, JobState } from "./job.ts";
+import { type Job, JobState, PRIORITY_NAMES } from "./job.ts";
 import { cancelJob } from "./jobs.ts";
 import type { Peer } from "./peer.ts";
 import { closePeer, sendText } from "./replies.ts";
 import type { ServerState } from "./state.ts";
-import { requeueDeadLetter } from "./submissions.ts";
+import { deleteDeadLetter, requeueDeadLetter } from "./submissions.ts";
 import { shownUnique } from "./uniques.ts";
 import { wakeFor } from "./workers.ts";
 
@@ -265,8 +265,6 @@ function jobs(state: ServerState, _peer: Peer, words: readonly string[]): string
   return text + END;
 }
 
-const PRIORITY_NAMES = ["high", "normal", "low"] as const;
-
 function jobRow(state: ServerState, job: Job): string {
   const age = Math.max(0, Math.round(state.nowMs - job.createdMs));
   const worker = job.run === null ? "-" : `${job.run.worker.id}`;
@@ -308,8 +306,7 @@ function deadLetter(state: ServerState, _peer: Peer, words: readonly string[]): 
     case "requeue":
       return requeueDeadLetter(state, letter) ? OK : "ERR QUEUE_ERROR Job+queue+is+full\r\n";
     case "delete":
-      state.deadLetters.delete(letter.number);
-      state.journal?.forget(letter.number);
+      deleteDeadLetter(state, letter.number);
       return OK;
     default:
       return "ERR UNKNOWN_DEADLETTER_ARGUMENTS\r\n";
@@ -318,13 +315,18 @@ function deadLetter(state: ServerState, _peer: Peer, words: readonly string[]): 
 
 function setPaused(state: ServerState, words: readonly string[], paused: boolean): string {
   if (words.length < 3 || words[1]!.toLowerCase() !== "function") return incomplete(words[0]!);
-  const fn = state.functions.get(words[2]!);
-  if (fn === undefined) return "ERR function not found\r\n";
+  return pauseFunction(state, words[2]!, paused) ? OK : "ERR function not found\r\n";
+}
+
+/** Stops or goes on giving the jobs of a function to workers; what runs goes on. @returns whether it is known. */
+export function pauseFunction(state: ServerState, name: string, paused: boolean): boolean {
+  const fn = state.functions.get(name);
+  if (fn === undefined) return false;
   fn.paused = paused;
   fn.updateReadiness();
   state.updateIdle(fn);
   wakeFor(state, fn, 0);
-  return OK;
+  return true;
 }
 
 /** Drover: totals since the start and levels now, one `NAME TAB NUMBER` a line. */

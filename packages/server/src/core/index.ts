@@ -1,5 +1,7 @@
+export { pauseFunction } from "./admin.ts";
 export { JobServerCore } from "./core.ts";
 export { JobFunction } from "./function.ts";
+export { FunctionWatch } from "./function-watch.ts";
 export {
   Account,
   ALL_RIGHTS,
@@ -21,8 +23,31 @@ export {
   type Limits,
   type TimeoutUnit,
 } from "./limits.ts";
+export {
+  countWorkers,
+  type DeadLetterView,
+  FUNCTION_ORDERS,
+  type FunctionOrder,
+  type FunctionPlace,
+  type FunctionView,
+  type JobDetail,
+  type JobRow,
+  jobDetail,
+  listDeadLetters,
+  listFunctions,
+  listJobs,
+  listJobsOfUnique,
+  listOutcomesOfUnique,
+  listWorkers,
+  type OutcomeRow,
+  type PeerView,
+  type Totals,
+  totals,
+  viewFunction,
+  type WorkerView,
+} from "./listings.ts";
 export { Peer, WorkerState } from "./peer.ts";
 export { CoreCounts, type CoreNote, type CoreOptions, ServerState } from "./state.ts";
-export type { Unattended } from "./submissions.ts";
+export { deleteDeadLetter, requeueDeadLetter, type Unattended } from "./submissions.ts";
 export { shownUnique } from "./uniques.ts";
 export { type JobView, type Withdrawn, withdraw } from "./views.ts";

@@ -75,6 +75,17 @@ export class JobTable {
       for (const job of page.jobs) if (job !== undefined) yield job;
     }
   }
+
+  /** The jobs whose number is `number` or higher, in the order of their numbers. */
+  *from(number: number): Generator<Job, void, undefined> {
+    const first = Math.floor(number / PAGE_JOBS);
+    const keys = [...this.#pages.keys()].filter((key) => key >= first).sort((a, b) => a - b);
+    for (const key of keys) {
+      for (const job of this.#pages.get(key)?.jobs ?? []) {
+        if (job !== undefined && job.number >= number) yield job;
+      }
+    }
+  }
 }
 
 interface JobPage {

@@ -8,6 +8,7 @@ import type { Timer } from "./timers.ts";
 /** Priorities as indexes; lower is more urgent. */
 export const Priority = { HIGH: 0, NORMAL: 1, LOW: 2 } as const;
 export type Priority = (typeof Priority)[keyof typeof Priority];
+export const PRIORITY_NAMES = ["high", "normal", "low"] as const;
 
 /**
  * ```
@@ -134,6 +135,22 @@ export interface RareJobFields {
   traceparent: string;
   /** Whose job it is, where the identity that submitted it first has quotas. */
   account: Account | null;
+  /** Its runs that ended without an end of the job, the newest last, up to `MAX_PAST_RUNS`; null = none. */
+  pastRuns: PastRun[] | null;
+}
+
+/** Runs of a job that are remembered while it lives. */
+export const MAX_PAST_RUNS = 20;
+
+/** A run that left its job to be run again. Times are on the forward clock. */
+export interface PastRun {
+  readonly attempt: number;
+  readonly workerId: number;
+  readonly address: string;
+  readonly startedMs: number;
+  readonly endedMs: number;
+  /** `worker lost`, `timed out`, `failed` or `exception`. */
+  readonly reason: string;
 }
 
 /** The rare fields of a job, made on demand. */
@@ -147,6 +164,7 @@ export function rareFields(job: Job): RareJobFields {
     keep: false,
     traceparent: "",
     account: null,
+    pastRuns: null,
   };
   return job.rare;
 }
@@ -194,6 +212,8 @@ export class Run implements Timer {
 export class Submission implements Timer {
   readonly peer: Peer;
   job: Job;
+  /** When it was acknowledged, in whole milliseconds of the forward clock. */
+  readonly sinceMs: number;
   previousOfJob: Submission | null = null;
   nextOfJob: Submission | null = null;
   previousOfPeer: Submission | null = null;
@@ -207,9 +227,10 @@ export class Submission implements Timer {
   heapIndex = -1;
   order = 0;
 
-  constructor(peer: Peer, job: Job) {
+  constructor(peer: Peer, job: Job, nowMs: number) {
     this.peer = peer;
     this.job = job;
+    this.sinceMs = Math.floor(nowMs);
   }
 }
 

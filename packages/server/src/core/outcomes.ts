@@ -50,6 +50,16 @@ export class Outcomes {
     return newest !== undefined && this.#isFresh(newest, wallMs) ? newest : undefined;
   }
 
+  /** The newest `most` of a key, of all functions. */
+  ofKey(key: string, wallMs: number, most: number): Outcome[] {
+    const found: Outcome[] = [];
+    this.#all.findLast((outcome) => {
+      if (outcome.key === key && this.#isFresh(outcome, wallMs)) found.push(outcome);
+      return found.length === most;
+    });
+    return found;
+  }
+
   expire(wallMs: number): void {
     for (let oldest = this.#all.peek(); oldest !== undefined; oldest = this.#all.peek()) {
       if (this.#isFresh(oldest, wallMs)) break;

@@ -9,7 +9,16 @@ import {
   type WireErrorCode,
 } from "@drover/protocol";
 import type { DeadLetter } from "./dead-letters.ts";
-import { delayOf, detachSubmission, type Job, JobState, Run, rareFields, type Submission } from "./job.ts";
+import {
+  delayOf,
+  detachSubmission,
+  type Job,
+  JobState,
+  MAX_PAST_RUNS,
+  Run,
+  rareFields,
+  type Submission,
+} from "./job.ts";
 import { endJob, enterQueue } from "./jobs.ts";
 import type { Peer } from "./peer.ts";
 import {
@@ -200,7 +209,7 @@ export function reportFail(
   payStatuses(state, run.job);
   endRun(state, run);
   const packet = encodeReport(PacketType.WORK_FAIL, bytes, start, end);
-  failJob(state, run.job, "failed", packet, packet);
+  failJob(state, run, "failed", packet, packet);
 }
 
 /** `WORK_EXCEPTION`: as it is for those who asked for exceptions, as `WORK_FAIL` for the others. */
@@ -221,7 +230,7 @@ export function reportException(
   payStatuses(state, job);
   endRun(state, run);
   const fail = encodeHandleReport(state, PacketType.WORK_FAIL, job.number);
-  failJob(state, job, "exception", fail, encodeOpaqueReport(PacketType.WORK_EXCEPTION, bytes, start, end));
+  failJob(state, run, "exception", fail, encodeOpaqueReport(PacketType.WORK_EXCEPTION, bytes, start, end));
 }
 
 /** The worker's timeout for a run has passed: the run goes on as an overrun, and the job without it. */
@@ -231,8 +240,8 @@ export function expireRun(state: ServerState, run: Run): void {
   payStatuses(state, job);
   overrun(state, run);
   if (cancelled) endJob(state, job);
-  else if (job.fn.settings.onTimeout === "retry") requeue(state, job, "timed out");
-  else failJob(state, job, "timed out");
+  else if (job.fn.settings.onTimeout === "retry") requeue(state, run, "timed out");
+  else failJob(state, run, "timed out");
 }
 
 /** The worker of a run is gone. */
@@ -243,7 +252,7 @@ export function loseRun(state: ServerState, run: Run): void {
   payStatuses(state, job);
   endRun(state, run);
   if (job.state === JobState.CANCELLING) endJob(state, job);
-  else requeue(state, job, "worker lost");
+  else requeue(state, run, "worker lost");
 }
 
 /** Turns a run into an overrun: its job no longer waits for it, its worker still has a slot of the function. */
@@ -295,16 +304,17 @@ export function endRun(state: ServerState, run: Run): void {
 }
 
 /**
- * The job failed. With a background claim and a retry policy it waits for its next attempt; foreground submitters
+ * The job of a run that has ended failed. With a background claim and a retry policy it waits for its next attempt; foreground submitters
  * have got their answer all the same.
  */
 export function failJob(
   state: ServerState,
-  job: Job,
+  run: Run,
   reason: string,
-  fail: Uint8Array = encodeHandleReport(state, PacketType.WORK_FAIL, job.number),
+  fail: Uint8Array = encodeHandleReport(state, PacketType.WORK_FAIL, run.job.number),
   exception: Uint8Array = fail,
 ): void {
+  const { job } = run;
   if (job.state === JobState.CANCELLING) {
     endJob(state, job);
     return;
@@ -325,6 +335,7 @@ export function failJob(
     bury(state, job, reason);
     return;
   }
+  keepPastRun(state, run, reason);
   while (job.submissions !== null) dropSubmission(state, job.submissions);
   const { initialMs, maxMs, factor, jitter } = retry.backoff;
   const waitMs = Math.min(maxMs, initialMs * factor ** (job.attempts - 1));
@@ -446,7 +457,8 @@ function linger(state: ServerState, run: Run, complete: Uint8Array, lingerMs: nu
 }
 
 /** A job whose worker did not finish it: back to the head of its queue, unless nobody wants it or it is given up. */
-function requeue(state: ServerState, job: Job, reason: string): void {
+function requeue(state: ServerState, run: Run, reason: string): void {
+  const { job } = run;
   const { fn } = job;
   if (job.submissions === null && !job.isClaimed && job.rare?.keep !== true) {
     endJob(state, job);
@@ -464,8 +476,18 @@ function requeue(state: ServerState, job: Job, reason: string): void {
     else endJob(state, job);
     return;
   }
+  keepPastRun(state, run, reason);
   announceRestart(state, job);
   enterQueue(state, job, true);
+}
+
+/** Remembers a run that ended while its job goes on. */
+function keepPastRun(state: ServerState, { job, worker, startedMs }: Run, reason: string): void {
+  const rare = rareFields(job);
+  rare.pastRuns ??= [];
+  if (rare.pastRuns.length === MAX_PAST_RUNS) rare.pastRuns.shift();
+  const { id: workerId, address } = worker;
+  rare.pastRuns.push({ attempt: job.attempts, workerId, address, startedMs, endedMs: state.nowMs, reason });
 }
 
 /** Peers that know nothing of restarts get nothing: what they saw so far may come again. */

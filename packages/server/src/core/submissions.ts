@@ -240,7 +240,7 @@ function acknowledge(state: ServerState, peer: Peer, request: SubmissionRequest,
 
 /** Lets a connection wait for a job, whose reports so far it is told at once. */
 function subscribe(state: ServerState, peer: Peer, job: Job): Submission {
-  const submission = new Submission(peer, job);
+  const submission = new Submission(peer, job, state.nowMs);
   if (peer.held !== null) submission.heldSerial = peer.heldSerial;
   attachSubmission(submission);
   state.submissionCount++;
@@ -324,8 +324,14 @@ export interface Unattended {
 /** Submits a dead letter again as a background job; it joins a live job of its unique. @returns false when full. */
 export function requeueDeadLetter(state: ServerState, letter: DeadLetter): boolean {
   if (!submitUnattended(state, letter)) return false;
-  state.deadLetters.delete(letter.number);
-  state.journal?.forget(letter.number);
+  deleteDeadLetter(state, letter.number);
+  return true;
+}
+
+/** @returns whether there was such a dead letter. */
+export function deleteDeadLetter(state: ServerState, number: number): boolean {
+  if (!state.deadLetters.delete(number)) return false;
+  state.journal?.forget(number);
   return true;
 }
 

@@ -22,10 +22,11 @@ export class UniqueTable {
     return found instanceof Map ? found.values().next().value : found;
   }
 
-  /** All jobs with the key, one for each function. */
-  all(key: string): Iterable<Job> {
+  /** The jobs with the key, of all functions. */
+  all(key: string): Job[] {
     const found = this.#jobs.get(key);
-    return found === undefined ? [] : found instanceof Map ? found.values() : [found];
+    if (found === undefined) return [];
+    return found instanceof Map ? [...found.values()] : [found];
   }
 
   /** Makes the job the one that its key stands for. */

@@ -66,7 +66,7 @@ export function problemOfError(code: string, text: string): Problem {
 }
 
 /** Sends fields and begins a body that streams. */
-function begin(reply: FastifyReply, headers: Record<string, string>): ServerResponse {
+export function begin(reply: FastifyReply, headers: Record<string, string>): ServerResponse {
   reply.hijack();
   const response = reply.raw;
   const set = reply.getHeaders();

@@ -7,8 +7,11 @@ import { Gateway } from "./gateway.ts";
 import { addJobRoutes } from "./job-routes.ts";
 import { DEFAULT_HTTP_LIMITS, type HttpHandlers, type HttpLimits, HttpListener } from "./listeners.ts";
 import { openApi } from "./openapi.ts";
+import { addPageFiles } from "./page-files.ts";
 import { PROBLEMS, Problem, type ProblemName, sendProblem } from "./problems.ts";
+import type { WatchLimits } from "./pulse.ts";
 import { SiteGuard } from "./site-guard.ts";
+import { addViewRoutes } from "./view-routes.ts";
 import { webSockets } from "./websockets.ts";
 import { addWorkRoutes } from "./work-routes.ts";
 
@@ -22,6 +25,9 @@ export interface HttpServerOptions {
   /** Largest body of a request. Default: 16 MiB. */
   readonly maxBodyBytes?: number;
   readonly limits?: Partial<HttpLimits>;
+  readonly watchLimits?: Partial<WatchLimits>;
+  /** Folder of the built dashboard, served at `/`. Default: none. */
+  readonly dashboard?: string;
   /** Names besides loopback's by which browsers may reach it, as `Host` has them, without the port. Default: none. */
   readonly hosts?: readonly string[];
   /** Origins whose pages may ask for anything, as `Origin` has them. Default: its own only. */
@@ -164,7 +170,9 @@ async function makeApp(
   });
   addJobRoutes(app, gateway);
   addWorkRoutes(app, gateway);
+  addViewRoutes(app, gateway, options.watchLimits);
   addDescriptions(app, options.server.version);
+  if (options.dashboard !== undefined) addPageFiles(app, options.dashboard);
   await app.ready();
   return app;
 }
