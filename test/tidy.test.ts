@@ -55,6 +55,14 @@ function imports(file: string): string[] {
   return [...text(file).matchAll(/(?:from|import)\s*\(?\s*"([^"]+)"/g)].map((match) => match[1]!);
 }
 
+/** The doors that a package declares. */
+function doorsOf(name: string): readonly string[] {
+  const { exports } = JSON.parse(text(`packages/${name}/package.json`)) as {
+    exports: Record<string, string>;
+  };
+  return Object.keys(exports);
+}
+
 describe("the house", () => {
   test("packages import only what stands below them", () => {
     const wrong: string[] = [];
@@ -73,7 +81,9 @@ describe("the house", () => {
     const wrong: string[] = [];
     for (const file of PACKAGE_SOURCES) {
       for (const target of imports(file)) {
-        if (/^@drover\/[^/]+\//.test(target)) wrong.push(`${file} imports ${target}`);
+        const [, name, door] = /^@drover\/([^/]+)\/(.+)$/.exec(target) ?? [];
+        if (door !== undefined && !doorsOf(name!).includes(`./${door}`))
+          wrong.push(`${file} imports ${target}`);
         if (!target.startsWith(".")) continue;
         const reached = relative(ROOT, resolve(ROOT, dirname(file), target));
         if (!reached.startsWith(`packages/${packageOf(file)}/`)) wrong.push(`${file} imports ${target}`);

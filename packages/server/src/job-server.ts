@@ -6,7 +6,9 @@ import {
   type KeepAlive,
   type Listener,
   listen,
+  listenTls,
   type PeerAddress,
+  type TlsFiles,
 } from "@drover/transport";
 import type { Identities } from "./auth/identities.ts";
 import { Committer } from "./committer.ts";
@@ -33,6 +35,8 @@ import type { Store } from "./stores/store.ts";
 export interface JobServerOptions {
   /** Where to listen: `host:port`, `[v6]:port`, `unix:/path`. Default: `localhost:4730`. */
   readonly listen?: readonly string[];
+  /** Where to listen with TLS. Default: nowhere. */
+  readonly secure?: { readonly listen: readonly string[]; readonly files: TlsFiles };
   readonly log: Log;
   readonly limits?: Partial<Limits>;
   /** Connections at one time. Default: 100,000. */
@@ -137,20 +141,7 @@ export class JobServer {
     );
     if (store !== undefined) await server.#restore(store);
     try {
-      for (const address of options.listen ?? ["localhost:4730"]) {
-        server.#listeners.push(
-          await listen(
-            address,
-            (connection) => server.accept(connection, server.#identityOf(connection, address)),
-            {
-              ...(options.backlog === undefined ? {} : { backlog: options.backlog }),
-              ...(options.keepAlive === undefined ? {} : { keepAlive: options.keepAlive }),
-              onError: (error) =>
-                options.log.error({ code: "ACCEPT_FAILED", error }, "cannot accept connections"),
-            },
-          ),
-        );
-      }
+      await server.#listen();
     } catch (error) {
       await Promise.all(server.#listeners.map((listener) => listener.close()));
       server.#committer?.stop();
@@ -160,6 +151,23 @@ export class JobServer {
     if (identities !== undefined) identities.onChange = (reason) => server.#reidentify(identities, reason);
     server.#startSchedules((await store?.fired()) ?? []);
     return server;
+  }
+
+  async #listen(): Promise<void> {
+    const { listen: plain, secure, backlog, keepAlive, log } = this.#options;
+    const options = {
+      ...(backlog === undefined ? {} : { backlog }),
+      ...(keepAlive === undefined ? {} : { keepAlive }),
+      onError: (error: Error) => log.error({ code: "ACCEPT_FAILED", error }, "cannot accept connections"),
+    };
+    const accept = (address: string) => (connection: Connection) =>
+      this.accept(connection, this.#identityOf(connection, address));
+    for (const address of plain ?? (secure === undefined ? ["localhost:4730"] : [])) {
+      this.#listeners.push(await listen(address, accept(address), options));
+    }
+    for (const address of secure?.listen ?? []) {
+      this.#listeners.push(await listenTls(address, secure!.files, accept(address), options));
+    }
   }
 
   async #restore(store: Store): Promise<void> {
@@ -194,7 +202,9 @@ export class JobServer {
     const { identities } = this.#options;
     if (identities === undefined) return undefined;
     const { address, transport } = peer;
-    return identities.resolve({ listener, address, isUnix: transport === "unix" }) ?? STRANGER;
+    const certificateNames = peer.certificate?.names;
+    const isUnix = transport === "unix";
+    return identities.resolve({ listener, address, isUnix, certificateNames }) ?? STRANGER;
   }
 
   /** Tokens or rules have changed. */
