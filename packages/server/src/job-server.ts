@@ -9,7 +9,7 @@ import {
   listen,
   type PeerAddress,
 } from "@drover/transport";
-import { Committer } from "./committer.ts";
+import { type CommitCounts, Committer } from "./committer.ts";
 import {
   type CoreOptions,
   DEFAULT_LIMITS,
@@ -22,10 +22,14 @@ import {
   type Withdrawn,
   withdraw,
 } from "./core/index.ts";
+import { canWait, DEFERRING_CONNECTIONS, FANNING_OUT } from "./deferring.ts";
+import { IdleWaiters } from "./idle-waiters.ts";
+import type { Phase, StoreState } from "./metrics/health.ts";
 import { type Log, NoteLog } from "./note-log.ts";
 import { type Schedule, Schedules } from "./schedules.ts";
 import { type FunctionRule, settingsByRules } from "./settings.ts";
 import type { Store } from "./stores/store.ts";
+import { type Traffic, TrafficByTransport } from "./traffic.ts";
 
 export interface JobServerOptions {
   /** Where to listen: `host:port`, `[v6]:port`, `unix:/path`. Default: `localhost:4730`. */
@@ -65,6 +69,8 @@ export interface JobServerOptions {
   /** Where background jobs are kept. The server closes it when it stops. Default: nowhere but in memory. */
   readonly store?: Store;
   readonly schedules?: readonly Schedule[];
+  /** Called with the server when it is about to start: before it has its jobs back, and before it listens. */
+  readonly onStarting?: (server: JobServer) => void;
   /** Called when another server has taken over the stored jobs of this one, which gives no jobs to workers any more. */
   readonly onStoreLost?: () => void;
   /** Called when an administrator's `shutdown` is to be obeyed. */
@@ -77,6 +83,7 @@ class Link implements ConnectionHandlers {
   /** What limits count it under. */
   readonly address: string;
   readonly peer: Peer;
+  readonly traffic: Traffic;
   /** Since when what it is to get has waited, on the core's clock; 0 = it does not wait. */
   deferredSinceMs = 0;
   /** The other end has said all, but is still to be answered. */
@@ -88,6 +95,9 @@ class Link implements ConnectionHandlers {
     this.connection = connection;
     this.address = address;
     this.peer = server.core.connect(address, this);
+    this.traffic = server.traffic.of(connection.peer.transport);
+    this.traffic.open++;
+    this.traffic.accepted++;
   }
 
   data(chunk: Uint8Array): void {
@@ -116,35 +126,16 @@ const STORE_GRACE_MS = 10_000;
 export const DEFAULT_BUSY_POLL_US = 30;
 
 /**
- * With so many connections to write to in one turn, those that can wait do: see `canWait`. With fewer, the server has time;
- * with more, the turn is long enough for writes to be full.
- */
-const DEFERRING_CONNECTIONS = { least: 8, most: 64 };
-/** With more connections to write to for each that was read, a turn fans out: see `#gathers`. */
-const FANNING_OUT = 8;
-/** For so long at most, though always for one turn. */
-const DEFERRED_MS = 0.3;
-/** More than this is sent at once. */
-const DEFERRED_BYTES = 16 * 1024;
-
-/**
- * Whether a write may wait some turns and then carry more: a client that still waits for other jobs does not go on
- * before they end. Half of the writes are to clients, and a write costs more than all else that is done for a job.
- */
-function canWait({ peer, deferredSinceMs }: Link, nowMs: number): boolean {
-  const { submissionCount, out, closing, stalled, gone } = peer;
-  if (submissionCount === 0 || out.bytes >= DEFERRED_BYTES) return false;
-  if (deferredSinceMs > 0 && nowMs - deferredSinceMs >= DEFERRED_MS) return false;
-  return closing === null && !stalled && !gone;
-}
-
-/**
  * A running job server: the core with sockets, a timer and a clock around it. Everything that arrives within one
  * turn of the event loop is handled first and answered together, one write for each connection: that is what makes
  * it fast under load.
  */
 export class JobServer {
   readonly core: JobServerCore;
+  readonly traffic = new TrafficByTransport();
+  /** On the wall clock. */
+  readonly startedMs = Date.now();
+  #phase: Phase = "starting";
   readonly #options: JobServerOptions;
   readonly #notes: NoteLog;
   readonly #listeners: Listener[] = [];
@@ -163,8 +154,8 @@ export class JobServer {
   #committer: Committer | undefined;
   #schedules: Schedules | undefined;
   #stopping: Promise<void> | undefined;
-  /** Resolvers of `#untilIdle`, looked at after each turn. */
-  #idleWaiters: { isIdle: () => boolean; resolve: () => void }[] = [];
+  /** Looked at after each turn. */
+  readonly #idleWaiters = new IdleWaiters();
 
   private constructor(options: JobServerOptions, firstHandle: number) {
     this.#options = options;
@@ -187,6 +178,7 @@ export class JobServer {
       options,
       store === undefined ? wanted : await Committer.firstHandle(store, wanted),
     );
+    options.onStarting?.(server);
     if (store !== undefined) await server.#restore(store);
     try {
       for (const address of options.listen ?? ["localhost:4730"]) {
@@ -205,15 +197,18 @@ export class JobServer {
       throw error;
     }
     server.#startSchedules((await store?.fired()) ?? []);
+    server.#phase = "running";
     return server;
   }
 
   async #restore(store: Store): Promise<void> {
     const { core } = this;
+    this.#phase = "restoring";
     const first = core.state.handles.decimal(0);
     const { log, onStoreLost = () => {} } = this.#options;
     const beforeEnd = () => this.#beginTurn();
     this.#committer = await Committer.restore({ core, store, log, beforeEnd, onLost: onStoreLost }, first);
+    this.#phase = "starting";
     this.#beginTurn();
   }
 
@@ -242,6 +237,7 @@ export class JobServer {
     const shown = transport === "unix" || transport === "memory" ? transport : address;
     const refusal = this.#refusal(shown);
     if (refusal !== null) {
+      this.#notes.countLimit(refusal);
       this.#options.log.warn(
         { code: "LIMIT_REACHED", limit: refusal, address: shown },
         "refused a connection",
@@ -258,8 +254,9 @@ export class JobServer {
   }
 
   /** Bytes came. The four that follow are for the connections of `accept` alone. */
-  received({ connection, peer }: Link, chunk: Uint8Array): void {
+  received({ connection, peer, traffic }: Link, chunk: Uint8Array): void {
     this.#beginTurn();
+    traffic.receivedBytes += chunk.length;
     this.core.receive(peer, chunk);
     if (peer.stalled) connection.pause();
     this.#arrivals++;
@@ -293,6 +290,7 @@ export class JobServer {
     this.#beginTurn();
     this.core.disconnect(link.peer);
     this.#links.delete(link);
+    link.traffic.open--;
     this.#release(link.address);
   }
 
@@ -307,6 +305,26 @@ export class JobServer {
     return this.#stopping !== undefined;
   }
 
+  get phase(): Phase {
+    return this.isStopping ? "stopping" : this.#phase;
+  }
+
+  get storeState(): StoreState {
+    if (this.#options.store === undefined) return "none";
+    if (this.#committer?.isLost === true) return "lost";
+    return this.#committer?.isDegraded === true ? "failing" : "ok";
+  }
+
+  /** Undefined without a store. */
+  get commitCounts(): CommitCounts | undefined {
+    return this.#committer?.counts;
+  }
+
+  /** What was noticed and refused since the start. */
+  get noteCounts(): Pick<NoteLog, "counts" | "limitHits"> {
+    return this.#notes;
+  }
+
   /** Takes new function settings into use at once. */
   applySettings(rules: readonly FunctionRule[], defaults?: Partial<FunctionSettings>): void {
     this.#beginTurn();
@@ -315,6 +333,7 @@ export class JobServer {
 
   /** Stops accepting connections and resolves when no job is left; connections stay and may still submit. */
   async drain(): Promise<void> {
+    this.#phase = "draining";
     await Promise.all(this.#listeners.map((listener) => listener.close()));
     await this.#untilIdle(() => this.core.state.jobs.size === 0);
   }
@@ -403,7 +422,7 @@ export class JobServer {
     this.#committer?.look();
     this.#setTimer();
     if (arrivals > 0 && this.#busyPollMs > 0) this.#pollBusily();
-    if (this.#idleWaiters.length > 0) this.#lookAtWaiters();
+    this.#idleWaiters.look();
     const { state } = this.core;
     if (state.shutdownRequested !== null) {
       const how = state.shutdownRequested;
@@ -449,7 +468,7 @@ export class JobServer {
     for (let i = 0; i < dirty.length; i++) {
       const peer = dirty[i]!;
       const link = peer.owner as Link;
-      if (defers && canWait(link, nowMs)) {
+      if (defers && canWait(peer, link.deferredSinceMs, nowMs)) {
         if (link.deferredSinceMs === 0) link.deferredSinceMs = nowMs;
         core.state.dirty.push(peer);
         continue;
@@ -459,6 +478,7 @@ export class JobServer {
       const { connection } = link;
       if (peer.gone && peer.out.bytes === 0) continue;
       if (peer.out.bytes > 0) {
+        link.traffic.sentBytes += peer.out.bytes;
         const sent = connection.send(peer.out.take());
         if (sent) {
           peer.out.recycle();
@@ -510,24 +530,8 @@ export class JobServer {
   };
 
   #untilIdle(isIdle: () => boolean, limitMs?: number): Promise<void> {
-    return new Promise((resolve) => {
-      const waiter = { isIdle, resolve };
-      this.#idleWaiters.push(waiter);
-      if (limitMs !== undefined) {
-        setTimeout(() => {
-          this.#idleWaiters = this.#idleWaiters.filter((other) => other !== waiter);
-          resolve();
-        }, limitMs);
-      }
-      this.#beginTurn();
-    });
-  }
-
-  #lookAtWaiters(): void {
-    const ready = this.#idleWaiters.filter(({ isIdle }) => isIdle());
-    if (ready.length === 0) return;
-    this.#idleWaiters = this.#idleWaiters.filter((waiter) => !ready.includes(waiter));
-    for (const { resolve } of ready) resolve();
+    this.#beginTurn();
+    return this.#idleWaiters.until(isIdle, limitMs);
   }
 }
 

@@ -122,6 +122,7 @@ export class JobServerCore {
       late = submissionTimers.takeDue(nowMs)
     ) {
       sendToSubmission(state, late, encodeHandleReport(state, PacketType.WORK_FAIL, late.job.number));
+      late.job.fn.times.waits.observe(nowMs - late.createdMs);
       leaveJob(state, late);
     }
     expireWakes(state);
@@ -287,6 +288,7 @@ export class JobServerCore {
       const found = stream.next();
       if (found === Found.MORE) break;
       if (found === Found.PACKET) {
+        state.packets++;
         if (stream.magic === REQ) this.#receive(peer, stream);
         else sendError(state, peer, "INVALID_MAGIC", "Request magic expected");
       } else if (found === Found.LINE) {

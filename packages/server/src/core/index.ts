@@ -1,5 +1,7 @@
 export { JobServerCore } from "./core.ts";
 export { JobFunction } from "./function.ts";
+export type { FunctionTimes } from "./function-times.ts";
+export { Histogram } from "./histogram.ts";
 export { Job, JobState, Priority, Run, Submission } from "./job.ts";
 export type { Commit, Fired, StoredChange, StoredJob } from "./journal.ts";
 export {
@@ -10,6 +12,7 @@ export {
   type Limits,
   type TimeoutUnit,
 } from "./limits.ts";
+export type { FunctionCounts } from "./own-times.ts";
 export { Peer, WorkerState } from "./peer.ts";
 export { CoreCounts, type CoreNote, type CoreOptions, ServerState } from "./state.ts";
 export type { Unattended } from "./submissions.ts";

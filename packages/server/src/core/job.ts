@@ -72,6 +72,8 @@ export class Job {
   rare: RareJobFields | null = null;
   /** When it was submitted, in whole milliseconds of the forward clock: a small integer takes no memory of its own. */
   readonly createdMs: number;
+  /** Since when it could run, likewise; a run that was lost changes nothing. */
+  queuedMs: number;
 
   constructor(
     fn: JobFunction,
@@ -87,6 +89,7 @@ export class Job {
     this.priority = priority;
     this.claimed = claimed;
     this.createdMs = Math.floor(nowMs);
+    this.queuedMs = this.createdMs;
   }
 
   /** Whether a background submission wants it, stored or about to be. */
@@ -198,14 +201,17 @@ export class Submission implements Timer {
   heldSerial = 0;
   /** The connection was slow, so it is still to get the newest status. */
   owesStatus = false;
+  /** When it came, in whole milliseconds of the forward clock. */
+  readonly createdMs: number;
   /** Deadline of the submission. */
   atMs = 0;
   heapIndex = -1;
   order = 0;
 
-  constructor(peer: Peer, job: Job) {
+  constructor(peer: Peer, job: Job, nowMs: number) {
     this.peer = peer;
     this.job = job;
+    this.createdMs = Math.floor(nowMs);
   }
 }
 

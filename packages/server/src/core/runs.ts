@@ -43,6 +43,7 @@ export function startRun(state: ServerState, worker: Peer, job: Job): void {
   const timeoutMs = worker.timeouts?.get(fn);
   if (timeoutMs !== undefined) state.runTimers.set(run, state.nowMs + timeoutMs);
   state.journal?.change(job);
+  fn.times.queued.observe(Math.floor(state.nowMs) - job.queuedMs);
   fn.running++;
   fn.runs++;
   state.counts.runs++;
@@ -158,7 +159,7 @@ export function reportComplete(
   }
   const { job } = run;
   if (job.state === JobState.CANCELLING) {
-    endRun(state, run);
+    endReportedRun(state, run);
     endJob(state, job);
     return;
   }
@@ -180,7 +181,7 @@ export function reportComplete(
   job.fn.completed++;
   state.counts.completed++;
   if (job.isClaimed) recordOutcome(state, job, "done");
-  endRun(state, run);
+  endReportedRun(state, run);
   endJob(state, job);
 }
 
@@ -198,7 +199,7 @@ export function reportFail(
     return;
   }
   payStatuses(state, run.job);
-  endRun(state, run);
+  endReportedRun(state, run);
   const packet = encodeReport(PacketType.WORK_FAIL, bytes, start, end);
   failJob(state, run.job, "failed", packet, packet);
 }
@@ -219,7 +220,7 @@ export function reportException(
   const { job } = run;
   worker.lastException = job.number;
   payStatuses(state, job);
-  endRun(state, run);
+  endReportedRun(state, run);
   const fail = encodeHandleReport(state, PacketType.WORK_FAIL, job.number);
   failJob(state, job, "exception", fail, encodeOpaqueReport(PacketType.WORK_EXCEPTION, bytes, start, end));
 }
@@ -280,6 +281,12 @@ export function cancelRun(state: ServerState, run: Run): boolean {
   return true;
 }
 
+/** Ends a run by its worker's last report. */
+function endReportedRun(state: ServerState, run: Run): void {
+  run.job.fn.times.runs.observe(state.nowMs - run.startedMs);
+  endRun(state, run);
+}
+
 /** Takes a run away from its worker and its job. What becomes of the job is the caller's to say. */
 export function endRun(state: ServerState, run: Run): void {
   const { job, worker } = run;
@@ -325,7 +332,7 @@ export function failJob(
     bury(state, job, reason);
     return;
   }
-  while (job.submissions !== null) dropSubmission(state, job.submissions);
+  dismissSubmissions(state, job);
   const { initialMs, maxMs, factor, jitter } = retry.backoff;
   const waitMs = Math.min(maxMs, initialMs * factor ** (job.attempts - 1));
   const spread = 1 + jitter * (2 * state.options.random() - 1);
@@ -345,6 +352,14 @@ export function dropSubmission(state: ServerState, submission: Submission): void
   state.submissionTimers.delete(submission);
   detachSubmission(submission);
   state.submissionCount--;
+}
+
+/** Takes out all foreground submissions of a job, which have been told its end. */
+export function dismissSubmissions(state: ServerState, job: Job): void {
+  for (let submission = job.submissions; submission !== null; submission = job.submissions) {
+    job.fn.times.waits.observe(Math.floor(state.nowMs) - submission.createdMs);
+    dropSubmission(state, submission);
+  }
 }
 
 /** Makes a background job a dead letter, and frees its unique. */

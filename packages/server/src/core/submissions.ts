@@ -228,7 +228,7 @@ function acknowledge(state: ServerState, peer: Peer, request: SubmissionRequest,
 
 /** Lets a connection wait for a job, whose reports so far it is told at once. */
 function subscribe(state: ServerState, peer: Peer, job: Job): Submission {
-  const submission = new Submission(peer, job);
+  const submission = new Submission(peer, job, state.nowMs);
   if (peer.held !== null) submission.heldSerial = peer.heldSerial;
   attachSubmission(submission);
   state.submissionCount++;

@@ -22,6 +22,12 @@ export class Gateway {
     this.server.accept(peer);
   }
 
+  /**
+   * To be called before anything is told that is for operators: the one place where the right `status` is asked for. There is
+   * no authentication yet.
+   */
+  requireStatus(_request: FastifyRequest): void {}
+
   /** @throws Problem `draining` */
   refuseWhileDraining(): void {
     if (this.server.isStopping) throw new Problem("draining", "the server stops", { retryAfter: 1 });

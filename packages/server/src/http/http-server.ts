@@ -10,9 +10,11 @@ import type { Log } from "../note-log.ts";
 import { Gateway } from "./gateway.ts";
 import { addJobRoutes } from "./job-routes.ts";
 import { DEFAULT_HTTP_LIMITS, type HttpLimits, HttpListener } from "./listeners.ts";
+import { ANSWER_EARLY, addHealthRoutes, addMetricsRoutes } from "./operator-routes.ts";
 import { Problem, sendProblem } from "./problems.ts";
 
 export interface HttpServerOptions {
+  /** May still be starting (`onStarting` of its options); then it is only told how far it is. */
   readonly server: JobServer;
   readonly log: Log;
   /** Where to listen: `host:port`, `[v6]:port`, `unix:/path`. Default: `localhost:4780`. */
@@ -97,11 +99,21 @@ function makeApp(options: HttpServerOptions): FastifyInstance {
   app.addHook("onRequest", (request, reply, done) => {
     reply.header("x-content-type-options", "nosniff");
     const refusal = guard.refusal(request);
-    if (refusal === null) done();
-    else sendProblem(reply, refusal);
+    if (refusal !== null) sendProblem(reply, refusal);
+    else if (isStarting(options.server) && !ANSWER_EARLY.has(request.url.split("?")[0]!)) {
+      sendProblem(reply, new Problem("starting", "the server starts", { retryAfter: 1 }));
+    } else done();
   });
-  addJobRoutes(app, new Gateway(options.server));
+  const gateway = new Gateway(options.server);
+  addJobRoutes(app, gateway);
+  addMetricsRoutes(app, gateway);
+  addHealthRoutes(app, gateway);
   return app;
+}
+
+/** Whether nothing may be told to the core yet. */
+function isStarting({ phase }: JobServer): boolean {
+  return phase === "starting" || phase === "restoring";
 }
 
 function notFound(app: FastifyInstance, request: FastifyRequest): Problem {

@@ -33,6 +33,7 @@ export const PROBLEMS = {
   "no-worker": [503, true],
   "queue-full": [503, true],
   draining: [503, true],
+  starting: [503, true],
 } as const satisfies Record<string, readonly [status: number, retryable: boolean]>;
 
 export type ProblemName = keyof typeof PROBLEMS;
