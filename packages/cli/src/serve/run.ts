@@ -12,6 +12,7 @@ import { FileSink, type LogSink, NoSink, StderrSink } from "./log-sink.ts";
 import { openFileLimit } from "./open-files.ts";
 import { writePidFile } from "./pid-file.ts";
 import { writeReadyFile } from "./ready-file.ts";
+import { SystemdNotifier } from "./sd-notify.ts";
 import {
   DEFAULT_PORT,
   DEFAULT_WARM_UP_MS,
@@ -58,6 +59,9 @@ export async function serve(request: ServeRequest): Promise<never> {
   const log = createLog(sink, level, logFormat(config));
   exitOnBugs(log, undo);
 
+  const systemd = SystemdNotifier.start(process.env, (problem) =>
+    log.warn({ problem }, "cannot tell systemd how far the server is"),
+  );
   let ending: Ending | undefined;
   let started: JobServer | undefined;
   let store: Store | undefined;
@@ -67,7 +71,10 @@ export async function serve(request: ServeRequest): Promise<never> {
     await warm(server.warmUpMs ?? DEFAULT_WARM_UP_MS, log);
     const fallback = request.keepsJobs === true ? defaultStore(server.port ?? DEFAULT_PORT) : "memory";
     const wanted = server.store ?? fallback;
-    if (wanted !== "memory") store = await openStore(wanted, server.serverName);
+    if (wanted !== "memory") {
+      systemd?.status("taking back what is stored");
+      store = await openStore(wanted, server.serverName);
+    }
     started = await startServer(config, store, log, {
       onShutdownRequest: (how) =>
         ending?.begin(how === "graceful" ? "drain" : "stop", "an administrator's shutdown"),
@@ -91,7 +98,8 @@ export async function serve(request: ServeRequest): Promise<never> {
   const storeName = store?.name ?? "memory";
   tellStart(config, storeName, jobServer.addresses, log);
 
-  const end = new Ending(jobServer, log, graceMs(server), (code) => {
+  const where = `serves ${jobServer.addresses.map(shownAddress).join(", ")}, store ${storeName}`;
+  const end = new Ending(jobServer, log, systemd, graceMs(server), (code) => {
     for (const step of undo.reverse()) step();
     log.info({ code }, "stopped");
     sink.close();
@@ -99,9 +107,13 @@ export async function serve(request: ServeRequest): Promise<never> {
   });
   ending = end;
   request.onReady?.(jobServer.addresses, storeName);
+  systemd?.ready(where);
   deliverSignals((signal) => {
-    if (signal === "SIGHUP") reload(request.inputs, jobServer, sink, log);
-    else end.begin(signal === "SIGUSR1" ? "drain" : "stop", signal);
+    if (signal === "SIGHUP") {
+      systemd?.reloading();
+      reload(request.inputs, jobServer, sink, log);
+      systemd?.ready(where);
+    } else end.begin(signal === "SIGUSR1" ? "drain" : "stop", signal);
   });
   return new Promise<never>(() => {});
 }
@@ -110,13 +122,21 @@ export async function serve(request: ServeRequest): Promise<never> {
 class Ending {
   readonly #server: JobServer;
   readonly #log: ServerLog;
+  readonly #systemd: SystemdNotifier | undefined;
   readonly #graceMs: number;
   readonly #exit: (code: number) => void;
   #state: "running" | "draining" | "stopping" = "running";
 
-  constructor(server: JobServer, log: ServerLog, graceMs: number, exit: (code: number) => void) {
+  constructor(
+    server: JobServer,
+    log: ServerLog,
+    systemd: SystemdNotifier | undefined,
+    graceMs: number,
+    exit: (code: number) => void,
+  ) {
     this.#server = server;
     this.#log = log;
+    this.#systemd = systemd;
     this.#graceMs = graceMs;
     this.#exit = exit;
   }
@@ -126,6 +146,7 @@ class Ending {
     if (how === "drain") {
       if (this.#state !== "running") return;
       this.#state = "draining";
+      this.#systemd?.status("drains: no new connections, ends when no job is left");
       this.#log.info({ reason }, "draining: no new connections, ends when no job is left");
       void this.#server.drain().then(() => {
         if (this.#state === "draining") this.#stop(0);
@@ -143,6 +164,7 @@ class Ending {
 
   #stop(graceMs: number, code = 0): void {
     this.#state = "stopping";
+    this.#systemd?.stopping(`stops, ${this.#server.core.state.running} jobs run`);
     void this.#server.stop(graceMs).then(() => this.#exit(code));
   }
 }
