@@ -11,7 +11,7 @@ import {
   type TlsFiles,
 } from "@drover/transport";
 import type { Identities } from "./auth/identities.ts";
-import { Committer } from "./committer.ts";
+import { type CommitCounts, Committer } from "./committer.ts";
 import {
   type CoreOptions,
   DEFAULT_LIMITS,
@@ -26,11 +26,15 @@ import {
   type Withdrawn,
   withdraw,
 } from "./core/index.ts";
-import { canWait, DEFERRING_CONNECTIONS, Link } from "./link.ts";
+import { canWait, DEFERRING_CONNECTIONS, FANNING_OUT } from "./deferring.ts";
+import { IdleWaiters } from "./idle-waiters.ts";
+import { Link } from "./link.ts";
+import type { Phase, StoreState } from "./metrics/health.ts";
 import { type Log, NoteLog } from "./note-log.ts";
 import { type Schedule, Schedules, type ScheduleTimes } from "./schedules.ts";
 import { type FunctionRule, settingsByRules } from "./settings.ts";
 import type { Store } from "./stores/store.ts";
+import { TrafficByTransport } from "./traffic.ts";
 
 export interface JobServerOptions {
   /** Where to listen: `host:port`, `[v6]:port`, `unix:/path`. Default: `localhost:4730`. */
@@ -74,6 +78,8 @@ export interface JobServerOptions {
   readonly schedules?: readonly Schedule[];
   /** Who may do what. Default: everybody everything. */
   readonly identities?: Identities;
+  /** Called with the server when it is about to start: before it has its jobs back, and before it listens. */
+  readonly onStarting?: (server: JobServer) => void;
   /** Called when another server has taken over the stored jobs of this one, which gives no jobs to workers any more. */
   readonly onStoreLost?: () => void;
   /** Called when an administrator's `shutdown` is to be obeyed. */
@@ -88,8 +94,6 @@ const STORE_GRACE_MS = 10_000;
 /** About what it costs to sleep and be woken, so that looking in vain at most doubles that. */
 export const DEFAULT_BUSY_POLL_US = 30;
 
-/** With more connections to write to for each that was read, a turn fans out: see `#gathers`. */
-const FANNING_OUT = 8;
 /**
  * A running job server: the core with sockets, a timer and a clock around it. Everything that arrives within one
  * turn of the event loop is handled first and answered together, one write for each connection: that is what makes
@@ -97,6 +101,10 @@ const FANNING_OUT = 8;
  */
 export class JobServer {
   readonly core: JobServerCore;
+  readonly traffic = new TrafficByTransport();
+  /** On the wall clock. */
+  readonly startedMs = Date.now();
+  #phase: Phase = "starting";
   readonly #options: JobServerOptions;
   readonly #notes: NoteLog;
   readonly #listeners: Listener[] = [];
@@ -115,8 +123,8 @@ export class JobServer {
   #committer: Committer | undefined;
   #schedules: Schedules | undefined;
   #stopping: Promise<void> | undefined;
-  /** Resolvers of `#untilIdle`, looked at after each turn. */
-  #idleWaiters: { isIdle: () => boolean; resolve: () => void }[] = [];
+  /** Looked at after each turn. */
+  readonly #idleWaiters = new IdleWaiters();
 
   private constructor(options: JobServerOptions, firstHandle: number) {
     this.#options = options;
@@ -139,6 +147,7 @@ export class JobServer {
       options,
       store === undefined ? wanted : await Committer.firstHandle(store, wanted),
     );
+    options.onStarting?.(server);
     if (store !== undefined) await server.#restore(store);
     try {
       await server.#listen();
@@ -150,6 +159,7 @@ export class JobServer {
     const { identities } = options;
     if (identities !== undefined) identities.onChange = (reason) => server.#reidentify(identities, reason);
     server.#startSchedules((await store?.fired()) ?? []);
+    server.#phase = "running";
     return server;
   }
 
@@ -172,10 +182,12 @@ export class JobServer {
 
   async #restore(store: Store): Promise<void> {
     const { core } = this;
+    this.#phase = "restoring";
     const first = core.state.handles.decimal(0);
     const { log, onStoreLost = () => {} } = this.#options;
     const beforeEnd = () => this.#beginTurn();
     this.#committer = await Committer.restore({ core, store, log, beforeEnd, onLost: onStoreLost }, first);
+    this.#phase = "starting";
     this.#beginTurn();
   }
 
@@ -222,6 +234,7 @@ export class JobServer {
     const shown = transport === "unix" || transport === "memory" ? transport : address;
     const refusal = this.#refusal(shown);
     if (refusal !== null) {
+      this.#notes.countLimit(refusal);
       this.#options.log.warn(
         { code: "LIMIT_REACHED", limit: refusal, address: shown },
         "refused a connection",
@@ -238,8 +251,9 @@ export class JobServer {
   }
 
   /** Bytes came. The four that follow are for the connections of `accept` alone. */
-  received({ connection, peer }: Link, chunk: Uint8Array): void {
+  received({ connection, peer, traffic }: Link, chunk: Uint8Array): void {
     this.#beginTurn();
+    traffic.receivedBytes += chunk.length;
     this.core.receive(peer, chunk);
     if (peer.stalled) connection.pause();
     this.#arrivals++;
@@ -273,6 +287,7 @@ export class JobServer {
     this.#beginTurn();
     this.core.disconnect(link.peer);
     this.#links.delete(link);
+    link.traffic.open--;
     this.#release(link.address);
   }
 
@@ -311,6 +326,26 @@ export class JobServer {
     return this.#stopping !== undefined;
   }
 
+  get phase(): Phase {
+    return this.isStopping ? "stopping" : this.#phase;
+  }
+
+  get storeState(): StoreState {
+    if (this.#options.store === undefined) return "none";
+    if (this.#committer?.isLost === true) return "lost";
+    return this.#committer?.isDegraded === true ? "failing" : "ok";
+  }
+
+  /** Undefined without a store. */
+  get commitCounts(): CommitCounts | undefined {
+    return this.#committer?.counts;
+  }
+
+  /** What was noticed and refused since the start. */
+  get noteCounts(): Pick<NoteLog, "counts" | "limitHits"> {
+    return this.#notes;
+  }
+
   /** Takes new function settings into use at once. */
   applySettings(rules: readonly FunctionRule[], defaults?: Partial<FunctionSettings>): void {
     this.#beginTurn();
@@ -319,6 +354,7 @@ export class JobServer {
 
   /** Stops accepting connections and resolves when no job is left; connections stay and may still submit. */
   async drain(): Promise<void> {
+    this.#phase = "draining";
     await Promise.all(this.#listeners.map((listener) => listener.close()));
     await this.#untilIdle(() => this.core.state.jobs.size === 0);
   }
@@ -407,7 +443,7 @@ export class JobServer {
     this.#committer?.look();
     this.#setTimer();
     if (arrivals > 0 && this.#busyPollMs > 0) this.#pollBusily();
-    if (this.#idleWaiters.length > 0) this.#lookAtWaiters();
+    this.#idleWaiters.look();
     const { state } = this.core;
     if (state.shutdownRequested !== null) {
       const how = state.shutdownRequested;
@@ -453,7 +489,7 @@ export class JobServer {
     for (let i = 0; i < dirty.length; i++) {
       const peer = dirty[i]!;
       const link = peer.owner as Link;
-      if (defers && canWait(link, nowMs)) {
+      if (defers && canWait(peer, link.deferredSinceMs, nowMs)) {
         if (link.deferredSinceMs === 0) link.deferredSinceMs = nowMs;
         core.state.dirty.push(peer);
         continue;
@@ -463,6 +499,7 @@ export class JobServer {
       const { connection } = link;
       if (peer.gone && peer.out.bytes === 0) continue;
       if (peer.out.bytes > 0) {
+        link.traffic.sentBytes += peer.out.bytes;
         const sent = connection.send(peer.out.take());
         if (sent) {
           peer.out.recycle();
@@ -514,24 +551,8 @@ export class JobServer {
   };
 
   #untilIdle(isIdle: () => boolean, limitMs?: number): Promise<void> {
-    return new Promise((resolve) => {
-      const waiter = { isIdle, resolve };
-      this.#idleWaiters.push(waiter);
-      if (limitMs !== undefined) {
-        setTimeout(() => {
-          this.#idleWaiters = this.#idleWaiters.filter((other) => other !== waiter);
-          resolve();
-        }, limitMs);
-      }
-      this.#beginTurn();
-    });
-  }
-
-  #lookAtWaiters(): void {
-    const ready = this.#idleWaiters.filter(({ isIdle }) => isIdle());
-    if (ready.length === 0) return;
-    this.#idleWaiters = this.#idleWaiters.filter((waiter) => !ready.includes(waiter));
-    for (const { resolve } of ready) resolve();
+    this.#beginTurn();
+    return this.#idleWaiters.until(isIdle, limitMs);
   }
 }
 

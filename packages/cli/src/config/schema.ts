@@ -55,6 +55,7 @@ const limits = z.strictObject({
   outcomeMs: integer(0).optional(),
   maxOutcomes: integer(0).optional(),
   idleFunctionMs: integer(1).optional(),
+  maxFunctionMetrics: integer(0).optional(),
 });
 
 const server = z.strictObject({

@@ -23,6 +23,7 @@ import { FileSink, type LogSink, NoSink, StderrSink } from "./log-sink.ts";
 import { openFileLimit } from "./open-files.ts";
 import { writePidFile } from "./pid-file.ts";
 import { writeReadyFile } from "./ready-file.ts";
+import { SystemdNotifier } from "./sd-notify.ts";
 import {
   authWarnings,
   DEFAULT_PORT,
@@ -89,6 +90,9 @@ export async function serve(request: ServeRequest): Promise<never> {
   const log = createLog(sink, level, logFormat(config));
   exitOnBugs(log, undo);
 
+  const systemd = SystemdNotifier.start(process.env, (problem) =>
+    log.warn({ problem }, "cannot tell systemd how far the server is"),
+  );
   let ending: Ending | undefined;
   let started: JobServer | undefined;
   let http: HttpServer | undefined;
@@ -101,7 +105,10 @@ export async function serve(request: ServeRequest): Promise<never> {
     await warm(server.warmUpMs ?? DEFAULT_WARM_UP_MS, log);
     const fallback = request.forPerson === true ? defaultStore(server.port ?? DEFAULT_PORT) : "memory";
     const wanted = server.store ?? fallback;
-    if (wanted !== "memory") store = await openStore(wanted, server.serverName);
+    if (wanted !== "memory") {
+      systemd?.status("taking back what is stored");
+      store = await openStore(wanted, server.serverName);
+    }
     if (config.identities !== undefined) identities = openIdentities(config.identities, log);
     files = await openTlsFiles(config);
     started = await startServer(config, store, log, {
@@ -140,7 +147,8 @@ export async function serve(request: ServeRequest): Promise<never> {
     );
   }
 
-  const end = new Ending({ server: jobServer, http, log, graceMs: graceMs(server) }, (code) => {
+  const where = `serves ${jobServer.addresses.map(shownAddress).join(", ")}, store ${storeName}`;
+  const end = new Ending({ server: jobServer, http, log, systemd, graceMs: graceMs(server) }, (code) => {
     for (const step of undo.reverse()) step();
     log.info({ code }, "stopped");
     sink.close();
@@ -148,9 +156,14 @@ export async function serve(request: ServeRequest): Promise<never> {
   });
   ending = end;
   request.onReady?.({ addresses: jobServer.addresses, store: storeName, http: http?.addresses ?? [] });
+  systemd?.ready(where);
   deliverSignals((signal) => {
-    if (signal === "SIGHUP") void reload(request.inputs, { jobServer, identities, files, sink, log });
-    else end.begin(signal === "SIGUSR1" ? "drain" : "stop", signal);
+    if (signal === "SIGHUP") {
+      systemd?.reloading();
+      void reload(request.inputs, { jobServer, identities, files, sink, log }).then(() =>
+        systemd?.ready(where),
+      );
+    } else end.begin(signal === "SIGUSR1" ? "drain" : "stop", signal);
   });
   return new Promise<never>(() => {});
 }
@@ -160,6 +173,7 @@ interface Ended {
   readonly server: JobServer;
   readonly http: HttpServer | undefined;
   readonly log: ServerLog;
+  readonly systemd: SystemdNotifier | undefined;
   readonly graceMs: number;
 }
 
@@ -168,14 +182,16 @@ class Ending {
   readonly #server: JobServer;
   readonly #http: HttpServer | undefined;
   readonly #log: ServerLog;
+  readonly #systemd: SystemdNotifier | undefined;
   readonly #graceMs: number;
   readonly #exit: (code: number) => void;
   #state: "running" | "draining" | "stopping" = "running";
 
-  constructor({ server, http, log, graceMs }: Ended, exit: (code: number) => void) {
+  constructor({ server, http, log, systemd, graceMs }: Ended, exit: (code: number) => void) {
     this.#server = server;
     this.#http = http;
     this.#log = log;
+    this.#systemd = systemd;
     this.#graceMs = graceMs;
     this.#exit = exit;
   }
@@ -185,6 +201,7 @@ class Ending {
     if (how === "drain") {
       if (this.#state !== "running") return;
       this.#state = "draining";
+      this.#systemd?.status("drains: no new connections, ends when no job is left");
       this.#log.info({ reason }, "draining: no new connections, ends when no job is left");
       void this.#http?.stopAccepting();
       void this.#server.drain().then(() => {
@@ -203,6 +220,7 @@ class Ending {
 
   #stop(graceMs: number, code = 0): void {
     this.#state = "stopping";
+    this.#systemd?.stopping(`stops, ${this.#server.core.state.running} jobs run`);
     void this.#http?.stopAccepting();
     void this.#server
       .stop(graceMs)

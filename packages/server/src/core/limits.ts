@@ -51,6 +51,8 @@ export interface Limits {
   readonly maxOutcomes: number;
   /** A function that nobody offers and nobody queued for is forgotten after this. 1 h. */
   readonly idleFunctionMs: number;
+  /** Functions with metrics of their own; those of the others are summed. 1,000. */
+  readonly maxFunctionMetrics: number;
 }
 
 const KIB = 1024;
@@ -81,6 +83,7 @@ export const DEFAULT_LIMITS: Limits = {
   outcomeMs: 600_000,
   maxOutcomes: 10_000,
   idleFunctionMs: 3_600_000,
+  maxFunctionMetrics: 1_000,
 };
 
 /** Waiting time before attempt `n + 1`: `initialMs × factor^(n-1)`, at most `maxMs`, spread by ± `jitter` of itself. */

@@ -52,6 +52,7 @@ export function startRun(state: ServerState, worker: Peer, job: Job): void {
   const timeoutMs = worker.timeouts?.get(fn);
   if (timeoutMs !== undefined) state.runTimers.set(run, state.nowMs + timeoutMs);
   state.journal?.change(job);
+  fn.times.queued.observe(Math.floor(state.nowMs) - job.queuedMs);
   fn.running++;
   fn.runs++;
   state.counts.runs++;
@@ -167,7 +168,7 @@ export function reportComplete(
   }
   const { job } = run;
   if (job.state === JobState.CANCELLING) {
-    endRun(state, run);
+    endReportedRun(state, run);
     endJob(state, job);
     return;
   }
@@ -189,7 +190,7 @@ export function reportComplete(
   job.fn.completed++;
   state.counts.completed++;
   if (job.isClaimed) recordOutcome(state, job, "done");
-  endRun(state, run);
+  endReportedRun(state, run);
   endJob(state, job);
 }
 
@@ -207,7 +208,7 @@ export function reportFail(
     return;
   }
   payStatuses(state, run.job);
-  endRun(state, run);
+  endReportedRun(state, run);
   const packet = encodeReport(PacketType.WORK_FAIL, bytes, start, end);
   failJob(state, run, "failed", packet, packet);
 }
@@ -228,7 +229,7 @@ export function reportException(
   const { job } = run;
   worker.lastException = job.number;
   payStatuses(state, job);
-  endRun(state, run);
+  endReportedRun(state, run);
   const fail = encodeHandleReport(state, PacketType.WORK_FAIL, job.number);
   failJob(state, run, "exception", fail, encodeOpaqueReport(PacketType.WORK_EXCEPTION, bytes, start, end));
 }
@@ -289,6 +290,12 @@ export function cancelRun(state: ServerState, run: Run): boolean {
   return true;
 }
 
+/** Ends a run by its worker's last report. */
+function endReportedRun(state: ServerState, run: Run): void {
+  run.job.fn.times.runs.observe(state.nowMs - run.startedMs);
+  endRun(state, run);
+}
+
 /** Takes a run away from its worker and its job. What becomes of the job is the caller's to say. */
 export function endRun(state: ServerState, run: Run): void {
   const { job, worker } = run;
@@ -336,7 +343,7 @@ export function failJob(
     return;
   }
   keepPastRun(state, run, reason);
-  while (job.submissions !== null) dropSubmission(state, job.submissions);
+  dismissSubmissions(state, job);
   const { initialMs, maxMs, factor, jitter } = retry.backoff;
   const waitMs = Math.min(maxMs, initialMs * factor ** (job.attempts - 1));
   const spread = 1 + jitter * (2 * state.options.random() - 1);
@@ -356,6 +363,14 @@ export function dropSubmission(state: ServerState, submission: Submission): void
   state.submissionTimers.delete(submission);
   detachSubmission(submission);
   state.submissionCount--;
+}
+
+/** Takes out all foreground submissions of a job, which have been told its end. */
+export function dismissSubmissions(state: ServerState, job: Job): void {
+  for (let submission = job.submissions; submission !== null; submission = job.submissions) {
+    job.fn.times.waits.observe(Math.floor(state.nowMs) - submission.sinceMs);
+    dropSubmission(state, submission);
+  }
 }
 
 /** Makes a background job a dead letter, and frees its unique. */
