@@ -210,7 +210,7 @@ test("workers are listed with their functions and jobs, clients are not", async 
   const handle = await stage.submit("draw");
   const { items } = await until("it runs", DEADLINE_MS, async () => {
     const found = await stage.get<Page<WorkerJson>>("/v1/workers");
-    return found.items.some(({ running }) => running === 1) && found;
+    return found.items.some(({ running }) => running === 1) ? found : undefined;
   });
   const busy = items.find(({ running }) => running === 1)!;
   expect(busy).toMatchObject({ address: "127.0.0.1", abilities: 2, state: "awake" });
