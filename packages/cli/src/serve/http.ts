@@ -20,8 +20,11 @@ export async function startHttp(
   if (listen.length === 0 && https.length === 0) return undefined;
   const secure = files === undefined || https.length === 0 ? {} : { secure: { listen: https, files } };
   // Those who do without HTTP start without loading it.
-  const { HttpServer } = await import("@drover/server/http");
-  return HttpServer.start({ ...httpOptions(config), ...secure, server, log, listen });
+  const [{ HttpServer }, { DASHBOARD_FOLDER: dashboard }] = await Promise.all([
+    import("@drover/server/http"),
+    import("@drover/web"),
+  ]);
+  return HttpServer.start({ ...httpOptions(config), ...secure, server, log, listen, dashboard });
 }
 
 export function httpAddresses({ server }: ResolvedConfig, byDefault?: string): readonly string[] {
