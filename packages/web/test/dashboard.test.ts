@@ -210,6 +210,9 @@ describeWith(["chromium"], "the dashboard", () => {
       return route.continue();
     });
     await page.goto(`${stage.url}/#/functions/draw`);
+    await page.getByRole("textbox", { name: "Token" }).waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByRole("button", { name: "Give a token" }).click();
     await page.getByRole("textbox", { name: "Token" }).fill("looker");
     await page.keyboard.press("Enter");
     await page.getByText("No worker can do it").waitFor();
