@@ -381,7 +381,7 @@ export class JobServer {
     if (left > 0) this.#options.log.warn({ jobs: left }, "stopping with jobs that did not finish");
     this.#schedules?.stop();
     await this.#untilStored();
-    for (const { connection } of this.#links) connection.end();
+    for (const { connection } of this.#links) connection.end("draining");
     await this.#untilIdle(() => this.#links.size === 0, 1000);
     for (const { connection } of this.#links) connection.destroy();
     await this.#untilStored();
@@ -514,7 +514,7 @@ export class JobServer {
       if (peer.closing !== null && !peer.gone) {
         core.disconnect(peer);
         if (peer.abrupt) connection.destroy();
-        else connection.end();
+        else connection.end(peer.endKind);
       }
     }
     const notes = core.takeNotes();

@@ -543,7 +543,7 @@ function canTake(state: ServerState, peer: Peer): boolean {
   if (peer.closing === null && !peer.gone) {
     state.counts.slowReaders++;
     state.note({ code: "SLOW_READER", peer, backlogBytes: peer.backlogBytes });
-    closePeer(state, peer, "slow reader");
+    closePeer(state, peer, "slow reader", "limited");
     peer.abrupt = true;
   }
   return false;
