@@ -5,11 +5,16 @@ import { VERSION } from "../version.ts";
 
 /**
  * Tells others that the server listens, and where. The file appears whole or not at all.
+ * @param http Where HTTP is, as `host:port`.
  * @returns Removes the file.
  * @throws UsageError when it cannot be written.
  */
-export function writeReadyFile(path: string, listeners: readonly PeerAddress[]): () => void {
-  const text = `${JSON.stringify({ pid: process.pid, version: VERSION, listeners })}\n`;
+export function writeReadyFile(
+  path: string,
+  listeners: readonly PeerAddress[],
+  http: readonly string[],
+): () => void {
+  const text = `${JSON.stringify({ pid: process.pid, version: VERSION, listeners, http })}\n`;
   const draft = `${path}.${process.pid}`;
   try {
     writeFileSync(draft, text);

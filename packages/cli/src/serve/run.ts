@@ -127,7 +127,9 @@ export async function serve(request: ServeRequest): Promise<never> {
       if (store !== undefined) giveStoreAway(store, server.user);
       becomeUser(server.user);
     }
-    if (server.readyFile !== undefined) undo.push(writeReadyFile(server.readyFile, started.addresses));
+    if (server.readyFile !== undefined) {
+      undo.push(writeReadyFile(server.readyFile, started.addresses, http?.addresses ?? []));
+    }
   } catch (error) {
     for (const step of undo.reverse()) step();
     await http?.close();
