@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
+import { printable } from "@drover/protocol";
 import { verifiedCertificate } from "@drover/transport";
 import type { FastifyRequest } from "fastify";
 import { auditEntry } from "../auth/audit.ts";
@@ -96,7 +97,14 @@ export class Gateway {
 
   /** Writes what an administrator did into the audit log. */
   audit(request: FastifyRequest, act: string, target: string, result = "OK"): void {
-    auditEntry(this.#log, { identity: this.identityOf(request).name, act, target, from: request.ip, result });
+    const identity = this.#known.get(request)?.name ?? "nobody";
+    auditEntry(this.#log, { identity, act, target: printable(target, 200), from: request.ip, result });
+  }
+
+  /** @param functions Names as byte strings. @throws Problem `forbidden`, `unauthenticated` */
+  requireWork(request: FastifyRequest, functions: readonly string[]): void {
+    const identity = this.identityOf(request);
+    if (!functions.every((fn) => identity.mayWork(fn))) throw missing("work");
   }
 
   /** Makes the peer that a request is for the job server. */

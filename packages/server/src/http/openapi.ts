@@ -1,3 +1,4 @@
+import { viewPaths } from "./openapi-views.ts";
 import { PROBLEMS } from "./problems.ts";
 
 /*
@@ -129,6 +130,14 @@ const REPORT: Schema = {
   },
 };
 
+/** What the parts of the document share. */
+export interface OpenApiParts {
+  readonly path: (name: string) => Schema;
+  readonly query: (name: string) => Schema;
+  readonly common: Readonly<Record<string, Schema>>;
+  readonly problem: Schema;
+}
+
 /** @param version Of the server. */
 export function openApi(version: string): Schema {
   return {
@@ -254,6 +263,12 @@ export function openApi(version: string): Schema {
           requestBody: { content: { "*/*": { schema: bytes } } },
         },
       },
+      ...viewPaths({
+        path: (name) => path(name, "As lists show it."),
+        query: (name) => query(name, "See the documentation of lists.", { type: "string" }),
+        common: COMMON,
+        problem: problem("There is no such thing."),
+      }),
       "/v1/tickets": {
         post: {
           summary: "A one-use secret by which a page of the same origin may open a WebSocket within 30 s",

@@ -65,6 +65,13 @@ export function addViewRoutes(
   });
   app.register(async (acts) => {
     acts.addHook("onRequest", async (request) => gateway.require("admin", request));
+    // What was refused is worth as much as what was done.
+    acts.addHook("onResponse", async (request, reply) => {
+      const act = request.method === "DELETE" ? "delete" : request.routeOptions.url!.split("/").at(-1)!;
+      const { fn, handle } = request.params as { fn?: string; handle?: string };
+      const result = reply.statusCode < 400 ? "OK" : `HTTP ${reply.statusCode}`;
+      gateway.audit(request, act, fn ?? handle ?? "", result);
+    });
     addActs(acts, gateway);
   });
 }

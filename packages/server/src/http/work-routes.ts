@@ -230,6 +230,7 @@ function streamJobs(gateway: Gateway, leases: Leases, request: FastifyRequest, r
     throw new Problem("not-acceptable", "jobs come as text/event-stream or application/x-ndjson");
   const writer: EventWriter = eventWriter(mode === "ndjson" ? "ndjson" : "sse");
   const functions = functionsOf(request);
+  gateway.requireWork(request, functions);
   const credit = creditOf(request);
   const out = new Outgoing(reply.raw, () => worker.drained());
   const tell = (name: "job" | "cancel" | "detached", members: Record<string, string>) =>
@@ -263,6 +264,7 @@ function streamJobs(gateway: Gateway, leases: Leases, request: FastifyRequest, r
 function grabOne(gateway: Gateway, leases: Leases, request: FastifyRequest, reply: FastifyReply): void {
   gateway.refuseWhileDraining();
   const functions = functionsOf(request);
+  gateway.requireWork(request, functions);
   const leaseMs = seconds(request.headers, "gearman-lease", MAX_LEASE_S) ?? DEFAULT_LEASE_MS;
   const { waitMs = 0 } = prefer(request.headers);
   const isRaw = one(request.headers, "accept") === "application/octet-stream";
