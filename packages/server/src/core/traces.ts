@@ -15,9 +15,10 @@ export function traceJoin(state: ServerState, peer: Peer, traceparent: string, j
   // The same submission again, after its connection was lost.
   if (job.rare?.traceparent === traceparent) return;
   const rare = rareFields(job);
-  rare.links ??= [];
-  if (rare.links.length < state.limits.maxTraceLinks && !rare.links.includes(traceparent)) {
-    rare.links.push(traceparent);
+  const links = rare.links ?? [];
+  if (links.length < state.limits.maxTraceLinks && !links.includes(traceparent)) {
+    links.push(traceparent);
+    rare.links = links;
   }
   sendBytes(state, peer, encodeTrace(state, job));
 }
