@@ -15,7 +15,7 @@ const FILES = execFileSync("git", ["ls-files", "--cached", "--others", "--exclud
   .toString()
   .split("\n")
   .filter((file) => file !== "");
-const SOURCES = FILES.filter((file) => file.endsWith(".ts"));
+const SOURCES = FILES.filter((file) => /\.tsx?$/.test(file));
 const PACKAGE_SOURCES = SOURCES.filter((file) => /^packages\/[^/]+\/src\//.test(file));
 
 const text = (file: string): string => readFileSync(join(ROOT, file), "utf8");
@@ -34,6 +34,9 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   web: [],
   cli: ["cache", "client", "gate", "protocol", "server", "shyaml", "transport", "web", "worker"],
 };
+
+/** The one other door: what the HTTP API answers, as types, which a page may have where it may have nothing that runs. */
+const TYPES_OF_API = "@drover/server/api";
 
 /** Folders whose code takes time and chance as arguments and does no input or output. */
 const PURE = /^packages\/(?:protocol\/src|[^/]+\/src\/core)\//;
@@ -55,6 +58,14 @@ function imports(file: string): string[] {
   return [...text(file).matchAll(/(?:from|import)\s*\(?\s*"([^"]+)"/g)].map((match) => match[1]!);
 }
 
+/** The doors that a package declares. */
+function doorsOf(name: string): readonly string[] {
+  const { exports } = JSON.parse(text(`packages/${name}/package.json`)) as {
+    exports: Record<string, string>;
+  };
+  return Object.keys(exports);
+}
+
 describe("the house", () => {
   test("packages import only what stands below them", () => {
     const wrong: string[] = [];
@@ -63,6 +74,7 @@ describe("the house", () => {
       for (const target of imports(file)) {
         const other = /^@drover\/([^/]+)/.exec(target)?.[1] ?? (target === "drover" ? "cli" : undefined);
         if (other === undefined) continue;
+        if (own === "web" && target === TYPES_OF_API) continue;
         if (!(MAY_IMPORT[own] ?? []).includes(other)) wrong.push(`${file} imports ${target}`);
       }
     }
@@ -73,12 +85,29 @@ describe("the house", () => {
     const wrong: string[] = [];
     for (const file of PACKAGE_SOURCES) {
       for (const target of imports(file)) {
-        if (/^@drover\/[^/]+\//.test(target)) wrong.push(`${file} imports ${target}`);
+        const [, name, door] = /^@drover\/([^/]+)\/(.+)$/.exec(target) ?? [];
+        if (door !== undefined && !doorsOf(name!).includes(`./${door}`))
+          wrong.push(`${file} imports ${target}`);
         if (!target.startsWith(".")) continue;
         const reached = relative(ROOT, resolve(ROOT, dirname(file), target));
         if (!reached.startsWith(`packages/${packageOf(file)}/`)) wrong.push(`${file} imports ${target}`);
       }
     }
+    expect(wrong).toEqual([]);
+  });
+
+  test("the page has of the server nothing but the types of its HTTP API", () => {
+    const wrong = PACKAGE_SOURCES.filter((file) => packageOf(file) === "web").filter((file) =>
+      /(?:^|\n)(?:import|export) (?!type )[^;]*"@drover\//.test(text(file)),
+    );
+    expect(wrong).toEqual([]);
+    expect(imports("packages/server/src/http/api.ts")).toEqual([]);
+  });
+
+  test("pages make no HTML of text", () => {
+    const wrong = PACKAGE_SOURCES.filter((file) =>
+      /innerHTML|outerHTML|insertAdjacentHTML|document\.write/i.test(text(file)),
+    );
     expect(wrong).toEqual([]);
   });
 
@@ -131,7 +160,7 @@ describe("the house", () => {
   });
 
   test("tracked files name no path of one machine and no registry", () => {
-    const wrong = FILES.filter((file) => /\.(?:ts|js|md|json|ya?ml|sh)$|\/run$/.test(file))
+    const wrong = FILES.filter((file) => /\.(?:tsx?|js|css|html|md|json|ya?ml|sh)$|\/run$/.test(file))
       .filter((file) => file !== "test/tidy.test.ts" && file !== "package-lock.json")
       .filter((file) => /(?:^|[\s"'`(=])\/(?:home|work|root)\/|registry\.npmjs/.test(text(file)));
     expect(wrong).toEqual([]);

@@ -9,6 +9,8 @@ export default defineConfig({
     emptyOutDir: true,
     // A policy that allows no inline scripts allows no data in the place of files either.
     assetsInlineLimit: 0,
+    // Of the libraries that the page holds.
+    license: { fileName: "licenses.md" },
     modulePreload: { polyfill: false },
     target: "es2023",
   },

@@ -32,7 +32,7 @@ export function addToolFlags(command: Command, perLine: string): Command {
 /** The functions named; there must be one. @throws UsageError */
 export function functionsOf(flags: ToolFlags): readonly string[] {
   if (flags.ssl === true) {
-    throw new UsageError("OPTION_REFUSED", "-S: TLS is not part of this version: leave it out");
+    throw new UsageError("OPTION_REFUSED", "-S: name the server as tls://HOST:PORT instead");
   }
   if (flags.function === undefined) {
     throw new UsageError("OPTION_INVALID", "name a function with -f");

@@ -1,4 +1,4 @@
-import type { JobServerCore } from "./core/index.ts";
+import { Histogram, type JobServerCore } from "./core/index.ts";
 import type { Log } from "./note-log.ts";
 import type { Store } from "./stores/store.ts";
 
@@ -9,6 +9,15 @@ const ORPHANS_MS = 5000;
 const MOST_ORPHANS = 5000;
 /** Handles are reserved in such blocks, and the next one when half of the last is left: some minutes at full speed. */
 const RESERVED_HANDLES = 100_000_000;
+
+/** What became of commits since the start. */
+export class CommitCounts {
+  failed = 0;
+  /** How long those took that were made, in milliseconds. */
+  readonly durations = new Histogram([1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 5000]);
+  /** How many changes each of them had: jobs to put, to change and to delete, and times of schedules. */
+  readonly sizes = new Histogram([1, 3, 10, 30, 100, 300, 1000, 3000, 10_000]);
+}
 
 export interface CommitterOptions {
   readonly core: JobServerCore;
@@ -30,6 +39,7 @@ export class Committer {
   readonly #log: Log;
   readonly #beforeEnd: () => void;
   readonly #onLost: () => void;
+  readonly counts = new CommitCounts();
   #isCommitting = false;
   /** Since when no commit has succeeded, on the wall clock; undefined = the last one did. */
   #failingSince: number | undefined;
@@ -96,6 +106,11 @@ export class Committer {
     return this.#isLost || this.#failingSince !== undefined;
   }
 
+  /** Whether another server has taken over the jobs. */
+  get isLost(): boolean {
+    return this.#isLost;
+  }
+
   /** Whether the store knows everything. */
   get isIdle(): boolean {
     return !this.#isCommitting && this.#core.state.journal!.isEmpty;
@@ -108,9 +123,19 @@ export class Committer {
     const commit = this.#core.beginCommit();
     if (commit === null) return;
     this.#isCommitting = true;
+    const { puts, changes, deletes, fired } = commit;
+    const size = puts.length + changes.length + deletes.length + fired.length;
+    const begunMs = performance.now();
     this.#store.commit(commit).then(
-      () => this.#ended(),
-      (error: Error) => this.#ended(error),
+      () => {
+        this.counts.durations.observe(performance.now() - begunMs);
+        this.counts.sizes.observe(size);
+        this.#ended();
+      },
+      (error: Error) => {
+        this.counts.failed++;
+        this.#ended(error);
+      },
     );
   }
 

@@ -27,6 +27,9 @@ export {
 } from "./core/index.ts";
 export type { HttpServer, HttpServerOptions } from "./http/http-server.ts";
 export { DEFAULT_BUSY_POLL_US, JobServer, type JobServerOptions } from "./job-server.ts";
+export { collectFigures, type Figures } from "./metrics/figures.ts";
+export type { FunctionFigures, HistogramFigures } from "./metrics/function-figures.ts";
+export { type Health, healthOf, type NotReadyReason, type Phase, whyNotReady } from "./metrics/health.ts";
 export type { Log } from "./note-log.ts";
 export { type Schedule, scheduleProblem } from "./schedules.ts";
 export { type FunctionRule, settingsByRules } from "./settings.ts";

@@ -1,9 +1,17 @@
 import { hash } from "node:crypto";
 import { hostname } from "node:os";
 import { getHeapStatistics } from "node:v8";
-import { type Connection, type KeepAlive, type Listener, listen, type PeerAddress } from "@drover/transport";
+import {
+  type Connection,
+  type KeepAlive,
+  type Listener,
+  listen,
+  listenTls,
+  type PeerAddress,
+  type TlsFiles,
+} from "@drover/transport";
 import type { Identities } from "./auth/identities.ts";
-import { Committer } from "./committer.ts";
+import { type CommitCounts, Committer } from "./committer.ts";
 import {
   type CoreOptions,
   DEFAULT_LIMITS,
@@ -18,15 +26,21 @@ import {
   type Withdrawn,
   withdraw,
 } from "./core/index.ts";
-import { canWait, DEFERRING_CONNECTIONS, Link } from "./link.ts";
+import { canWait, DEFERRING_CONNECTIONS, FANNING_OUT } from "./deferring.ts";
+import { IdleWaiters } from "./idle-waiters.ts";
+import { Link } from "./link.ts";
+import type { Phase, StoreState } from "./metrics/health.ts";
 import { type Log, NoteLog } from "./note-log.ts";
 import { type Schedule, Schedules, type ScheduleTimes } from "./schedules.ts";
 import { type FunctionRule, settingsByRules } from "./settings.ts";
 import type { Store } from "./stores/store.ts";
+import { TrafficByTransport } from "./traffic.ts";
 
 export interface JobServerOptions {
   /** Where to listen: `host:port`, `[v6]:port`, `unix:/path`. Default: `localhost:4730`. */
   readonly listen?: readonly string[];
+  /** Where to listen with TLS. Default: nowhere. */
+  readonly secure?: { readonly listen: readonly string[]; readonly files: TlsFiles };
   readonly log: Log;
   readonly limits?: Partial<Limits>;
   /** Connections at one time. Default: 100,000. */
@@ -64,6 +78,8 @@ export interface JobServerOptions {
   readonly schedules?: readonly Schedule[];
   /** Who may do what. Default: everybody everything. */
   readonly identities?: Identities;
+  /** Called with the server when it is about to start: before it has its jobs back, and before it listens. */
+  readonly onStarting?: (server: JobServer) => void;
   /** Called when another server has taken over the stored jobs of this one, which gives no jobs to workers any more. */
   readonly onStoreLost?: () => void;
   /** Called when an administrator's `shutdown` is to be obeyed. */
@@ -78,8 +94,6 @@ const STORE_GRACE_MS = 10_000;
 /** About what it costs to sleep and be woken, so that looking in vain at most doubles that. */
 export const DEFAULT_BUSY_POLL_US = 30;
 
-/** With more connections to write to for each that was read, a turn fans out: see `#gathers`. */
-const FANNING_OUT = 8;
 /**
  * A running job server: the core with sockets, a timer and a clock around it. Everything that arrives within one
  * turn of the event loop is handled first and answered together, one write for each connection: that is what makes
@@ -87,6 +101,10 @@ const FANNING_OUT = 8;
  */
 export class JobServer {
   readonly core: JobServerCore;
+  readonly traffic = new TrafficByTransport();
+  /** On the wall clock. */
+  readonly startedMs = Date.now();
+  #phase: Phase = "starting";
   readonly #options: JobServerOptions;
   readonly #notes: NoteLog;
   readonly #listeners: Listener[] = [];
@@ -105,8 +123,8 @@ export class JobServer {
   #committer: Committer | undefined;
   #schedules: Schedules | undefined;
   #stopping: Promise<void> | undefined;
-  /** Resolvers of `#untilIdle`, looked at after each turn. */
-  #idleWaiters: { isIdle: () => boolean; resolve: () => void }[] = [];
+  /** Looked at after each turn. */
+  readonly #idleWaiters = new IdleWaiters();
 
   private constructor(options: JobServerOptions, firstHandle: number) {
     this.#options = options;
@@ -129,22 +147,10 @@ export class JobServer {
       options,
       store === undefined ? wanted : await Committer.firstHandle(store, wanted),
     );
+    options.onStarting?.(server);
     if (store !== undefined) await server.#restore(store);
     try {
-      for (const address of options.listen ?? ["localhost:4730"]) {
-        server.#listeners.push(
-          await listen(
-            address,
-            (connection) => server.accept(connection, server.#identityOf(connection, address)),
-            {
-              ...(options.backlog === undefined ? {} : { backlog: options.backlog }),
-              ...(options.keepAlive === undefined ? {} : { keepAlive: options.keepAlive }),
-              onError: (error) =>
-                options.log.error({ code: "ACCEPT_FAILED", error }, "cannot accept connections"),
-            },
-          ),
-        );
-      }
+      await server.#listen();
     } catch (error) {
       await Promise.all(server.#listeners.map((listener) => listener.close()));
       server.#committer?.stop();
@@ -153,15 +159,35 @@ export class JobServer {
     const { identities } = options;
     if (identities !== undefined) identities.onChange = (reason) => server.#reidentify(identities, reason);
     server.#startSchedules((await store?.fired()) ?? []);
+    server.#phase = "running";
     return server;
+  }
+
+  async #listen(): Promise<void> {
+    const { listen: plain, secure, backlog, keepAlive, log } = this.#options;
+    const options = {
+      ...(backlog === undefined ? {} : { backlog }),
+      ...(keepAlive === undefined ? {} : { keepAlive }),
+      onError: (error: Error) => log.error({ code: "ACCEPT_FAILED", error }, "cannot accept connections"),
+    };
+    const accept = (address: string) => (connection: Connection) =>
+      this.accept(connection, this.#identityOf(connection, address));
+    for (const address of plain ?? (secure === undefined ? ["localhost:4730"] : [])) {
+      this.#listeners.push(await listen(address, accept(address), options));
+    }
+    for (const address of secure?.listen ?? []) {
+      this.#listeners.push(await listenTls(address, secure!.files, accept(address), options));
+    }
   }
 
   async #restore(store: Store): Promise<void> {
     const { core } = this;
+    this.#phase = "restoring";
     const first = core.state.handles.decimal(0);
     const { log, onStoreLost = () => {} } = this.#options;
     const beforeEnd = () => this.#beginTurn();
     this.#committer = await Committer.restore({ core, store, log, beforeEnd, onLost: onStoreLost }, first);
+    this.#phase = "starting";
     this.#beginTurn();
   }
 
@@ -188,7 +214,9 @@ export class JobServer {
     const { identities } = this.#options;
     if (identities === undefined) return undefined;
     const { address, transport } = peer;
-    return identities.resolve({ listener, address, isUnix: transport === "unix" }) ?? STRANGER;
+    const certificateNames = peer.certificate?.names;
+    const isUnix = transport === "unix";
+    return identities.resolve({ listener, address, isUnix, certificateNames }) ?? STRANGER;
   }
 
   /** Tokens or rules have changed. */
@@ -206,6 +234,7 @@ export class JobServer {
     const shown = transport === "unix" || transport === "memory" ? transport : address;
     const refusal = this.#refusal(shown);
     if (refusal !== null) {
+      this.#notes.countLimit(refusal);
       this.#options.log.warn(
         { code: "LIMIT_REACHED", limit: refusal, address: shown },
         "refused a connection",
@@ -222,8 +251,9 @@ export class JobServer {
   }
 
   /** Bytes came. The four that follow are for the connections of `accept` alone. */
-  received({ connection, peer }: Link, chunk: Uint8Array): void {
+  received({ connection, peer, traffic }: Link, chunk: Uint8Array): void {
     this.#beginTurn();
+    traffic.receivedBytes += chunk.length;
     this.core.receive(peer, chunk);
     if (peer.stalled) connection.pause();
     this.#arrivals++;
@@ -257,6 +287,7 @@ export class JobServer {
     this.#beginTurn();
     this.core.disconnect(link.peer);
     this.#links.delete(link);
+    link.traffic.open--;
     this.#release(link.address);
   }
 
@@ -295,6 +326,26 @@ export class JobServer {
     return this.#stopping !== undefined;
   }
 
+  get phase(): Phase {
+    return this.isStopping ? "stopping" : this.#phase;
+  }
+
+  get storeState(): StoreState {
+    if (this.#options.store === undefined) return "none";
+    if (this.#committer?.isLost === true) return "lost";
+    return this.#committer?.isDegraded === true ? "failing" : "ok";
+  }
+
+  /** Undefined without a store. */
+  get commitCounts(): CommitCounts | undefined {
+    return this.#committer?.counts;
+  }
+
+  /** What was noticed and refused since the start. */
+  get noteCounts(): Pick<NoteLog, "counts" | "limitHits"> {
+    return this.#notes;
+  }
+
   /** Takes new function settings into use at once. */
   applySettings(rules: readonly FunctionRule[], defaults?: Partial<FunctionSettings>): void {
     this.#beginTurn();
@@ -303,6 +354,7 @@ export class JobServer {
 
   /** Stops accepting connections and resolves when no job is left; connections stay and may still submit. */
   async drain(): Promise<void> {
+    this.#phase = "draining";
     await Promise.all(this.#listeners.map((listener) => listener.close()));
     await this.#untilIdle(() => this.core.state.jobs.size === 0);
   }
@@ -329,7 +381,7 @@ export class JobServer {
     if (left > 0) this.#options.log.warn({ jobs: left }, "stopping with jobs that did not finish");
     this.#schedules?.stop();
     await this.#untilStored();
-    for (const { connection } of this.#links) connection.end();
+    for (const { connection } of this.#links) connection.end("draining");
     await this.#untilIdle(() => this.#links.size === 0, 1000);
     for (const { connection } of this.#links) connection.destroy();
     await this.#untilStored();
@@ -391,7 +443,7 @@ export class JobServer {
     this.#committer?.look();
     this.#setTimer();
     if (arrivals > 0 && this.#busyPollMs > 0) this.#pollBusily();
-    if (this.#idleWaiters.length > 0) this.#lookAtWaiters();
+    this.#idleWaiters.look();
     const { state } = this.core;
     if (state.shutdownRequested !== null) {
       const how = state.shutdownRequested;
@@ -437,7 +489,7 @@ export class JobServer {
     for (let i = 0; i < dirty.length; i++) {
       const peer = dirty[i]!;
       const link = peer.owner as Link;
-      if (defers && canWait(link, nowMs)) {
+      if (defers && canWait(peer, link.deferredSinceMs, nowMs)) {
         if (link.deferredSinceMs === 0) link.deferredSinceMs = nowMs;
         core.state.dirty.push(peer);
         continue;
@@ -447,6 +499,7 @@ export class JobServer {
       const { connection } = link;
       if (peer.gone && peer.out.bytes === 0) continue;
       if (peer.out.bytes > 0) {
+        link.traffic.sentBytes += peer.out.bytes;
         const sent = connection.send(peer.out.take());
         if (sent) {
           peer.out.recycle();
@@ -461,7 +514,7 @@ export class JobServer {
       if (peer.closing !== null && !peer.gone) {
         core.disconnect(peer);
         if (peer.abrupt) connection.destroy();
-        else connection.end();
+        else connection.end(peer.endKind);
       }
     }
     const notes = core.takeNotes();
@@ -498,24 +551,8 @@ export class JobServer {
   };
 
   #untilIdle(isIdle: () => boolean, limitMs?: number): Promise<void> {
-    return new Promise((resolve) => {
-      const waiter = { isIdle, resolve };
-      this.#idleWaiters.push(waiter);
-      if (limitMs !== undefined) {
-        setTimeout(() => {
-          this.#idleWaiters = this.#idleWaiters.filter((other) => other !== waiter);
-          resolve();
-        }, limitMs);
-      }
-      this.#beginTurn();
-    });
-  }
-
-  #lookAtWaiters(): void {
-    const ready = this.#idleWaiters.filter(({ isIdle }) => isIdle());
-    if (ready.length === 0) return;
-    this.#idleWaiters = this.#idleWaiters.filter((waiter) => !ready.includes(waiter));
-    for (const { resolve } of ready) resolve();
+    this.#beginTurn();
+    return this.#idleWaiters.until(isIdle, limitMs);
   }
 }
 

@@ -1,9 +1,11 @@
 import type { Connection, ConnectionHandlers } from "@drover/transport";
 import type { Identity, JobServerCore, Peer } from "./core/index.ts";
+import type { Traffic, TrafficByTransport } from "./traffic.ts";
 
 /** Who is told what happens to a connection. */
 interface LinkHandlers {
   readonly core: JobServerCore;
+  readonly traffic: TrafficByTransport;
   received(link: Link, chunk: Uint8Array): void;
   drained(link: Link): void;
   ended(link: Link): void;
@@ -16,6 +18,7 @@ export class Link implements ConnectionHandlers {
   /** What limits count it under. */
   readonly address: string;
   readonly peer: Peer;
+  readonly traffic: Traffic;
   /** Since when what it is to get has waited, on the core's clock; 0 = it does not wait. */
   deferredSinceMs = 0;
   /** The other end has said all, but is still to be answered. */
@@ -27,6 +30,9 @@ export class Link implements ConnectionHandlers {
     this.connection = connection;
     this.address = address;
     this.peer = server.core.connect(address, this, identity);
+    this.traffic = server.traffic.of(connection.peer.transport);
+    this.traffic.open++;
+    this.traffic.accepted++;
   }
 
   data(chunk: Uint8Array): void {
@@ -44,25 +50,4 @@ export class Link implements ConnectionHandlers {
   close(): void {
     this.#server.closed(this);
   }
-}
-
-/**
- * With so many connections to write to in one turn, those that can wait do: see `canWait`. With fewer, the server has time;
- * with more, the turn is long enough for writes to be full.
- */
-export const DEFERRING_CONNECTIONS = { least: 8, most: 64 };
-/** For so long at most, though always for one turn. */
-const DEFERRED_MS = 0.3;
-/** More than this is sent at once. */
-const DEFERRED_BYTES = 16 * 1024;
-
-/**
- * Whether a write may wait some turns and then carry more: a client that still waits for other jobs does not go on
- * before they end. Half of the writes are to clients, and a write costs more than all else that is done for a job.
- */
-export function canWait({ peer, deferredSinceMs }: Link, nowMs: number): boolean {
-  const { submissionCount, out, closing, stalled, gone } = peer;
-  if (submissionCount === 0 || out.bytes >= DEFERRED_BYTES) return false;
-  if (deferredSinceMs > 0 && nowMs - deferredSinceMs >= DEFERRED_MS) return false;
-  return closing === null && !stalled && !gone;
 }

@@ -19,6 +19,10 @@ const NAME_LENGTH = 120;
 export class NoteLog {
   readonly #log: Log;
   #windowStartMs = 0;
+  /** How often the core noted what, since the start. */
+  readonly counts = new Map<CoreNote["code"], number>();
+  /** How often each limit refused something, by the limit's name. */
+  readonly limitHits = new Map<string, number>();
   readonly #inWindow = new Map<CoreNote["code"], number>();
 
   constructor(log: Log) {
@@ -37,7 +41,13 @@ export class NoteLog {
       const before = this.#inWindow.get(note.code) ?? 0;
       this.#inWindow.set(note.code, before + 1);
       if (before < FULL_PER_SECOND) this.#writeOne(note);
+      this.counts.set(note.code, (this.counts.get(note.code) ?? 0) + 1);
+      if (note.code === "LIMIT_REACHED") this.countLimit(note.limit);
     }
+  }
+
+  countLimit(limit: string): void {
+    this.limitHits.set(limit, (this.limitHits.get(limit) ?? 0) + 1);
   }
 
   #turnWindow(nowMs: number): void {

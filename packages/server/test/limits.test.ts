@@ -299,6 +299,21 @@ const TESTS: { readonly [Name in keyof Limits]: () => void } = {
     server.pass(1);
     expect(server.state.functions.size).toBe(0);
   },
+
+  maxFunctionMetrics: () => {
+    const server = new TestServer({ limits: { maxFunctionMetrics: 1, idleFunctionMs: 100 } });
+    const client = server.connect();
+    for (const name of ["f", "g", "h"]) client.submit(name, "u");
+    const { functions, ownTimes } = server.state;
+    expect([...functions.values()].map((fn) => ownTimes.functions.has(fn))).toEqual([true, false, false]);
+    expect(functions.get("g")!.times).toBe(functions.get("h")!.times);
+    client.disconnect();
+    server.pass(100);
+    expect(functions.size).toBe(0);
+    // The place of a function that is forgotten is free again.
+    server.connect().submit("i", "u");
+    expect(ownTimes.functions.has(functions.get("i")!)).toBe(true);
+  },
 };
 
 describe("limits", () => {

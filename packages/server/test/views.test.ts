@@ -186,6 +186,43 @@ describe("jobs", () => {
     expect(await stage.get(path)).toMatchObject({ outcome: { handle, function: "draw", state: "done" } });
   });
 
+  test("remember their last 20 runs that did not end them", async () => {
+    const backoff = { initialMs: 1, maxMs: 1, factor: 1, jitter: 0 };
+    const rule = { glob: "draw", settings: { retry: { maxAttempts: 100, backoff } } };
+    await using stage = await Stage.open({ functions: [rule] });
+    const { open, handler } = held();
+    const handle = await stage.submit("draw");
+    await stage.worker({
+      draw: (job) => {
+        if (job.attempt <= 25) throw new Error("no paint");
+        return handler();
+      },
+    });
+    const job = await until("the 26th attempt runs", DEADLINE_MS, async () => {
+      const found = await stage.get<FoundJob>(`/v1/jobs/${handle}/detail`);
+      return found.live && found.job.attempts === 26 && found.job.run !== null ? found.job : undefined;
+    });
+    const failed = job.timeline.filter(({ event }) => event === "exception");
+    expect(failed.map(({ attempt }) => attempt)).toEqual(Array.from({ length: 20 }, (_, i) => i + 6));
+    open();
+  });
+
+  test("of a rare function among very many others are found in several parts", async () => {
+    await using stage = await Stage.open();
+    const { server } = stage;
+    const workload = new Uint8Array(0);
+    const submit = (fn: string) =>
+      server.core.fire({ schedule: "", atMs: 0 }, { fn, key: "", workload, priority: 1, reducer: "" });
+    server.inTurn(() => {
+      for (let i = 0; i < 100_001; i++) submit("common");
+      submit("rare");
+    });
+    const first = await stage.get<Page<JobJson>>("/v1/functions/rare/jobs");
+    expect([first.items.length, first.next]).toEqual([0, "100000"]);
+    const second = await stage.get<Page<JobJson>>(`/v1/functions/rare/jobs?after=${first.next}`);
+    expect([second.items.length, second.next]).toEqual([1, null]);
+  });
+
   test("are found by their unique, whatever the function, live and ended", async () => {
     await using stage = await Stage.open();
     const ended = await stage.submit("quick", "a cat");

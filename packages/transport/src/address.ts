@@ -47,12 +47,17 @@ export function parseAddress(text: string, defaults: AddressDefaults = {}): Addr
     if (path === "") throw invalid(text, "a path must follow unix:");
     return { transport: "unix", path };
   }
+  // What stands before it may be a secret, so that it is not shown.
+  if (text.includes("@")) {
+    throw new TransportError(
+      "ADDRESS_INVALID",
+      "an address holds no @: no user, password or token belongs into it",
+    );
+  }
   const url = /^(tls|wss?):\/\/([^/?#]*)(.*)$/i.exec(text);
   if (url === null) return { transport: "tcp", ...parseHost(text, text, defaults) };
   const scheme = url[1]!.toLowerCase() as "tls" | "ws" | "wss";
   const [, , authority, path] = url as unknown as [string, string, string, string];
-  // What is refused may hold a secret, so the message does not repeat it.
-  if (authority.includes("@")) throw invalid(`${scheme}://…`, "user and password have no place in it");
   if (scheme === "tls") {
     if (path !== "") throw invalid(`tls://${authority}…`, "nothing may follow host and port");
     return { transport: "tls", ...parseHost(authority, text, defaults) };

@@ -17,6 +17,12 @@ export interface PeerCertificate {
   readonly names: readonly string[];
 }
 
+/**
+ * Why the owner ends a connection: told to the peer where its protocol has words for it.
+ * @see docs/PROTOCOL.md#websocket
+ */
+export type EndReason = "done" | "draining" | "malformed" | "unauthenticated" | "forbidden" | "limited";
+
 /** What the owner of a connection is told. Handlers must not throw. */
 export interface ConnectionHandlers {
   /** Bytes that arrived. The chunk is lent until the handler returns; the transport may then read into it again. */
@@ -55,8 +61,11 @@ export interface Connection {
   /** Stops `data` until `resume`; what the peer sends then waits in its own buffers. */
   pause(): void;
   resume(): void;
-  /** Sends what is unsent, then closes. Bytes that still arrive are dropped. */
-  end(): void;
+  /**
+   * Sends what is unsent, then closes. Bytes that still arrive are dropped.
+   * @param reason Default: `done`.
+   */
+  end(reason?: EndReason): void;
   /** Closes at once; what is unsent is lost. */
   destroy(): void;
 }

@@ -16,6 +16,7 @@ export { verifiedCertificate } from "./certificate.ts";
 export type {
   Connection,
   ConnectionHandlers,
+  EndReason,
   Listener,
   PeerAddress,
   PeerCertificate,

@@ -1,7 +1,7 @@
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import type { ServerOptions, WebSocket } from "ws";
-import type { Connection, ConnectionHandlers, PeerAddress } from "./connection.ts";
+import type { Connection, ConnectionHandlers, EndReason, PeerAddress } from "./connection.ts";
 import { lostError, TransportError } from "./errors.ts";
 
 export interface WebSocketOptions {
@@ -55,6 +55,15 @@ export function libraryOptions(options: WebSocketOptions): Partial<ServerOptions
     },
   };
 }
+
+const CLOSE_CODES: Readonly<Record<EndReason, number>> = {
+  done: 1000,
+  draining: 1001,
+  malformed: 4400,
+  unauthenticated: 4401,
+  forbidden: 4403,
+  limited: 4429,
+};
 
 /**
  * A connection over an open WebSocket. Its binary messages are a stream: where one ends and the next begins means nothing.
@@ -146,8 +155,8 @@ export class WebSocketConnection implements Connection {
     else this.#ws.resume();
   }
 
-  end(): void {
-    this.closeWith(1000);
+  end(reason: EndReason = "done"): void {
+    this.closeWith(CLOSE_CODES[reason], reason === "done" ? "" : reason);
   }
 
   /**

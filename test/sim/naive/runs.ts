@@ -151,7 +151,7 @@ function reportData(state: NaiveState, run: NaiveRun, packet: NaivePacket): void
   const { job } = run;
   if (job.phase === "cancelling") return;
   for (const submission of job.submissions) report(state, submission, job.handle, packet, false);
-  if (job.key === "" || run.outgrown) return;
+  if ((job.key === "" && !job.keep) || run.outgrown) return;
   const bytes = HEADER_BYTES + packet.body.length;
   const limit = state.replayLimit(job.fn);
   const { replayTotalBytes } = state.options.limits;

@@ -43,7 +43,7 @@ export async function runOperations(
   help: () => string,
 ): Promise<void> {
   if (values.ssl !== undefined) {
-    throw new UsageError("OPTION_REFUSED", "--ssl: TLS is not part of this version: leave it out");
+    throw new UsageError("OPTION_REFUSED", "--ssl: name the server as tls://HOST:PORT instead");
   }
   const chosen = [...OPERATIONS].filter(([name]) => values[name] !== undefined);
   if (chosen.length === 0) {

@@ -23,8 +23,8 @@ const STORES =
 const TABLE =
   "leave it out: Drover has tables of its own, and `drover import gearmand-sqlite` reads gearmand's";
 const TLS =
-  "TLS is not part of this version: listen on loopback or a Unix socket behind a TLS proxy, and leave it out";
-const HTTP = "there is no HTTP in this version: leave it out";
+  "leave it out: --tls ADDRESS listens with TLS, with --tls-certificate, --tls-key and, for clients' certificates, --tls-client-ca";
+const HTTP = "leave it out: --http [HOST:]PORT speaks HTTP";
 
 /** Options refused by name, and what to do instead. */
 export const REFUSED_OPTIONS: ReadonlyMap<string, { readonly flags: string; readonly remedy: string }> =

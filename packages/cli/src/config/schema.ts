@@ -56,6 +56,7 @@ const limits = z.strictObject({
   maxOutcomes: integer(0).optional(),
   maxTraceLinks: integer(0).optional(),
   idleFunctionMs: integer(1).optional(),
+  maxFunctionMetrics: integer(0).optional(),
 });
 
 const server = z.strictObject({
@@ -63,6 +64,11 @@ const server = z.strictObject({
   port: integer(0, 65_535).optional(),
   insecure: flag().optional(),
   http: addresses().optional(),
+  tls: addresses().optional(),
+  https: addresses().optional(),
+  tlsCertificate: file.optional(),
+  tlsKey: file.optional(),
+  tlsClientCa: file.optional(),
   backlog: integer(1, 65_535).optional(),
   maxConnections: integer(1).optional(),
   maxConnectionsPerAddress: integer(0).optional(),
@@ -149,8 +155,20 @@ const http = z.strictObject({
   maxStreams: integer(1, 100_000).optional(),
 });
 
+const tls = z.strictObject({
+  certificates: z
+    .array(z.strictObject({ certificate: file, key: file }))
+    .min(1)
+    .optional(),
+  clientCa: z.array(file).optional(),
+  clientCertificates: choice("none", "optional", "required").optional(),
+  minVersion: choice("TLSv1.2", "TLSv1.3").optional(),
+  handshakeTimeoutMs: integer(1).optional(),
+});
+
 export const configSchema = z.strictObject({
   server: server.optional(),
+  tls: tls.optional(),
   http: http.optional(),
   auth: authSchema.optional(),
   schedules: z.record(z.string(), schedule).optional(),
@@ -159,6 +177,7 @@ export const configSchema = z.strictObject({
 
 export type Config = z.output<typeof configSchema>;
 export type ServerConfig = z.output<typeof server>;
+export type TlsConfig = z.output<typeof tls>;
 export type HttpConfig = z.output<typeof http>;
 export type LimitsConfig = z.output<typeof limits>;
 export type ScheduleConfig = z.output<typeof schedule>;

@@ -32,6 +32,36 @@ export const SERVER_OPTIONS: readonly ServerOption[] = [
     group: "Network",
   },
   {
+    key: "tls",
+    flags: "--tls <address>",
+    help: "Gearman over TLS on host:port or [v6]:port; may be given several times (default: none)",
+    group: "Network",
+  },
+  {
+    key: "https",
+    flags: "--https <address>",
+    help: "HTTP and WebSocket over TLS; may be given several times (default: none)",
+    group: "Network",
+  },
+  {
+    key: "tlsCertificate",
+    flags: "--tls-certificate <file>",
+    help: "certificate for --tls and --https, with those between it and its root, as PEM; read again at SIGHUP",
+    group: "Network",
+  },
+  {
+    key: "tlsKey",
+    flags: "--tls-key <file>",
+    help: "its private key, as PEM",
+    group: "Network",
+  },
+  {
+    key: "tlsClientCa",
+    flags: "--tls-client-ca <file>",
+    help: "demand certificates of clients that these roots vouch for, as PEM",
+    group: "Network",
+  },
+  {
     key: "insecure",
     flags: "--insecure",
     help: "allow addresses that other machines reach: everyone there may submit and read jobs",

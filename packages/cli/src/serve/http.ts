@@ -1,23 +1,30 @@
 import type { HttpServer, HttpServerOptions, JobServer } from "@drover/server";
+import type { TlsFiles } from "@drover/transport";
 import type { ResolvedConfig } from "../config/resolve.ts";
 import type { ServerLog } from "./log.ts";
 
 /**
  * Starts HTTP beside a job server where it is asked for.
  * @param byDefault Where it listens when nothing is said; nowhere when undefined.
+ * @param files Certificates, for where it listens with TLS.
  * @throws TransportError
  */
 export async function startHttp(
   config: ResolvedConfig,
   server: JobServer,
   log: ServerLog,
-  byDefault?: string,
+  { byDefault, files }: { readonly byDefault?: string | undefined; readonly files?: TlsFiles | undefined },
 ): Promise<HttpServer | undefined> {
   const listen = httpAddresses(config, byDefault);
-  if (listen.length === 0) return undefined;
+  const { https = [] } = config.server;
+  if (listen.length === 0 && https.length === 0) return undefined;
+  const secure = files === undefined || https.length === 0 ? {} : { secure: { listen: https, files } };
   // Those who do without HTTP start without loading it.
-  const { HttpServer } = await import("@drover/server/http");
-  return HttpServer.start({ ...httpOptions(config), server, log, listen });
+  const [{ HttpServer }, { DASHBOARD_FOLDER: dashboard }] = await Promise.all([
+    import("@drover/server/http"),
+    import("@drover/web"),
+  ]);
+  return HttpServer.start({ ...httpOptions(config), ...secure, server, log, listen, dashboard });
 }
 
 export function httpAddresses({ server }: ResolvedConfig, byDefault?: string): readonly string[] {

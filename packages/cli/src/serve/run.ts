@@ -10,7 +10,7 @@ import {
   type Store,
   warmUp,
 } from "@drover/server";
-import { formatAddress, type PeerAddress } from "@drover/transport";
+import { formatAddress, type PeerAddress, type TlsFiles } from "@drover/transport";
 import { type ConfigInputs, type ResolvedConfig, resolveConfig } from "../config/resolve.ts";
 import { UsageError } from "../errors.ts";
 import { deliverSignals, type Signal } from "../signals.ts";
@@ -23,6 +23,7 @@ import { FileSink, type LogSink, NoSink, StderrSink } from "./log-sink.ts";
 import { openFileLimit } from "./open-files.ts";
 import { writePidFile } from "./pid-file.ts";
 import { writeReadyFile } from "./ready-file.ts";
+import { SystemdNotifier } from "./sd-notify.ts";
 import {
   authWarnings,
   DEFAULT_PORT,
@@ -35,6 +36,7 @@ import {
 } from "./settings.ts";
 import { defaultStore, giveStoreAway } from "./store.ts";
 import { SyslogSink } from "./syslog.ts";
+import { openTlsFiles, secureAddresses, tlsOptions } from "./tls.ts";
 import { becomeUser, idsOf, isKnownUser } from "./user.ts";
 
 export interface ServeRequest {
@@ -62,8 +64,12 @@ export interface Started {
  */
 export async function checkServe(config: ResolvedConfig): Promise<readonly string[]> {
   const { server, identities } = config;
-  const addresses = [...listenAddresses(server), ...httpAddresses(config)];
-  const unencrypted = server.insecure === true ? [] : await refuseExposure(addresses, { identities });
+  tlsOptions(config);
+  const secure = secureAddresses(config);
+  const addresses = [...listenAddresses(server), ...httpAddresses(config), ...secure];
+  const isEncrypted = (address: string) => secure.includes(address);
+  const unencrypted =
+    server.insecure === true ? [] : await refuseExposure(addresses, { identities, isEncrypted });
   if (server.user !== undefined && !isKnownUser(server.user)) {
     throw new UsageError("USER_UNKNOWN", `--user ${JSON.stringify(server.user)}: there is no such user`);
   }
@@ -84,31 +90,38 @@ export async function serve(request: ServeRequest): Promise<never> {
   const log = createLog(sink, level, logFormat(config));
   exitOnBugs(log, undo);
 
+  const systemd = SystemdNotifier.start(process.env, (problem) =>
+    log.warn({ problem }, "cannot tell systemd how far the server is"),
+  );
   let ending: Ending | undefined;
   let started: JobServer | undefined;
   let http: HttpServer | undefined;
   let store: Store | undefined;
   let identities: Identities | undefined;
+  let files: TlsFiles | undefined;
   try {
     // Before listening: two servers of one pid file are the likelier mistake, and the clearer message.
     if (server.pidFile !== undefined) undo.push(writePidFile(server.pidFile));
     await warm(server.warmUpMs ?? DEFAULT_WARM_UP_MS, log);
     const fallback = request.forPerson === true ? defaultStore(server.port ?? DEFAULT_PORT) : "memory";
     const wanted = server.store ?? fallback;
-    if (wanted !== "memory") store = await openStore(wanted, server.serverName);
+    if (wanted !== "memory") {
+      systemd?.status("taking back what is stored");
+      store = await openStore(wanted, server.serverName);
+    }
     if (config.identities !== undefined) identities = openIdentities(config.identities, log);
+    files = await openTlsFiles(config);
     started = await startServer(config, store, log, {
+      ...(files === undefined || server.tls === undefined ? {} : { secure: { listen: server.tls, files } }),
       ...(identities === undefined ? {} : { identities }),
       onShutdownRequest: (how) =>
         ending?.begin(how === "graceful" ? "drain" : "stop", "an administrator's shutdown"),
       onStoreLost: () => ending?.begin("fail", "the store was lost"),
     });
-    http = await startHttp(
-      config,
-      started,
-      log,
-      request.forPerson === true ? httpOfPort(server.port) : undefined,
-    );
+    http = await startHttp(config, started, log, {
+      byDefault: request.forPerson === true ? httpOfPort(server.port) : undefined,
+      files,
+    });
     if (server.user !== undefined) {
       if (sink instanceof FileSink) giveAway(sink.fd, server.user, log);
       if (store !== undefined) giveStoreAway(store, server.user);
@@ -134,7 +147,8 @@ export async function serve(request: ServeRequest): Promise<never> {
     );
   }
 
-  const end = new Ending({ server: jobServer, http, log, graceMs: graceMs(server) }, (code) => {
+  const where = `serves ${jobServer.addresses.map(shownAddress).join(", ")}, store ${storeName}`;
+  const end = new Ending({ server: jobServer, http, log, systemd, graceMs: graceMs(server) }, (code) => {
     for (const step of undo.reverse()) step();
     log.info({ code }, "stopped");
     sink.close();
@@ -142,9 +156,14 @@ export async function serve(request: ServeRequest): Promise<never> {
   });
   ending = end;
   request.onReady?.({ addresses: jobServer.addresses, store: storeName, http: http?.addresses ?? [] });
+  systemd?.ready(where);
   deliverSignals((signal) => {
-    if (signal === "SIGHUP") void reload(request.inputs, jobServer, identities, sink, log);
-    else end.begin(signal === "SIGUSR1" ? "drain" : "stop", signal);
+    if (signal === "SIGHUP") {
+      systemd?.reloading();
+      void reload(request.inputs, { jobServer, identities, files, sink, log }).then(() =>
+        systemd?.ready(where),
+      );
+    } else end.begin(signal === "SIGUSR1" ? "drain" : "stop", signal);
   });
   return new Promise<never>(() => {});
 }
@@ -154,6 +173,7 @@ interface Ended {
   readonly server: JobServer;
   readonly http: HttpServer | undefined;
   readonly log: ServerLog;
+  readonly systemd: SystemdNotifier | undefined;
   readonly graceMs: number;
 }
 
@@ -162,14 +182,16 @@ class Ending {
   readonly #server: JobServer;
   readonly #http: HttpServer | undefined;
   readonly #log: ServerLog;
+  readonly #systemd: SystemdNotifier | undefined;
   readonly #graceMs: number;
   readonly #exit: (code: number) => void;
   #state: "running" | "draining" | "stopping" = "running";
 
-  constructor({ server, http, log, graceMs }: Ended, exit: (code: number) => void) {
+  constructor({ server, http, log, systemd, graceMs }: Ended, exit: (code: number) => void) {
     this.#server = server;
     this.#http = http;
     this.#log = log;
+    this.#systemd = systemd;
     this.#graceMs = graceMs;
     this.#exit = exit;
   }
@@ -179,6 +201,7 @@ class Ending {
     if (how === "drain") {
       if (this.#state !== "running") return;
       this.#state = "draining";
+      this.#systemd?.status("drains: no new connections, ends when no job is left");
       this.#log.info({ reason }, "draining: no new connections, ends when no job is left");
       void this.#http?.stopAccepting();
       void this.#server.drain().then(() => {
@@ -197,6 +220,7 @@ class Ending {
 
   #stop(graceMs: number, code = 0): void {
     this.#state = "stopping";
+    this.#systemd?.stopping(`stops, ${this.#server.core.state.running} jobs run`);
     void this.#http?.stopAccepting();
     void this.#server
       .stop(graceMs)
@@ -210,7 +234,7 @@ function startServer(
   config: ResolvedConfig,
   store: Store | undefined,
   log: ServerLog,
-  more: Pick<JobServerOptions, "identities" | "onShutdownRequest" | "onStoreLost">,
+  more: Pick<JobServerOptions, "identities" | "secure" | "onShutdownRequest" | "onStoreLost">,
 ): Promise<JobServer> {
   const files = openFileLimit();
   const wanted = config.server.fileDescriptors;
@@ -270,9 +294,8 @@ function httpOfPort(port = DEFAULT_PORT): string {
 }
 
 export function shownAddress({ transport, address, port }: PeerAddress): string {
-  return formatAddress(
-    transport === "unix" ? { transport, path: address } : { transport: "tcp", host: address, port },
-  );
+  if (transport === "unix") return formatAddress({ transport, path: address });
+  return formatAddress({ transport: transport === "tls" ? "tls" : "tcp", host: address, port });
 }
 
 /** @throws AuthError, UsageError when the file of tokens cannot be read. */
@@ -291,12 +314,18 @@ function openIdentities(rules: IdentityRules, log: ServerLog): Identities {
 }
 
 /** SIGHUP: a new log file after a rotation, new settings of functions, other identities. */
+/** What a reload is for. */
+interface Reloaded {
+  readonly jobServer: JobServer;
+  readonly identities: Identities | undefined;
+  readonly files: TlsFiles | undefined;
+  readonly sink: LogSink;
+  readonly log: ServerLog;
+}
+
 async function reload(
   inputs: ConfigInputs,
-  jobServer: JobServer,
-  identities: Identities | undefined,
-  sink: LogSink,
-  log: ServerLog,
+  { jobServer, identities, files, sink, log }: Reloaded,
 ): Promise<void> {
   try {
     sink.reopen();
@@ -310,6 +339,7 @@ async function reload(
       throw new Error("auth: whether there is authentication at all is decided at the start of the server");
     }
     if (config.identities !== undefined) identities?.reconfigure(config.identities);
+    files?.reload();
     jobServer.applySettings(config.rules, functionDefaults(config.server));
     jobServer.applySchedules(config.schedules);
     const { rules, schedules } = config;

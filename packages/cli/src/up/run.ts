@@ -43,7 +43,7 @@ export function welcome({ addresses, store, http }: Started): string {
   const server = tcp === undefined ? shownAddress(addresses[0]!) : `localhost:${tcp.port}`;
   return `Drover ${VERSION}: job server on ${shown}
 Background jobs are kept in ${store === "memory" ? "memory only" : store}
-${http.length === 0 ? "" : `HTTP on http://${http[0]!.replace("127.0.0.1", "localhost")}/\n`}
+${http.length === 0 ? "" : `Dashboard and HTTP on http://${http[0]!.replace("127.0.0.1", "localhost")}/\n`}
 Try it, in another terminal:
 
   a herd of 1,000 clients that want the same 10 things:

@@ -56,13 +56,13 @@ export function mayComeFromStranger({ magic, type, pages, bytes, start, end }: P
 export function refuseStranger(state: ServerState, peer: Peer): void {
   noteUnauthenticated(state, peer, "a request without authentication");
   sendError(state, peer, "UNAUTHENTICATED", AUTHENTICATE_FIRST);
-  closePeer(state, peer, "not authenticated");
+  closePeer(state, peer, "not authenticated", "unauthenticated");
 }
 
 export function refuseStrangersLine(state: ServerState, peer: Peer): void {
   noteUnauthenticated(state, peer, "an admin command without authentication");
   sendText(state, peer, `ERR UNAUTHENTICATED ${AUTHENTICATE_FIRST.replaceAll(" ", "+")}\r\n`);
-  closePeer(state, peer, "not authenticated");
+  closePeer(state, peer, "not authenticated", "unauthenticated");
 }
 
 function noteUnauthenticated(state: ServerState, peer: Peer, detail: string): void {
@@ -81,11 +81,11 @@ export function authenticate(state: ServerState, peer: Peer, option: string): bo
   if (identity === null) {
     noteUnauthenticated(state, peer, "a token that is not valid");
     sendError(state, peer, "UNAUTHENTICATED", "The token is not valid");
-    closePeer(state, peer, "token not valid");
+    closePeer(state, peer, "token not valid", "unauthenticated");
   } else if (!keepsWithin(peer, identity)) {
     noteUnauthenticated(state, peer, "a token that does not allow what is under way");
     sendError(state, peer, "FORBIDDEN", "The token does not allow what is under way here");
-    closePeer(state, peer, "token does not allow what is under way");
+    closePeer(state, peer, "token does not allow what is under way", "forbidden");
   } else if (become(state, peer, identity)) {
     sendPacket(state, peer, PacketType.OPTION_RES, [AUTH_ANSWER]);
   }
@@ -103,7 +103,7 @@ export function become(state: ServerState, peer: Peer, identity: Identity): bool
       state.counts.refused++;
       state.note({ code: "LIMIT_REACHED", peer, limit: "identity.maxConnections", fn: "" });
       sendError(state, peer, "QUEUE_ERROR", "Too many connections");
-      closePeer(state, peer, "too many connections of one identity");
+      closePeer(state, peer, "too many connections of one identity", "limited");
       return false;
     }
     leaveAccount(peer);
@@ -157,7 +157,7 @@ export function reidentify(
       continue;
     }
     state.note({ code: "IDENTITY_ENDED", peer, detail: reason });
-    closePeer(state, peer, reason);
+    closePeer(state, peer, reason, identity === null ? "unauthenticated" : "forbidden");
   }
 }
 
@@ -168,6 +168,6 @@ export function expireStrangers(state: ServerState): void {
     state.strangers.delete(peer);
     if (peer.closing !== null) continue;
     noteUnauthenticated(state, peer, "no authentication in time");
-    closePeer(state, peer, "not authenticated in time");
+    closePeer(state, peer, "not authenticated in time", "unauthenticated");
   }
 }

@@ -209,6 +209,7 @@ function functionOfAnyCase(state: ServerState, name: string): JobFunction | unde
 export function forgetFunction(state: ServerState, fn: JobFunction): void {
   fn.forgotten = true;
   state.functions.delete(fn.name);
+  state.ownTimes.forget(fn);
   state.idleFunctions.delete(fn);
 }
 

@@ -402,7 +402,7 @@ function registerAbility(state: ServerState, peer: Peer, name: string, timeout: 
   }
   if (!peer.identity.mayWork(name)) {
     forbid(state, peer, "work", name);
-    closePeer(state, peer, "function not allowed");
+    closePeer(state, peer, "function not allowed", "forbidden");
     return;
   }
   const limit = canDo(state, peer, name, timeout);
@@ -410,7 +410,7 @@ function registerAbility(state: ServerState, peer: Peer, name: string, timeout: 
   state.counts.refused++;
   state.note({ code: "LIMIT_REACHED", peer, limit, fn: name });
   sendError(state, peer, "QUEUE_ERROR", "Too many functions");
-  closePeer(state, peer, "too many functions");
+  closePeer(state, peer, "too many functions", "limited");
 }
 
 /** The bytes up to the first NUL or the end: one argument that may or may not be terminated. */

@@ -136,6 +136,7 @@ export class JobServerCore {
       late = submissionTimers.takeDue(nowMs)
     ) {
       sendToSubmission(state, late, encodeHandleReport(state, PacketType.WORK_FAIL, late.job.number));
+      late.job.fn.times.waits.observe(nowMs - late.sinceMs);
       leaveJob(state, late);
     }
     expireWakes(state);
@@ -315,6 +316,7 @@ export class JobServerCore {
       const found = stream.next();
       if (found === Found.MORE) break;
       if (found === Found.PACKET) {
+        state.packets++;
         if (peer.identity === STRANGER && !mayComeFromStranger(stream)) refuseStranger(state, peer);
         else if (stream.magic === REQ) this.#receive(peer, stream);
         else sendError(state, peer, "INVALID_MAGIC", "Request magic expected");

@@ -1,4 +1,5 @@
 import type { AbilitySet } from "./abilities.ts";
+import { FunctionTimes } from "./function-times.ts";
 import { type Job, JobList, type Priority } from "./job.ts";
 import type { FunctionSettings } from "./limits.ts";
 import type { Peer } from "./peer.ts";
@@ -11,6 +12,8 @@ import type { Peer } from "./peer.ts";
  */
 export class JobFunction {
   readonly name: string;
+  /** Its own, or those of all that have none. */
+  readonly times: FunctionTimes;
   settings: FunctionSettings;
   /** Administrator's `maxqueue`, which wins over the settings; null while not given. */
   maxQueue: readonly [number, number, number] | null = null;
@@ -53,9 +56,10 @@ export class JobFunction {
   #moreSets: AbilitySet[] | null = null;
   #morePlaces: number[] | null = null;
 
-  constructor(name: string, settings: FunctionSettings) {
+  constructor(name: string, settings: FunctionSettings, times = new FunctionTimes()) {
     this.name = name;
     this.settings = settings;
+    this.times = times;
   }
 
   /** Jobs that a worker could be given now. */

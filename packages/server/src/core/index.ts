@@ -1,7 +1,9 @@
 export { pauseFunction } from "./admin.ts";
 export { JobServerCore } from "./core.ts";
 export { JobFunction } from "./function.ts";
+export type { FunctionTimes } from "./function-times.ts";
 export { FunctionWatch } from "./function-watch.ts";
+export { Histogram } from "./histogram.ts";
 export {
   Account,
   ALL_RIGHTS,
@@ -46,6 +48,7 @@ export {
   viewFunction,
   type WorkerView,
 } from "./listings.ts";
+export type { FunctionCounts } from "./own-times.ts";
 export { Peer, WorkerState } from "./peer.ts";
 export { CoreCounts, type CoreNote, type CoreOptions, ServerState } from "./state.ts";
 export { deleteDeadLetter, requeueDeadLetter, type Unattended } from "./submissions.ts";

@@ -74,6 +74,8 @@ export class Job {
   rare: RareJobFields | null = null;
   /** When it was submitted, in whole milliseconds of the forward clock: a small integer takes no memory of its own. */
   readonly createdMs: number;
+  /** Since when it could run, likewise; a run that was lost changes nothing. */
+  queuedMs: number;
 
   constructor(
     fn: JobFunction,
@@ -89,6 +91,7 @@ export class Job {
     this.priority = priority;
     this.claimed = claimed;
     this.createdMs = Math.floor(nowMs);
+    this.queuedMs = this.createdMs;
   }
 
   /** Whether a background submission wants it, stored or about to be. */

@@ -2,7 +2,7 @@ import { PacketType } from "@drover/protocol";
 import { delayOf, dueMsOf, type Job, JobState, type Submission } from "./job.ts";
 import { type Ack, Stored } from "./journal.ts";
 import { encodeHandleReport, releaseReplies, sendToSubmission } from "./replies.ts";
-import { cancelRun, dropSubmission, overrun, payStatuses } from "./runs.ts";
+import { cancelRun, dismissSubmissions, dropSubmission, overrun, payStatuses } from "./runs.ts";
 import type { ServerState } from "./state.ts";
 import { wakeFor } from "./workers.ts";
 
@@ -11,6 +11,7 @@ import { wakeFor } from "./workers.ts";
 /** Queues a job: last of its priority, or first when it goes back, and wakes somebody for it. */
 export function enterQueue(state: ServerState, job: Job, first: boolean): void {
   job.state = JobState.QUEUED;
+  if (!first) job.queuedMs = Math.floor(state.nowMs);
   job.fn.enqueue(job, first);
   wakeFor(state, job.fn, first ? 0 : state.options.wakeAtLeast);
 }
@@ -88,7 +89,7 @@ export function cancelJob(state: ServerState, job: Job): void {
   for (let submission = job.submissions; submission !== null; submission = submission.nextOfJob) {
     sendToSubmission(state, submission, fail);
   }
-  while (job.submissions !== null) dropSubmission(state, job.submissions);
+  dismissSubmissions(state, job);
   if (job.isClaimed) {
     const { fn, key, number } = job;
     state.outcomes.add({ fn, key, number, state: "failed", endedMs: state.wallMs });
@@ -106,7 +107,7 @@ export function cancelJob(state: ServerState, job: Job): void {
 /** Forgets a job that is not running any more, frees its unique, and lets its successor take its place. */
 export function endJob(state: ServerState, job: Job): void {
   const { fn } = job;
-  while (job.submissions !== null) dropSubmission(state, job.submissions);
+  dismissSubmissions(state, job);
   if (job.state === JobState.QUEUED) fn.dequeue(job);
   else if (job.state === JobState.DELAYED) {
     state.dueJobs.delete(delayOf(job));

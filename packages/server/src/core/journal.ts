@@ -94,6 +94,8 @@ export class Journal {
   readonly #idOf: (number: number) => number;
   #gathering = new Page();
   #writing: Page | null = null;
+  /** Jobs that the store has or is to have, dead letters aside. */
+  storedCount = 0;
 
   /** @param idOf Decimal of the handle of a job number. */
   constructor(idOf: (number: number) => number) {
@@ -117,6 +119,7 @@ export class Journal {
   /** The job is to be stored, from its first background claim on. */
   put(job: Job): void {
     job.stored = Stored.PENDING;
+    this.storedCount++;
     this.#set(PUT, job.number, job, null);
   }
 
@@ -128,8 +131,9 @@ export class Journal {
 
   /** The job has ended. */
   delete(job: Job): void {
-    if (job.stored !== Stored.NO) this.forget(job.number);
-    job.stored = Stored.NO;
+    if (job.stored === Stored.NO) return;
+    this.forget(job.number);
+    this.#unstored(job);
   }
 
   /** The job has become a dead letter, and will end. */
@@ -138,7 +142,7 @@ export class Journal {
     const isNew = job.stored === Stored.NO || entries.get(job.number)?.what === PUT;
     this.#set(isNew ? PUT : CHANGE, job.number, null, letter);
     // What happens to the job from now on is nothing to the store.
-    job.stored = Stored.NO;
+    if (job.stored !== Stored.NO) this.#unstored(job);
   }
 
   /** A stored job or dead letter is gone. */
@@ -214,7 +218,7 @@ export class Journal {
         if (newer === undefined) gathering.set(number, { ...entry, mayExist: true });
         else if (newer.what === CHANGE) gathering.set(number, { ...newer, what: PUT });
       } else {
-        if (job.stored === Stored.PENDING) job.stored = Stored.NO;
+        if (job.stored === Stored.PENDING) this.#unstored(job);
         // It may be there all the same: what failed may be the answer only.
         if (newer?.what === CHANGE && newer.letter !== null) gathering.set(number, { ...newer, what: PUT });
         else gathering.set(number, { what: DELETE, id: entry.id, job: null, letter: null, mayExist: true });
@@ -227,6 +231,11 @@ export class Journal {
     const page = this.#writing!;
     this.#writing = null;
     return page;
+  }
+
+  #unstored(job: Job): void {
+    job.stored = Stored.NO;
+    this.storedCount--;
   }
 
   #set(what: Entry["what"], number: number, job: Job | null, letter: DeadLetter | null): void {

@@ -53,6 +53,8 @@ export interface Limits {
   readonly maxTraceLinks: number;
   /** A function that nobody offers and nobody queued for is forgotten after this. 1 h. */
   readonly idleFunctionMs: number;
+  /** Functions with metrics of their own; those of the others are summed. 1,000. */
+  readonly maxFunctionMetrics: number;
 }
 
 const KIB = 1024;
@@ -84,6 +86,7 @@ export const DEFAULT_LIMITS: Limits = {
   maxOutcomes: 10_000,
   maxTraceLinks: 32,
   idleFunctionMs: 3_600_000,
+  maxFunctionMetrics: 1_000,
 };
 
 /** Waiting time before attempt `n + 1`: `initialMs × factor^(n-1)`, at most `maxMs`, spread by ± `jitter` of itself. */

@@ -23,6 +23,9 @@ interface StreamLimitsOfPeer extends StreamLimits {
   maxBodyBytes: number;
 }
 
+/** Why a connection is closed, as far as its peer may know. */
+export type EndKind = "done" | "malformed" | "unauthenticated" | "forbidden" | "limited";
+
 /** One connection, which may be client, worker and administrator at once. */
 export class Peer {
   /** Number of the connection on this server, ascending. */
@@ -44,6 +47,8 @@ export class Peer {
   account: Account | null = null;
   /** Set when it is to be closed once its outbox has been sent: why. Nothing it sends is looked at any more. */
   closing: string | null = null;
+  /** What it is told, where its transport can. */
+  endKind: EndKind = "done";
   /** It does not read: closing does not wait for what is unsent. */
   abrupt = false;
   /** Gone: nothing may be sent. */

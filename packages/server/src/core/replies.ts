@@ -17,7 +17,7 @@ import { HeldReplies } from "./held-replies.ts";
 import type { Job, Submission } from "./job.ts";
 import type { Ack } from "./journal.ts";
 import { type Outbox, SHARE_BYTES } from "./outbox.ts";
-import type { Peer } from "./peer.ts";
+import type { EndKind, Peer } from "./peer.ts";
 import type { ServerState } from "./state.ts";
 import { shownUnique } from "./uniques.ts";
 
@@ -34,9 +34,10 @@ export function markDirty(state: ServerState, peer: Peer): void {
 }
 
 /** Closes the connection once what it was sent so far has left. */
-export function closePeer(state: ServerState, peer: Peer, reason: string): void {
+export function closePeer(state: ServerState, peer: Peer, reason: string, kind: EndKind = "malformed"): void {
   if (peer.gone || peer.closing !== null) return;
   peer.closing = reason;
+  peer.endKind = kind;
   markDirty(state, peer);
 }
 

@@ -1,5 +1,5 @@
 import type { DeadLetter } from "./dead-letters.ts";
-import { dueMsOf, Job, rareFields } from "./job.ts";
+import { dueMsOf, Job, JobState, rareFields } from "./job.ts";
 import { enter } from "./jobs.ts";
 import { Stored, type StoredJob } from "./journal.ts";
 import { keepLetter } from "./runs.ts";
@@ -64,6 +64,7 @@ function take(state: ServerState, number: number, stored: StoredJob): void {
   }
   const job = new Job(fn, number, key, priority, true, state.nowMs - (state.wallMs - stored.submittedMs));
   job.stored = Stored.YES;
+  if (state.journal !== null) state.journal.storedCount++;
   job.attempts = attempts;
   state.workloads.keep(workload, 0, workload.length, job);
   state.workloadBytes += job.workloadBytes;
@@ -75,4 +76,9 @@ function take(state: ServerState, number: number, stored: StoredJob): void {
   if (fn.workers === 0) state.updateIdle(fn);
   if (key !== "") state.uniques.set(job);
   enter(state, job, stored.dueMs);
+  if (job.state === JobState.QUEUED) {
+    // What it waited before the restart counts in.
+    const waitedMs = state.wallMs - Math.max(stored.submittedMs, stored.dueMs);
+    job.queuedMs = Math.floor(state.nowMs - Math.max(0, waitedMs));
+  }
 }

@@ -53,6 +53,7 @@ export function startRun(state: ServerState, worker: Peer, job: Job): void {
   const timeoutMs = worker.timeouts?.get(fn);
   if (timeoutMs !== undefined) state.runTimers.set(run, state.nowMs + timeoutMs);
   state.journal?.change(job);
+  fn.times.queued.observe(Math.floor(state.nowMs) - job.queuedMs);
   fn.running++;
   fn.runs++;
   state.counts.runs++;
@@ -168,7 +169,7 @@ export function reportComplete(
   }
   const { job } = run;
   if (job.state === JobState.CANCELLING) {
-    endRun(state, run);
+    endReportedRun(state, run);
     endJob(state, job);
     return;
   }
@@ -190,7 +191,7 @@ export function reportComplete(
   job.fn.completed++;
   state.counts.completed++;
   if (job.isClaimed) recordOutcome(state, job, "done");
-  endRun(state, run);
+  endReportedRun(state, run);
   endJob(state, job);
 }
 
@@ -208,7 +209,7 @@ export function reportFail(
     return;
   }
   payStatuses(state, run.job);
-  endRun(state, run);
+  endReportedRun(state, run);
   const packet = encodeReport(PacketType.WORK_FAIL, bytes, start, end);
   failJob(state, run, "failed", packet, packet);
 }
@@ -229,7 +230,7 @@ export function reportException(
   const { job } = run;
   worker.lastException = job.number;
   payStatuses(state, job);
-  endRun(state, run);
+  endReportedRun(state, run);
   const fail = encodeHandleReport(state, PacketType.WORK_FAIL, job.number);
   failJob(state, run, "exception", fail, encodeOpaqueReport(PacketType.WORK_EXCEPTION, bytes, start, end));
 }
@@ -290,6 +291,12 @@ export function cancelRun(state: ServerState, run: Run): boolean {
   return true;
 }
 
+/** Ends a run by its worker's last report. */
+function endReportedRun(state: ServerState, run: Run): void {
+  run.job.fn.times.runs.observe(state.nowMs - run.startedMs);
+  endRun(state, run);
+}
+
 /** Takes a run away from its worker and its job. What becomes of the job is the caller's to say. */
 export function endRun(state: ServerState, run: Run): void {
   const { job, worker } = run;
@@ -337,7 +344,7 @@ export function failJob(
     return;
   }
   keepPastRun(state, run, reason);
-  while (job.submissions !== null) dropSubmission(state, job.submissions);
+  dismissSubmissions(state, job);
   const { initialMs, maxMs, factor, jitter } = retry.backoff;
   const waitMs = Math.min(maxMs, initialMs * factor ** (job.attempts - 1));
   const spread = 1 + jitter * (2 * state.options.random() - 1);
@@ -357,6 +364,14 @@ export function dropSubmission(state: ServerState, submission: Submission): void
   state.submissionTimers.delete(submission);
   detachSubmission(submission);
   state.submissionCount--;
+}
+
+/** Takes out all foreground submissions of a job, which have been told its end. */
+export function dismissSubmissions(state: ServerState, job: Job): void {
+  for (let submission = job.submissions; submission !== null; submission = job.submissions) {
+    job.fn.times.waits.observe(Math.floor(state.nowMs) - submission.sinceMs);
+    dropSubmission(state, submission);
+  }
 }
 
 /** Makes a background job a dead letter, and frees its unique. */
@@ -529,7 +544,7 @@ function canTake(state: ServerState, peer: Peer): boolean {
   if (peer.closing === null && !peer.gone) {
     state.counts.slowReaders++;
     state.note({ code: "SLOW_READER", peer, backlogBytes: peer.backlogBytes });
-    closePeer(state, peer, "slow reader");
+    closePeer(state, peer, "slow reader", "limited");
     peer.abrupt = true;
   }
   return false;

@@ -2,7 +2,7 @@ import { PagePool } from "@drover/protocol";
 import { AbilitySets } from "./abilities.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { Fifo } from "./fifo.ts";
-import { JobFunction } from "./function.ts";
+import type { JobFunction } from "./function.ts";
 import { Handles } from "./handles.ts";
 import type { Identity } from "./identity.ts";
 import type { Delay, Run, Submission } from "./job.ts";
@@ -11,6 +11,7 @@ import { Journal } from "./journal.ts";
 import type { FunctionSettings, Limits, TimeoutUnit } from "./limits.ts";
 import { LingeringResults } from "./linger.ts";
 import { Outcomes } from "./outcomes.ts";
+import { OwnTimes } from "./own-times.ts";
 import type { Peer } from "./peer.ts";
 import { TimerHeap } from "./timers.ts";
 import { UniqueTable } from "./uniques.ts";
@@ -102,6 +103,7 @@ export class ServerState {
   wallMs = 0;
   readonly peers = new Set<Peer>();
   readonly functions = new Map<string, JobFunction>();
+  readonly ownTimes: OwnTimes;
   readonly jobs = new JobTable();
   readonly uniques = new UniqueTable();
   readonly abilitySets = new AbilitySets();
@@ -140,6 +142,8 @@ export class ServerState {
   /** Goes up when a worker falls asleep: searches for sleepers that found nobody are not repeated before. */
   sleepGeneration = 0;
   submissionCount = 0;
+  /** Packets that peers have sent since the start. */
+  packets = 0;
   workloadBytes = 0;
   replayBytes = 0;
   /** The last commit failed: background submissions are refused until one succeeds. */
@@ -155,6 +159,7 @@ export class ServerState {
   constructor(options: CoreOptions) {
     this.options = options;
     this.limits = options.limits;
+    this.ownTimes = new OwnTimes(options.limits.maxFunctionMetrics);
     this.pages = new PagePool(options.allocate);
     this.workloads = new WorkloadStore(this.pages);
     this.handles = new Handles(options.handlePrefix, options.firstHandle);
@@ -173,7 +178,7 @@ export class ServerState {
 
   /** Makes a function known whose name is not. */
   knowFunction(name: string): JobFunction {
-    const fn = new JobFunction(name, this.options.settingsFor(name));
+    const fn = this.ownTimes.make(name, this.options.settingsFor(name));
     this.functions.set(name, fn);
     // Whoever asked may be refused after all, and then nobody else would look at it again.
     this.updateIdle(fn);

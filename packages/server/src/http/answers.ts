@@ -1,5 +1,6 @@
 import type { ServerResponse } from "node:http";
 import { bytesOf, textOfByteString } from "@drover/protocol";
+import type { EndReason } from "@drover/transport";
 import type { FastifyReply } from "fastify";
 import {
   type EventName,
@@ -65,6 +66,22 @@ export function problemOfError(code: string, text: string): Problem {
       return new Problem("queue-full", text, { retryAfter: 1 });
     default:
       return new Problem("bad-request", text);
+  }
+}
+
+/** The problem that the end of a connection by the server stands for. */
+export function problemOfEnd(reason: EndReason): Problem {
+  switch (reason) {
+    case "unauthenticated":
+      return new Problem("unauthenticated", "the token has ended");
+    case "forbidden":
+      return new Problem("forbidden", "the identity may not do this any more");
+    case "limited":
+      return new Problem("rate-limited", "a limit of the connection or its identity is reached", {
+        retryAfter: 1,
+      });
+    default:
+      return new Problem("draining", "the server stops", { retryAfter: 1 });
   }
 }
 

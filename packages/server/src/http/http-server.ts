@@ -7,6 +7,7 @@ import { Gateway } from "./gateway.ts";
 import { addJobRoutes } from "./job-routes.ts";
 import { DEFAULT_HTTP_LIMITS, type HttpHandlers, type HttpLimits, HttpListener } from "./listeners.ts";
 import { openApi } from "./openapi.ts";
+import { ANSWER_EARLY, addHealthRoutes, addMetricsRoutes } from "./operator-routes.ts";
 import { addPageFiles } from "./page-files.ts";
 import { PROBLEMS, Problem, type ProblemName, sendProblem } from "./problems.ts";
 import type { WatchLimits } from "./pulse.ts";
@@ -16,6 +17,7 @@ import { webSockets } from "./websockets.ts";
 import { addWorkRoutes } from "./work-routes.ts";
 
 export interface HttpServerOptions {
+  /** May still be starting (`onStarting` of its options); then it is only told how far it is. */
   readonly server: JobServer;
   readonly log: Log;
   /** Where to listen: `host:port`, `[v6]:port`. Default: `localhost:4780`, or nowhere when `secure` says where. */
@@ -155,8 +157,10 @@ async function makeApp(
   app.addHook("onRequest", (request, reply, done) => {
     reply.header("x-content-type-options", "nosniff");
     const refusal = guard.refusal(request.raw);
-    if (refusal === null) done();
-    else sendProblem(reply, refusal);
+    if (refusal !== null) sendProblem(reply, refusal);
+    else if (isStarting(options.server) && !ANSWER_EARLY.has(request.url.split("?")[0]!)) {
+      sendProblem(reply, new Problem("starting", "the server starts", { retryAfter: 1 }));
+    } else done();
   });
   await app.register(cors, {
     origin: (origin, done) => done(null, origin !== undefined && guard.allows(origin)),
@@ -171,10 +175,17 @@ async function makeApp(
   addJobRoutes(app, gateway);
   addWorkRoutes(app, gateway);
   addViewRoutes(app, gateway, options.watchLimits);
+  addMetricsRoutes(app, gateway);
+  addHealthRoutes(app, gateway);
   addDescriptions(app, options.server.version);
   if (options.dashboard !== undefined) addPageFiles(app, options.dashboard);
   await app.ready();
   return app;
+}
+
+/** Whether nothing may be told to the core yet. */
+function isStarting({ phase }: JobServer): boolean {
+  return phase === "starting" || phase === "restoring";
 }
 
 /** What the API is, and what its problems mean. */

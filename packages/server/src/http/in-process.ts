@@ -1,12 +1,12 @@
 import { Found, PacketStream } from "@drover/protocol";
-import type { Connection, ConnectionHandlers, PeerAddress } from "@drover/transport";
+import type { Connection, ConnectionHandlers, EndReason, PeerAddress } from "@drover/transport";
 
 /** Who is told what the server says to a peer of this process. Handlers must not throw. */
 export interface InProcessHandlers {
   /** A packet, whose body is `bytes[start, end)` until the handler returns. */
   packet(type: number, bytes: Uint8Array, start: number, end: number): void;
-  /** The connection is over, not by `close`. */
-  closed(): void;
+  /** The server has ended the connection. */
+  closed(reason: EndReason): void;
 }
 
 /** Bodies come from the server's own core, which has its limits. */
@@ -89,13 +89,13 @@ export class InProcessPeer implements Connection {
     }
   }
 
-  end(): void {
-    this.destroy();
+  end(reason: EndReason = "done"): void {
+    if (this.#isOver) return;
+    this.close();
+    queueMicrotask(() => this.#own.closed(reason));
   }
 
   destroy(): void {
-    if (this.#isOver) return;
-    this.close();
-    queueMicrotask(() => this.#own.closed());
+    this.end("limited");
   }
 }

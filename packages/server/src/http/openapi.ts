@@ -260,6 +260,15 @@ export function openApi(version: string): Schema {
           requestBody: { content: { "*/*": { schema: bytes } } },
         },
       },
+      "/v1/tickets": {
+        post: {
+          summary: "A one-use secret by which a page of the same origin may open a WebSocket within 30 s",
+          responses: {
+            200: { description: "To be sent as a token.", content: json(ref("Ticket")) },
+            ...COMMON,
+          },
+        },
+      },
       "/v1/problems/{name}": {
         get: {
           summary: "What a problem means",
@@ -336,6 +345,12 @@ const SCHEMAS: Readonly<Record<string, Schema>> = {
     type: "object",
     required: ["handle", "unique", "coalesced"],
     properties: { handle: text, unique: text, coalesced: { type: "boolean" } },
+    additionalProperties: false,
+  },
+  Ticket: {
+    type: "object",
+    required: ["ticket", "expiresInSeconds"],
+    properties: { ticket: text, expiresInSeconds: count },
     additionalProperties: false,
   },
   AssignedJob: {

@@ -31,6 +31,7 @@ export const PROBLEMS = {
   internal: [500, true, "A fault of the server, which its log tells."],
   "no-worker": [503, true, "No worker can do it now, and one was required."],
   "queue-full": [503, true, "A queue, memory or store has no room for the job."],
+  starting: [503, true, "The server takes back what it has stored: ask again in a moment."],
   draining: [503, true, "The server stops: ask again, or another one."],
 } as const satisfies Record<string, readonly [status: number, retryable: boolean, meaning: string]>;
 

@@ -9,12 +9,14 @@ import {
   RES,
   writeHeader,
 } from "@drover/protocol";
+import type { EndReason } from "@drover/transport";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import {
   type AnswerContext,
   BodyAnswer,
   EventAnswer,
   jobHeaders,
+  problemOfEnd,
   problemOfError,
   seenOf,
   sendAccepted,
@@ -154,7 +156,7 @@ class Exchange implements AnswerContext {
     this.#firstNew = gateway.core.nextJobNumber;
     this.#peer = new InProcessPeer(request.ip, {
       packet: (type, bytes, start, end) => this.#packet(type, bytes, start, end),
-      closed: () => this.#closed(),
+      closed: (reason) => this.#closed(reason),
     });
     gateway.open(this.#peer, request);
     // Whether the client is gone or all is sent: both end what this peer is for.
@@ -226,15 +228,15 @@ class Exchange implements AnswerContext {
     return byteString(bytes, start, end);
   }
 
-  /** The job server has closed the peer: it stops, or the client read too slowly. */
-  #closed(): void {
+  /** The job server has closed the peer: it stops, the client read too slowly, or its token has ended. */
+  #closed(reason: EndReason): void {
     if (this.#isDone) return;
     this.#isDone = true;
     clearTimeout(this.#waitTimer);
     const { reply } = this;
-    if (this.#answer instanceof EventAnswer) this.#answer.detached("draining");
-    if (reply.raw.headersSent) reply.raw.destroy();
-    else sendProblem(reply, new Problem("draining", "the server stops", { retryAfter: 1 }));
+    if (this.#answer instanceof EventAnswer) this.#answer.detached(reason);
+    if (!reply.raw.headersSent) sendProblem(reply, problemOfEnd(reason));
+    else if (!reply.raw.writableEnded) reply.raw.destroy();
   }
 
   #clientGone(): void {

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { type AssignedJob, decodeBody, fixedSlots, RES, WorkerSession } from "@drover/protocol";
+import type { EndReason } from "@drover/transport";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { problemOfError, shownText } from "./answers.ts";
 import { type EventWriter, eventWriter, Outgoing, PING_MS, payload } from "./event-writers.ts";
@@ -33,7 +34,7 @@ interface WorkerEvents {
   /** There is no job for it now. */
   asleep?(): void;
   /** The server has closed it. */
-  closed(): void;
+  closed(reason: EndReason): void;
   error(code: string, text: string): void;
 }
 
@@ -61,9 +62,9 @@ class HttpWorker {
         this.#session.receive(decodeBody(RES, type, bytes.slice(start, end), 0, end - start));
         if (this.#session.state === "asleep") on.asleep?.();
       },
-      closed: () => {
+      closed: (reason) => {
         this.end();
-        on.closed();
+        on.closed(reason);
       },
     });
     this.#session = new WorkerSession(
@@ -197,6 +198,11 @@ export function addWorkRoutes(app: FastifyInstance, gateway: Gateway): void {
     if (lease === undefined) throw new Problem("lease-lost", "the lease has ended, or there never was one");
     return lease;
   };
+  app.post("/v1/tickets", (request, reply) => {
+    reply
+      .header("cache-control", "no-store")
+      .send({ ticket: gateway.ticketFor(request), expiresInSeconds: 30 });
+  });
   app.get("/v1/grab", (request, reply) => streamJobs(gateway, leases, request, reply));
   app.post("/v1/grab", (request, reply) => grabOne(gateway, leases, request, reply));
   app.post("/v1/leases/:lease/:what", (request, reply) => {
@@ -232,8 +238,8 @@ function streamJobs(gateway: Gateway, leases: Leases, request: FastifyRequest, r
     job: (lease) => tell("job", shownJob(lease)),
     cancel: (lease) => tell("cancel", { handle: lease.job.handle, lease: lease.id }),
     error: (code, text) => tell("detached", { reason: `${code} ${text}` }),
-    closed: () => {
-      tell("detached", { reason: "draining" });
+    closed: (reason) => {
+      tell("detached", { reason });
       reply.raw.end();
     },
   });

@@ -10,6 +10,7 @@ import { Empty } from "./pieces.tsx";
 import { type Route, route, searchHref } from "./route.ts";
 import { SchedulesPage } from "./schedules-page.tsx";
 import { SearchPage } from "./search-page.tsx";
+import { tokenState } from "./session.ts";
 import { ThemeSwitch } from "./theme.tsx";
 import { WorkersPage } from "./workers-page.tsx";
 
@@ -117,6 +118,16 @@ const CONNECTION_NAMES = { connecting: "Connecting", live: "Live", lost: "Reconn
 
 function ConnectionState() {
   const state = connection.value;
+  if (tokenState.value === "declined") {
+    const ask = () => {
+      tokenState.value = "asking";
+    };
+    return (
+      <button type="button" onClick={ask}>
+        Give a token
+      </button>
+    );
+  }
   return (
     <span class={`connection ${state}`} role="status">
       {CONNECTION_NAMES[state]}

@@ -22,7 +22,7 @@ const perSecond =
 
 const CHARTS: readonly { title: string; lines: readonly Line[]; shown: (value: number) => string }[] = [
   {
-    title: "Submissions a second",
+    title: "Submissions/s",
     lines: [
       { name: "submitted", of: perSecond(1) },
       { name: "joined", of: perSecond(2) },
@@ -30,7 +30,7 @@ const CHARTS: readonly { title: string; lines: readonly Line[]; shown: (value: n
     shown: rate,
   },
   {
-    title: "Runs a second",
+    title: "Runs/s",
     lines: [
       { name: "started", of: perSecond(3) },
       { name: "failed", of: perSecond(5) },
@@ -134,7 +134,7 @@ function options(width: number, lines: readonly Line[], inks: readonly string[],
       y: { range: (_plot, _min, max) => [0, Math.max(1, max * 1.1)] },
     },
     axes: [
-      { ...axis, size: 24, space: 70, values: (_plot, ticks) => ticks.map(clock) },
+      { ...axis, size: 24, space: 40, incrs: [60], values: (_plot, ticks) => ticks.map(clock) },
       { ...axis, size: 44, space: 30, values: (_plot, ticks) => ticks.map((value) => count(value)) },
     ],
     series: [

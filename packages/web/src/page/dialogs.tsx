@@ -1,7 +1,7 @@
 import { signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import { giveToken, needsToken } from "./session.ts";
+import { giveToken, tokenState } from "./session.ts";
 
 /** A modal dialog, which the browser keeps the focus in and gives it back from. */
 function Modal({
@@ -80,7 +80,7 @@ function AskToken() {
     <Modal
       title="This server asks for a token"
       onCancel={() => {
-        needsToken.value = false;
+        tokenState.value = "declined";
       }}
     >
       <form
@@ -113,6 +113,6 @@ function AskToken() {
 }
 
 export function Dialogs() {
-  if (needsToken.value) return <AskToken />;
+  if (tokenState.value === "asking") return <AskToken />;
   return question.value === null ? null : <Confirm {...question.value} />;
 }

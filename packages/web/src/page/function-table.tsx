@@ -149,7 +149,7 @@ export function FunctionTable({ filter }: { readonly filter: string }) {
       onScroll={(event) => setTop(event.currentTarget.scrollTop)}
       onKeyDown={onKeyDown}
       onFocusOut={(event) => {
-        if (wantsFocus.current === null && !scroller.current!.contains(event.relatedTarget as Node | null))
+        if (wantsFocus.current === null && !event.currentTarget.contains(event.relatedTarget as Node | null))
           setFocused(null);
       }}
     >
@@ -261,7 +261,7 @@ function Space({ rows }: { readonly rows: number }) {
   if (rows <= 0) return null;
   return (
     <tr class="space">
-      <td colSpan={COLUMNS.length} style={{ height: rows * ROW_PX }} />
+      <td colSpan={COLUMNS.length} style={{ height: `${rows * ROW_PX}px` }} />
     </tr>
   );
 }

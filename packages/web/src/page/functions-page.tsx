@@ -44,7 +44,7 @@ function Numbers({ of }: { readonly of: OverviewJson }) {
       <Level name="join ratio" value={joinRatio(totals.submissions, totals.runs)} />
       <Level name="functions" value={count(of.functions)} />
       <Level name="workers" value={count(of.workers)} />
-      <Level name="connections" value={count(of.connections)} />
+      <Level name="dead letters" value={count(of.deadLetters)} isBad={of.deadLetters > 0} />
       <Level name="up for" value={duration(of.uptimeMs)} />
       <Level
         name={store.failing ? "store fails" : "store"}

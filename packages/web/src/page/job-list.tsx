@@ -3,6 +3,11 @@ import { Moment } from "./moment.tsx";
 import { State, Table } from "./pieces.tsx";
 import { functionHref, jobHref } from "./route.ts";
 
+function waiting({ waiting: foreground, background }: JobJson): string {
+  if (!background) return String(foreground);
+  return foreground === 0 ? "background" : `${foreground} + background`;
+}
+
 /** Jobs as a table; with their functions where they are of several. */
 export function JobList({
   jobs,
@@ -42,10 +47,7 @@ export function JobList({
             <State>{job.state}</State>
           </td>
           <td>{job.priority}</td>
-          <td class="number">
-            {job.waiting}
-            {job.background ? " + background" : ""}
-          </td>
+          <td class="number">{waiting(job)}</td>
           <td class="number">{job.attempts}</td>
           <td>
             <Moment at={job.created} />

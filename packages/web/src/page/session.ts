@@ -5,8 +5,8 @@ import { EventSource } from "eventsource";
 
 const TOKEN = "drover-token";
 
-/** The server answered 401: a token is to be asked for. */
-export const needsToken = signal(false);
+/** `asking` after an answer 401; `declined` when nothing was given then, so that it is not asked for again and again. */
+export const tokenState = signal<"fine" | "asking" | "declined">("fine");
 /** The server refused an act: what this person may not do is shown as such. */
 export const mayAct = signal(true);
 /** Goes up when another token is given: whatever was refused is to be tried again. */
@@ -15,9 +15,13 @@ export const session = signal(0);
 export function giveToken(token: string): void {
   if (token === "") sessionStorage.removeItem(TOKEN);
   else sessionStorage.setItem(TOKEN, token);
-  needsToken.value = false;
+  tokenState.value = "fine";
   mayAct.value = true;
   session.value++;
+}
+
+function askForToken(): void {
+  if (tokenState.value === "fine") tokenState.value = "asking";
 }
 
 /** A request that was not answered with success. */
@@ -48,7 +52,7 @@ async function request(path: string, init: RequestInit): Promise<Response> {
     throw new Refusal(0, "the server cannot be reached");
   }
   if (response.ok) return response;
-  if (response.status === 401) needsToken.value = true;
+  if (response.status === 401) askForToken();
   throw new Refusal(response.status, await detailOf(response));
 }
 
@@ -84,7 +88,7 @@ export function stream(path: string): EventSource {
   return new EventSource(path, {
     async fetch(url, init) {
       const response = await fetch(url, { ...init, headers: authorized(init.headers) } as RequestInit);
-      if (response.status === 401) needsToken.value = true;
+      if (response.status === 401) askForToken();
       return response;
     },
   });

@@ -1,0 +1,98 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import type { Socket } from "node:net";
+
+/** Between the variables of one message; no status has it. */
+const SEPARATOR = "\x1f";
+
+/**
+ * Hands on one message a line, until there are no more: starting a program from a shell is cheap, from a server with much
+ * memory it is not. `systemd-notify` ends when the message was taken.
+ */
+const RELAY = `IFS="$(printf '\\037')"
+while read -r first second third; do
+  systemd-notify "$first" \${second:+"$second"} \${third:+"$third"}
+done`;
+
+type Variable = `${"READY" | "RELOADING" | "STOPPING" | "STATUS" | "MONOTONIC_USEC" | "WATCHDOG"}=${string}`;
+
+/**
+ * Tells systemd how far the server is (sd_notify). Node has no datagram sockets of Unix, and modules that bring them are to
+ * be compiled, so it goes through the program `systemd-notify`, which is there wherever systemd is. systemd takes that only
+ * with `NotifyAccess=all` in the unit, since it comes from a process that is not the main one.
+ */
+export class SystemdNotifier {
+  #relay: ChildProcess | undefined;
+  readonly #watchdogMs: number;
+  #watchdog: NodeJS.Timeout | undefined;
+
+  /** @param watchdogMs How often to say that the server lives; 0 = never. */
+  private constructor(relay: ChildProcess, watchdogMs: number) {
+    this.#relay = relay;
+    this.#watchdogMs = watchdogMs;
+  }
+
+  /**
+   * The one that the environment asks for, if it does.
+   * @param onProblem Told when systemd cannot be; the server goes on.
+   */
+  static start(env: NodeJS.ProcessEnv, onProblem: (problem: string) => void): SystemdNotifier | undefined {
+    if (env.NOTIFY_SOCKET === undefined || env.NOTIFY_SOCKET === "") return undefined;
+    const relay = spawn("/bin/sh", ["-c", RELAY], {
+      stdio: ["pipe", "ignore", "ignore"],
+      // A signal to the process group must not end it before our last message.
+      detached: true,
+      env: { PATH: env.PATH, NOTIFY_SOCKET: env.NOTIFY_SOCKET },
+    });
+    const notifier = new SystemdNotifier(relay, watchdogMs(env));
+    const lost = (problem: string) => {
+      if (notifier.#relay === undefined) return;
+      notifier.#relay = undefined;
+      clearInterval(notifier.#watchdog);
+      onProblem(problem);
+    };
+    relay.on("error", ({ message }) => lost(message));
+    relay.on("exit", (code, signal) => lost(`the relay ended (${signal ?? code})`));
+    relay.stdin!.on("error", ({ message }) => lost(message));
+    relay.unref();
+    (relay.stdin as Socket).unref();
+    return notifier;
+  }
+
+  /** What the server does, for `systemctl status`. */
+  status(text: string): void {
+    this.#send(status(text));
+  }
+
+  /** The server listens and has its jobs back. From now on the watchdog is served, where there is one. */
+  ready(text: string): void {
+    this.#send("READY=1", status(text));
+    if (this.#watchdogMs === 0 || this.#watchdog !== undefined) return;
+    // From the loop that serves jobs: when that hangs, systemd is to notice.
+    this.#watchdog = setInterval(() => this.#send("WATCHDOG=1"), this.#watchdogMs);
+    this.#watchdog.unref();
+  }
+
+  /** The configuration is read again; `ready` says that it was. */
+  reloading(): void {
+    this.#send("RELOADING=1", `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
+  }
+
+  stopping(text: string): void {
+    this.#send("STOPPING=1", status(text));
+  }
+
+  #send(...variables: Variable[]): void {
+    this.#relay?.stdin?.write(`${variables.join(SEPARATOR)}\n`);
+  }
+}
+
+function status(text: string): `STATUS=${string}` {
+  return `STATUS=${text.replace(/\p{Cc}+/gu, " ")}`;
+}
+
+/** Half of what the unit allows between two signs of life, as sd_watchdog_enabled(3) advises. */
+function watchdogMs({ WATCHDOG_USEC, WATCHDOG_PID }: NodeJS.ProcessEnv): number {
+  if (WATCHDOG_PID !== undefined && WATCHDOG_PID !== String(process.pid)) return 0;
+  const usec = Number(WATCHDOG_USEC);
+  return Number.isFinite(usec) && usec > 0 ? Math.max(1, Math.floor(usec / 2000)) : 0;
+}
