@@ -29,6 +29,15 @@ describe("examples", () => {
     }
   });
 
+  test("tracing: two submissions and the run that they share, linked", async () => {
+    const { stdout } = await run(process.execPath, [join(ROOT, "examples/tracing.ts"), server.address]);
+    expect(stdout.trim().split("\n").sort()).toEqual([
+      "process resize resized links: 1",
+      "submit resize false links: 1",
+      "submit resize true links: 1",
+    ]);
+  });
+
   test("the README shows the example as it is", () => {
     expect(readFileSync(join(ROOT, "README.md"), "utf8")).toContain(
       readFileSync(join(ROOT, "examples/join.ts"), "utf8"),

@@ -126,7 +126,7 @@ export class Client extends Actor {
       rerunIfActive: some(0.25, () => "1"),
       at: some(0.2, () => String(this.world.wallMs + random.between(-500, 1500))),
       reducer: some(0.1, () => "reducer"),
-      traceparent: some(0.1, () => `00-${"a1".repeat(16)}-${"b2".repeat(8)}-01`),
+      traceparent: some(0.2, () => `00-${"a1".repeat(16)}-${random.pick(["b2", "c3", "d4"]).repeat(8)}-01`),
     });
     this.#ask(!background, "SUBMIT_JOB_EXT", [fn, unique, options], workload);
   }

@@ -138,6 +138,7 @@ function makeLimits(random: Random): Limits {
     deadLetterBytes: random.between(100, 3000),
     outcomeMs: random.between(50, 3000),
     maxOutcomes: random.between(1, 40),
+    maxTraceLinks: random.below(4),
     idleFunctionMs: random.between(50, 3000),
   };
 }

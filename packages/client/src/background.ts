@@ -1,4 +1,4 @@
-import type { Submitter, WireError } from "@drover/protocol";
+import type { JobTrace, Submitter, WireError } from "@drover/protocol";
 import { type CallWaiter, refusal } from "./call.ts";
 import type { ServerConnection } from "./connection.ts";
 import { JobLost } from "./errors.ts";
@@ -7,6 +7,7 @@ import { requestFor, type Submission } from "./submission.ts";
 /** What a background submission needs of its client. */
 export interface BackgroundHost {
   connect(): void;
+  traced(trace: JobTrace): void;
   resolve(handle: string): void;
   reject(error: Error): void;
 }
@@ -45,6 +46,9 @@ export class BackgroundSubmission implements CallWaiter {
   #submitter(connection: ServerConnection): Submitter {
     const name = this.#submission.function;
     return {
+      traced: (trace) => {
+        if (!this.#over) this.#host.traced(trace);
+      },
       created: (handle) => {
         if (this.#over) return;
         this.#over = true;

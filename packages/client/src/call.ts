@@ -1,4 +1,4 @@
-import type { Submitter, WireError } from "@drover/protocol";
+import type { JobTrace, Submitter, WireError } from "@drover/protocol";
 import type { ServerConnection } from "./connection.ts";
 import { type ClientError, JobLost, QueueFull, ServerRefused } from "./errors.ts";
 import { EventFeed, type TerminalEvent } from "./feed.ts";
@@ -26,6 +26,7 @@ export interface CallWaiter extends Waiter {
 /** Who follows a call: a job of this client. */
 export interface Follower {
   created(handle: string): void;
+  traced(trace: JobTrace): void;
   ended(end: TerminalEvent | Error): void;
 }
 
@@ -46,6 +47,7 @@ export class Call implements CallWaiter {
   };
   #hasPlace = false;
   #attempt: Attempt | undefined;
+  #trace: JobTrace | undefined;
   #rejoins = 0;
   #over = false;
 
@@ -78,6 +80,7 @@ export class Call implements CallWaiter {
 
   follow(follower: Follower): void {
     this.#followers.add(follower);
+    if (this.#trace !== undefined) follower.traced(this.#trace);
   }
 
   /** The follower wants no more. After the last one the server is told, where it understands. */
@@ -122,6 +125,11 @@ export class Call implements CallWaiter {
     }
     this.feed.push({ type: "created", handle });
     for (const follower of this.#followers) follower.created(handle);
+  }
+
+  traced(trace: JobTrace): void {
+    this.#trace = trace;
+    for (const follower of this.#followers) follower.traced(trace);
   }
 
   restarted(attempt: number): void {
@@ -220,6 +228,9 @@ class Attempt implements Submitter {
       numerator: Number(numerator) || 0,
       denominator: Number(denominator) || 0,
     });
+  }
+  traced(trace: JobTrace): void {
+    this.#call?.traced(trace);
   }
   restarted(attempt: number): void {
     this.#call?.restarted(attempt);

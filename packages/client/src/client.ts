@@ -12,6 +12,7 @@ import { Following, Job } from "./job.ts";
 import { Places } from "./places.ts";
 import { type PoolWaiter, ServerPool } from "./pool.ts";
 import { handleFor, type Submission, sha256, uniqueFor } from "./submission.ts";
+import { SubmissionSpan, type Tracing } from "./tracing.ts";
 
 export interface ClientOptions {
   /**
@@ -45,6 +46,11 @@ export interface ClientOptions {
   readonly maxPacketBytes?: number;
   /** How often one call is submitted again after its connection was lost. Default: 10. */
   readonly maxRejoins?: number;
+  /**
+   * The module `@opentelemetry/api`: each submission becomes a span, which goes on in the worker where that traces too, and
+   * which links to the run that it shares with others. Default: none, and nothing is imported.
+   */
+  readonly tracing?: Tracing | undefined;
   /** Told what happens to connections. Must not throw. */
   readonly onNotice?: (notice: Notice) => void;
 }
@@ -61,7 +67,10 @@ export interface JobOptions {
   readonly rejoin?: boolean | undefined;
   /** Makes it a reduce job. */
   readonly reducer?: BytesLike | undefined;
-  /** W3C trace context for the worker. Drover only; other servers are not told. */
+  /**
+   * W3C trace context for the worker. Drover only; other servers are not told. Default: with `tracing`, that of a span made for
+   * the submission; else none.
+   */
   readonly traceparent?: string | undefined;
 }
 
@@ -112,6 +121,7 @@ export class Client implements AsyncDisposable {
   readonly #pool: ServerPool;
   readonly #unreachableMs: number;
   readonly #host: CallHost;
+  readonly #tracing: Tracing | undefined;
   readonly #answerPlaces: Places;
   /** Foreground calls by function and unique, which equal submissions join. */
   readonly #calls = new Map<string, Call>();
@@ -129,6 +139,7 @@ export class Client implements AsyncDisposable {
     checkToken(options.token);
     if (list.length === 0) throw new InvalidArgument("servers is empty");
     if (options.dial === undefined) for (const server of list) parseAddress(server);
+    this.#tracing = options.tracing;
     this.#unreachableMs = options.unreachableMs ?? 30_000;
     this.#pool = new ServerPool({
       servers: list,
@@ -174,9 +185,9 @@ export class Client implements AsyncDisposable {
     options: SubmitOptions = {},
   ): Job<unknown> {
     const { signal, deadlineMs } = options;
-    const shape = this.#shape(target, options);
+    const { span, ...shape } = this.#shape(target, options, false);
     const decode = typeof target === "string" ? unchanged : target.decodeOutput;
-    const following = new Following<unknown>({ function: shape.function, signal, deadlineMs, decode });
+    const following = new Following<unknown>({ function: shape.function, signal, deadlineMs, decode, span });
     const { keep, lingerMs } = options;
     withEncoded(
       target,
@@ -209,10 +220,14 @@ export class Client implements AsyncDisposable {
     input: unknown,
     options: BackgroundOptions = {},
   ): Promise<string> {
-    return new Promise((resolve, reject) => {
-      const shape = this.#shape(target, options);
+    return new Promise((resolve, fail) => {
       const atMs = options.at === undefined ? undefined : Number(options.at);
       if (Number.isNaN(atMs)) throw new InvalidArgument("at is no time");
+      const { span, ...shape } = this.#shape(target, options, true);
+      const reject = (error: Error) => {
+        span?.ended(error);
+        fail(error);
+      };
       const extras = { background: true, atMs, rerunIfActive: options.rerunIfActive };
       withEncoded(
         target,
@@ -222,9 +237,12 @@ export class Client implements AsyncDisposable {
           const submission: Submission = { ...shape, ...extras, workload };
           const rejoins = rejoinOf(submission, options) ? this.#host.maxRejoins : 0;
           const pending = new BackgroundSubmission(submission, rejoins, {
+            traced: (trace) => span?.traced(trace),
             connect: () => this.#connect(pending, keyOf(submission)),
             resolve: (handle) => {
               this.#leave(pending);
+              span?.created(handle);
+              span?.ended(undefined);
               resolve(handle);
             },
             reject: (error) => {
@@ -308,14 +326,20 @@ export class Client implements AsyncDisposable {
     return this.close();
   }
 
-  #shape(target: string | DefinedFunction<unknown, unknown, unknown, unknown>, options: JobOptions) {
-    return {
+  #shape(
+    target: string | DefinedFunction<unknown, unknown, unknown, unknown>,
+    options: JobOptions,
+    background: boolean,
+  ) {
+    const names = {
       function: toName(typeof target === "string" ? target : target.name, "function name"),
       unique: options.unique === undefined ? "" : toName(options.unique, "unique"),
-      priority: options.priority,
-      reducer: options.reducer === undefined ? undefined : toName(options.reducer, "reducer"),
-      traceparent: options.traceparent,
     };
+    const reducer = options.reducer === undefined ? undefined : toName(options.reducer, "reducer");
+    const tracing = options.traceparent === undefined ? this.#tracing : undefined;
+    const span = tracing === undefined ? undefined : new SubmissionSpan(tracing, { ...names, background });
+    const traceparent = options.traceparent ?? span?.traceparent;
+    return { ...names, priority: options.priority, reducer, traceparent, span };
   }
 
   #begin(following: Following<unknown>, submission: Submission, options: SubmitOptions): void {
@@ -325,6 +349,7 @@ export class Client implements AsyncDisposable {
     const joined = key === "" ? undefined : this.#calls.get(key);
     // One whose beginning is no longer here could not tell it all: then the server has to.
     if (joined !== undefined && !joined.feed.outgrown) {
+      following.terms.span?.coalesced();
       following.begin(joined);
       return;
     }

@@ -46,3 +46,13 @@ export {
 export { Heartbeat } from "./heartbeat.ts";
 export { Job } from "./job.ts";
 export { pause } from "./pool.ts";
+export {
+  endFailed,
+  type Span,
+  type SpanContext,
+  SpanKind,
+  spanContextOf,
+  type TraceContext,
+  type Tracing,
+  traceparentOf,
+} from "./tracing.ts";

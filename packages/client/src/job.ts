@@ -1,7 +1,8 @@
-import { textOfByteString } from "@drover/protocol";
+import { type JobTrace, textOfByteString } from "@drover/protocol";
 import type { Call, Follower } from "./call.ts";
 import { JobException, JobFailed, JobTimeout } from "./errors.ts";
 import type { FeedReader, JobEvent, TerminalEvent } from "./feed.ts";
+import type { SubmissionSpan } from "./tracing.ts";
 
 /** How one caller follows a call. */
 export interface JobTerms<Output> {
@@ -9,6 +10,8 @@ export interface JobTerms<Output> {
   readonly function: string;
   readonly signal: AbortSignal | undefined;
   readonly deadlineMs: number | undefined;
+  /** Traces the submission. */
+  readonly span: SubmissionSpan | undefined;
   readonly decode: (result: Uint8Array) => Output | Promise<Output>;
 }
 
@@ -100,7 +103,12 @@ export class Following<Output> implements Follower {
 
   created(handle: string): void {
     this.handle = handle;
+    this.terms.span?.created(handle);
     this.acknowledged.resolve(handle);
+  }
+
+  traced(trace: JobTrace): void {
+    this.terms.span?.traced(trace);
   }
 
   ended(end: TerminalEvent | Error): void {
@@ -108,13 +116,13 @@ export class Following<Output> implements Follower {
       this.giveUp(end);
       return;
     }
-    if (!this.#finish()) return;
+    if (!this.#finish(end)) return;
     this.#ended.resolve(end);
   }
 
   /** Ends it for this caller alone. */
   giveUp(error: Error): void {
-    if (!this.#finish()) return;
+    if (!this.#finish(error)) return;
     this.#gaveUp = error;
     this.#call?.leave(this);
     for (const reader of this.#readers ?? []) reader.fail(error);
@@ -143,9 +151,10 @@ export class Following<Output> implements Follower {
     }
   }
 
-  #finish(): boolean {
+  #finish(end: TerminalEvent | Error): boolean {
     if (this.over) return false;
     this.over = true;
+    this.terms.span?.ended(end);
     clearTimeout(this.#timer);
     this.terms.signal?.removeEventListener("abort", this.#onAbort);
     return true;

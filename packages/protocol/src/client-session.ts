@@ -23,6 +23,14 @@ export interface SubmitRequest {
   readonly options?: string;
 }
 
+/** Where a job and its run stand in traces, as values of `traceparent`. */
+export interface JobTrace {
+  /** The submission that made the job; empty when it has no trace. */
+  readonly first: string;
+  /** The run under way; empty when its worker has not told. */
+  readonly run: string;
+}
+
 /** Who made a submission and is told what becomes of it. Handlers must not throw. */
 export interface Submitter {
   created(handle: string): void;
@@ -32,6 +40,8 @@ export interface Submitter {
   status(numerator: string, denominator: string): void;
   /** The job lost its worker and begins again; what it reported so far is void. drover.1 only. */
   restarted(attempt: number): void;
+  /** Only to one that sent a `traceparent`: before `created` when it joined, and when a worker tells of its run. */
+  traced?(trace: JobTrace): void;
   /** One of the six below is the last thing told: the job succeeded … */
   complete(result: Uint8Array): void;
   /** … failed … */
@@ -109,6 +119,8 @@ export class ClientSession {
   readonly #sink: ByteSink;
   readonly #replies: ReplyQueue;
   readonly #jobs = new Map<string, SharedJob>();
+  /** What the newest `JOB_TRACE` told: it may come right before the `JOB_CREATED` of a submission that joined. */
+  #newestTrace: { readonly handle: string; readonly trace: JobTrace } | undefined;
 
   /** @param replies Give the worker session's, where one connection is both. */
   constructor(sink: ByteSink, replies: ReplyQueue = new ReplyQueue()) {
@@ -143,6 +155,9 @@ export class ClientSession {
       answer: (packet) => {
         const handle = packet.args[0]!;
         const job = background ? undefined : this.#attach(handle, submitter);
+        const traced = this.#newestTrace;
+        this.#newestTrace = undefined;
+        if (traced?.handle === handle) submitter.traced?.(traced.trace);
         submitter.created(handle);
         // The replayed one will not be told, being equal to the newest.
         if (job?.status !== undefined && this.replays) tellStatus(submitter, job.status);
@@ -286,6 +301,9 @@ export class ClientSession {
       case PacketType.JOB_RESTARTED:
         this.#restarted(packet);
         return true;
+      case PacketType.JOB_TRACE:
+        this.#traced(packet);
+        return true;
       case PacketType.ERROR:
         return this.#replies.refuse({ code: packet.args[0]!, text: packet.args[1]! });
       case PacketType.JOB_CREATED:
@@ -373,6 +391,13 @@ export class ClientSession {
     job.status = undefined;
     for (const attached of job.attached) attached.replaysDue = 0;
     for (const { submitter } of [...job.attached]) submitter.restarted(attempt);
+  }
+
+  #traced(packet: Packet): void {
+    const [handle, first, run] = packet.args;
+    const trace = { first: first!, run: run! };
+    this.#newestTrace = { handle: handle!, trace };
+    for (const { submitter } of this.#jobs.get(handle!)?.attached ?? []) submitter.traced?.(trace);
   }
 
   #end(packet: Packet): void {

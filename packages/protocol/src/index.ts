@@ -3,6 +3,7 @@ export {
   ClientSession,
   type JobOutcome,
   type JobStatus,
+  type JobTrace,
   type Priority,
   type SubmitRequest,
   type Submitter,
@@ -43,6 +44,7 @@ export {
   textOfByteString,
   writeByteString,
 } from "./text.ts";
+export { isTraceparent } from "./traceparent.ts";
 export {
   type AssignedJob,
   fixedSlots,

@@ -73,6 +73,8 @@ export const PacketType = {
   GET_OUTCOME: 1006,
   OUTCOME_RES: 1007,
   ATTACH: 1008,
+  WORK_TRACE: 1009,
+  JOB_TRACE: 1010,
 } as const;
 
 export type PacketName = keyof typeof PacketType;
@@ -161,6 +163,8 @@ export const PACKETS: readonly PacketDefinition[] = [
     },
   ),
   row("ATTACH", client, ["handle"], { reply: "JOB_CREATED", extension: true }),
+  row("WORK_TRACE", worker, ["handle", "traceparent"], { extension: true }),
+  row("JOB_TRACE", server, ["handle", "first", "run"], { extension: true }),
 ];
 
 const byType = new Map(PACKETS.map((definition) => [definition.type, definition]));

@@ -202,6 +202,11 @@ export class WorkerSession {
     return this.#report(PacketType.WORK_STATUS, job, [String(numerator), String(denominator)]);
   }
 
+  /** Tells submitters where the run stands in traces; others than Drover are not told. @param traceparent W3C's */
+  trace(job: AssignedJob, traceparent: string): boolean {
+    return this.#extended && this.#report(PacketType.WORK_TRACE, job, [traceparent]);
+  }
+
   /** The job succeeded. Frees its slot, as all that end a run do. */
   complete(job: AssignedJob, result: Uint8Array): boolean {
     return this.#end(job, () => this.#report(PacketType.WORK_COMPLETE, job, [], result));

@@ -40,6 +40,21 @@ const TESTS: { readonly [Name in keyof Limits]: () => void } = {
     expect(worker.closed).toBe(true);
   },
 
+  maxTraceLinks: () => {
+    const server = new TestServer({ limits: { maxTraceLinks: 2 } });
+    const [client, worker] = [server.connectDrover(), server.connectDrover()];
+    const [first, ...others] = ["a", "b", "c", "d"].map(
+      (digit) => `00-${digit.repeat(32)}-${digit.repeat(16)}-01`,
+    );
+    const handle = client.submitWith("f", "u", { traceparent: first! });
+    for (const traceparent of others) client.send("SUBMIT_JOB_EXT", ["f", "u", `traceparent=${traceparent}`]);
+    worker.send("CAN_DO", ["f"]);
+    worker.send("GRAB_JOB_ALL");
+    worker.expect(
+      `JOB_ASSIGN_EXT ${handle} f u attempt=1&traceparent=${first}&links=${others.slice(0, 2).join("%2C")} w`,
+    );
+  },
+
   maxUniqueBytes: () => {
     const server = new TestServer({ limits: { maxUniqueBytes: 5 } });
     const client = server.connect();

@@ -246,6 +246,9 @@ class LinkConnection implements WorkerHandlers, Reports {
     this.#channel.end();
   }
 
+  trace(job: AssignedJob, traceparent: string): void {
+    this.session.trace(job, traceparent);
+  }
   status(job: AssignedJob, numerator: number, denominator: number): void {
     this.session.status(job, numerator, denominator);
   }

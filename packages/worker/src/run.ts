@@ -1,11 +1,13 @@
-import { type BytesLike, toBytes } from "@drover/client";
+import { type BytesLike, type Tracing, toBytes } from "@drover/client";
 import { type AssignedJob, textOfByteString } from "@drover/protocol";
 import { JobAborted, JobFailure, type WorkerErrorCode } from "./errors.ts";
 import type { FunctionHandler, WorkerJob } from "./job.ts";
+import { RunSpan } from "./tracing.ts";
 
 /** Where a run reports to: the connection that gave the job. After its loss it takes everything and does nothing. */
 export interface Reports {
   readonly server: string;
+  trace(job: AssignedJob, traceparent: string): void;
   status(job: AssignedJob, numerator: number, denominator: number): void;
   data(job: AssignedJob, chunk: Uint8Array): void;
   warning(job: AssignedJob, chunk: Uint8Array): void;
@@ -21,6 +23,7 @@ export class Run {
   readonly job: AssignedJob;
   readonly ended: Promise<void>;
   readonly #reports: Reports;
+  readonly #span: RunSpan | undefined;
   readonly #controller = new AbortController();
 
   constructor(
@@ -28,9 +31,11 @@ export class Run {
     handler: FunctionHandler | undefined,
     reports: Reports,
     exceptionText: (error: unknown) => string,
+    tracing: Tracing | undefined,
   ) {
     this.job = job;
     this.#reports = reports;
+    this.#span = tracing === undefined ? undefined : new RunSpan(tracing, job);
     this.ended = this.#do(handler, exceptionText);
   }
 
@@ -41,16 +46,22 @@ export class Run {
   async #do(handler: FunctionHandler | undefined, exceptionText: (error: unknown) => string): Promise<void> {
     const { job } = this;
     const reports = this.#reports;
+    const span = this.#span;
+    if (span?.traceparent !== undefined) reports.trace(job, span.traceparent);
     if (handler === undefined) {
+      span?.failed("HANDLER_MISSING", "this worker does not do the function");
       // A server's mistake, but the client should not wait for it.
       reports.exception(job, toBytes("HANDLER_MISSING: this worker does not do the function"));
       return;
     }
     const timer = this.#deadline(handler.timeoutMs);
     try {
-      const result = await handler.run(this.#facade());
+      const run = () => handler.run(this.#facade());
+      const result = await (span === undefined ? run() : span.around(run));
+      span?.completed();
       reports.complete(job, result);
     } catch (error) {
+      span?.threw(this.#controller.signal.aborted ? this.#controller.signal.reason : error);
       // Once it was aborted, what is thrown says no more than that: nobody needs to read it.
       if (error instanceof JobFailure || this.#controller.signal.aborted) reports.fail(job);
       else reports.exception(job, toBytes(exceptionText(error)));

@@ -4,6 +4,7 @@ import {
   checkToken,
   type DefinedFunction,
   type Notice,
+  type Tracing,
   toBytes,
   toName,
 } from "@drover/client";
@@ -45,6 +46,11 @@ export interface WorkerOptions {
   readonly exceptionText?: (error: unknown) => string;
   /** Drains at these signals; at the second one the process ends as it would without. Default: none. */
   readonly drainOnSignals?: boolean | readonly NodeJS.Signals[];
+  /**
+   * The module `@opentelemetry/api`: each run becomes a span, in which its handler is active, under the submission that made
+   * the job and with links to those that joined it. Default: none, and nothing is imported.
+   */
+  readonly tracing?: Tracing | undefined;
   /** Told what happens to connections. Must not throw. */
   readonly onNotice?: (notice: Notice) => void;
 }
@@ -74,6 +80,7 @@ export class Worker implements AsyncDisposable {
   readonly #signals: readonly NodeJS.Signals[];
   readonly #linkOptions: LinkOptions;
   readonly #exceptionText: (error: unknown) => string;
+  readonly #tracing: Tracing | undefined;
   readonly #functions = new Map<string, FunctionHandler>();
   /** Functions no longer done, whose handlers stay for jobs that were under way. */
   readonly #withdrawn = new Set<string>();
@@ -97,6 +104,7 @@ export class Worker implements AsyncDisposable {
     this.#signals =
       drainOnSignals === true ? ["SIGTERM", "SIGINT"] : drainOnSignals === false ? [] : drainOnSignals;
     this.#exceptionText = options.exceptionText ?? messageOf;
+    this.#tracing = options.tracing;
     this.stopped = this.#stopped.promise;
     this.#linkOptions = {
       dial,
@@ -219,7 +227,8 @@ export class Worker implements AsyncDisposable {
   }
 
   #begin(job: AssignedJob, reports: Reports): void {
-    const run = new Run(job, this.#functions.get(job.function), reports, this.#exceptionText);
+    const handler = this.#functions.get(job.function);
+    const run = new Run(job, handler, reports, this.#exceptionText, this.#tracing);
     this.#runs.set(job, { run, reports });
     void run.ended.then(() => this.#runs.delete(job));
   }

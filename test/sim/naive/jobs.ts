@@ -11,7 +11,7 @@ import {
   status,
 } from "./state.ts";
 
-const { ERROR, JOB_CREATED, WORK_FAIL } = PacketType;
+const { ERROR, JOB_CREATED, JOB_TRACE, WORK_FAIL } = PacketType;
 
 /** A submission as the wire has it. */
 export interface NaiveRequest {
@@ -90,6 +90,12 @@ function join(state: NaiveState, peer: NaivePeer, request: NaiveRequest, existin
       }
       job = existing.successor;
     }
+  }
+  if (request.traceparent !== "" && request.traceparent !== job.traceparent) {
+    const { links } = job;
+    const hasRoom = links.length < state.options.limits.maxTraceLinks;
+    if (hasRoom && !links.includes(request.traceparent)) links.push(request.traceparent);
+    reply(state, peer, JOB_TRACE, `${job.handle}\0${job.traceparent}\0`);
   }
   if (request.priority < job.priority) raise(job, request.priority);
   const earlier = request.dueMs < job.dueMs && !job.inBackoff;

@@ -167,6 +167,7 @@ export function settleGrab(
     let options = `attempt=${job.attempts}`;
     if (job.reducer !== "") options += `&reducer=${job.reducer}`;
     if (job.traceparent !== "") options += `&traceparent=${job.traceparent}`;
+    if (job.links.length > 0) options += `&links=${job.links.join("%2C")}`;
     const body = `${head}${job.unique}\0${options}\0${job.workload}`;
     answer.answer = { type: PacketType.JOB_ASSIGN_EXT, body };
   } else if (form === "all" && job.reducer !== "") {

@@ -35,6 +35,7 @@ export class NaiveJob {
   readonly workload: string;
   readonly reducer: string;
   readonly traceparent: string;
+  links: string[] = [];
   phase: Phase = "queued";
   priority: number;
   claimed: boolean;

@@ -54,6 +54,7 @@ const limits = z.strictObject({
   deadLetterBytes: size(0).optional(),
   outcomeMs: integer(0).optional(),
   maxOutcomes: integer(0).optional(),
+  maxTraceLinks: integer(0).optional(),
   idleFunctionMs: integer(1).optional(),
   maxFunctionMetrics: integer(0).optional(),
 });

@@ -16,6 +16,7 @@ import { closePeer, forwardBody, sendError, sendPacket } from "./replies.ts";
 import { reportComplete, reportData, reportException, reportFail, reportStatus } from "./runs.ts";
 import type { ServerState } from "./state.ts";
 import { SubmissionRequest, submit } from "./submissions.ts";
+import { reportTrace } from "./traces.ts";
 import { canDo, cantDo, grab, preSleep, resetAbilities, timeoutMs } from "./workers.ts";
 
 /* One packet from a peer: parse it, call one action. @see docs/PROTOCOL.md#packets */
@@ -171,6 +172,11 @@ function receiveExtension(
 ): void {
   const definition = packetDefinition(type);
   const known = definition !== undefined && (definition.extension !== true || peer.speaksDrover);
+  if (known && type === PacketType.WORK_TRACE) {
+    if (!splitArguments(bytes, start, end, 2)) malformed(state, peer, type);
+    else reportTrace(state, peer, bytes, start, end, args[1]!);
+    return;
+  }
   if (known && definition.extension === true && definition.senders.includes("client")) {
     if (type === PacketType.SUBMIT_JOB_EXT) submitExtended(state, peer, bytes, start, end);
     else if (type === PacketType.DETACH) detach(state, peer, bytes, start, end);
@@ -309,6 +315,7 @@ function submitExtended(state: ServerState, peer: Peer, bytes: Uint8Array, start
     sendError(state, peer, "INVALID_ARGUMENT", refusal);
     return;
   }
+  if (request.traceparent !== "") peer.traces = true;
   submitSplit(state, peer, bytes, end);
 }
 

@@ -1,4 +1,4 @@
-import { decodeOptions, indexOfNul, PacketType, printable } from "@drover/protocol";
+import { decodeOptions, indexOfNul, isTraceparent, PacketType, printable } from "@drover/protocol";
 import { forbid } from "./access.ts";
 import { type Job, JobState, Priority } from "./job.ts";
 import { leaveJob } from "./jobs.ts";
@@ -74,7 +74,7 @@ function readOption(request: SubmissionRequest, key: string, value: string, wall
       return value.length <= 512 && !value.includes("\0");
     case "traceparent":
       request.traceparent = value;
-      return /^[0-9a-f-]{55,128}$/.test(value);
+      return isTraceparent(value);
     default:
       return false;
   }

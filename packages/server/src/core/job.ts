@@ -136,6 +136,10 @@ export interface RareJobFields {
   keep: boolean;
   /** Lets the worker's trace continue the submitter's (W3C), or empty. */
   traceparent: string;
+  /** Those of other submissions that joined, up to `maxTraceLinks`; null = none. */
+  links: string[] | null;
+  /** Where the run under way stands in traces, once its worker has told; else empty. */
+  runTrace: string;
   /** Whose job it is, where the identity that submitted it first has quotas. */
   account: Account | null;
   /** Its runs that ended without an end of the job, the newest last, up to `MAX_PAST_RUNS`; null = none. */
@@ -166,6 +170,8 @@ export function rareFields(job: Job): RareJobFields {
     lingerMs: undefined,
     keep: false,
     traceparent: "",
+    links: null,
+    runTrace: "",
     account: null,
     pastRuns: null,
   };

@@ -49,6 +49,8 @@ export interface Limits {
   readonly outcomeMs: number;
   /** Outcomes kept. 10,000. */
   readonly maxOutcomes: number;
+  /** Submissions that a run's trace can link to, besides the one that made the job. 32. */
+  readonly maxTraceLinks: number;
   /** A function that nobody offers and nobody queued for is forgotten after this. 1 h. */
   readonly idleFunctionMs: number;
   /** Functions with metrics of their own; those of the others are summed. 1,000. */
@@ -82,6 +84,7 @@ export const DEFAULT_LIMITS: Limits = {
   deadLetterBytes: 64 * MIB,
   outcomeMs: 600_000,
   maxOutcomes: 10_000,
+  maxTraceLinks: 32,
   idleFunctionMs: 3_600_000,
   maxFunctionMetrics: 1_000,
 };

@@ -67,6 +67,8 @@ export class Peer {
   wantsExceptions = false;
   /** Negotiated drover.1. */
   speaksDrover = false;
+  /** Has submitted with a `traceparent`: it is told where runs stand in traces. */
+  traces = false;
 
   submissions: Submission | null = null;
   submissionCount = 0;

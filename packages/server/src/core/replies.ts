@@ -272,5 +272,6 @@ function assignOptions(job: Job, reducer: string): string {
     attempt: String(job.attempts),
     reducer: reducer === "" ? undefined : reducer,
     traceparent: job.rare?.traceparent || undefined,
+    links: job.rare?.links?.join(","),
   });
 }

@@ -43,6 +43,7 @@ export function startRun(state: ServerState, worker: Peer, job: Job): void {
   job.run = run;
   job.state = JobState.RUNNING;
   job.attempts++;
+  if (job.rare !== null) job.rare.runTrace = "";
   run.next = worker.runs;
   if (worker.runs !== null) worker.runs.previous = run;
   worker.runs = run;
@@ -533,7 +534,7 @@ function payStatus(state: ServerState, submission: Submission): void {
   sendReport(state, submission, encodeStatus(state, submission.job));
 }
 
-function sendReport(state: ServerState, submission: Submission, packet: Uint8Array): void {
+export function sendReport(state: ServerState, submission: Submission, packet: Uint8Array): void {
   if (canTake(state, submission.peer)) sendToSubmission(state, submission, packet);
 }
 
@@ -550,7 +551,13 @@ function canTake(state: ServerState, peer: Peer): boolean {
 }
 
 /** The run that a report of this worker is about, or null. */
-function runOf(state: ServerState, worker: Peer, bytes: Uint8Array, start: number, end: number): Run | null {
+export function runOf(
+  state: ServerState,
+  worker: Peer,
+  bytes: Uint8Array,
+  start: number,
+  end: number,
+): Run | null {
   const nul = indexOfNul(bytes, start, end);
   const number = state.handles.parse(bytes, start, nul < 0 ? end : nul);
   if (number < 0) return null;
@@ -565,7 +572,7 @@ const LATE_TEXT: Readonly<Record<number, string>> = {
 };
 
 /** A report on a job that is not this worker's: it reaches nobody. */
-function lateReport(
+export function lateReport(
   state: ServerState,
   worker: Peer,
   type: number,

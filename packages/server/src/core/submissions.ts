@@ -19,6 +19,7 @@ import type { Peer } from "./peer.ts";
 import { sendBytes, sendError, sendJobCreated, sendWhenStored } from "./replies.ts";
 import { replay, replayLimit } from "./runs.ts";
 import type { ServerState } from "./state.ts";
+import { traceJoin } from "./traces.ts";
 import { digestKey } from "./uniques.ts";
 
 /** One submission as read from the wire. Reused from packet to packet; nothing keeps it. */
@@ -120,6 +121,7 @@ function join(state: ServerState, peer: Peer, request: SubmissionRequest, existi
   }
   request.fn.joins++;
   state.counts.joins++;
+  if (request.traceparent !== "") traceJoin(state, peer, request.traceparent, job);
   if (request.priority < job.priority) {
     raise(job, request.priority);
     if (request.background) state.journal?.change(job);

@@ -24,6 +24,8 @@ export interface AnswerContext {
   readonly epoch: string;
   /** Whether the job was there before. */
   isCoalesced(handle: string): boolean;
+  /** `traceparent` of the run, once it is known; empty before, and when the request had none. */
+  readonly runTrace: string;
   /** Attempt that the job is in. */
   attempt(handle: string): number;
   /** The far end reads slowly: so many bytes are unsent. */
@@ -39,6 +41,7 @@ export function jobHeaders(context: AnswerContext, handle: string): Record<strin
     "gearman-handle": handle,
     "gearman-coalesced": context.isCoalesced(handle) ? "?1" : "?0",
     "gearman-server": context.epoch,
+    ...(context.runTrace === "" ? {} : { traceparent: context.runTrace }),
     "cache-control": "no-store",
     "x-accel-buffering": "no",
   };
@@ -212,6 +215,11 @@ export class EventAnswer implements ReportHandlers {
     const coalesced = this.#context.isCoalesced(handle);
     if (this.#seen === undefined) this.#event("created", { handle, unique, coalesced });
     else if (this.#seen.attempt !== this.#attempt) this.#event("restarted", { attempt: this.#attempt });
+    if (this.#context.runTrace !== "") this.traced(this.#context.runTrace);
+  }
+
+  traced(traceparent: string): void {
+    if (this.#out !== undefined) this.#event("trace", { traceparent });
   }
 
   data(bytes: Uint8Array): void {

@@ -9,6 +9,7 @@ export type EventName =
   | "warning"
   | "status"
   | "restarted"
+  | "trace"
   | "complete"
   | "fail"
   | "exception"

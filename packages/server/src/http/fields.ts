@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http";
-import { byteString, byteStringOfText } from "@drover/protocol";
+import { byteString, byteStringOfText, isTraceparent } from "@drover/protocol";
 import { type BareItem, parseItem, Token } from "structured-headers";
 import { Problem } from "./problems.ts";
 
@@ -29,7 +29,6 @@ export interface SubmissionFields {
 /** Longest that a request waits (`Prefer: wait`), below what proxies allow. */
 export const MAX_WAIT_S = 60;
 const MAX_TTL_S = 86_400;
-const TRACEPARENT = /^[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}/;
 
 /** @throws Problem `bad-header` that names the field and says what it takes. */
 export function submissionFields(headers: IncomingHttpHeaders): SubmissionFields {
@@ -46,11 +45,14 @@ export function submissionFields(headers: IncomingHttpHeaders): SubmissionFields
     keep: isTrue(headers, "gearman-keep"),
     requiresWorker: isTrue(headers, "gearman-require-worker"),
     rejectsConflict: token(headers, "gearman-on-conflict", ["join", "reject"]) === "reject",
-    // One that is malformed is ignored, as W3C's Trace Context wants it.
-    traceparent: TRACEPARENT.test(one(headers, "traceparent") ?? "")
-      ? one(headers, "traceparent")
-      : undefined,
+    traceparent: traceparentOf(headers),
   };
+}
+
+/** One that is malformed is ignored, as W3C's Trace Context wants it. */
+function traceparentOf(headers: IncomingHttpHeaders): string | undefined {
+  const { traceparent } = headers;
+  return typeof traceparent === "string" && isTraceparent(traceparent) ? traceparent : undefined;
 }
 
 /** `Prefer: respond-async, wait=20` (RFC 7240). What is not known is not obeyed, as it says. */

@@ -41,6 +41,10 @@ const LEASE = path("lease", "The right to report on one run of a job.");
 const ABOUT_JOB: Schema = {
   "Gearman-Handle": { description: "Handle of the job.", schema: { type: "string" } },
   "Gearman-Coalesced": { description: "`?1` when the job was there before.", schema: { enum: ["?0", "?1"] } },
+  traceparent: {
+    description: "W3C Trace Context of the run, where the request had one and the worker has told.",
+    schema: { type: "string" },
+  },
   "Gearman-Server": { description: "Identifies this start of the server.", schema: { type: "string" } },
 };
 
@@ -79,7 +83,9 @@ const SUBMISSION_FIELDS: readonly Schema[] = [
       type: "string",
     },
   ),
-  field("traceparent", "W3C Trace Context, passed to the worker.", { type: "string" }),
+  field("traceparent", "W3C Trace Context, passed to the worker. One that is malformed is ignored.", {
+    type: "string",
+  }),
 ];
 
 const problem = (description: string): Schema => ({
@@ -371,6 +377,8 @@ const SCHEMAS: Readonly<Record<string, Schema>> = {
       unique: text,
       lease: text,
       attempt: text,
+      traceparent: { ...text, description: "That of the submission that made the job." },
+      links: { ...text, description: "Those of submissions that joined it, separated by commas." },
       data: text,
       encoding,
     },
@@ -387,6 +395,7 @@ const SCHEMAS: Readonly<Record<string, Schema>> = {
           "warning",
           "status",
           "restarted",
+          "trace",
           "complete",
           "fail",
           "exception",

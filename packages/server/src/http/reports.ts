@@ -8,6 +8,8 @@ export interface ReportHandlers {
   warning(bytes: Uint8Array): void;
   status(numerator: string, denominator: string): void;
   restarted(attempt: string): void;
+  /** Where the run under way stands in traces. */
+  traced?(traceparent: string): void;
   complete(result: Uint8Array): void;
   fail(): void;
   exception(bytes: Uint8Array): void;

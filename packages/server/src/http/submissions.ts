@@ -1,4 +1,5 @@
 import {
+  byteString,
   byteStringOfText,
   encodeOptions,
   encodePacket,
@@ -142,6 +143,8 @@ class Exchange implements AnswerContext {
   /** The first number that a job gets which is not there yet. */
   readonly #firstNew: number;
   #answer!: Answer;
+  /** `traceparent` of the run, once it is known. */
+  runTrace = "";
   #handle = "";
   #isDone = false;
   #waitTimer: NodeJS.Timeout | undefined;
@@ -208,6 +211,11 @@ class Exchange implements AnswerContext {
   #packet(type: number, bytes: Uint8Array, start: number, end: number): void {
     if (type === PacketType.OPTION_RES || this.#isDone) return;
     const answer = this.#answer;
+    if (type === PacketType.JOB_TRACE) {
+      this.runTrace = lastWord(bytes, start, end);
+      if (this.runTrace !== "" && !("packet" in answer)) answer.traced?.(this.runTrace);
+      return;
+    }
     if ("packet" in answer) {
       answer.packet(type, bytes, start, end);
       return;
@@ -217,7 +225,7 @@ class Exchange implements AnswerContext {
   }
 
   #handleOf(bytes: Uint8Array, start: number, end: number): string {
-    return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString("latin1");
+    return byteString(bytes, start, end);
   }
 
   /** The job server has closed the peer: it stops, the client read too slowly, or its token has ended. */
@@ -234,6 +242,11 @@ class Exchange implements AnswerContext {
   #clientGone(): void {
     this.done();
   }
+}
+
+function lastWord(bytes: Uint8Array, start: number, end: number): string {
+  const text = byteString(bytes, start, end);
+  return text.slice(text.lastIndexOf("\0") + 1);
 }
 
 /** 202 as soon as the job is acknowledged. */

@@ -316,12 +316,15 @@ function grabOne(gateway: Gateway, leases: Leases, request: FastifyRequest, repl
 }
 
 function shownJob({ id, job }: Lease): Record<string, string> {
+  const [traceparent, links] = [job.options.get("traceparent"), job.options.get("links")];
   return {
     handle: job.handle,
     function: shownText(job.function),
     unique: shownText(job.unique),
     lease: id,
     attempt: job.options.get("attempt") ?? "1",
+    ...(traceparent === undefined ? {} : { traceparent }),
+    ...(links === undefined ? {} : { links }),
     ...payload(job.workload),
   };
 }
