@@ -1,5 +1,6 @@
 import { type ByteSink, Found, type Packet, PacketStream, ProtocolError, packetName } from "@drover/protocol";
 import type { Connection } from "@drover/transport";
+import { allocate, runLater } from "#platform";
 
 export interface ChannelHandlers {
   /** A packet of the server's. May throw a `ProtocolError`: the connection is then cut. */
@@ -31,7 +32,7 @@ export class Channel implements ByteSink {
   #error: Error | undefined;
   #onWritable: (() => void)[] = [];
   // Behind the promises that this turn settles, since their continuations write as well.
-  readonly #flushSoon = () => process.nextTick(this.#flush);
+  readonly #flushSoon = () => runLater(this.#flush);
   readonly #flush = () => {
     this.#flushScheduled = false;
     if (!this.#blocked) this.#send();
@@ -158,12 +159,12 @@ const JOIN_BELOW_BYTES = 4_096;
 const JOINT_BYTES = 65_536;
 
 /** Where they are copied, on all channels: mostly the connection has sent them at once and needs them no more. */
-let joint = Buffer.allocUnsafeSlow(JOINT_BYTES);
+let joint = allocate(JOINT_BYTES);
 
 /** @returns false when the connection has not sent all of it at once. */
 function sendJoined(connection: Connection, chunks: Uint8Array[]): boolean {
   const sent = connection.send(joinSmall(chunks));
-  if (!sent) joint = Buffer.allocUnsafeSlow(JOINT_BYTES);
+  if (!sent) joint = allocate(JOINT_BYTES);
   return sent;
 }
 
@@ -180,7 +181,7 @@ function joinSmall(chunks: Uint8Array[]): Uint8Array[] {
       continue;
     }
     const fits = used + size <= JOINT_BYTES;
-    const run = fits ? joint.subarray(used, used + size) : Buffer.allocUnsafeSlow(size);
+    const run = fits ? joint.subarray(used, used + size) : allocate(size);
     if (fits) used += size;
     for (let offset = 0; from < to; from++) {
       run.set(chunks[from]!, offset);

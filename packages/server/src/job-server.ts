@@ -1,13 +1,7 @@
 import { hash } from "node:crypto";
 import { hostname } from "node:os";
 import { getHeapStatistics } from "node:v8";
-import {
-  type Connection,
-  type KeepAlive,
-  type Listener,
-  listen,
-  type PeerAddress,
-} from "@drover/transport";
+import { type Connection, type KeepAlive, type Listener, listen, type PeerAddress } from "@drover/transport";
 import type { Identities } from "./auth/identities.ts";
 import { Committer } from "./committer.ts";
 import {

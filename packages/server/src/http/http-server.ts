@@ -122,6 +122,7 @@ const EXPOSED = [
   "gearman-coalesced",
   "gearman-server",
   "gearman-lease",
+  "gearman-stream",
   "location",
   "retry-after",
 ];
