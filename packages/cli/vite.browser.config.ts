@@ -1,7 +1,10 @@
 import { resolve } from "node:path";
 import { defineConfig } from "vite";
 
-/** `drover/browser` as one module without imports: for pages with a bundler and for those without. */
+/**
+ * `drover/browser` as a module without imports, for pages with a bundler and for those without, and beside it what is loaded
+ * for servers that are reached by requests.
+ */
 export default defineConfig({
   root: import.meta.dirname,
   build: {
@@ -13,9 +16,13 @@ export default defineConfig({
     outDir: "dist",
     // Beside what the compiler made.
     emptyOutDir: false,
-    target: "es2022",
+    target: "es2024",
     // Of libraries Vite leaves the space in.
-    rolldownOptions: { output: { minify: true, comments: false } },
+    rolldownOptions: {
+      // What the part for requests shares with the rest stays in the rest.
+      preserveEntrySignatures: "allow-extension",
+      output: { minify: true, comments: false, chunkFileNames: "browser-requests.js" },
+    },
   },
   // The parts for Node are looked at, and left out.
   logLevel: "error",

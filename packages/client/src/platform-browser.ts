@@ -1,8 +1,6 @@
 import { byteStringOfText, bytesOf } from "@drover/protocol";
 import { type Connection, dialBrowserWebSocket } from "@drover/transport";
 import { InvalidArgument, Unauthenticated } from "./errors.ts";
-import { FetchConnection, probe } from "./fetch-connection.ts";
-import { HttpApi } from "./http-api.ts";
 import type { DialTerms } from "./platform-node.ts";
 import { besideWebSocket, ownWebSocket, webAddress } from "./web-address.ts";
 
@@ -29,29 +27,46 @@ export async function dialServer(
   { token, slots }: DialTerms,
 ): Promise<Connection> {
   const url = webAddress(server);
-  if (url.protocol.startsWith("http")) return FetchConnection.open(url, { token, slots, signal });
+  if (url.protocol.startsWith("http")) {
+    // Loaded by who needs it.
+    const { FetchConnection } = await import("./fetch-connection.ts");
+    return FetchConnection.open(url, { token, slots, signal });
+  }
   try {
     return await dialBrowserWebSocket(url.href, { token, signal });
   } catch (error) {
     signal.throwIfAborted();
-    // A page is not told why there is no WebSocket; a request beside it is, if it is the token.
     const http = besideWebSocket(url);
-    if (http !== undefined)
-      await probe(new HttpApi(http, token, signal), server, signal).catch(rethrowShutOut);
+    if (http !== undefined) await tellShutOut(http, token, server, signal);
     throw error;
   }
 }
 
-function rethrowShutOut(error: unknown): void {
-  if (error instanceof Unauthenticated) throw error;
+/**
+ * A page is not told why there is no WebSocket, but it is why a request beside it is refused.
+ * @throws Unauthenticated when it is the token
+ */
+async function tellShutOut(
+  http: URL,
+  token: string | undefined,
+  server: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const headers = token === undefined ? undefined : { authorization: `Bearer ${token}` };
+  const asked = fetch(new URL("v1/echo", http), { method: "POST", signal, ...(headers && { headers }) });
+  const response = await asked.catch(() => undefined);
+  if (response?.status !== 401) return;
+  const { detail = "401" } = (await response.json().catch(() => ({}))) as { detail?: string };
+  throw new Unauthenticated(server, detail);
 }
 
 export function encodeText(text: string): Uint8Array {
   return bytesOf(byteStringOfText(text));
 }
 
-export function allocate(bytes: number): Uint8Array {
-  return new Uint8Array(bytes);
+/** The connection joins them itself. */
+export function sendJoined(connection: Connection, chunks: readonly Uint8Array[]): boolean {
+  return connection.send(chunks);
 }
 
 /** No timer, since those of a page in the background are slow. */

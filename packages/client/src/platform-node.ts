@@ -34,11 +34,6 @@ export function encodeText(text: string): Uint8Array {
   return Buffer.from(text);
 }
 
-/** Memory that is not shared, with anything in it. */
-export function allocate(bytes: number): Uint8Array {
-  return Buffer.allocUnsafeSlow(bytes);
-}
-
 /** Runs it behind the promises that this turn settles. */
 export function runLater(run: () => void): void {
   process.nextTick(run);
@@ -47,3 +42,42 @@ export function runLater(run: () => void): void {
 /** SHA-256 in base64url: 43 characters. Absent where it cannot be had at once. */
 export const sha256: ((bytes: Uint8Array) => string) | undefined = (bytes) =>
   createHash("sha256").update(bytes).digest("base64url");
+
+/** Chunks below this are copied together: a pointer for each costs the system call more than their copying. */
+const JOIN_BELOW_BYTES = 4_096;
+
+const JOINT_BYTES = 65_536;
+
+/** Where they are copied, on all channels: mostly the connection has sent them at once and needs them no more. */
+let joint = Buffer.allocUnsafeSlow(JOINT_BYTES);
+
+/** @returns false when the connection has not sent all of it at once, and needs the chunks still. */
+export function sendJoined(connection: Connection, chunks: Uint8Array[]): boolean {
+  const sent = connection.send(joinSmall(chunks));
+  if (!sent) joint = Buffer.allocUnsafeSlow(JOINT_BYTES);
+  return sent;
+}
+
+function joinSmall(chunks: Uint8Array[]): Uint8Array[] {
+  if (chunks.length === 1) return chunks;
+  const joined: Uint8Array[] = [];
+  let used = 0;
+  for (let from = 0; from < chunks.length; ) {
+    let to = from;
+    let size = 0;
+    while (to < chunks.length && chunks[to]!.length < JOIN_BELOW_BYTES) size += chunks[to++]!.length;
+    if (to - from < 2) {
+      joined.push(chunks[from++]!);
+      continue;
+    }
+    const fits = used + size <= JOINT_BYTES;
+    const run = fits ? joint.subarray(used, used + size) : Buffer.allocUnsafeSlow(size);
+    if (fits) used += size;
+    for (let offset = 0; from < to; from++) {
+      run.set(chunks[from]!, offset);
+      offset += chunks[from]!.length;
+    }
+    joined.push(run);
+  }
+  return joined;
+}
