@@ -9,6 +9,7 @@ const notices = [];
 const onNotice = ({ type }) => notices.push(type);
 const jobs = new Map();
 const leaving = new Map();
+const gates = [];
 let client;
 let worker;
 
@@ -61,10 +62,19 @@ globalThis.page = {
       job.status(1, 2);
       await job.warning("careful");
       await job.data(`a part of ${text}`);
-      if (text === "wait") await new Promise((resolve) => job.signal.addEventListener("abort", resolve));
-      if (text === "gate") await new Promise((resolve) => (page.open = resolve));
+      if (text === "gate") {
+        await new Promise((resolve) => {
+          gates.push(resolve);
+          job.signal.addEventListener("abort", resolve);
+        });
+      }
       return `${fn} did ${text}, attempt ${job.attempt}, unique ${job.unique}`;
     });
+  },
+  /** Whether so many jobs have come to the gate, those that went on included. */
+  isWaiting: (count) => gates.length === count,
+  open() {
+    for (const go of gates) go();
   },
   unhandle: (fn) => worker.unhandle(fn),
   running: () => worker.running,

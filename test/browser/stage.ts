@@ -3,7 +3,7 @@ import net from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { JobServerOptions } from "@drover/server";
-import { type Browser, chromium, type Page } from "playwright-core";
+import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
 import { build } from "vite";
 import { onTestFinished } from "vitest";
 import { type Stage, stage } from "../http/stage.ts";
@@ -38,8 +38,8 @@ export class BrowserStage implements AsyncDisposable {
   }
 
   /** A page of this stage's folder in a tab of its own, closed with the test. */
-  async show(origin: string, name: string): Promise<Page> {
-    const context = await this.#browser.newContext();
+  async show(origin: string, name: string, options: BrowserContextOptions = {}): Promise<Page> {
+    const context = await this.#browser.newContext(options);
     onTestFinished(() => context.close());
     const page = await context.newPage();
     page.setDefaultTimeout(20_000);
@@ -67,7 +67,7 @@ export async function builtLibrary(): Promise<string> {
 export interface Site extends Stage {
   /** `127.0.0.1:PORT` of the proxy. */
   readonly host: string;
-  readonly proxy: Proxy;
+  readonly proxy: CuttingProxy;
 }
 
 export async function site(
@@ -76,13 +76,13 @@ export async function site(
   origins: readonly string[] = [],
 ): Promise<Site> {
   const staged = await stage(options, { dashboard: folder, origins });
-  const proxy = await Proxy.before(Number(new URL(staged.url).port));
+  const proxy = await CuttingProxy.before(Number(new URL(staged.url).port));
   onTestFinished(() => proxy.close());
   return { ...staged, proxy, host: `127.0.0.1:${proxy.port}` };
 }
 
 /** Passes on connections until it cuts them. */
-export class Proxy {
+export class CuttingProxy {
   /** Whether new connections are cut at once. */
   isDown = false;
   readonly #server: net.Server;
@@ -92,9 +92,9 @@ export class Proxy {
     this.#server = server;
   }
 
-  static async before(port: number): Promise<Proxy> {
+  static async before(port: number): Promise<CuttingProxy> {
     const server = net.createServer();
-    const proxy = new Proxy(server);
+    const proxy = new CuttingProxy(server);
     server.on("connection", (near) => {
       if (proxy.isDown) {
         near.destroy();

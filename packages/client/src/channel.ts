@@ -1,6 +1,6 @@
-import { type ByteSink, Found, type Packet, PacketStream, ProtocolError, packetName } from "@drover/protocol";
+import { type ByteSink, Found, type Packet, ProtocolError, packetName } from "@drover/protocol";
 import type { Connection } from "@drover/transport";
-import { runLater, sendJoined } from "#platform";
+import { PacketStream, runLater, sendJoined } from "#platform";
 
 export interface ChannelHandlers {
   /** A packet of the server's. May throw a `ProtocolError`: the connection is then cut. */

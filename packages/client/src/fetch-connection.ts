@@ -1,4 +1,4 @@
-import { encodePacket, Found, type Packet, PacketStream, PacketType, RES } from "@drover/protocol";
+import { encodePacket, Found, type Packet, PacketType, RES } from "@drover/protocol";
 import {
   type Connection,
   type ConnectionHandlers,
@@ -10,6 +10,7 @@ import { FetchJobs } from "./fetch-jobs.ts";
 import { type Answer, errorOf, type FetchLink } from "./fetch-link.ts";
 import { FetchWork } from "./fetch-work.ts";
 import { HttpApi, HttpProblem } from "./http-api.ts";
+import { SmallPacketStream } from "./packet-stream.ts";
 import { pause } from "./pool.ts";
 
 export interface FetchTerms {
@@ -36,7 +37,7 @@ export class FetchConnection implements Connection, FetchLink {
   readonly api: HttpApi;
   readonly #name: string;
   readonly #leaving: AbortController;
-  readonly #stream = new PacketStream({ maxBodyBytes: MAX_PACKET_BYTES, maxLineBytes: 0 });
+  readonly #stream = new SmallPacketStream({ maxBodyBytes: MAX_PACKET_BYTES });
   readonly #jobs: FetchJobs;
   readonly #work: FetchWork;
   readonly #owed = new Set<Promise<unknown>>();
@@ -58,7 +59,13 @@ export class FetchConnection implements Connection, FetchLink {
     const leaving = new AbortController();
     const api = new HttpApi(url, token, leaving.signal);
     await probe(api, url.href, signal);
+    signal.throwIfAborted();
     return new FetchConnection(url, api, leaving, slots);
+  }
+
+  /** Asks whether a server is there and lets us in. @throws as `open` */
+  static probe(url: URL, name: string, { token, signal }: FetchTerms): Promise<void> {
+    return probe(new HttpApi(url, token, signal), name, signal);
   }
 
   private constructor(url: URL, api: HttpApi, leaving: AbortController, slots: number) {
@@ -206,11 +213,7 @@ export class FetchConnection implements Connection, FetchLink {
   }
 }
 
-/**
- * Asks whether a server is there and lets us in.
- * @throws Unauthenticated, TransportError `UNREACHABLE`
- */
-export async function probe(api: HttpApi, name: string, signal: AbortSignal): Promise<void> {
+async function probe(api: HttpApi, name: string, signal: AbortSignal): Promise<void> {
   try {
     await api.request("POST", "echo", { body: NOTHING, signal });
   } catch (error) {

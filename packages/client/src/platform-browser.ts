@@ -1,12 +1,14 @@
 import { byteStringOfText, bytesOf } from "@drover/protocol";
 import { type Connection, dialBrowserWebSocket } from "@drover/transport";
 import { InvalidArgument, Unauthenticated } from "./errors.ts";
+import { SmallPacketStream } from "./packet-stream.ts";
 import type { DialTerms } from "./platform-node.ts";
 import { besideWebSocket, ownWebSocket, webAddress } from "./web-address.ts";
 
 /* What differs between Node and browsers, for browsers. */
 
 export type { DialTerms };
+export { SmallPacketStream as PacketStream };
 
 export function defaultServer(): string {
   const { location } = globalThis as { location?: { readonly href: string } };
@@ -52,12 +54,12 @@ async function tellShutOut(
   server: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const headers = token === undefined ? undefined : { authorization: `Bearer ${token}` };
-  const asked = fetch(new URL("v1/echo", http), { method: "POST", signal, ...(headers && { headers }) });
-  const response = await asked.catch(() => undefined);
-  if (response?.status !== 401) return;
-  const { detail = "401" } = (await response.json().catch(() => ({}))) as { detail?: string };
-  throw new Unauthenticated(server, detail);
+  try {
+    const { FetchConnection } = await import("./fetch-connection.ts");
+    await FetchConnection.probe(http, server, { token, signal });
+  } catch (error) {
+    if (error instanceof Unauthenticated) throw error;
+  }
 }
 
 export function encodeText(text: string): Uint8Array {

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { PacketStream } from "@drover/protocol";
 import { type Connection, dial, parseAddress } from "@drover/transport";
 
 /*
@@ -13,6 +14,8 @@ export interface DialTerms {
   /** Jobs at a time, where it is a worker's. */
   readonly slots?: number;
 }
+
+export { PacketStream };
 
 /** Where a server is when nobody says. */
 export function defaultServer(): string {
