@@ -22,6 +22,7 @@ const ROOT = resolve(import.meta.dirname, "..");
 interface Manifest {
   name: string;
   exports: Record<string, string>;
+  imports?: Record<string, Record<string, string>>;
   files?: string[];
   devDependencies?: unknown;
 }
@@ -42,6 +43,9 @@ function stage(name: string): void {
   const manifest = JSON.parse(readFileSync(join(source, "package.json"), "utf8")) as Manifest;
   const doors = Object.entries(manifest.exports).map(([door, path]) => [door, published(path)]);
   manifest.exports = Object.fromEntries(doors);
+  for (const choices of Object.values(manifest.imports ?? {})) {
+    for (const [condition, path] of Object.entries(choices)) choices[condition] = published(path);
+  }
   delete manifest.devDependencies;
   mkdirSync(folder);
   for (const part of ["dist", "bin", "README.md", ...(manifest.files ?? [])]) {

@@ -80,6 +80,38 @@ describe("a stream of jobs", () => {
   });
 });
 
+describe("a stream that is to end", () => {
+  it("brings no more jobs, lets those that run be reported, and ends with the last", async () => {
+    const { url, port, server } = await stage();
+    const stream = await fetch(`${url}/grab?function=f&credit=2`, {
+      headers: { accept: "application/x-ndjson" },
+    });
+    const jobs = eventsOf(stream);
+    await until("the worker is there", 5_000, () => server.core.hasWorker("f"));
+    const client = clientOf(port);
+    const first = client.submit("f", "a");
+    const { lease } = (await jobs.next()).value! as { lease: string };
+    const name = stream.headers.get("gearman-stream")!;
+    expect((await fetch(`${url}/grab/${name}`, { method: "DELETE" })).status).toBe(204);
+    expect(server.core.hasWorker("f")).toBe(false);
+    const second = client.submit("f", "b");
+    await second.created();
+    expect((await post(`${url}/leases/${lease}/complete`, "A")).status).toBe(204);
+    expect(Buffer.from(await first.result()).toString()).toBe("A");
+    expect((await jobs.next()).done).toBe(true);
+    expect(server.core.state.running).toBe(0);
+    await until("the stream is forgotten", 5_000, async () => {
+      return (await fetch(`${url}/grab/${name}`, { method: "DELETE" })).status === 410;
+    });
+  });
+});
+
+it("an echo brings the body back", async () => {
+  const { url } = await stage();
+  const bytes = Uint8Array.from([0, 1, 254, 255]);
+  expect(new Uint8Array(await (await post(`${url}/echo`, bytes)).arrayBuffer())).toEqual(bytes);
+});
+
 describe("a single job", () => {
   it("is given at once where there is one, and else nothing", async () => {
     const { url, port } = await stage();

@@ -1,4 +1,5 @@
 import { byteString, byteStringOfText } from "@drover/protocol";
+import { encodeText } from "#platform";
 import { InvalidArgument } from "./errors.ts";
 
 /** Text, meaning its UTF-8, or bytes as they are. */
@@ -6,8 +7,7 @@ export type BytesLike = string | Uint8Array;
 
 /** The bytes of a workload, result or chunk. */
 export function toBytes(value: BytesLike): Uint8Array {
-  // Node's buffers share memory while they are small, which a `TextEncoder`'s arrays do not.
-  return typeof value === "string" ? Buffer.from(value) : value;
+  return typeof value === "string" ? encodeText(value) : value;
 }
 
 /**

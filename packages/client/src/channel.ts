@@ -1,5 +1,6 @@
-import { type ByteSink, Found, type Packet, PacketStream, ProtocolError, packetName } from "@drover/protocol";
+import { type ByteSink, Found, type Packet, ProtocolError, packetName } from "@drover/protocol";
 import type { Connection } from "@drover/transport";
+import { PacketStream, runLater, sendJoined } from "#platform";
 
 export interface ChannelHandlers {
   /** A packet of the server's. May throw a `ProtocolError`: the connection is then cut. */
@@ -31,7 +32,7 @@ export class Channel implements ByteSink {
   #error: Error | undefined;
   #onWritable: (() => void)[] = [];
   // Behind the promises that this turn settles, since their continuations write as well.
-  readonly #flushSoon = () => process.nextTick(this.#flush);
+  readonly #flushSoon = () => runLater(this.#flush);
   readonly #flush = () => {
     this.#flushScheduled = false;
     if (!this.#blocked) this.#send();
@@ -150,45 +151,6 @@ export class Channel implements ByteSink {
     this.#onWritable = [];
     for (const wake of waiting) wake();
   }
-}
-
-/** Chunks below this are copied together: a pointer for each costs the system call more than their copying. */
-const JOIN_BELOW_BYTES = 4_096;
-
-const JOINT_BYTES = 65_536;
-
-/** Where they are copied, on all channels: mostly the connection has sent them at once and needs them no more. */
-let joint = Buffer.allocUnsafeSlow(JOINT_BYTES);
-
-/** @returns false when the connection has not sent all of it at once. */
-function sendJoined(connection: Connection, chunks: Uint8Array[]): boolean {
-  const sent = connection.send(joinSmall(chunks));
-  if (!sent) joint = Buffer.allocUnsafeSlow(JOINT_BYTES);
-  return sent;
-}
-
-function joinSmall(chunks: Uint8Array[]): Uint8Array[] {
-  if (chunks.length === 1) return chunks;
-  const joined: Uint8Array[] = [];
-  let used = 0;
-  for (let from = 0; from < chunks.length; ) {
-    let to = from;
-    let size = 0;
-    while (to < chunks.length && chunks[to]!.length < JOIN_BELOW_BYTES) size += chunks[to++]!.length;
-    if (to - from < 2) {
-      joined.push(chunks[from++]!);
-      continue;
-    }
-    const fits = used + size <= JOINT_BYTES;
-    const run = fits ? joint.subarray(used, used + size) : Buffer.allocUnsafeSlow(size);
-    if (fits) used += size;
-    for (let offset = 0; from < to; from++) {
-      run.set(chunks[from]!, offset);
-      offset += chunks[from]!.length;
-    }
-    joined.push(run);
-  }
-  return joined;
 }
 
 function brokenStream(stream: PacketStream, found: Found): ProtocolError {

@@ -1,5 +1,12 @@
-import { type JobOutcome, type Priority, textOfByteString, type WireError } from "@drover/protocol";
-import { type Connection, dial as dialSocket, parseAddress } from "@drover/transport";
+import {
+  byteString,
+  type JobOutcome,
+  type Priority,
+  textOfByteString,
+  type WireError,
+} from "@drover/protocol";
+import type { Connection } from "@drover/transport";
+import { checkServer, defaultServer, dialServer, sha256 } from "#platform";
 import { checkToken } from "./authentication.ts";
 import { BackgroundSubmission } from "./background.ts";
 import type { Backoff } from "./backoff.ts";
@@ -11,16 +18,17 @@ import type { DefinedFunction } from "./function.ts";
 import { Following, Job } from "./job.ts";
 import { Places } from "./places.ts";
 import { type PoolWaiter, ServerPool } from "./pool.ts";
-import { handleFor, type Submission, sha256, uniqueFor } from "./submission.ts";
+import { handleFor, type Submission, uniqueFor } from "./submission.ts";
 import { SubmissionSpan, type Tracing } from "./tracing.ts";
 
 export interface ClientOptions {
   /**
-   * Where the job servers are: `host:port`, `host`, `[v6]:port`, `unix:/path`. One is in use at a time: the first in
-   * this order that answers, and when it is lost the next. Default: `localhost:4730`.
+   * Where the job servers are: `host:port`, `host`, `[v6]:port`, `unix:/path`, `tls://…`, `wss://…`; in a browser
+   * `wss://…` for a WebSocket and `https://…` for requests. One is in use at a time: the first in this order that answers,
+   * and when it is lost the next. Default: `localhost:4730`; in a browser a WebSocket to where the page comes from.
    */
   readonly servers?: string | readonly string[];
-  /** Makes connections. Default: TCP and Unix sockets. */
+  /** Makes connections. Default: what the addresses say. */
   readonly dial?: (server: string, signal: AbortSignal) => Promise<Connection>;
   /** Shown to every server before anything else; one that does not take it is not used. Default: none. */
   readonly token?: string | undefined;
@@ -129,22 +137,26 @@ export class Client implements AsyncDisposable {
   readonly #open = new Set<Call>();
   /** Questions and background submissions under way, and whether they have their place. */
   readonly #pending = new Map<Pending, { hasPlace: boolean; readonly run: () => void }>();
-  readonly #waiting = new Map<CallWaiter, { readonly waiter: PoolWaiter; readonly timer: NodeJS.Timeout }>();
+  readonly #waiting = new Map<
+    CallWaiter,
+    { readonly waiter: PoolWaiter; readonly timer: ReturnType<typeof setTimeout> }
+  >();
   #closed = false;
 
   /** @throws TransportError `ADDRESS_INVALID` */
   constructor(options: ClientOptions = {}) {
-    const { servers = "localhost:4730", dial = (server, signal) => dialSocket(server, { signal }) } = options;
+    const { servers = defaultServer(), token } = options;
+    const { dial = (server, signal) => dialServer(server, signal, { token }) } = options;
     const list = typeof servers === "string" ? [servers] : [...servers];
-    checkToken(options.token);
+    checkToken(token);
     if (list.length === 0) throw new InvalidArgument("servers is empty");
-    if (options.dial === undefined) for (const server of list) parseAddress(server);
+    if (options.dial === undefined) for (const server of list) checkServer(server);
     this.#tracing = options.tracing;
     this.#unreachableMs = options.unreachableMs ?? 30_000;
     this.#pool = new ServerPool({
       servers: list,
       dial,
-      token: options.token,
+      token,
       exceptions: options.exceptions ?? true,
       connectTimeoutMs: options.connectTimeoutMs ?? 5_000,
       heartbeatMs: options.heartbeatMs ?? 15_000,
@@ -484,7 +496,8 @@ interface Pending extends CallWaiter {
 function keyOf({ function: name, unique, workload }: Submission): string {
   if (unique === "") return "";
   // A server joins `-` by workload, but never empty ones.
-  if (unique === "-") return workload.length === 0 ? "" : `${name}\0-\0${sha256(workload)}`;
+  if (unique === "-")
+    return workload.length === 0 ? "" : `${name}\0-\0${sha256?.(workload) ?? byteString(workload)}`;
   return `${name}\0${unique}`;
 }
 

@@ -5,7 +5,7 @@ import type { Channel } from "./channel.ts";
  * does not come within another period the connection is cut.
  */
 export class Heartbeat {
-  readonly #timer: NodeJS.Timeout | undefined;
+  readonly #timer: ReturnType<typeof setInterval> | undefined;
   #asked = false;
 
   /**
@@ -26,8 +26,8 @@ export class Heartbeat {
         askEcho();
       }
     }, periodMs);
-    // The connection keeps the process alive, where it should be.
-    this.#timer.unref();
+    // The connection keeps the process alive, where it should be. Timers of browsers are numbers.
+    this.#timer.unref?.();
   }
 
   stop(): void {

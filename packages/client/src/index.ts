@@ -1,3 +1,4 @@
+export { checkServer, type DialTerms, defaultServer, dialServer } from "#platform";
 export { checkToken, showToken } from "./authentication.ts";
 export { type Backoff, backoffMs } from "./backoff.ts";
 export { type BytesLike, toBytes, toName } from "./bytes.ts";

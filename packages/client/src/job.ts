@@ -78,7 +78,7 @@ export class Following<Output> implements Follower {
   readonly #onAbort = () => this.giveUp(this.terms.signal?.reason as Error);
   #call: Call | undefined;
   #gaveUp: Error | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(terms: JobTerms<Output>) {
     this.terms = terms;

@@ -1,5 +1,5 @@
-import { createHash } from "node:crypto";
 import { bytesOf, encodeOptions, type Priority, type SubmitRequest } from "@drover/protocol";
+import { sha256 } from "#platform";
 import type { ServerConnection } from "./connection.ts";
 import { InvalidArgument, NeedsDrover } from "./errors.ts";
 
@@ -25,9 +25,11 @@ const MAX_COMMON_BYTES = 63;
 /**
  * The unique as a server is told it. Servers other than Drover know short ones only, so longer ones are replaced by
  * `sha256-` and the hash in base64url, which is 50 bytes long.
+ * @throws NeedsDrover where there is no such hash.
  */
 export function uniqueFor(unique: string, connection: ServerConnection): string {
   if (connection.drover || unique.length <= MAX_COMMON_BYTES) return unique;
+  if (sha256 === undefined) throw new NeedsDrover("a unique of more than 63 bytes", connection.server);
   return `sha256-${sha256(bytesOf(unique))}`;
 }
 
@@ -35,11 +37,6 @@ export function uniqueFor(unique: string, connection: ServerConnection): string 
 export function handleFor(handle: string, connection: ServerConnection): string {
   if (connection.drover || handle.length <= MAX_COMMON_BYTES) return handle;
   throw new InvalidArgument(`no job has a handle of ${handle.length} bytes`);
-}
-
-/** SHA-256 in base64url: 43 characters. */
-export function sha256(bytes: Uint8Array): string {
-  return createHash("sha256").update(bytes).digest("base64url");
 }
 
 /**

@@ -35,7 +35,7 @@ export interface StreamLimits {
 const NOTHING = new Uint8Array(0);
 
 /** For streams whose owner has no pool: there are few of them in a process. */
-const commonPool = new PagePool();
+const commonPool = /* @__PURE__ */ new PagePool();
 
 /**
  * Chunks in, packets and text lines out, wherever the chunks are cut. The first byte of each message decides:

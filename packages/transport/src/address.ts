@@ -1,5 +1,6 @@
 import { isIPv6 } from "node:net";
 import { TransportError } from "./errors.ts";
+import { WEBSOCKET_PATH } from "./websocket-rules.ts";
 
 /** Where to listen or dial. */
 export type Address = SocketAddress | TlsAddress | WebSocketAddress;
@@ -30,8 +31,6 @@ export interface AddressDefaults {
   readonly port?: number;
 }
 
-/** Path of WebSockets where an address names none. */
-export const WEBSOCKET_PATH = "/v1/ws";
 /** A plain WebSocket goes to Drover itself; `wss://host` to whatever a browser would reach there. */
 const WEBSOCKET_PORTS = { ws: 4780, wss: 443 };
 

@@ -9,9 +9,9 @@ export {
   parseAddress,
   type SocketAddress,
   type TlsAddress,
-  WEBSOCKET_PATH,
   type WebSocketAddress,
 } from "./address.ts";
+export { type BrowserDialOptions, dialBrowserWebSocket } from "./browser-websocket.ts";
 export { verifiedCertificate } from "./certificate.ts";
 export type {
   Connection,
@@ -31,12 +31,18 @@ export {
   memoryPair,
   SeededScheduler,
 } from "./memory.ts";
-export { type OfferedSubprotocols, readSubprotocols, SUBPROTOCOL } from "./subprotocols.ts";
+export {
+  bearerSubprotocol,
+  type OfferedSubprotocols,
+  readSubprotocols,
+  SUBPROTOCOL,
+} from "./subprotocols.ts";
 export { type KeepAlive, type ListenOptions, listen, type SocketOptions } from "./tcp.ts";
 export { listenTls, type Pem, type TlsClientOptions, type TlsListenOptions } from "./tls.ts";
 export { type CertificateFiles, MAX_TLS_FILE_BYTES, TlsFiles, type TlsFilesOptions } from "./tls-files.ts";
-export { MESSAGE_BYTES, WebSocketConnection, type WebSocketOptions } from "./websocket.ts";
+export { WebSocketConnection, type WebSocketOptions } from "./websocket.ts";
 export { dialWebSocket, type WebSocketClientOptions, type WebSocketDialOptions } from "./websocket-dial.ts";
+export { MESSAGE_BYTES, WEBSOCKET_PATH } from "./websocket-rules.ts";
 export {
   type Admit,
   type UpgradeRefusal,

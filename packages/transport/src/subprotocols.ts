@@ -9,6 +9,11 @@ export interface OfferedSubprotocols {
   readonly token: string | undefined;
 }
 
+/** The subprotocol that shows a token of visible ASCII. */
+export function bearerSubprotocol(token: string): string {
+  return BEARER + btoa(token).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}
+
 /** Reads the header `Sec-WebSocket-Protocol` of a request. */
 export function readSubprotocols(header: string | undefined): OfferedSubprotocols {
   const offered = (header ?? "").split(",").map((one) => one.trim());

@@ -3,6 +3,7 @@ import type { TLSSocket } from "node:tls";
 import type { ServerOptions, WebSocket } from "ws";
 import type { Connection, ConnectionHandlers, EndReason, PeerAddress } from "./connection.ts";
 import { lostError, TransportError } from "./errors.ts";
+import { closeError, MESSAGE_BYTES } from "./websocket-rules.ts";
 
 export interface WebSocketOptions {
   /** Largest message taken; a larger one ends the connection with 1009. Packets may span messages. Default: 1 MiB. */
@@ -20,8 +21,6 @@ export interface WebSocketOptions {
   readonly endGraceMs?: number;
 }
 
-/** Bytes of a message sent, at most. */
-export const MESSAGE_BYTES = 64 * 1024;
 /** So much at most is copied and then counts as taken. */
 const COPIED_BYTES = 64 * 1024;
 /**
@@ -275,19 +274,10 @@ export class WebSocketConnection implements Connection {
 
   readonly #onClose = (code: number, reason: Buffer): void => {
     clearInterval(this.#pings);
-    const isClean = code === 1000 || code === 1001 || code === 1005;
-    if (!isClean && !this.#finished) this.#error ??= this.#closeError(code, reason.toString());
+    if (!this.#finished) this.#error ??= closeError(this.#name(), code, reason.toString());
     this.#isOver = true;
     if (this.#held.length === 0) this.#tellClose();
   };
-
-  #closeError(code: number, reason: string): TransportError {
-    if (code === 1006) return lostError(this.#name(), new Error("no close frame"));
-    return new TransportError(
-      "WEBSOCKET_CLOSED",
-      `${this.#name()} closed with ${code}${reason === "" ? "" : ` ${JSON.stringify(reason)}`}`,
-    );
-  }
 
   #tellClose(): void {
     this.#finished = true;

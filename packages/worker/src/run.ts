@@ -70,7 +70,7 @@ export class Run {
     }
   }
 
-  #deadline(timeoutMs: number): NodeJS.Timeout | undefined {
+  #deadline(timeoutMs: number): ReturnType<typeof setTimeout> | undefined {
     if (timeoutMs === 0) return undefined;
     return setTimeout(() => this.abort("JOB_OVERDUE", `the job took more than ${timeoutMs} ms`), timeoutMs);
   }

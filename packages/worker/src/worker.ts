@@ -1,23 +1,27 @@
 import {
   type Backoff,
   type BytesLike,
+  checkServer,
   checkToken,
   type DefinedFunction,
+  defaultServer,
+  dialServer,
   type Notice,
   type Tracing,
   toBytes,
   toName,
 } from "@drover/client";
 import { type AssignedJob, byteStringOfText, type Grab } from "@drover/protocol";
-import { type Connection, dial as dialSocket, parseAddress } from "@drover/transport";
+import type { Connection } from "@drover/transport";
+import { type EndPool, onSignals, threadPool } from "#platform";
 import type { FunctionHandler, Handler, HandlerResult, WorkerJob } from "./job.ts";
 import { Link, type LinkOptions } from "./link.ts";
 import { type Reports, Run } from "./run.ts";
 import { SharedSlots } from "./slots.ts";
-import { ThreadPool, type Threads } from "./threads.ts";
+import type { Threads } from "./threads.ts";
 
 export interface WorkerOptions {
-  /** All of them are worked for. Default: `localhost:4730`. */
+  /** All of them are worked for; written as the client's, and with its default. */
   readonly servers?: string | readonly string[];
   /** Jobs at a time, over all servers. The worker takes no job that it cannot begin at once. Default: 1. */
   readonly concurrency?: number;
@@ -25,7 +29,7 @@ export interface WorkerOptions {
   readonly clientId?: string;
   /** Shown to every server before anything else; one that does not take it is not worked for. Default: none. */
   readonly token?: string | undefined;
-  /** Makes connections. Default: TCP and Unix sockets. */
+  /** Makes connections. Default: what the addresses say. */
   readonly dial?: (server: string, signal: AbortSignal) => Promise<Connection>;
   /**
    * How much servers are asked to tell about a job: `plain` leaves out the unique, `all` adds the reducer. Default:
@@ -44,7 +48,10 @@ export interface WorkerOptions {
   readonly random?: () => number;
   /** What clients are told of an error that a handler threw. Default: its message, without the stack. */
   readonly exceptionText?: (error: unknown) => string;
-  /** Drains at these signals; at the second one the process ends as it would without. Default: none. */
+  /**
+   * Drains at these signals; at the second one the process ends as it would without. There are none in a browser.
+   * Default: none.
+   */
   readonly drainOnSignals?: boolean | readonly NodeJS.Signals[];
   /**
    * The module `@opentelemetry/api`: each run becomes a span, in which its handler is active, under the submission that made
@@ -84,21 +91,22 @@ export class Worker implements AsyncDisposable {
   readonly #functions = new Map<string, FunctionHandler>();
   /** Functions no longer done, whose handlers stay for jobs that were under way. */
   readonly #withdrawn = new Set<string>();
-  readonly #pools: ThreadPool[] = [];
+  readonly #pools: EndPool[] = [];
   readonly #runs = new Map<AssignedJob, { readonly run: Run; readonly reports: Reports }>();
   readonly #firstRegistered = Promise.withResolvers<void>();
   readonly #stopped = Promise.withResolvers<void>();
-  readonly #onSignal = () => void this.drain();
+  #ignoreSignals = () => {};
   #links: Link[] | undefined;
   #stopping = false;
 
   /** @throws TransportError `ADDRESS_INVALID` */
   constructor(options: WorkerOptions = {}) {
-    const { servers = "localhost:4730", dial = (server, signal) => dialSocket(server, { signal }) } = options;
+    const { servers = defaultServer(), concurrency = 1, drainOnSignals = false, token } = options;
+    const terms = { token, slots: concurrency };
+    const { dial = (server, signal) => dialServer(server, signal, terms) } = options;
     this.#servers = typeof servers === "string" ? [servers] : [...servers];
-    if (options.dial === undefined) for (const server of this.#servers) parseAddress(server);
-    checkToken(options.token);
-    const { concurrency = 1, drainOnSignals = false } = options;
+    if (options.dial === undefined) for (const server of this.#servers) checkServer(server);
+    checkToken(token);
     if (!Number.isInteger(concurrency) || concurrency < 1)
       throw new RangeError("concurrency is not 1 or more");
     this.#signals =
@@ -108,7 +116,7 @@ export class Worker implements AsyncDisposable {
     this.stopped = this.#stopped.promise;
     this.#linkOptions = {
       dial,
-      token: options.token,
+      token,
       slots: new SharedSlots(concurrency),
       clientId: options.clientId === undefined ? undefined : byteStringOfText(options.clientId),
       grab: options.grab,
@@ -179,7 +187,7 @@ export class Worker implements AsyncDisposable {
   /** Begins to work. Resolves when registered with the first server that answers; the others are tried for ever. */
   run(): Promise<void> {
     if (this.#links === undefined && !this.#stopping) {
-      for (const signal of this.#signals) process.once(signal, this.#onSignal);
+      this.#ignoreSignals = onSignals(this.#signals, () => void this.drain());
       this.#links = this.#servers.map(
         (server) =>
           new Link(server, this.#linkOptions, {
@@ -221,8 +229,8 @@ export class Worker implements AsyncDisposable {
   async #whenStopped(): Promise<void> {
     await Promise.all((this.#links ?? []).map((link) => link.stopped));
     await Promise.all([...this.#runs.values()].map(({ run }) => run.ended));
-    await Promise.all(this.#pools.map((pool) => pool.close()));
-    for (const signal of this.#signals) process.removeListener(signal, this.#onSignal);
+    await Promise.all(this.#pools.map((end) => end()));
+    this.#ignoreSignals();
     this.#firstRegistered.resolve();
   }
 
@@ -240,9 +248,9 @@ export class Worker implements AsyncDisposable {
   }
 
   #threadHandler({ threads }: Threads): Handler<unknown, unknown> {
-    const pool = new ThreadPool(threads);
-    this.#pools.push(pool);
-    return (job) => pool.run(job);
+    const [run, end] = threadPool(threads);
+    this.#pools.push(end);
+    return run;
   }
 }
 

@@ -124,6 +124,7 @@ const EXPOSED = [
   "gearman-coalesced",
   "gearman-server",
   "gearman-lease",
+  "gearman-stream",
   "location",
   "retry-after",
 ];

@@ -219,7 +219,7 @@ export function openApi(version: string): Schema {
         get: {
           summary: "Jobs as they come, for as long as the connection is open",
           description:
-            "The open answer is the lease: when it closes, what is not done goes to other workers at once.",
+            "The open answer is the lease: when it closes, what is not done goes to other workers at once. `Gearman-Stream` names it.",
           parameters: [
             query("function", "May be repeated.", { type: "array", items: { type: "string" } }, true),
             query("credit", "Jobs at a time.", { type: "integer", minimum: 1, maximum: 64, default: 1 }),
@@ -243,6 +243,23 @@ export function openApi(version: string): Schema {
               content: { ...json(ref("AssignedJob")), "application/octet-stream": { schema: bytes } },
             },
             204: { description: "There is none." },
+            ...COMMON,
+          },
+        },
+      },
+      "/v1/grab/{stream}": {
+        delete: {
+          ...REPORT,
+          summary: "No more jobs on this stream; it ends with the last one that it brought",
+          parameters: [path("stream", "What `Gearman-Stream` of the answer said.")],
+        },
+      },
+      "/v1/echo": {
+        post: {
+          summary: "The body back: shows that the server answers, and that the token is good",
+          requestBody: { content: { "*/*": { schema: bytes } } },
+          responses: {
+            200: { description: "The body.", content: { "application/octet-stream": { schema: bytes } } },
             ...COMMON,
           },
         },

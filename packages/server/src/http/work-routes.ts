@@ -35,6 +35,8 @@ interface WorkerEvents {
   asleep?(): void;
   /** The server has closed it. */
   closed(reason: EndReason): void;
+  /** After `drain`: its last job is done. */
+  drained?(): void;
   error(code: string, text: string): void;
 }
 
@@ -74,7 +76,7 @@ class HttpWorker {
         cancel: (job) => this.#cancelled(job),
         lateReport: () => {},
         error: ({ code, text }) => on.error(code, text),
-        drained: () => {},
+        drained: () => on.drained?.(),
       },
       fixedSlots(credit),
     );
@@ -184,15 +186,18 @@ class HttpWorker {
 }
 
 type Leases = Map<string, Lease>;
+/** Workers whose jobs come by a stream, by the secret name that it has. */
+type Streams = Map<string, HttpWorker>;
 
 type Report =
   | { readonly what: "data" | "warning" | "complete" | "exception"; readonly bytes: Uint8Array }
   | { readonly what: "status"; readonly numerator: number; readonly denominator: number }
   | { readonly what: "fail" };
 
-/** `/v1/grab` and `/v1/leases`. */
+/** `/v1/grab`, `/v1/leases` and `/v1/echo`. */
 export function addWorkRoutes(app: FastifyInstance, gateway: Gateway): void {
   const leases: Leases = new Map();
+  const streams: Streams = new Map();
   const leaseOf = (request: FastifyRequest): Lease => {
     const lease = leases.get((request.params as { lease: string }).lease);
     if (lease === undefined) throw new Problem("lease-lost", "the lease has ended, or there never was one");
@@ -203,8 +208,17 @@ export function addWorkRoutes(app: FastifyInstance, gateway: Gateway): void {
       .header("cache-control", "no-store")
       .send({ ticket: gateway.ticketFor(request), expiresInSeconds: 30 });
   });
-  app.get("/v1/grab", (request, reply) => streamJobs(gateway, leases, request, reply));
+  app.get("/v1/grab", (request, reply) => streamJobs(gateway, leases, streams, request, reply));
+  app.delete("/v1/grab/:stream", (request, reply) => {
+    const worker = streams.get((request.params as { stream: string }).stream);
+    if (worker === undefined) throw new Problem("lease-lost", "the stream has ended, or there never was one");
+    worker.drain();
+    reply.code(204).send();
+  });
   app.post("/v1/grab", (request, reply) => grabOne(gateway, leases, request, reply));
+  app.post("/v1/echo", (request, reply) => {
+    reply.header("cache-control", "no-store").type("application/octet-stream").send(bodyOf(request));
+  });
   app.post("/v1/leases/:lease/:what", (request, reply) => {
     const { job, worker } = leaseOf(request);
     worker.report(job, reportOf((request.params as { what: string }).what, bodyOf(request)));
@@ -223,7 +237,13 @@ export function addWorkRoutes(app: FastifyInstance, gateway: Gateway): void {
   });
 }
 
-function streamJobs(gateway: Gateway, leases: Leases, request: FastifyRequest, reply: FastifyReply): void {
+function streamJobs(
+  gateway: Gateway,
+  leases: Leases,
+  streams: Streams,
+  request: FastifyRequest,
+  reply: FastifyReply,
+): void {
   gateway.refuseWhileDraining();
   const mode = modeOf(one(request.headers, "accept"));
   if (mode === "packets")
@@ -243,7 +263,10 @@ function streamJobs(gateway: Gateway, leases: Leases, request: FastifyRequest, r
       tell("detached", { reason });
       reply.raw.end();
     },
+    drained: () => reply.raw.end(),
   });
+  const stream = randomBytes(15).toString("base64url");
+  streams.set(stream, worker);
   reply.hijack();
   reply.raw.writeHead(200, {
     ...(reply.getHeaders() as Record<string, string>),
@@ -251,11 +274,13 @@ function streamJobs(gateway: Gateway, leases: Leases, request: FastifyRequest, r
     "cache-control": "no-store",
     "x-accel-buffering": "no",
     "gearman-server": gateway.epoch,
+    "gearman-stream": stream,
   });
   out.write(writer.opening === "" ? writer.ping : writer.opening);
   const pings = setInterval(() => worker.slow(out.write(writer.ping)), PING_MS);
   reply.raw.once("close", () => {
     clearInterval(pings);
+    streams.delete(stream);
     worker.end();
   });
   worker.start(functions, clientIdOf(request));

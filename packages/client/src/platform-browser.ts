@@ -1,0 +1,80 @@
+import { byteStringOfText, bytesOf } from "@drover/protocol";
+import { type Connection, dialBrowserWebSocket } from "@drover/transport";
+import { InvalidArgument, Unauthenticated } from "./errors.ts";
+import { SmallPacketStream } from "./packet-stream.ts";
+import type { DialTerms } from "./platform-node.ts";
+import { besideWebSocket, ownWebSocket, webAddress } from "./web-address.ts";
+
+/* What differs between Node and browsers, for browsers. */
+
+export type { DialTerms };
+export { SmallPacketStream as PacketStream };
+
+export function defaultServer(): string {
+  const { location } = globalThis as { location?: { readonly href: string } };
+  const page = location === undefined ? undefined : new URL(location.href);
+  if (page?.protocol !== "http:" && page?.protocol !== "https:") {
+    throw new InvalidArgument("servers is missing, and this page comes from no server");
+  }
+  return ownWebSocket(page);
+}
+
+export function checkServer(server: string): void {
+  webAddress(server);
+}
+
+export async function dialServer(
+  server: string,
+  signal: AbortSignal,
+  { token, slots }: DialTerms,
+): Promise<Connection> {
+  const url = webAddress(server);
+  if (url.protocol.startsWith("http")) {
+    // Loaded by who needs it.
+    const { FetchConnection } = await import("./fetch-connection.ts");
+    return FetchConnection.open(url, { token, slots, signal });
+  }
+  try {
+    return await dialBrowserWebSocket(url.href, { token, signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    const http = besideWebSocket(url);
+    if (http !== undefined) await tellShutOut(http, token, server, signal);
+    throw error;
+  }
+}
+
+/**
+ * A page is not told why there is no WebSocket, but it is why a request beside it is refused.
+ * @throws Unauthenticated when it is the token
+ */
+async function tellShutOut(
+  http: URL,
+  token: string | undefined,
+  server: string,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    const { FetchConnection } = await import("./fetch-connection.ts");
+    await FetchConnection.probe(http, server, { token, signal });
+  } catch (error) {
+    if (error instanceof Unauthenticated) throw error;
+  }
+}
+
+export function encodeText(text: string): Uint8Array {
+  return bytesOf(byteStringOfText(text));
+}
+
+/** The connection joins them itself. */
+export function sendJoined(connection: Connection, chunks: readonly Uint8Array[]): boolean {
+  return connection.send(chunks);
+}
+
+/** No timer, since those of a page in the background are slow. */
+export function runLater(run: () => void): void {
+  queueMicrotask(run);
+}
+
+/** Browsers hash in their own time, and only where the page came by TLS. */
+export const sha256 = undefined as ((bytes: Uint8Array) => string) | undefined;

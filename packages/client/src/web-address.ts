@@ -1,0 +1,37 @@
+import { TransportError, WEBSOCKET_PATH } from "@drover/transport";
+
+/* Addresses that a page can reach. */
+
+/** A plain WebSocket goes to Drover itself, as in Node; all else to where a browser would go. */
+const PLAIN_WEBSOCKET_PORT = "4780";
+
+/**
+ * Reads `wss://host:port/path` and `https://host:port/prefix`, or the same without the `s`. A WebSocket's path is `/v1/ws`
+ * where there is none.
+ * @throws TransportError `ADDRESS_INVALID`
+ */
+export function webAddress(text: string): URL {
+  const [, scheme, authority, path] = /^(wss?|https?):\/\/([^/?#@\s]+)(\/[^?#\s]*)?$/i.exec(text) ?? [];
+  if (authority === undefined || !URL.canParse(text)) {
+    throw new TransportError(
+      "ADDRESS_INVALID",
+      `${JSON.stringify(text)} is nothing that a page can reach: write wss://host for a WebSocket, https://host for requests`,
+    );
+  }
+  const url = new URL(text);
+  if (/^wss?$/i.test(scheme!) && (path === undefined || path === "/")) url.pathname = WEBSOCKET_PATH;
+  if (/^ws$/i.test(scheme!) && !/:\d+$/.test(authority)) url.port = PLAIN_WEBSOCKET_PORT;
+  return url;
+}
+
+/** The HTTP API beside a WebSocket, if it is at its usual place. */
+export function besideWebSocket({ href }: URL): URL | undefined {
+  if (!href.endsWith(WEBSOCKET_PATH)) return undefined;
+  return new URL(`${href.slice(0, -WEBSOCKET_PATH.length).replace(/^ws/, "http")}/`);
+}
+
+/** A WebSocket to where the page comes from. */
+export function ownWebSocket(page: URL): string {
+  const scheme = page.protocol === "https:" ? "wss" : "ws";
+  return `${scheme}://${page.hostname}:${page.port || (scheme === "wss" ? 443 : 80)}`;
+}

@@ -1,0 +1,15 @@
+import { InvalidArgument } from "@drover/client";
+import type { Handler } from "./job.ts";
+
+/* What differs between Node and browsers, for browsers. */
+
+export type EndPool = () => Promise<void>;
+
+export function threadPool(_options: unknown): [run: Handler<unknown, unknown>, end: EndPool] {
+  throw new InvalidArgument("there are no threads in a browser: give a function");
+}
+
+/** A page gets no signals. */
+export function onSignals(_signals: readonly string[], _run: () => void): () => void {
+  return () => {};
+}

@@ -1,0 +1,24 @@
+import type { Handler } from "./job.ts";
+import { type ThreadOptions, ThreadPool } from "./threads.ts";
+
+/* What differs between Node and browsers, for Node, as the client's `platform-node.ts`. */
+
+/** Ends the threads that have nothing to do. */
+export type EndPool = () => Promise<void>;
+
+/** A handler that runs in threads. */
+export function threadPool(options: ThreadOptions): [run: Handler<unknown, unknown>, end: EndPool] {
+  const pool = new ThreadPool(options);
+  return [(job) => pool.run(job), () => pool.close()];
+}
+
+/**
+ * Calls `run` at the first of each of these signals.
+ * @returns what takes that back.
+ */
+export function onSignals(signals: readonly NodeJS.Signals[], run: () => void): () => void {
+  for (const signal of signals) process.once(signal, run);
+  return () => {
+    for (const signal of signals) process.removeListener(signal, run);
+  };
+}
