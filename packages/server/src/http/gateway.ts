@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { IncomingMessage } from "node:http";
+import type { ServerHttp2Stream } from "node:http2";
 import type { Duplex } from "node:stream";
 import { verifiedCertificate } from "@drover/transport";
 import type { FastifyRequest } from "fastify";
@@ -94,6 +95,11 @@ export class Gateway {
     if (!identity.mayAdminister && !identity.maySubmit(fn)) throw missing("submit");
   }
 
+  /** @throws Problem `forbidden`, `unauthenticated` */
+  requireWork(request: FastifyRequest, fn: string): void {
+    if (!this.identityOf(request).mayWork(fn)) throw missing("work");
+  }
+
   /** Writes what an administrator did into the audit log. */
   audit(request: FastifyRequest, act: string, target: string, result = "OK"): void {
     auditEntry(this.#log, { identity: this.identityOf(request).name, act, target, from: request.ip, result });
@@ -107,6 +113,16 @@ export class Gateway {
   /** @throws Problem `draining` */
   refuseWhileDraining(): void {
     if (this.server.isStopping) throw new Problem("draining", "the server stops", { retryAfter: 1 });
+  }
+
+  /**
+   * To be called before a request becomes a peer. A stream of HTTP/2 that is reset looks like one that ended: its body may be
+   * a part only, and nothing would tell that nobody waits.
+   * @throws Problem `bad-request`, which nobody gets.
+   */
+  refuseGone({ raw }: FastifyRequest): void {
+    const { stream } = raw as { readonly stream?: ServerHttp2Stream };
+    if (raw.destroyed || stream?.closed === true) throw new Problem("bad-request", "the client has gone");
   }
 }
 

@@ -1,6 +1,11 @@
 import { formatAddress, listenError, parseAddress, type TlsFiles, TransportError } from "@drover/transport";
 import cors from "@fastify/cors";
-import Fastify, { type FastifyError, type FastifyInstance, type FastifyRequest } from "fastify";
+import Fastify, {
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+} from "fastify";
 import type { JobServer } from "../job-server.ts";
 import type { Log } from "../note-log.ts";
 import { Gateway } from "./gateway.ts";
@@ -142,6 +147,10 @@ async function makeApp(
     trustProxy: false,
     exposeHeadRoutes: false,
     return503OnClosing: false,
+    // A path that is none, before anything else is asked.
+    frameworkErrors: (_error, _request, reply) => {
+      sendProblem(reply as unknown as FastifyReply, new Problem("bad-request", "the path is not one that can be read"));
+    },
   });
   app.removeAllContentTypeParsers();
   // A workload is bytes, whatever it is called.

@@ -56,9 +56,14 @@ export class HttpListener {
       handlers.request(request, response);
     };
     const onMultiplexed = (request: http2.Http2ServerRequest, response: http2.Http2ServerResponse): void => {
-      // Fastify looks for a body only where HTTP/1.1 would have one, by the header.
-      if (request.httpVersionMajor === 2 && !request.stream.endAfterHeaders) {
-        request.headers["content-type"] ??= "application/octet-stream";
+      if (request.httpVersionMajor === 2) {
+        // Node obeys its own limit only when the client has confirmed it.
+        if (bytesOfFields(request.rawHeaders) > limits.maxHeaderBytes) {
+          response.writeHead(431).end();
+          return;
+        }
+        // Fastify looks for a body only where HTTP/1.1 would have one, by the header.
+        if (!request.stream.endAfterHeaders) request.headers["content-type"] ??= "application/octet-stream";
       }
       onRequest(request as unknown as http.IncomingMessage, response as unknown as http.ServerResponse);
     };
@@ -142,6 +147,12 @@ export class HttpListener {
     socket.once("close", () => this.#sockets.delete(socket));
     socket.on("error", () => {});
   }
+}
+
+function bytesOfFields(namesAndValues: readonly string[]): number {
+  let bytes = 0;
+  for (const text of namesAndValues) bytes += text.length;
+  return bytes;
 }
 
 function isForWebSocket({ headers }: http.IncomingMessage): boolean {

@@ -39,6 +39,7 @@ export function submit(gateway: Gateway, request: FastifyRequest, reply: Fastify
   const mode = modeOf(one(request.headers, "accept"));
   const name = functionName(fn);
   gateway.refuseWhileDraining();
+  gateway.refuseGone(request);
   const { core } = gateway;
   if (fields.requiresWorker || fields.rejectsConflict) gateway.requireSubmit(request, name);
   if (fields.requiresWorker && !core.hasWorker(name)) {
@@ -77,6 +78,7 @@ export function attach(
   const found = modeOf(accept);
   const mode = found === "body" ? "sse" : found;
   gateway.refuseWhileDraining();
+  gateway.refuseGone(request);
   const lastId = one(request.headers, "last-event-id");
   const seen = lastId === undefined || lastId === "" ? undefined : seenOf(lastId, gateway.epoch, handle);
   if (seen === null) {
