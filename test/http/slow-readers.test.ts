@@ -93,16 +93,33 @@ describe("a slow reader is closed before it costs memory", () => {
   });
 });
 
-it("a slow reader of results asks for no more than it takes: its requests wait", async () => {
-  const { url, worker, server } = await stage();
-  worker({ f: () => Buffer.alloc(4 * MIB) }, 16);
-  const socket = rawTo(url);
-  socket.pause();
-  const request = "POST /v1/functions/f/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n";
-  // HTTP/1.1 answers one after the other, so that the unread answers hold back the requests behind them.
-  socket.write(request.repeat(200));
-  await until("the first are done", 10_000, () => server.core.state.counts.completed > 0);
-  const bystander = await fetch(`${url}/functions/f/jobs`, { method: "POST" });
-  expect((await bystander.arrayBuffer()).byteLength).toBe(4 * MIB);
-  expect(server.core.state.counts.completed).toBeLessThan(200);
+describe("a reader of many results that takes none is closed", () => {
+  it.each(["HTTP/1.1", "HTTP/2"])("%s", async (version) => {
+    const { url, worker, server, logged } = await stage();
+    worker({ f: () => Buffer.alloc(4 * MIB) }, 16);
+    if (version === "HTTP/1.1") {
+      const socket = rawTo(url);
+      socket.pause();
+      const request = "POST /v1/functions/f/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n";
+      // All of them are begun before the first is answered.
+      socket.write(request.repeat(100));
+    } else {
+      const session = http2.connect(new URL(url).origin);
+      onTestFinished(() => session.destroy());
+      session.on("error", () => {});
+      for (let count = 0; count < 100; count++) {
+        const stream = session.request({ ":method": "POST", ":path": "/v1/functions/f/jobs" });
+        stream.on("error", () => {});
+        stream.on("readable", () => {});
+        stream.end();
+      }
+    }
+    await until("it was closed", 20_000, () => server.core.state.counts.slowReaders > 0);
+    expect(logged.join("\n")).toContain("SLOW_READER");
+    const bystander = await fetch(`${url}/functions/f/jobs`, { method: "POST" });
+    expect((await bystander.arrayBuffer()).byteLength).toBe(4 * MIB);
+    await until("nobody waits", 5_000, () => server.core.state.submissionCount === 0);
+    // Those 16 MiB, and one more of each that ran then.
+    expect(server.core.state.counts.completed).toBeLessThan(60);
+  });
 });

@@ -28,6 +28,8 @@ export interface AnswerContext {
   /** The far end reads slowly: so many bytes are unsent. */
   slow(unsentBytes: number): void;
   drained(): void;
+  /** An answer of so many bytes is about to be sent as a whole. */
+  owe(bytes: number): void;
   /** The request is over; nothing more is to be told. */
   done(): void;
 }
@@ -114,6 +116,7 @@ export class BodyAnswer implements ReportHandlers {
 
   complete(result: Uint8Array): void {
     const { reply } = this.#context;
+    this.#context.owe(result.length);
     if (this.#out !== undefined) reply.raw.end(result.slice());
     else reply.headers(this.#headers()).type("application/octet-stream").send(Buffer.from(result));
     this.#context.done();

@@ -3,7 +3,7 @@ import type { IncomingMessage } from "node:http";
 import type { ServerHttp2Stream } from "node:http2";
 import type { Duplex } from "node:stream";
 import { verifiedCertificate } from "@drover/transport";
-import type { FastifyRequest } from "fastify";
+import type { FastifyReply, FastifyRequest } from "fastify";
 import { auditEntry } from "../auth/audit.ts";
 import type { Identities } from "../auth/identities.ts";
 import { ANYONE, type Identity, type JobServerCore } from "../core/index.ts";
@@ -22,6 +22,8 @@ export class Gateway {
   readonly #log: Log;
   readonly #identities: Identities | undefined;
   readonly #known = new WeakMap<FastifyRequest, Identity>();
+  /** Bytes of large answers that their connection has not got rid of. */
+  readonly #unsent = new WeakMap<object, number>();
 
   constructor(server: JobServer, log: Log) {
     this.server = server;
@@ -100,6 +102,27 @@ export class Gateway {
     if (!this.identityOf(request).mayWork(fn)) throw missing("work");
   }
 
+  /**
+   * To be called before an answer of so many bytes: one connection may have many requests under way and read none of their
+   * answers, each of which is its own peer with its own limit. As the core does with reports, it is closed when it has more
+   * than `backlogBytes` unsent already.
+   */
+  owe({ raw }: FastifyRequest, reply: FastifyReply, bytes: number): void {
+    if (bytes < COUNTED_BYTES) return;
+    const connection = (raw as { readonly stream?: ServerHttp2Stream }).stream?.session ?? raw.socket;
+    const unsent = this.#unsent.get(connection) ?? 0;
+    const { limits, counts } = this.core.state;
+    if (unsent > limits.backlogBytes) {
+      counts.slowReaders++;
+      const fields = { code: "SLOW_READER", address: raw.socket.remoteAddress, backlogBytes: unsent };
+      this.#log.warn(fields, "closed a connection that does not read");
+      connection.destroy();
+      return;
+    }
+    this.#unsent.set(connection, unsent + bytes);
+    reply.raw.once("close", () => this.#unsent.set(connection, this.#unsent.get(connection)! - bytes));
+  }
+
   /** Writes what an administrator did into the audit log. */
   audit(request: FastifyRequest, act: string, target: string, result = "OK"): void {
     auditEntry(this.#log, { identity: this.identityOf(request).name, act, target, from: request.ip, result });
@@ -125,6 +148,9 @@ export class Gateway {
     if (raw.destroyed || stream?.closed === true) throw new Problem("bad-request", "the client has gone");
   }
 }
+
+/** Smaller answers are bounded by the number of requests that one read of a connection brings. */
+const COUNTED_BYTES = 16 * 1024;
 
 /** Tells tickets from tokens. */
 const TICKET = "ticket.";

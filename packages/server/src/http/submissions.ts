@@ -198,6 +198,10 @@ class Exchange implements AnswerContext {
     this.#peer.drained();
   }
 
+  owe(bytes: number): void {
+    this.#gateway.owe(this.reply.request, this.reply, bytes);
+  }
+
   done(): void {
     if (this.#isDone) return;
     this.#isDone = true;

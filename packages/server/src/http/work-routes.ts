@@ -281,6 +281,7 @@ function grabOne(gateway: Gateway, leases: Leases, request: FastifyRequest, repl
         "gearman-lease": lease.id,
       };
       reply.headers(headers);
+      gateway.owe(request, reply, lease.job.workload.length);
       if (isRaw) reply.type("application/octet-stream").send(Buffer.from(lease.job.workload));
       else reply.send(shownJob(lease));
     },
