@@ -25,7 +25,11 @@ export async function h2load(
   const child = startChild(program, [...words, ...amount, "-d", body, url], {
     stdio: ["ignore", "pipe", "pipe"],
   });
-  const [out, complaint] = await Promise.all([text(child.stdout!), text(child.stderr!), once(child, "close")]);
+  const [out, complaint] = await Promise.all([
+    text(child.stdout!),
+    text(child.stderr!),
+    once(child, "close"),
+  ]);
   const rate = Number(/^finished in [^,]+, ([\d.]+) req\/s/m.exec(out)?.[1]);
   const [, done, failed, errored] =
     /^requests: .* (\d+) done, \d+ succeeded, (\d+) failed, (\d+) errored/m.exec(out) ?? [];

@@ -1,3 +1,5 @@
+process.on("SIGINT", () => process.exit(0));
+
 import { JobServer } from "@drover/server";
 import { DEFAULT_HTTP_LIMITS, HttpListener, HttpServer } from "@drover/server/http";
 import { TlsFiles } from "@drover/transport";

@@ -17,7 +17,6 @@ import { h2load, VERSIONS, type Version } from "./h2load.ts";
 /* What HTTP and WebSocket cost over Gearman's own port. */
 
 const ROUNDS = 3;
-/** As the jobs of `durable`. */
 const BODY_BYTES = 100;
 /** Jobs that the worker behind HTTP has at a time: as many as h2load has requests. */
 const WORKER_JOBS = 200;
@@ -75,7 +74,12 @@ export async function transportsPlan(options: Options): Promise<Step[]> {
   const wanted = (name: string): boolean => options.only?.has(name) !== false;
   const tools = await findTools();
   const steps: Step[] = [];
-  const add = (name: string, column: typeof BARE | typeof JOB_SERVER, round: number, measure: Step["measure"]) =>
+  const add = (
+    name: string,
+    column: typeof BARE | typeof JOB_SERVER,
+    round: number,
+    measure: Step["measure"],
+  ) =>
     steps.push({
       section: "transports",
       name,
@@ -90,7 +94,7 @@ export async function transportsPlan(options: Options): Promise<Step[]> {
     for (const version of Object.keys(VERSIONS) as Version[]) {
       if (!wanted(version)) continue;
       const amount = ["-D", String(seconds), "--warm-up-time", String(Math.ceil(warmup))];
-      for (const column of round % 2 === 0 ? [BARE, JOB_SERVER] : ([JOB_SERVER, BARE] as const)) {
+      for (const column of round % 2 === 0 ? ([BARE, JOB_SERVER] as const) : ([JOB_SERVER, BARE] as const)) {
         add(version, column, round, (server) => posted(tools, server, version, amount));
       }
     }

@@ -228,7 +228,8 @@ it("names of Object's own members change nothing, wherever they stand", async ()
   }
   await post("/functions/f/jobs", "w", { prefer: "respond-async" });
   const { lease } = (await (await post("/grab?function=f", "")).json()) as { lease: string };
-  const polluted = '{"report":"status","numerator":1,"denominator":2,"__proto__":{"polluted":1},"constructor":{}}';
+  const polluted =
+    '{"report":"status","numerator":1,"denominator":2,"__proto__":{"polluted":1},"constructor":{}}';
   expect((await post(`/leases/${lease}`, polluted)).status).toBe(204);
   expect((await post("/leases/__proto__/complete", "")).status).toBe(410);
   expect(({} as { polluted?: number }).polluted).toBeUndefined();

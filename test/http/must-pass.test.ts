@@ -86,17 +86,21 @@ it("data comes before the result, in order, byte for byte", async () => {
 });
 
 describe("a client that leaves is noticed at once, and its waiting job goes with it", () => {
-  it.each(["HTTP/1.1 body", "HTTP/1.1 events", "HTTP/2 body", "HTTP/2 events", "HTTP/2 session", "WebSocket"])(
-    "%s",
-    async (how) => {
-      const staged = await stage();
-      const leave = await submittedOver(how, staged);
-      await until("the job waits", SOON_MS, () => staged.server.core.state.jobs.size === 1);
-      leave();
-      await until("it is gone", SOON_MS, () => staged.server.core.state.jobs.size === 0);
-      expect(staged.server.core.state.submissionCount).toBe(0);
-    },
-  );
+  it.each([
+    "HTTP/1.1 body",
+    "HTTP/1.1 events",
+    "HTTP/2 body",
+    "HTTP/2 events",
+    "HTTP/2 session",
+    "WebSocket",
+  ])("%s", async (how) => {
+    const staged = await stage();
+    const leave = await submittedOver(how, staged);
+    await until("the job waits", SOON_MS, () => staged.server.core.state.jobs.size === 1);
+    leave();
+    await until("it is gone", SOON_MS, () => staged.server.core.state.jobs.size === 0);
+    expect(staged.server.core.state.submissionCount).toBe(0);
+  });
 
   it("while its body still comes, there is no job", async () => {
     const staged = await stage();

@@ -1,8 +1,8 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { dialWebSocket, TransportError } from "@drover/transport";
 import { createToken, Identities, type Rights } from "@drover/server";
+import { dialWebSocket, TransportError } from "@drover/transport";
 import { expect, it, onTestFinished } from "vitest";
 import { type Stage, stage } from "./stage.ts";
 
@@ -105,40 +105,44 @@ it("what is expected here is about routes that there are, and all that are descr
   expect(Object.keys(EXPECTED).filter((route) => !isThere(route))).toEqual([]);
 });
 
-it.each(Object.entries(EXPECTED))("%s", async (route, { path, body = "", headers = {}, statuses, stranger }) => {
-  const { url, tokens } = await guarded();
-  const [method, described] = route.split(" ") as [string, string];
-  const got: Record<string, number> = {};
-  for (const who of [...NAMES, "stranger", "liar"] as const) {
-    // A job of its own for each, since some take it away.
-    const submitted = await fetch(`${url}/functions/f/jobs`, {
-      method: "POST",
-      body: "w",
-      headers: {
-        authorization: `Bearer ${tokens.submitter}`,
-        prefer: "respond-async",
-        "gearman-unique": '"u"',
-      },
-    });
-    const { handle } = (await submitted.json()) as { handle: string };
-    const where = (path ?? described)
-      .replace("{handle}", encodeURIComponent(handle))
-      .replace("{fn}", "f")
-      .replace("{unique}", "~u");
-    const leave = new AbortController();
-    const token = who === "liar" ? `${tokens.administrator}x` : who === "stranger" ? undefined : tokens[who];
-    const answer = await fetch(new URL(where, url), {
-      method,
-      headers: { ...headers, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) },
-      signal: leave.signal,
-      ...(method === "post" ? { body } : {}),
-    });
-    got[who] = answer.status;
-    leave.abort();
-  }
-  const outside = stranger ?? 401;
-  expect(got).toEqual({ ...all(403), ...statuses, stranger: outside, liar: outside });
-});
+it.each(Object.entries(EXPECTED))(
+  "%s",
+  async (route, { path, body = "", headers = {}, statuses, stranger }) => {
+    const { url, tokens } = await guarded();
+    const [method, described] = route.split(" ") as [string, string];
+    const got: Record<string, number> = {};
+    for (const who of [...NAMES, "stranger", "liar"] as const) {
+      // A job of its own for each, since some take it away.
+      const submitted = await fetch(`${url}/functions/f/jobs`, {
+        method: "POST",
+        body: "w",
+        headers: {
+          authorization: `Bearer ${tokens.submitter}`,
+          prefer: "respond-async",
+          "gearman-unique": '"u"',
+        },
+      });
+      const { handle } = (await submitted.json()) as { handle: string };
+      const where = (path ?? described)
+        .replace("{handle}", encodeURIComponent(handle))
+        .replace("{fn}", "f")
+        .replace("{unique}", "~u");
+      const leave = new AbortController();
+      const token =
+        who === "liar" ? `${tokens.administrator}x` : who === "stranger" ? undefined : tokens[who];
+      const answer = await fetch(new URL(where, url), {
+        method,
+        headers: { ...headers, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) },
+        signal: leave.signal,
+        ...(method === "post" ? { body } : {}),
+      });
+      got[who] = answer.status;
+      leave.abort();
+    }
+    const outside = stranger ?? 401;
+    expect(got).toEqual({ ...all(403), ...statuses, stranger: outside, liar: outside });
+  },
+);
 
 it.each([...NAMES, "stranger", "liar"] as const)("a WebSocket of a %s", async (who) => {
   const { url, tokens } = await guarded();

@@ -82,7 +82,9 @@ describe("over cleartext", () => {
   it("chunks without an end are given up", async () => {
     const staged = await stage({}, { limits: SHORT });
     const socket = rawTo(staged.url);
-    socket.write("POST /v1/functions/f/jobs HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n");
+    socket.write(
+      "POST /v1/functions/f/jobs HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n",
+    );
     dribble(socket, "1\r\na\r\n");
     await closedByServer(socket);
     expect(staged.server.core.state.counts.submissions).toBe(0);

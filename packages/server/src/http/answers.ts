@@ -117,8 +117,13 @@ export class BodyAnswer implements ReportHandlers {
   complete(result: Uint8Array): void {
     const { reply } = this.#context;
     this.#context.owe(result.length);
-    if (this.#out !== undefined) reply.raw.end(result.slice());
-    else reply.headers(this.#headers()).type("application/octet-stream").send(Buffer.from(result));
+    // The bytes are lent, and a response keeps what it is given until it is sent.
+    const body = result.slice();
+    if (this.#out === undefined) {
+      const headers = { ...this.#headers(), "content-type": "application/octet-stream" };
+      begin(reply, { ...headers, "content-length": String(body.length) });
+    }
+    reply.raw.end(body);
     this.#context.done();
   }
 

@@ -13,6 +13,13 @@ import { one } from "./fields.ts";
 import type { InProcessPeer } from "./in-process.ts";
 import { Problem } from "./problems.ts";
 
+declare module "fastify" {
+  interface FastifyRequest {
+    /** Who asks, once it is known. */
+    drover: Identity | null;
+  }
+}
+
 /** What the requests over HTTP have of the job server. */
 export class Gateway {
   readonly core: JobServerCore;
@@ -21,7 +28,6 @@ export class Gateway {
   readonly epoch = randomBytes(6).toString("base64url");
   readonly #log: Log;
   readonly #identities: Identities | undefined;
-  readonly #known = new WeakMap<FastifyRequest, Identity>();
   /** Bytes of large answers that their connection has not got rid of. */
   readonly #unsent = new WeakMap<object, number>();
 
@@ -37,11 +43,9 @@ export class Gateway {
    * @throws Problem `unauthenticated`
    */
   identityOf(request: FastifyRequest): Identity {
-    const known = this.#known.get(request);
-    if (known !== undefined) return known;
-    const identity = this.identify(request.raw, undefined);
-    this.#known.set(request, identity);
-    return identity;
+    // A field of the request, since a weak map of all of them costs the garbage collector dearly.
+    request.drover ??= this.identify(request.raw, undefined);
+    return request.drover;
   }
 
   /**
@@ -128,9 +132,12 @@ export class Gateway {
     auditEntry(this.#log, { identity: this.identityOf(request).name, act, target, from: request.ip, result });
   }
 
-  /** Makes the peer that a request is for the job server. */
-  open(peer: InProcessPeer, request: FastifyRequest): void {
-    this.server.accept(peer, this.identityOf(request));
+  /**
+   * Makes the peer that a request is for the job server.
+   * @param isFluent It need not ask for exceptions and drover.1.
+   */
+  open(peer: InProcessPeer, request: FastifyRequest, isFluent = false): void {
+    this.server.accept(peer, this.identityOf(request), isFluent);
   }
 
   /** @throws Problem `draining` */

@@ -56,16 +56,19 @@ export class HttpListener {
       handlers.request(request, response);
     };
     const onMultiplexed = (request: http2.Http2ServerRequest, response: http2.Http2ServerResponse): void => {
-      if (request.httpVersionMajor === 2) {
-        // Node obeys its own limit only when the client has confirmed it.
-        if (bytesOfFields(request.rawHeaders) > limits.maxHeaderBytes) {
-          response.writeHead(431).end();
-          return;
-        }
-        // Fastify looks for a body only where HTTP/1.1 would have one, by the header.
-        if (!request.stream.endAfterHeaders) request.headers["content-type"] ??= "application/octet-stream";
+      const [anyRequest, anyResponse] = [request, response] as unknown as Parameters<HttpHandlers["request"]>;
+      if (request.httpVersionMajor === 1) {
+        onRequest(anyRequest, anyResponse);
+        return;
       }
-      onRequest(request as unknown as http.IncomingMessage, response as unknown as http.ServerResponse);
+      // Node obeys its own limit only when the client has confirmed it.
+      if (bytesOfFields(request.rawHeaders) > limits.maxHeaderBytes) {
+        response.writeHead(431).end();
+        return;
+      }
+      // Fastify looks for a body only where HTTP/1.1 would have one, by the header.
+      if (!request.stream.endAfterHeaders) request.headers["content-type"] ??= "application/octet-stream";
+      handlers.request(anyRequest, anyResponse);
     };
     const plain = {
       maxHeaderSize: limits.maxHeaderBytes,

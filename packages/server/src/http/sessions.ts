@@ -3,12 +3,11 @@ import http2 from "node:http2";
 /* Sessions of HTTP/2 that keep the server waiting, for which Node has no limits. */
 
 /** Between two looks. */
-const LOOK_MS = 250;
+const LOOK_MS = 500;
 
 interface Session {
-  /** Streams whose request may not be here as a whole, with the time by which it has to be. */
-  readonly arriving: Map<http2.ServerHttp2Stream, number>;
-  readonly open: Set<http2.ServerHttp2Stream>;
+  /** Streams that are open, with the time by which their requests have to be here. */
+  readonly open: Map<http2.ServerHttp2Stream, number>;
   /** When the last stream ended. */
   idleSinceMs: number;
 }
@@ -44,7 +43,7 @@ export class SessionWatch {
   }
 
   #add(session: http2.ServerHttp2Session): void {
-    const own: Session = { arriving: new Map(), open: new Set(), idleSinceMs: performance.now() };
+    const own: Session = { open: new Map(), idleSinceMs: performance.now() };
     this.#sessions.set(session, own);
     this.#timer ??= setInterval(() => this.#look(), LOOK_MS).unref();
     session.once("close", () => this.#forget(session));
@@ -52,7 +51,7 @@ export class SessionWatch {
     session.on("stream", (stream) => this.#addStream(own, stream));
     // Nothing came or went for so long: what waits to be sent is not wanted.
     session.setTimeout(this.#limits.idleTimeoutMs, () => {
-      for (const stream of own.open) {
+      for (const stream of own.open.keys()) {
         if (stream.writableLength === 0) continue;
         session.destroy();
         return;
@@ -61,13 +60,8 @@ export class SessionWatch {
   }
 
   #addStream(own: Session, stream: http2.ServerHttp2Stream): void {
-    own.open.add(stream);
-    if (!stream.endAfterHeaders) {
-      own.arriving.set(stream, performance.now() + this.#limits.requestTimeoutMs);
-      stream.once("end", () => own.arriving.delete(stream));
-    }
+    own.open.set(stream, performance.now() + this.#limits.requestTimeoutMs);
     stream.once("close", () => {
-      own.arriving.delete(stream);
       own.open.delete(stream);
       if (own.open.size === 0) own.idleSinceMs = performance.now();
     });
@@ -82,16 +76,15 @@ export class SessionWatch {
 
   #look(): void {
     const nowMs = performance.now();
-    for (const [session, { arriving, open, idleSinceMs }] of this.#sessions) {
+    for (const [session, { open, idleSinceMs }] of this.#sessions) {
       if (open.size === 0) {
         // Pings are no reason to stay, and a header that never ends is no stream.
         if (nowMs - idleSinceMs > this.#limits.idleTimeoutMs) session.destroy();
         continue;
       }
-      for (const [stream, endsMs] of arriving) {
-        // In the order in which they began.
-        if (endsMs > nowMs) break;
-        stream.close(http2.constants.NGHTTP2_CANCEL);
+      for (const [stream, endsMs] of open) {
+        const isHere = stream.endAfterHeaders || stream.readableEnded;
+        if (!isHere && endsMs <= nowMs) stream.close(http2.constants.NGHTTP2_CANCEL);
       }
     }
   }

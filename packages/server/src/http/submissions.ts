@@ -26,12 +26,6 @@ import { InProcessPeer } from "./in-process.ts";
 import { Problem, sendProblem } from "./problems.ts";
 import { type ReportHandlers, tellReport } from "./reports.ts";
 
-/** Options of the connection: exceptions as such, and drover.1. */
-const PRELUDE = Buffer.concat([
-  encodePacket(REQ, PacketType.OPTION_REQ, ["exceptions"]),
-  encodePacket(REQ, PacketType.OPTION_REQ, ["drover.1"]),
-]);
-
 /** `POST /v1/functions/{fn}/jobs` */
 export function submit(gateway: Gateway, request: FastifyRequest, reply: FastifyReply): void {
   const { fn } = request.params as { fn: string };
@@ -155,7 +149,7 @@ class Exchange implements AnswerContext {
       packet: (type, bytes, start, end) => this.#packet(type, bytes, start, end),
       closed: () => this.#closed(),
     });
-    gateway.open(this.#peer, request);
+    gateway.open(this.#peer, request, true);
     // Whether the client is gone or all is sent: both end what this peer is for.
     reply.raw.once("close", () => this.#clientGone());
   }
@@ -166,7 +160,6 @@ class Exchange implements AnswerContext {
 
   begin(packet: Uint8Array, answer: Answer): void {
     this.#answer = answer;
-    this.#peer.write(PRELUDE);
     this.#peer.write(packet);
   }
 
@@ -210,7 +203,7 @@ class Exchange implements AnswerContext {
   }
 
   #packet(type: number, bytes: Uint8Array, start: number, end: number): void {
-    if (type === PacketType.OPTION_RES || this.#isDone) return;
+    if (this.#isDone) return;
     const answer = this.#answer;
     if ("packet" in answer) {
       answer.packet(type, bytes, start, end);
