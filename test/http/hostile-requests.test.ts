@@ -216,13 +216,59 @@ describe("paths", () => {
   });
 });
 
+describe("a page of another site, or a foreign name for this machine, gets 403", () => {
+  const UPGRADE =
+    "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
+    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Protocol: gearman\r\n\r\n";
+
+  it.each([
+    ["Host: localhost\r\nOrigin: https://evil.example\r\n"],
+    ["Host: localhost\r\nOrigin: null\r\n"],
+    ["Host: evil.example\r\nOrigin: http://evil.example\r\n"],
+    ["Host: evil.example:4780\r\n"],
+    ["Host: localhost.evil.example\r\n"],
+    ["Host: 127.0.0.1.evil.example\r\n"],
+  ])("as a request and as a WebSocket: %j", async (fields) => {
+    const { url, server } = await stage();
+    const head = `POST /v1/functions/f/jobs HTTP/1.1\r\n${fields}Connection: close\r\nContent-Length: 0\r\n\r\n`;
+    expect(statusesIn(await rawAnswer(url, head))).toEqual(["403"]);
+    expect(statusesIn(await rawAnswer(url, `GET /v1/ws HTTP/1.1\r\n${fields}${UPGRADE}`))).toEqual(["403"]);
+    expect(server.core.state.counts.submissions).toBe(0);
+  });
+
+  it.each([
+    { ":authority": "evil.example" },
+    { ":authority": "localhost", origin: "https://evil.example" },
+    { ":authority": "localhost", "sec-fetch-site": "cross-site" },
+  ])("over HTTP/2: %j", async (fields) => {
+    const { url } = await stage();
+    const session = http2.connect(new URL(url).origin);
+    onTestFinished(() => session.destroy());
+    const stream = session.request({ ...fields, ":path": "/v1/functions" });
+    stream.resume();
+    const status = await new Promise((resolve) => stream.on("response", (head) => resolve(head[":status"])));
+    expect(status).toBe(403);
+  });
+
+  it("a WebSocket is not compressed, though it was offered", async () => {
+    const { url } = await stage();
+    const fields = "Host: localhost\r\nSec-WebSocket-Extensions: permessage-deflate\r\n";
+    const close = "\x88\x80\0\0\0\0";
+    const answer = await rawAnswer(
+      url,
+      Buffer.from(`GET /v1/ws HTTP/1.1\r\n${fields}${UPGRADE}${close}`, "latin1"),
+    );
+    expect(statusesIn(answer)).toEqual(["101"]);
+    expect(answer.toLowerCase()).not.toContain("sec-websocket-extensions");
+  });
+});
+
 it("names of Object's own members change nothing, wherever they stand", async () => {
-  const { url, port, server, worker } = await stage();
-  void port;
+  const { url, server, worker } = await stage();
   const post = (path: string, body: string, headers: Record<string, string> = {}) =>
     fetch(url + path, { method: "POST", body, headers });
   for (const name of ["__proto__", "constructor", "hasOwnProperty", "toString"]) {
-    worker({ [`${name}`]: (job) => job.workload });
+    worker({ [name]: (job) => job.workload });
     expect((await post(`/functions/${name}/jobs?__proto__[x]=1&${name}=1`, "w")).status).toBe(200);
     expect((await fetch(`${url}/functions/${name}`)).status).toBe(200);
   }

@@ -64,14 +64,14 @@ it("a token reaches no log, no answer and no listing, however it came", async ()
   ]);
   await until("the listings came", 5_000, () => told.join("").includes("f\t"));
   ws.destroy();
-  const upgrade = (subprotocols: string, path = "/v1/ws") =>
-    rawAnswer(
-      url,
+  const upgrade = (subprotocols: string, path = "/v1/ws") => {
+    const head =
       `GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
-        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n" +
-        // Closed at once: a close frame, masked.
-        `Sec-WebSocket-Protocol: ${subprotocols}\r\n\r\n\x88\x80\0\0\0\0`,
-    );
+      "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n" +
+      `Sec-WebSocket-Protocol: ${subprotocols}\r\n\r\n`;
+    // With a close frame behind it, masked, which ends what was opened.
+    return rawAnswer(url, Buffer.from(`${head}\x88\x80\0\0\0\0`, "latin1"));
+  };
   const opened = await upgrade(`gearman, gearman.bearer.${encoded}`);
   expect(opened).toContain("101 Switching");
   told.push(opened);

@@ -21,7 +21,9 @@ export interface HttpLimits {
   readonly requestTimeoutMs: number;
   /** Streams at a time on one HTTP/2 session. Default: 256. */
   readonly maxStreams: number;
-  /** An HTTP/2 session or HTTP/1.1 connection without a request is closed after so long. Default: 75,000. */
+  /**
+   * A connection without a request is closed after so long, and one that takes nothing of its answers. Default: 75,000.
+   */
   readonly idleTimeoutMs: number;
 }
 

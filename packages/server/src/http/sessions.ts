@@ -79,7 +79,7 @@ export class SessionWatch {
     for (const [session, { open, idleSinceMs }] of this.#sessions) {
       if (open.size === 0) {
         // Pings are no reason to stay, and a header that never ends is no stream.
-        if (nowMs - idleSinceMs > this.#limits.idleTimeoutMs) session.destroy();
+        if (nowMs - idleSinceMs > this.#limits.idleTimeoutMs) session.close();
         continue;
       }
       for (const [stream, endsMs] of open) {
