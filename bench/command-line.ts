@@ -7,6 +7,7 @@ import type { Mode } from "./report.ts";
 import { SCENARIOS } from "./scenarios.ts";
 import { droverCommand, type ServerCommand } from "./servers.ts";
 import { canPin, findBun } from "./tools.ts";
+import { TRANSPORTS } from "./transports/transports.ts";
 
 export const HELP = `Usage: npm run bench -- [part...] [options]
 
@@ -14,6 +15,7 @@ Parts (default: all that measure):
   compare    every scenario against gearmand's best configuration
   memory     what connections, jobs and submitters take, and what is given back
   durable    background jobs on disk: submissions, foreground jobs beside them, recovery
+  transports HTTP against a bare server of the same stack, WebSocket, idle event streams
   curves     cost of a job by the number of functions, workers and queued jobs
   libraries  client and worker libraries
   report     no measurement: README.md and the charts anew from results/
@@ -35,7 +37,7 @@ A measurement replaces the one of its name in results/. Exit codes: 0, 1 wrong a
 missing.
 `;
 
-const MEASURING = ["compare", "memory", "durable", "curves", "libraries"] as const;
+const MEASURING = ["compare", "memory", "durable", "transports", "curves", "libraries"] as const;
 export type Part = (typeof MEASURING)[number] | "report";
 
 function words() {
@@ -91,7 +93,9 @@ function partsOf(positionals: readonly string[], { only }: Options): ReadonlySet
 
 function optionsOf(values: Values): Options {
   const names = values.scenarios?.split(/[\s,]+/).filter((name) => name !== "");
-  const known = [SCENARIOS, PROBES, DURABLE, CURVES].flatMap((all) => all.map(({ name }) => name));
+  const known = [SCENARIOS, PROBES, DURABLE, TRANSPORTS, CURVES].flatMap((all) =>
+    all.map(({ name }) => name),
+  );
   for (const name of names ?? [])
     if (!known.includes(name)) throw new Error(`there is no scenario ${name}; there are ${known.join(" ")}`);
   const rounds = values.rounds === undefined ? undefined : above0("rounds", values.rounds);

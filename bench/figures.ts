@@ -17,6 +17,8 @@ export const FIGURE_TITLES: Readonly<Record<string, string>> = {
   rss_bytes_per_client: "memory, B/idle client",
   rss_bytes_per_worker: "memory, B/sleeping worker",
   rss_bytes_per_joined: "memory, B/joined submitter",
+  rss_bytes_per_stream: "memory, B/idle event stream",
+  rss_mib: "memory in all, MiB",
   start_mib: "memory at the start, MiB",
   queued_mib: "memory with the queue, MiB",
   fsyncs_per_s: "small synchronous writes/s",

@@ -11,6 +11,7 @@ import { writeReadme } from "./readme.ts";
 import { Report } from "./report.ts";
 import { droverCommand, gearmandCommands, type ServerCommand } from "./servers.ts";
 import { buildGearbench, need } from "./tools.ts";
+import { checkTransports, transportsPlan } from "./transports/transports.ts";
 
 /*
  * `npm run bench`: the job server measured against stock gearmand by the neutral load generator of gearbench/.
@@ -25,11 +26,11 @@ async function main(): Promise<number> {
   }
   if (request.quick) {
     await buildGearbench();
-    return (await check()) === 0 ? 0 : 1;
+    return (await check()) + (await checkTransports()) === 0 ? 0 : 1;
   }
   const { parts, options } = request;
   let wrong = 0;
-  if (["compare", "memory", "durable", "curves"].some((part) => parts.has(part as Part))) {
+  if (["compare", "memory", "durable", "transports", "curves"].some((part) => parts.has(part as Part))) {
     wrong += await measureServers(request);
     // What took hours is not to be lost when the libraries cannot be measured.
     writeReadme();
@@ -67,6 +68,7 @@ async function planOf(request: Request, report: Report, gearmand: readonly Serve
   }
   if (parts.has("memory")) steps.push(...memoryPlan(options, [...gearmand, drover]));
   if (parts.has("durable")) steps.push(...(await durablePlan(options)));
+  if (parts.has("transports")) steps.push(...(await transportsPlan(options)));
   if (parts.has("curves")) steps.push(...curvesPlan(options, drover));
   return steps;
 }

@@ -14,6 +14,7 @@ import {
   scenarioTable,
 } from "./tables.ts";
 import { printed, ROOT } from "./tools.ts";
+import { transportsTable } from "./transports/table.ts";
 
 const FOLDER = import.meta.dirname;
 const RESULTS = join(FOLDER, "results");
@@ -28,6 +29,7 @@ function parts(report: Report): Record<string, string> {
     pinned: [comparisonTable(report, "pinned"), othersTable(report, "pinned")].join("\n\n").trim(),
     memory: [memoryTable(report), burstTable(report)].join("\n\n").trim(),
     durable: durableTable(report),
+    transports: transportsTable(report),
     libraries: librariesTable(),
     curves: [curvesTable(report), ...images].join("\n\n"),
   };

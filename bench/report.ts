@@ -8,7 +8,7 @@ import { printed, ROOT } from "./tools.ts";
 /** Whether the system places server and load generator as it likes, or each has a core of its own. */
 export type Mode = "free" | "pinned";
 
-export type Section = Mode | "memory" | "curves" | "durable";
+export type Section = Mode | "memory" | "curves" | "durable" | "transports";
 
 export interface Settings {
   readonly date: string;
@@ -72,7 +72,7 @@ export class Report {
   }
 
   static #empty(): Report {
-    const sections = { free: {}, pinned: {}, memory: {}, curves: {}, durable: {} };
+    const sections = { free: {}, pinned: {}, memory: {}, curves: {}, durable: {}, transports: {} };
     return new Report({ machine: thisMachine(), sections });
   }
 

@@ -73,6 +73,14 @@ export const DURABLE_TARGETS = {
   recoveryS: 15,
 } as const;
 
+/** What HTTP and WebSocket may cost. README.md of this folder explains it. */
+export const TRANSPORT_TARGETS = {
+  /** Jobs over HTTP, against answers of a bare server of the same stack. */
+  ofBare: 0.5,
+  webSocketPerS: 100_000,
+  idleEventsMiB: 1024,
+} as const;
+
 /** How far a cost may grow over a curve's whole range, and how far throughput may fall. */
 export const FLAT_COST = 2;
 export const FLAT_RATE = 3;

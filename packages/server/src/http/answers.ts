@@ -31,6 +31,8 @@ export interface AnswerContext {
   /** The far end reads slowly: so many bytes are unsent. */
   slow(unsentBytes: number): void;
   drained(): void;
+  /** An answer of so many bytes is about to be sent as a whole. */
+  owe(bytes: number): void;
   /** The request is over; nothing more is to be told. */
   done(): void;
 }
@@ -134,8 +136,14 @@ export class BodyAnswer implements ReportHandlers {
 
   complete(result: Uint8Array): void {
     const { reply } = this.#context;
-    if (this.#out !== undefined) reply.raw.end(result.slice());
-    else reply.headers(this.#headers()).type("application/octet-stream").send(Buffer.from(result));
+    this.#context.owe(result.length);
+    // The bytes are lent, and a response keeps what it is given until it is sent.
+    const body = result.slice();
+    if (this.#out === undefined) {
+      const headers = { ...this.#headers(), "content-type": "application/octet-stream" };
+      begin(reply, { ...headers, "content-length": String(body.length) });
+    }
+    reply.raw.end(body);
     this.#context.done();
   }
 

@@ -54,12 +54,15 @@ function traceparentOf(headers: IncomingHttpHeaders): string | undefined {
   const { traceparent } = headers;
   return typeof traceparent === "string" && isTraceparent(traceparent) ? traceparent : undefined;
 }
+const NO_PREFERENCES = { isAsync: false, waitMs: undefined };
 
 /** `Prefer: respond-async, wait=20` (RFC 7240). What is not known is not obeyed, as it says. */
 export function prefer(headers: IncomingHttpHeaders): { isAsync: boolean; waitMs: number | undefined } {
+  const text = one(headers, "prefer");
+  if (text === undefined) return NO_PREFERENCES;
   let isAsync = false;
   let waitMs: number | undefined;
-  for (const preference of (one(headers, "prefer") ?? "").split(",")) {
+  for (const preference of text.split(",")) {
     const [name, value] = preference
       .split(";")[0]!
       .split("=")

@@ -1,9 +1,10 @@
 import { randomBytes } from "node:crypto";
 import type { IncomingMessage } from "node:http";
+import type { ServerHttp2Stream } from "node:http2";
 import type { Duplex } from "node:stream";
 import { printable } from "@drover/protocol";
 import { verifiedCertificate } from "@drover/transport";
-import type { FastifyRequest } from "fastify";
+import type { FastifyReply, FastifyRequest } from "fastify";
 import { auditEntry } from "../auth/audit.ts";
 import type { Identities } from "../auth/identities.ts";
 import { ANYONE, type Identity, type JobServerCore } from "../core/index.ts";
@@ -13,6 +14,13 @@ import { one } from "./fields.ts";
 import type { InProcessPeer } from "./in-process.ts";
 import { Problem } from "./problems.ts";
 
+declare module "fastify" {
+  interface FastifyRequest {
+    /** Who asks, once it is known. */
+    drover: Identity | null;
+  }
+}
+
 /** What the requests over HTTP have of the job server. */
 export class Gateway {
   readonly core: JobServerCore;
@@ -21,7 +29,8 @@ export class Gateway {
   readonly epoch = randomBytes(6).toString("base64url");
   readonly #log: Log;
   readonly #identities: Identities | undefined;
-  readonly #known = new WeakMap<FastifyRequest, Identity>();
+  /** Bytes of large answers that their connection has not got rid of. */
+  readonly #unsent = new WeakMap<object, number>();
 
   constructor(server: JobServer, log: Log) {
     this.server = server;
@@ -35,11 +44,9 @@ export class Gateway {
    * @throws Problem `unauthenticated`
    */
   identityOf(request: FastifyRequest): Identity {
-    const known = this.#known.get(request);
-    if (known !== undefined) return known;
-    const identity = this.identify(request.raw, undefined);
-    this.#known.set(request, identity);
-    return identity;
+    // A field of the request, since a weak map of all of them costs the garbage collector dearly.
+    request.drover ??= this.identify(request.raw, undefined);
+    return request.drover;
   }
 
   /**
@@ -95,28 +102,64 @@ export class Gateway {
     if (!identity.mayAdminister && !identity.maySubmit(fn)) throw missing("submit");
   }
 
+  /** @throws Problem `forbidden`, `unauthenticated` */
+  requireWork(request: FastifyRequest, fn: string): void {
+    if (!this.identityOf(request).mayWork(fn)) throw missing("work");
+  }
+
+  /**
+   * To be called before an answer of so many bytes: one connection may have many requests under way and read none of their
+   * answers, each of which is its own peer with its own limit. As the core does with reports, it is closed when it has more
+   * than `backlogBytes` unsent already.
+   */
+  owe({ raw }: FastifyRequest, reply: FastifyReply, bytes: number): void {
+    if (bytes < COUNTED_BYTES) return;
+    const connection = (raw as { readonly stream?: ServerHttp2Stream }).stream?.session ?? raw.socket;
+    const unsent = this.#unsent.get(connection) ?? 0;
+    const { limits, counts } = this.core.state;
+    if (unsent > limits.backlogBytes) {
+      counts.slowReaders++;
+      const fields = { code: "SLOW_READER", address: raw.socket.remoteAddress, backlogBytes: unsent };
+      this.#log.warn(fields, "closed a connection that does not read");
+      connection.destroy();
+      return;
+    }
+    this.#unsent.set(connection, unsent + bytes);
+    reply.raw.once("close", () => this.#unsent.set(connection, this.#unsent.get(connection)! - bytes));
+  }
+
   /** Writes what an administrator did into the audit log. */
   audit(request: FastifyRequest, act: string, target: string, result = "OK"): void {
-    const identity = this.#known.get(request)?.name ?? "nobody";
+    const identity = request.drover?.name ?? "nobody";
     auditEntry(this.#log, { identity, act, target: printable(target, 200), from: request.ip, result });
   }
 
-  /** @param functions Names as byte strings. @throws Problem `forbidden`, `unauthenticated` */
-  requireWork(request: FastifyRequest, functions: readonly string[]): void {
-    const identity = this.identityOf(request);
-    if (!functions.every((fn) => identity.mayWork(fn))) throw missing("work");
-  }
-
-  /** Makes the peer that a request is for the job server. */
-  open(peer: InProcessPeer, request: FastifyRequest): void {
-    this.server.accept(peer, this.identityOf(request));
+  /**
+   * Makes the peer that a request is for the job server.
+   * @param isFluent It need not ask for exceptions and drover.1.
+   */
+  open(peer: InProcessPeer, request: FastifyRequest, isFluent = false): void {
+    this.server.accept(peer, this.identityOf(request), isFluent);
   }
 
   /** @throws Problem `draining` */
   refuseWhileDraining(): void {
     if (this.server.isStopping) throw new Problem("draining", "the server stops", { retryAfter: 1 });
   }
+
+  /**
+   * To be called before a request becomes a peer. A stream of HTTP/2 that is reset looks like one that ended: its body may be
+   * a part only, and nothing would tell that nobody waits.
+   * @throws Problem `bad-request`, which nobody gets.
+   */
+  refuseGone({ raw }: FastifyRequest): void {
+    const { stream } = raw as { readonly stream?: ServerHttp2Stream };
+    if (raw.destroyed || stream?.closed === true) throw new Problem("bad-request", "the client has gone");
+  }
 }
+
+/** Smaller answers are bounded by the number of requests that one read of a connection brings. */
+const COUNTED_BYTES = 16 * 1024;
 
 /** Tells tickets from tokens. */
 const TICKET = "ticket.";

@@ -1,6 +1,11 @@
 import { formatAddress, listenError, parseAddress, type TlsFiles, TransportError } from "@drover/transport";
 import cors from "@fastify/cors";
-import Fastify, { type FastifyError, type FastifyInstance, type FastifyRequest } from "fastify";
+import Fastify, {
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+} from "fastify";
 import type { JobServer } from "../job-server.ts";
 import type { Log } from "../note-log.ts";
 import { Gateway } from "./gateway.ts";
@@ -145,7 +150,15 @@ async function makeApp(
     trustProxy: false,
     exposeHeadRoutes: false,
     return503OnClosing: false,
+    // A path that is none, before anything else is asked.
+    frameworkErrors: (_error, _request, reply) => {
+      sendProblem(
+        reply as unknown as FastifyReply,
+        new Problem("bad-request", "the path is not one that can be read"),
+      );
+    },
   });
+  app.decorateRequest("drover", null);
   app.removeAllContentTypeParsers();
   // A workload is bytes, whatever it is called.
   app.addContentTypeParser("*", { parseAs: "buffer" }, (_request, body, done) => done(null, body));
@@ -163,11 +176,13 @@ async function makeApp(
       sendProblem(reply, new Problem("starting", "the server starts", { retryAfter: 1 }));
     } else done();
   });
-  await app.register(cors, {
-    origin: (origin, done) => done(null, origin !== undefined && guard.allows(origin)),
-    methods: ["GET", "POST", "DELETE"],
-    exposedHeaders: EXPOSED,
-  });
+  if ((options.origins ?? []).length > 0) {
+    await app.register(cors, {
+      origin: (origin, done) => done(null, origin !== undefined && guard.allows(origin)),
+      methods: ["GET", "POST", "DELETE"],
+      exposedHeaders: EXPOSED,
+    });
+  }
   app.addHook("onRequest", (request, _reply, done) => {
     // Before a body is read: strangers have none to send.
     if (request.url.startsWith("/v1/") && !OPEN.test(request.url)) gateway.identityOf(request);
@@ -205,10 +220,11 @@ function notFound(app: FastifyInstance, request: FastifyRequest): Problem {
   const path = request.url.split("?")[0]!;
   for (const method of ["GET", "POST", "DELETE"] as const) {
     if (method !== request.method && app.findRoute({ url: path, method }) !== null) {
-      return new Problem("method-not-allowed", `${path} takes ${method}`);
+      return new Problem("method-not-allowed", `this path takes ${method}`);
     }
   }
-  return new Problem("not-found", `there is nothing at ${path.slice(0, 200)}`);
+  // Without the path: some put secrets there.
+  return new Problem("not-found", "there is nothing at this path");
 }
 
 function problemOf(error: FastifyError, log: Log): Problem {

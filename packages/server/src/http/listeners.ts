@@ -3,6 +3,7 @@ import http2 from "node:http2";
 import net from "node:net";
 import type { Duplex } from "node:stream";
 import type { TlsFiles } from "@drover/transport";
+import { SessionWatch } from "./sessions.ts";
 
 /** What answers requests of every version of HTTP. */
 export interface HttpHandlers {
@@ -20,7 +21,9 @@ export interface HttpLimits {
   readonly requestTimeoutMs: number;
   /** Streams at a time on one HTTP/2 session. Default: 256. */
   readonly maxStreams: number;
-  /** An HTTP/2 session or HTTP/1.1 connection without a request is closed after so long. Default: 75,000. */
+  /**
+   * A connection without a request is closed after so long, and one that takes nothing of its answers. Default: 75,000.
+   */
   readonly idleTimeoutMs: number;
 }
 
@@ -34,8 +37,6 @@ export const DEFAULT_HTTP_LIMITS: HttpLimits = {
 
 /** With which every connection of HTTP/2 begins (RFC 9113, section 3.4). */
 const PREFACE = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
-/** How long a connection may say nothing before it is known what it speaks. */
-const FIRST_BYTES_MS = 10_000;
 
 /**
  * One port for HTTP/1.1, HTTP/2 and WebSocket. Without TLS the first bytes tell which: Node has no such fallback for
@@ -45,21 +46,40 @@ export class HttpListener {
   /** HTTP/1.1 and HTTP/2 without TLS; undefined with it. */
   readonly #plain: http.Server | undefined;
   readonly #server: net.Server;
-  readonly #sessions = new Set<http2.ServerHttp2Session>();
+  readonly #sessions: SessionWatch;
   readonly #sockets = new Set<Duplex>();
 
   /** @param files Certificates, with which it speaks TLS only. */
   constructor(handlers: HttpHandlers, limits: HttpLimits, files?: TlsFiles) {
-    const onRequest = handlers.request as unknown as (
-      request: http2.Http2ServerRequest,
-      response: http2.Http2ServerResponse,
-    ) => void;
+    this.#sessions = new SessionWatch(limits);
+    const onRequest = (request: http.IncomingMessage, response: http.ServerResponse): void => {
+      // Of a connection that is busy: without a listener Node would end it, waiting or not.
+      response.on("timeout", cutStalled);
+      handlers.request(request, response);
+    };
+    const onMultiplexed = (request: http2.Http2ServerRequest, response: http2.Http2ServerResponse): void => {
+      const [anyRequest, anyResponse] = [request, response] as unknown as Parameters<HttpHandlers["request"]>;
+      if (request.httpVersionMajor === 1) {
+        onRequest(anyRequest, anyResponse);
+        return;
+      }
+      // Node obeys its own limit only when the client has confirmed it.
+      if (bytesOfFields(request.rawHeaders) > limits.maxHeaderBytes) {
+        response.writeHead(431).end();
+        return;
+      }
+      // Fastify looks for a body only where HTTP/1.1 would have one, by the header.
+      if (!request.stream.endAfterHeaders) request.headers["content-type"] ??= "application/octet-stream";
+      handlers.request(anyRequest, anyResponse);
+    };
     const plain = {
       maxHeaderSize: limits.maxHeaderBytes,
       headersTimeout: limits.headersTimeoutMs,
       requestTimeout: limits.requestTimeoutMs,
       keepAliveTimeout: limits.idleTimeoutMs,
-      connectionsCheckingInterval: 1_000,
+      connectionsCheckingInterval: Math.min(1_000, limits.headersTimeoutMs),
+      // Others, such as `h2c` of curl's, are to be ignored.
+      shouldUpgradeCallback: isForWebSocket,
     };
     const multiplexed = {
       maxHeaderListPairs: 100,
@@ -69,25 +89,29 @@ export class HttpListener {
     if (files !== undefined) {
       const secure = http2.createSecureServer(
         { ...files.serverOptions, ...multiplexed, ...plain, allowHTTP1: true },
-        onRequest,
+        onMultiplexed,
       );
       files.follow(secure);
       secure.on("upgrade", handlers.upgrade);
       secure.on("secureConnection", (socket) => this.#know(socket));
-      this.#guard(secure, limits);
+      this.#sessions.follow(secure);
       // HTTP/1.1 within it has these as fields rather than options.
-      Object.assign(secure, { headersTimeout: plain.headersTimeout, requestTimeout: plain.requestTimeout });
+      const { headersTimeout, requestTimeout } = plain;
+      Object.assign(secure, { headersTimeout, requestTimeout, timeout: limits.idleTimeoutMs });
       this.#server = secure as unknown as net.Server;
       return;
     }
-    this.#plain = http.createServer(plain, handlers.request);
+    this.#plain = http.createServer(plain, onRequest);
+    this.#plain.timeout = limits.idleTimeoutMs;
     this.#plain.on("upgrade", handlers.upgrade);
-    const session = http2.createServer(multiplexed, onRequest);
-    this.#guard(session, limits);
+    // Its timeouts begin when it listens, and here it is another one that does.
+    this.#plain.emit("listening");
+    const session = http2.createServer(multiplexed, onMultiplexed);
+    this.#sessions.follow(session);
     const server = this.#plain;
     this.#server = net.createServer({ noDelay: true }, (socket) => {
       this.#know(socket);
-      sort(socket, server, session);
+      sort(socket, server, session, limits.headersTimeoutMs);
     });
   }
 
@@ -113,12 +137,12 @@ export class HttpListener {
   async close(): Promise<void> {
     this.#server.close();
     this.#plain?.closeIdleConnections();
-    for (const session of this.#sessions) session.close();
+    this.#sessions.close();
   }
 
   /** Ends everything that is still there. */
   destroy(): void {
-    for (const session of this.#sessions) session.destroy();
+    this.#sessions.destroy();
     for (const socket of this.#sockets) socket.destroy();
     this.#plain?.close();
   }
@@ -128,40 +152,41 @@ export class HttpListener {
     socket.once("close", () => this.#sockets.delete(socket));
     socket.on("error", () => {});
   }
+}
 
-  /** What Node leaves without a limit: sessions that do nothing. */
-  #guard(server: http2.Http2Server | http2.Http2SecureServer, limits: HttpLimits): void {
-    server.on("session", (session) => {
-      this.#sessions.add(session);
-      session.once("close", () => this.#sessions.delete(session));
-      session.setTimeout(limits.idleTimeoutMs, () => session.close());
-      session.on("error", () => {});
-    });
-    server.on("sessionError", () => {});
-  }
+function bytesOfFields(namesAndValues: readonly string[]): number {
+  let bytes = 0;
+  for (const text of namesAndValues) bytes += text.length;
+  return bytes;
+}
+
+function isForWebSocket({ headers }: http.IncomingMessage): boolean {
+  return headers.upgrade?.toLowerCase() === "websocket";
+}
+
+/** Nothing came or went for so long: a client that waits has nothing to take, one that has takes nothing. */
+function cutStalled(socket: net.Socket): void {
+  if (socket.writableLength > 0) socket.destroy();
 }
 
 /** Looks at what a connection begins with, and gives it to the server that speaks it. */
-function sort(socket: net.Socket, plain: http.Server, session: http2.Http2Server): void {
-  const giveUp = () => socket.destroy();
-  socket.setTimeout(FIRST_BYTES_MS, giveUp);
-  const look = (): void => {
-    const chunk = socket.read() as Buffer | null;
-    if (chunk === null) {
-      if (!socket.readableEnded && !socket.destroyed) socket.once("readable", look);
-      return;
-    }
-    const known = Math.min(chunk.length, PREFACE.length);
-    const isPreface = chunk.compare(PREFACE, 0, known, 0, known) === 0;
-    socket.unshift(chunk);
+function sort(socket: net.Socket, plain: http.Server, session: http2.Http2Server, withinMs: number): void {
+  const giveUp = setTimeout(() => socket.destroy(), withinMs);
+  socket.once("close", () => clearTimeout(giveUp));
+  let begun: Buffer | undefined;
+  const look = (chunk: Buffer): void => {
+    begun = begun === undefined ? chunk : Buffer.concat([begun, chunk]);
+    const known = Math.min(begun.length, PREFACE.length);
+    const isPreface = begun.compare(PREFACE, 0, known, 0, known) === 0;
     // A preface may come in parts, and no request of HTTP/1.1 begins with its first four bytes.
-    if (isPreface && known < 4) {
-      socket.once("readable", look);
-      return;
-    }
-    socket.setTimeout(0);
-    socket.removeListener("timeout", giveUp);
+    if (isPreface && known < 4) return;
+    clearTimeout(giveUp);
+    socket.removeListener("data", look);
+    socket.pause();
+    socket.unshift(begun);
     (isPreface ? session : plain).emit("connection", socket);
+    // HTTP/2 reads by itself.
+    if (!isPreface) socket.resume();
   };
-  socket.once("readable", look);
+  socket.on("data", look);
 }

@@ -29,12 +29,6 @@ import { InProcessPeer } from "./in-process.ts";
 import { Problem, sendProblem } from "./problems.ts";
 import { type ReportHandlers, tellReport } from "./reports.ts";
 
-/** Options of the connection: exceptions as such, and drover.1. */
-const PRELUDE = Buffer.concat([
-  encodePacket(REQ, PacketType.OPTION_REQ, ["exceptions"]),
-  encodePacket(REQ, PacketType.OPTION_REQ, ["drover.1"]),
-]);
-
 /** `POST /v1/functions/{fn}/jobs` */
 export function submit(gateway: Gateway, request: FastifyRequest, reply: FastifyReply): void {
   const { fn } = request.params as { fn: string };
@@ -42,6 +36,7 @@ export function submit(gateway: Gateway, request: FastifyRequest, reply: Fastify
   const mode = modeOf(one(request.headers, "accept"));
   const name = functionName(fn);
   gateway.refuseWhileDraining();
+  gateway.refuseGone(request);
   const { core } = gateway;
   if (fields.requiresWorker || fields.rejectsConflict) gateway.requireSubmit(request, name);
   if (fields.requiresWorker && !core.hasWorker(name)) {
@@ -80,6 +75,7 @@ export function attach(
   const found = modeOf(accept);
   const mode = found === "body" ? "sse" : found;
   gateway.refuseWhileDraining();
+  gateway.refuseGone(request);
   const lastId = one(request.headers, "last-event-id");
   const seen = lastId === undefined || lastId === "" ? undefined : seenOf(lastId, gateway.epoch, handle);
   if (seen === null) {
@@ -158,7 +154,7 @@ class Exchange implements AnswerContext {
       packet: (type, bytes, start, end) => this.#packet(type, bytes, start, end),
       closed: (reason) => this.#closed(reason),
     });
-    gateway.open(this.#peer, request);
+    gateway.open(this.#peer, request, true);
     // Whether the client is gone or all is sent: both end what this peer is for.
     reply.raw.once("close", () => this.#clientGone());
   }
@@ -169,7 +165,6 @@ class Exchange implements AnswerContext {
 
   begin(packet: Uint8Array, answer: Answer): void {
     this.#answer = answer;
-    this.#peer.write(PRELUDE);
     this.#peer.write(packet);
   }
 
@@ -201,6 +196,10 @@ class Exchange implements AnswerContext {
     this.#peer.drained();
   }
 
+  owe(bytes: number): void {
+    this.#gateway.owe(this.reply.request, this.reply, bytes);
+  }
+
   done(): void {
     if (this.#isDone) return;
     this.#isDone = true;
@@ -209,7 +208,7 @@ class Exchange implements AnswerContext {
   }
 
   #packet(type: number, bytes: Uint8Array, start: number, end: number): void {
-    if (type === PacketType.OPTION_RES || this.#isDone) return;
+    if (this.#isDone) return;
     const answer = this.#answer;
     if (type === PacketType.JOB_TRACE) {
       this.runTrace = lastWord(bytes, start, end);

@@ -13,9 +13,8 @@ export async function webSockets(gateway: Gateway, guard: SiteGuard): Promise<Up
   // The guard has judged the origin by then, with the server's own.
   const upgrades = await WebSocketUpgrades.create({ origins: "any" });
   return (request, socket, head) => {
-    const { pathname } = new URL(request.url ?? "/", "http://localhost");
     const problem =
-      pathname === WEBSOCKET_PATH
+      request.url?.split("?")[0] === WEBSOCKET_PATH
         ? guard.refusal(request)
         : new Problem("not-found", `WebSockets are at ${WEBSOCKET_PATH}`);
     if (problem !== null) {

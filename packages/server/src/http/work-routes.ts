@@ -245,12 +245,12 @@ function streamJobs(
   reply: FastifyReply,
 ): void {
   gateway.refuseWhileDraining();
+  gateway.refuseGone(request);
   const mode = modeOf(one(request.headers, "accept"));
   if (mode === "packets")
     throw new Problem("not-acceptable", "jobs come as text/event-stream or application/x-ndjson");
   const writer: EventWriter = eventWriter(mode === "ndjson" ? "ndjson" : "sse");
-  const functions = functionsOf(request);
-  gateway.requireWork(request, functions);
+  const functions = functionsOf(gateway, request);
   const credit = creditOf(request);
   const out = new Outgoing(reply.raw, () => worker.drained());
   const tell = (name: "job" | "cancel" | "detached", members: Record<string, string>) =>
@@ -288,8 +288,8 @@ function streamJobs(
 
 function grabOne(gateway: Gateway, leases: Leases, request: FastifyRequest, reply: FastifyReply): void {
   gateway.refuseWhileDraining();
-  const functions = functionsOf(request);
-  gateway.requireWork(request, functions);
+  gateway.refuseGone(request);
+  const functions = functionsOf(gateway, request);
   const leaseMs = seconds(request.headers, "gearman-lease", MAX_LEASE_S) ?? DEFAULT_LEASE_MS;
   const { waitMs = 0 } = prefer(request.headers);
   const isRaw = one(request.headers, "accept") === "application/octet-stream";
@@ -312,6 +312,7 @@ function grabOne(gateway: Gateway, leases: Leases, request: FastifyRequest, repl
         "gearman-lease": lease.id,
       };
       reply.headers(headers);
+      gateway.owe(request, reply, lease.job.workload.length);
       if (isRaw) reply.type("application/octet-stream").send(Buffer.from(lease.job.workload));
       else reply.send(shownJob(lease));
     },
@@ -354,14 +355,19 @@ function shownJob({ id, job }: Lease): Record<string, string> {
   };
 }
 
-function functionsOf(request: FastifyRequest): string[] {
+function functionsOf(gateway: Gateway, request: FastifyRequest): string[] {
   const { function: given } = request.query as { function?: string | string[] };
   const names = given === undefined ? [] : Array.isArray(given) ? given : [given];
   if (names.length === 0)
     throw new Problem("bad-function", "name functions as ?function=NAME, which may be repeated");
   if (names.length > MAX_FUNCTIONS)
     throw new Problem("bad-function", `a worker names ${MAX_FUNCTIONS} functions at most`);
-  return names.map(functionName);
+  return names.map((text) => {
+    const name = functionName(text);
+    // Before a stream begins with a status that would say otherwise.
+    gateway.requireWork(request, name);
+    return name;
+  });
 }
 
 function creditOf(request: FastifyRequest): number {
