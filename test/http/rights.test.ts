@@ -65,6 +65,10 @@ const EXPECTED: Readonly<Record<string, Expected>> = {
   "get /v1/functions/{fn}/uniques/{unique}/events": { headers: EVENTS, statuses: lookers() },
   "get /v1/grab": { path: "/v1/grab?function=f", statuses: { worker: 200 } },
   "post /v1/grab": { path: "/v1/grab?function=f", statuses: { worker: 200 } },
+  // Who knows the name of a stream has opened it; this one does not exist.
+  "delete /v1/grab/{stream}": { path: "/v1/grab/none", statuses: all(410) },
+  "post /v1/echo": { body: "hello", statuses: all(200) },
+  "post /v1/tickets": { statuses: all(200) },
   // Who knows a lease has the right; this one does not exist.
   "post /v1/leases/{lease}/{what}": { path: "/v1/leases/none/complete", statuses: all(410) },
   "post /v1/leases/{lease}": { path: "/v1/leases/none", statuses: all(410) },

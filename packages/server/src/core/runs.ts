@@ -9,6 +9,7 @@ import {
   type WireErrorCode,
 } from "@drover/protocol";
 import type { DeadLetter } from "./dead-letters.ts";
+import { linger, outgrow, remember, replayLimit } from "./history.ts";
 import {
   delayOf,
   detachSubmission,
@@ -403,11 +404,6 @@ export function keepLetter(state: ServerState, letter: DeadLetter): void {
   }
 }
 
-/** Bytes of reports that the job may keep for late joiners. */
-export function replayLimit(state: ServerState, job: Job): number {
-  return job.fn.settings.replayLimitBytes ?? state.limits.replayLimitBytes;
-}
-
 /** Sends a submission what its job has reported so far. */
 export function replay(state: ServerState, submission: Submission): void {
   const { job } = submission;
@@ -432,44 +428,6 @@ function encodeOpaqueReport(
 ): Uint8Array {
   if (indexOfNul(bytes, start, end) >= 0) return encodeReport(type, bytes, start, end, pages);
   return encodePacket(RES, type, [byteString(bytes, start, end)]);
-}
-
-function remember(state: ServerState, run: Run, packet: Uint8Array): void {
-  const bytes = packet.length;
-  if (
-    run.historyBytes + bytes > replayLimit(state, run.job) ||
-    state.replayBytes + bytes > state.limits.replayTotalBytes
-  ) {
-    outgrow(state, run);
-    return;
-  }
-  run.history ??= [];
-  run.history.push(packet);
-  run.historyBytes += bytes;
-  state.replayBytes += bytes;
-}
-
-/** Gives up the history of a run: whoever comes later cannot be told all of it. */
-function outgrow(state: ServerState, run: Run): void {
-  state.replayBytes -= run.historyBytes;
-  run.historyBytes = 0;
-  run.history = null;
-  run.outgrown = true;
-}
-
-function linger(state: ServerState, run: Run, complete: Uint8Array, lingerMs: number): void {
-  if (run.outgrown) return;
-  const packets = [...(run.history ?? [])];
-  if (run.numerator !== null) packets.push(encodeStatus(state, run.job));
-  packets.push(complete);
-  state.lingering.add({
-    fn: run.job.fn,
-    key: run.job.key,
-    number: run.job.number,
-    packets,
-    bytes: packets.reduce((sum, packet) => sum + packet.length, 0),
-    endsMs: state.nowMs + lingerMs,
-  });
 }
 
 /** A job whose worker did not finish it: back to the head of its queue, unless nobody wants it or it is given up. */

@@ -2,6 +2,7 @@ import type { SharedPages, WireErrorCode } from "@drover/protocol";
 import { forbid } from "./access.ts";
 import type { DeadLetter } from "./dead-letters.ts";
 import type { JobFunction } from "./function.ts";
+import { replayLimit } from "./history.ts";
 import {
   attachSubmission,
   delayOf,
@@ -17,7 +18,7 @@ import { type Ack, Stored } from "./journal.ts";
 import type { LingeringResult } from "./linger.ts";
 import type { Peer } from "./peer.ts";
 import { sendBytes, sendError, sendJobCreated, sendWhenStored } from "./replies.ts";
-import { replay, replayLimit } from "./runs.ts";
+import { replay } from "./runs.ts";
 import type { ServerState } from "./state.ts";
 import { traceJoin } from "./traces.ts";
 import { digestKey } from "./uniques.ts";
