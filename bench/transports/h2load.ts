@@ -1,7 +1,9 @@
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { text } from "node:stream/consumers";
 import { startChild } from "../children.ts";
 import type { Outcome } from "../gearbench.ts";
+import type { RunningServer } from "../servers.ts";
 
 /** How h2load is asked to speak, and over how many connections: as many requests are under way for all of them. */
 export const VERSIONS = {
@@ -12,16 +14,17 @@ export const VERSIONS = {
 
 export type Version = keyof typeof VERSIONS;
 
-/** @param amount `-n` requests, or `-D` seconds after `--warm-up-time` ones. */
+/** @param amount `-n` requests, or `-D` seconds. */
 export async function h2load(
   program: string,
   version: Version,
-  port: number,
+  { port, pid }: Pick<RunningServer, "port" | "pid">,
   body: string,
   amount: readonly string[],
 ): Promise<Outcome> {
   const { scheme, words } = VERSIONS[version];
-  const url = `${scheme}://127.0.0.1:${scheme === "https" ? port + 1 : port}/v1/functions/echo/jobs`;
+  const url = `${scheme}://127.0.0.1:${scheme === "https" ? port + 2 : port}/v1/functions/echo/jobs`;
+  const begunUs = processorTimeUs(pid);
   const child = startChild(program, [...words, ...amount, "-d", body, url], {
     stdio: ["ignore", "pipe", "pipe"],
   });
@@ -35,5 +38,13 @@ export async function h2load(
     /^requests: .* (\d+) done, \d+ succeeded, (\d+) failed, (\d+) errored/m.exec(out) ?? [];
   const [, succeeded] = /^status codes: (\d+) 2xx, 0 3xx, 0 4xx, 0 5xx$/m.exec(out) ?? [];
   const ok = rate > 0 && Number(succeeded) > 0 && failed === "0" && errored === "0" && done !== "0";
-  return { ok, figures: { ops_per_s: rate }, complaint: ok ? "" : `${out}${complaint}`.slice(-500) };
+  const figures = { ops_per_s: rate, server_us_per_op: (processorTimeUs(pid) - begunUs) / Number(succeeded) };
+  return { ok, figures, complaint: ok ? "" : `${out}${complaint}`.slice(-500) };
+}
+
+/** What a process has used so far; the kernel counts in hundredths of a second. */
+function processorTimeUs(pid: number): number {
+  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+  const [user, system] = stat.slice(stat.lastIndexOf(")")).split(" ").slice(12, 14);
+  return (Number(user) + Number(system)) * 10_000;
 }

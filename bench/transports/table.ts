@@ -1,4 +1,4 @@
-import { FIGURE_TITLES, formatted } from "../figures.ts";
+import { FIGURE_TITLES, formatted, isRate } from "../figures.ts";
 import { medianOf, pairedRatios } from "../ratios.ts";
 import type { Report } from "../report.ts";
 import { settingsLine, table } from "../tables.ts";
@@ -14,18 +14,21 @@ export function transportsTable(report: Report): string {
   const held = (holds: boolean): string => (holds ? "yes" : "**no**");
   for (const [name, { title }] of Object.entries(VERSIONS)) {
     const series = section[name]?.series ?? {};
-    const [own, bare] = [series[JOB_SERVER]?.ops_per_s, series[BARE]?.ops_per_s];
-    const ratios = own && bare && pairedRatios(own, bare);
-    if (!ratios) continue;
-    const { median, min, max } = ratios;
-    rows.push([
-      `${title}: jobs posted/s ↑`,
-      formatted(medianOf(bare)!),
-      formatted(medianOf(own)!),
-      `**${median.toFixed(2)}** (${min.toFixed(2)}–${max.toFixed(2)})`,
-      `≥ ${ofBare}`,
-      held(median >= ofBare),
-    ]);
+    for (const figure of ["ops_per_s", "server_us_per_op"]) {
+      const [own, bare] = [series[JOB_SERVER]?.[figure], series[BARE]?.[figure]];
+      const ratios = own && bare && pairedRatios(own, bare);
+      if (!ratios) continue;
+      const { median, min, max } = ratios;
+      const isJudged = isRate(figure);
+      rows.push([
+        `${title}: ${FIGURE_TITLES[figure]!} ${isJudged ? "↑" : "↓"}`,
+        formatted(medianOf(bare)!),
+        formatted(medianOf(own)!),
+        `**${median.toFixed(2)}** (${min.toFixed(2)}–${max.toFixed(2)})`,
+        isJudged ? `≥ ${ofBare}` : "",
+        isJudged ? held(median >= ofBare) : "",
+      ]);
+    }
   }
   const echoes = medianOf(section.websocket?.series[JOB_SERVER]?.ops_per_s);
   if (echoes !== undefined) {

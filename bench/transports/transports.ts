@@ -93,9 +93,10 @@ export async function transportsPlan(options: Options): Promise<Step[]> {
   for (let round = 0; round < rounds; round++) {
     for (const version of Object.keys(VERSIONS) as Version[]) {
       if (!wanted(version)) continue;
-      const amount = ["-D", String(seconds), "--warm-up-time", String(Math.ceil(warmup))];
+      const amount = ["-D", String(Math.ceil(seconds))];
+      const before = ["-D", String(Math.ceil(warmup))];
       for (const column of round % 2 === 0 ? ([BARE, JOB_SERVER] as const) : ([JOB_SERVER, BARE] as const)) {
-        add(version, column, round, (server) => posted(tools, server, version, amount));
+        add(version, column, round, (server) => posted(tools, server, version, amount, before));
       }
     }
     if (wanted("websocket")) add("websocket", JOB_SERVER, round, (server) => echoed(server, warmup, seconds));
@@ -129,19 +130,27 @@ export async function checkTransports(): Promise<number> {
   return wrong;
 }
 
-/** Jobs posted, each answered with its result in one body by a worker on Gearman's port. */
+/**
+ * Jobs posted, each answered with its result in one body by a worker on Gearman's port.
+ * @param before The load that the server is warmed up with.
+ */
 async function posted(
   tools: Tools,
   server: RunningServer,
   version: Version,
   amount: readonly string[],
+  before?: readonly string[],
 ): Promise<Outcome> {
-  if (server.name === BARE) return h2load(tools.program, version, server.port, tools.body, amount);
-  const worker = new Worker({ servers: `127.0.0.1:${server.port + 2}`, concurrency: WORKER_JOBS });
+  const load = async (): Promise<Outcome> => {
+    if (before !== undefined) await h2load(tools.program, version, server, tools.body, before);
+    return h2load(tools.program, version, server, tools.body, amount);
+  };
+  if (server.name === BARE) return load();
+  const worker = new Worker({ servers: `127.0.0.1:${server.port + 4}`, concurrency: WORKER_JOBS });
   worker.handle("echo", (job) => job.workload);
   await worker.run();
   try {
-    return await h2load(tools.program, version, server.port, tools.body, amount);
+    return await load();
   } finally {
     await worker.close();
   }

@@ -83,9 +83,15 @@ export class SessionWatch {
         continue;
       }
       for (const [stream, endsMs] of open) {
-        const isHere = stream.endAfterHeaders || stream.readableEnded;
-        if (!isHere && endsMs <= nowMs) stream.close(http2.constants.NGHTTP2_CANCEL);
+        if (endsMs <= nowMs && !isHere(stream)) stream.close(http2.constants.NGHTTP2_CANCEL);
       }
     }
   }
+}
+
+/** Whether the client has sent all of its request, read or not. */
+function isHere(stream: http2.ServerHttp2Stream): boolean {
+  const { NGHTTP2_STREAM_STATE_HALF_CLOSED_REMOTE } = http2.constants;
+  if (stream.endAfterHeaders || stream.readableEnded) return true;
+  return stream.state.state === NGHTTP2_STREAM_STATE_HALF_CLOSED_REMOTE;
 }
