@@ -282,7 +282,7 @@ describeWith(["chromium"], "in Chromium", () => {
     });
   });
 
-  it("the example shouts, in two pages that share the work, and can be cancelled", async () => {
+  it("the example shouts, in two pages that share the work", async () => {
     const { host } = await site(browser);
     const pages = [
       await browser.show(`http://${host}`, "index.html"),
