@@ -282,7 +282,18 @@ describeWith(["chromium"], "in Chromium", () => {
     });
   });
 
-  it("the example shouts, in two pages that share the work, and can be cancelled", async () => {
+  it("a page goes on by requests where there are no WebSockets", async () => {
+    const { host, worker } = await site(browser);
+    worker({ f: () => "y" });
+    const page = await browser.show(`http://${host}`, "blank.html");
+    await page.evaluate("globalThis.WebSocket = class { constructor() { throw new Error('not here'); } }");
+    await inPage(page, "client", { servers: [`ws://${host}`, `http://${host}`] });
+    await inPage(page, "submit", "a", "f", "x");
+    expect(await inPage(page, "result", "a")).toBe("y");
+    expect(await inPage(page, "notices")).toEqual(["unreachable", "connected"]);
+  });
+
+  it("the example shouts, in two pages that share the work", async () => {
     const { host } = await site(browser);
     const pages = [
       await browser.show(`http://${host}`, "index.html"),

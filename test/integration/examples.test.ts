@@ -38,9 +38,9 @@ describe("examples", () => {
     ]);
   });
 
-  test("the README shows the example as it is", () => {
+  test.each(["join.ts", "page/page.js"])("the README shows %s as it is", (name) => {
     expect(readFileSync(join(ROOT, "README.md"), "utf8")).toContain(
-      readFileSync(join(ROOT, "examples/join.ts"), "utf8"),
+      readFileSync(join(ROOT, "examples", name), "utf8"),
     );
   });
 });
