@@ -1,6 +1,6 @@
-export type Signal = "SIGTERM" | "SIGINT" | "SIGUSR1" | "SIGHUP";
+export type Signal = "SIGTERM" | "SIGINT" | "SIGUSR1" | "SIGUSR2" | "SIGHUP";
 
-const SIGNALS: readonly Signal[] = ["SIGTERM", "SIGINT", "SIGUSR1", "SIGHUP"];
+const SIGNALS: readonly Signal[] = ["SIGTERM", "SIGINT", "SIGUSR1", "SIGUSR2", "SIGHUP"];
 
 let deliver: ((signal: Signal) => void) | undefined;
 const early: Signal[] = [];
@@ -26,5 +26,5 @@ export function deliverSignals(handler: (signal: Signal) => void): void {
 
 /** Whether the end was asked for before there was anybody to tell. */
 export function endWasAskedFor(): boolean {
-  return early.some((name) => name !== "SIGHUP");
+  return early.some((name) => name !== "SIGHUP" && name !== "SIGUSR2");
 }

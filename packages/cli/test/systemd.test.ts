@@ -60,6 +60,29 @@ describe.skipIf(missing.length > 0)(`systemd is told, which needs python3 and sy
     expect(all).toHaveLength(5);
   });
 
+  test("which process is the main one, before the one that was ends", async () => {
+    const server = await serve({ WATCHDOG_USEC: "100000" });
+    server.child.kill("SIGUSR2");
+    await until(
+      "the follower is ready",
+      () => messages().filter((one) => one.includes("READY=1")).length === 2,
+    );
+    const all = messages().filter((one) => one !== "WATCHDOG=1");
+    const pid = Number(/^MAINPID=(\d+)\nSTATUS=hands over/.exec(all[1]!)?.[1]);
+    expect(pid).not.toBe(server.child.pid);
+    const count = messages().length;
+    await until(
+      "it tells that it lives",
+      () =>
+        messages()
+          .slice(count)
+          .filter((one) => one === "WATCHDOG=1").length >= 3,
+    );
+    process.kill(pid, "SIGTERM");
+    // Both had the pipe of its standard error.
+    expect(await server.ended).toBe(0);
+  });
+
   test("that it lives, at half of what the unit allows", async () => {
     await serve({ WATCHDOG_USEC: "100000" });
     await until("three signs of life", () => messages().filter((one) => one === "WATCHDOG=1").length >= 3);

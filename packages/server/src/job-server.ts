@@ -5,6 +5,7 @@ import {
   type Connection,
   type KeepAlive,
   type Listener,
+  type ListeningSockets,
   listen,
   listenTls,
   type PeerAddress,
@@ -41,6 +42,8 @@ export interface JobServerOptions {
   readonly listen?: readonly string[];
   /** Where to listen with TLS. Default: nowhere. */
   readonly secure?: { readonly listen: readonly string[]; readonly files: TlsFiles };
+  /** Listening sockets that are taken from the process before this one and left to the next. Default: own ones. */
+  readonly sockets?: ListeningSockets;
   readonly log: Log;
   readonly limits?: Partial<Limits>;
   /** Connections at one time. Default: 100,000. */
@@ -164,10 +167,11 @@ export class JobServer {
   }
 
   async #listen(): Promise<void> {
-    const { listen: plain, secure, backlog, keepAlive, log } = this.#options;
+    const { listen: plain, secure, backlog, keepAlive, log, sockets } = this.#options;
     const options = {
       ...(backlog === undefined ? {} : { backlog }),
       ...(keepAlive === undefined ? {} : { keepAlive }),
+      ...(sockets === undefined ? {} : { sockets }),
       onError: (error: Error) => log.error({ code: "ACCEPT_FAILED", error }, "cannot accept connections"),
     };
     const accept = (address: string) => (connection: Connection) =>

@@ -37,6 +37,7 @@ export function listenError(address: string, error: Error): TransportError {
   const options = { cause: error };
   switch (system) {
     case "EADDRINUSE":
+    case "EEXIST":
       return new TransportError(
         "ADDRESS_IN_USE",
         `cannot listen on ${address}, another program does (${system}): stop it or choose another address; port 0 picks a free one`,

@@ -23,6 +23,7 @@ export type {
 } from "./connection.ts";
 export { type DialOptions, dial } from "./dial.ts";
 export { listenError, TransportError, type TransportErrorCode } from "./errors.ts";
+export { type ListeningSocket, ListeningSockets } from "./listening-sockets.ts";
 export {
   MemoryConnection,
   MemoryNetwork,

@@ -1,5 +1,6 @@
-import { lstat, unlink } from "node:fs/promises";
+import { link, lstat, unlink } from "node:fs/promises";
 import net from "node:net";
+import { dirname, join } from "node:path";
 import {
   type Address,
   type AddressDefaults,
@@ -10,6 +11,7 @@ import {
 import type { Connection, Listener, PeerAddress } from "./connection.ts";
 import { type AttemptOptions, attempt } from "./dial-attempt.ts";
 import { dialError, listenError, TransportError } from "./errors.ts";
+import { ListeningSockets } from "./listening-sockets.ts";
 import { Reader, SocketConnection, withReader } from "./socket.ts";
 
 /** TCP keepalive: finds peers that vanished without a word. */
@@ -34,12 +36,15 @@ export interface SocketOptions {
 export interface ListenOptions extends SocketOptions, AddressDefaults {
   /** Connections that may wait to be accepted. Default: 511. */
   readonly backlog?: number;
+  /** What the process before this one listened on, and the next one shall. Default: every process binds for itself. */
+  readonly sockets?: ListeningSockets;
   /** Called when accepting itself fails, such as for want of file descriptors. */
   readonly onError?: (error: Error) => void;
 }
 
 export interface SocketDialOptions extends SocketOptions, AttemptOptions {}
 
+const IN_USE = new Set(["EADDRINUSE", "EEXIST"]);
 const NO_IPV6 = new Set(["EADDRNOTAVAIL", "EAFNOSUPPORT", "EINVAL"]);
 
 /**
@@ -82,8 +87,17 @@ export async function listenForSockets(
   const add = async (bind: net.ListenOptions) => {
     servers.push(await bound(bind, onSocket, options));
   };
+  const { sockets } = options;
+  const file = where.transport === "unix" && sockets !== undefined ? where.path : undefined;
   try {
-    if (where.transport === "unix") {
+    if (file !== undefined) {
+      const asked = `unix:${file}`;
+      if (sockets!.has(asked)) await add({ path: file });
+      else {
+        const bind = (path: string) => bound({ path }, onSocket, options, asked);
+        servers.push(await withoutStaleFile(file, () => boundBeside(file, bind)));
+      }
+    } else if (where.transport === "unix") {
       await withoutStaleFile(where.path, () => add({ path: where.path }));
     } else if (where.host === "localhost") {
       await add({ host: "127.0.0.1", port: where.port });
@@ -106,6 +120,7 @@ export async function listenForSockets(
     addresses,
     close: async () => {
       await Promise.all(servers.map(closed));
+      if (file !== undefined && !sockets!.isHandedOver) await unlink(file).catch(() => {});
     },
   };
 }
@@ -140,15 +155,18 @@ function bound(
   bind: net.ListenOptions,
   onSocket: (socket: net.Socket) => void,
   options: ListenOptions,
+  asked?: string,
 ): Promise<net.Server> {
   return new Promise((resolve, reject) => {
     const server = net.createServer({ allowHalfOpen: true, pauseOnConnect: true }, onSocket);
     server.once("error", reject);
-    server.listen({ backlog: options.backlog ?? 511, ...bind }, () => {
+    const sockets = options.sockets ?? new ListeningSockets();
+    const onListening = () => {
       server.removeListener("error", reject);
       server.on("error", (error) => options.onError?.(error));
       resolve(server);
-    });
+    };
+    sockets.listen(server, { backlog: options.backlog ?? 511, ...bind }, onListening, asked);
   });
 }
 
@@ -168,11 +186,31 @@ export function tune(socket: net.Socket, options: SocketOptions): void {
   set.call(socket, true, keepAlive.idleMs, keepAlive.intervalMs, keepAlive.count);
 }
 
-async function withoutStaleFile(path: string, tryToBind: () => Promise<void>): Promise<void> {
+/**
+ * Binds beside the path and links it there: Node takes the file away that it made, when the server closes, though another
+ * process may listen on it by then.
+ */
+async function boundBeside(path: string, bind: (path: string) => Promise<net.Server>): Promise<net.Server> {
+  const own = join(dirname(path), `.${process.pid}`);
+  // Left by another process of this number.
+  await unlink(own).catch(() => {});
+  const server = await bind(own);
+  try {
+    await link(own, path);
+    return server;
+  } catch (error) {
+    server.close();
+    throw error;
+  } finally {
+    await unlink(own).catch(() => {});
+  }
+}
+
+async function withoutStaleFile<T>(path: string, tryToBind: () => Promise<T>): Promise<T> {
   try {
     return await tryToBind();
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EADDRINUSE") throw error;
+    if (!IN_USE.has((error as NodeJS.ErrnoException).code ?? "")) throw error;
     const file = await lstat(path);
     if (!file.isSocket()) {
       throw new TransportError(

@@ -16,6 +16,7 @@ Every option may stand in drover.yaml (job-retries is server.jobRetries) and in 
 (DROVER_JOB_RETRIES; --verbose is DROVER_LOG_LEVEL). Flags win over the environment, which wins over files.
 
 Signals: TERM and INT stop after --grace, a second one at once; USR1 waits until no job is left;
+USR2 hands over to a new process without refusing a connection;
 HUP opens the log file anew and reads the settings of functions and the schedules again.
 
 Exit codes: 0 stopped as asked, 1 failed or stopped at once, 2 wrong options, address or store not to be had.`;

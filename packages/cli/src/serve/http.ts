@@ -1,30 +1,42 @@
 import type { HttpServer, HttpServerOptions, JobServer } from "@drover/server";
-import type { TlsFiles } from "@drover/transport";
+import type { ListeningSockets, TlsFiles } from "@drover/transport";
 import type { ResolvedConfig } from "../config/resolve.ts";
 import type { ServerLog } from "./log.ts";
 
+interface HttpPlaces {
+  /** Where it listens when nothing is said; nowhere when undefined. */
+  readonly byDefault?: string | undefined;
+  /** Certificates, for where it listens with TLS. */
+  readonly files?: TlsFiles | undefined;
+  readonly sockets: ListeningSockets;
+}
+
 /**
  * Starts HTTP beside a job server where it is asked for.
- * @param byDefault Where it listens when nothing is said; nowhere when undefined.
- * @param files Certificates, for where it listens with TLS.
  * @throws TransportError
  */
 export async function startHttp(
   config: ResolvedConfig,
   server: JobServer,
   log: ServerLog,
-  { byDefault, files }: { readonly byDefault?: string | undefined; readonly files?: TlsFiles | undefined },
+  { byDefault, files, sockets }: HttpPlaces,
 ): Promise<HttpServer | undefined> {
   const listen = httpAddresses(config, byDefault);
   const { https = [] } = config.server;
   if (listen.length === 0 && https.length === 0) return undefined;
   const secure = files === undefined || https.length === 0 ? {} : { secure: { listen: https, files } };
   // Those who do without HTTP start without loading it.
-  const [{ HttpServer }, { DASHBOARD_FOLDER: dashboard }] = await Promise.all([
-    import("@drover/server/http"),
-    import("@drover/web"),
-  ]);
-  return HttpServer.start({ ...httpOptions(config), ...secure, server, log, listen, dashboard });
+  const [{ HttpServer }, { DASHBOARD_FOLDER: dashboard }] = await load();
+  return HttpServer.start({ ...httpOptions(config), ...secure, server, log, listen, sockets, dashboard });
+}
+
+/** Loads what `startHttp` will need. */
+export async function prepareHttp(config: ResolvedConfig, byDefault: string | undefined): Promise<void> {
+  if (httpAddresses(config, byDefault).length > 0 || (config.server.https ?? []).length > 0) await load();
+}
+
+function load() {
+  return Promise.all([import("@drover/server/http"), import("@drover/web")]);
 }
 
 export function httpAddresses({ server }: ResolvedConfig, byDefault?: string): readonly string[] {

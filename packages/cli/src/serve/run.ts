@@ -10,13 +10,14 @@ import {
   type Store,
   warmUp,
 } from "@drover/server";
-import { formatAddress, type PeerAddress, type TlsFiles } from "@drover/transport";
+import { formatAddress, ListeningSockets, type PeerAddress, type TlsFiles } from "@drover/transport";
 import { type ConfigInputs, type ResolvedConfig, resolveConfig } from "../config/resolve.ts";
 import { UsageError } from "../errors.ts";
 import { deliverSignals, type Signal } from "../signals.ts";
 import { VERSION } from "../version.ts";
 import { refuseExposure } from "./exposure.ts";
-import { httpAddresses, startHttp } from "./http.ts";
+import { Predecessor, Successor } from "./handover.ts";
+import { httpAddresses, prepareHttp, startHttp } from "./http.ts";
 import { giveBackWhenIdle } from "./idle-memory.ts";
 import { createLog, type ServerLog } from "./log.ts";
 import { FileSink, type LogSink, NoSink, StderrSink } from "./log-sink.ts";
@@ -90,6 +91,8 @@ export async function serve(request: ServeRequest): Promise<never> {
   const log = createLog(sink, level, logFormat(config));
   exitOnBugs(log, undo);
 
+  const predecessor = Predecessor.take(process.env);
+  const sockets = predecessor?.sockets ?? new ListeningSockets();
   const systemd = SystemdNotifier.start(process.env, (problem) =>
     log.warn({ problem }, "cannot tell systemd how far the server is"),
   );
@@ -100,9 +103,16 @@ export async function serve(request: ServeRequest): Promise<never> {
   let identities: Identities | undefined;
   let files: TlsFiles | undefined;
   try {
+    const httpByDefault = request.forPerson === true ? httpOfPort(server.port) : undefined;
+    if (predecessor !== undefined) {
+      // All that takes time and can be done while the other one serves.
+      await warm(server.warmUpMs ?? DEFAULT_WARM_UP_MS, log);
+      await prepareHttp(config, httpByDefault);
+      await predecessor.released();
+    }
     // Before listening: two servers of one pid file are the likelier mistake, and the clearer message.
     if (server.pidFile !== undefined) undo.push(writePidFile(server.pidFile));
-    await warm(server.warmUpMs ?? DEFAULT_WARM_UP_MS, log);
+    if (predecessor === undefined) await warm(server.warmUpMs ?? DEFAULT_WARM_UP_MS, log);
     const fallback = request.forPerson === true ? defaultStore(server.port ?? DEFAULT_PORT) : "memory";
     const wanted = server.store ?? fallback;
     if (wanted !== "memory") {
@@ -112,6 +122,7 @@ export async function serve(request: ServeRequest): Promise<never> {
     if (config.identities !== undefined) identities = openIdentities(config.identities, log);
     files = await openTlsFiles(config);
     started = await startServer(config, store, log, {
+      sockets,
       ...(files === undefined || server.tls === undefined ? {} : { secure: { listen: server.tls, files } }),
       ...(identities === undefined ? {} : { identities }),
       onShutdownRequest: (how) =>
@@ -119,8 +130,9 @@ export async function serve(request: ServeRequest): Promise<never> {
       onStoreLost: () => ending?.begin("fail", "the store was lost"),
     });
     http = await startHttp(config, started, log, {
-      byDefault: request.forPerson === true ? httpOfPort(server.port) : undefined,
+      byDefault: httpByDefault,
       files,
+      sockets,
     });
     if (server.user !== undefined) {
       if (sink instanceof FileSink) giveAway(sink.fd, server.user, log);
@@ -150,13 +162,18 @@ export async function serve(request: ServeRequest): Promise<never> {
   }
 
   const where = `serves ${jobServer.addresses.map(shownAddress).join(", ")}, store ${storeName}`;
-  const end = new Ending({ server: jobServer, http, log, systemd, graceMs: graceMs(server) }, (code) => {
-    for (const step of undo.reverse()) step();
+  const ended = { server: jobServer, http, sockets, log, systemd, graceMs: graceMs(server) };
+  const tidyUp = () => {
+    for (const step of undo.splice(0).reverse()) step();
+  };
+  const end = new Ending(ended, tidyUp, (code) => {
+    tidyUp();
     log.info({ code }, "stopped");
     sink.close();
     process.exit(code);
   });
   ending = end;
+  predecessor?.serves();
   request.onReady?.({ addresses: jobServer.addresses, store: storeName, http: http?.addresses ?? [] });
   systemd?.ready(where);
   deliverSignals((signal) => {
@@ -165,7 +182,8 @@ export async function serve(request: ServeRequest): Promise<never> {
       void reload(request.inputs, { jobServer, identities, files, sink, log }).then(() =>
         systemd?.ready(where),
       );
-    } else end.begin(signal === "SIGUSR1" ? "drain" : "stop", signal);
+    } else if (signal === "SIGUSR2") void end.handOver();
+    else end.begin(signal === "SIGUSR1" ? "drain" : "stop", signal);
   });
   return new Promise<never>(() => {});
 }
@@ -174,6 +192,7 @@ export async function serve(request: ServeRequest): Promise<never> {
 interface Ended {
   readonly server: JobServer;
   readonly http: HttpServer | undefined;
+  readonly sockets: ListeningSockets;
   readonly log: ServerLog;
   readonly systemd: SystemdNotifier | undefined;
   readonly graceMs: number;
@@ -181,54 +200,80 @@ interface Ended {
 
 /** The end of a server: at most one graceful drain, at most one stop, then exit. */
 class Ending {
-  readonly #server: JobServer;
-  readonly #http: HttpServer | undefined;
-  readonly #log: ServerLog;
-  readonly #systemd: SystemdNotifier | undefined;
-  readonly #graceMs: number;
+  readonly #ended: Ended;
+  readonly #tidyUp: () => void;
   readonly #exit: (code: number) => void;
   #state: "running" | "draining" | "stopping" = "running";
+  #successor: Promise<Successor> | undefined;
 
-  constructor({ server, http, log, systemd, graceMs }: Ended, exit: (code: number) => void) {
-    this.#server = server;
-    this.#http = http;
-    this.#log = log;
-    this.#systemd = systemd;
-    this.#graceMs = graceMs;
+  /** @param tidyUp Takes away what a successor makes for itself. */
+  constructor(ended: Ended, tidyUp: () => void, exit: (code: number) => void) {
+    this.#ended = ended;
+    this.#tidyUp = tidyUp;
     this.#exit = exit;
   }
 
   /** @param how `fail`: as `stop`, and the exit code is 1. */
   begin(how: "drain" | "stop" | "fail", reason: string | Signal): void {
+    const { server, http, log, systemd, graceMs } = this.#ended;
     if (how === "drain") {
       if (this.#state !== "running") return;
       this.#state = "draining";
-      this.#systemd?.status("drains: no new connections, ends when no job is left");
-      this.#log.info({ reason }, "draining: no new connections, ends when no job is left");
-      void this.#http?.stopAccepting();
-      void this.#server.drain().then(() => {
+      systemd?.status("drains: no new connections, ends when no job is left");
+      log.info({ reason }, "draining: no new connections, ends when no job is left");
+      void http?.stopAccepting();
+      void server.drain().then(() => {
         if (this.#state === "draining") this.#stop(0);
       });
       return;
     }
     if (this.#state === "stopping") {
-      this.#log.warn({ reason }, "asked again to stop: stopping at once");
+      log.warn({ reason }, "asked again to stop: stopping at once");
       this.#exit(1);
       return;
     }
-    this.#log.info({ reason, graceMs: this.#graceMs }, "stopping");
-    this.#stop(this.#graceMs, how === "fail" ? 1 : 0);
+    log.info({ reason, graceMs }, "stopping");
+    this.#stop(graceMs, how === "fail" ? 1 : 0);
+  }
+
+  /** Starts a process that follows this one, and ends when that serves. Goes on when it cannot be started. */
+  async handOver(): Promise<void> {
+    const { sockets, log, systemd, graceMs } = this.#ended;
+    if (this.#state !== "running" || this.#successor !== undefined) return;
+    log.info({}, "starting a process that takes over");
+    this.#successor = Successor.start(sockets);
+    try {
+      const successor = await this.#successor;
+      // Meanwhile it was asked to end: then so does the successor, which nobody lets go on.
+      if (this.#state !== "running") return;
+      log.info({ successor: successor.pid, graceMs }, "handing over");
+      this.#state = "stopping";
+      systemd?.handOver(successor.pid);
+      sockets.handOver();
+      await this.#close(graceMs);
+      this.#tidyUp();
+      await successor.release();
+      this.#exit(0);
+    } catch (error) {
+      log.error({ problem: (error as Error).message }, "could not hand over");
+      this.#successor = undefined;
+      if (this.#state === "stopping") this.#exit(1);
+    }
   }
 
   #stop(graceMs: number, code = 0): void {
+    const { server, systemd } = this.#ended;
     this.#state = "stopping";
-    this.#systemd?.stopping(`stops, ${this.#server.core.state.running} jobs run`);
-    void this.#http?.stopAccepting();
-    void this.#server
-      .stop(graceMs)
-      // Requests that waited have been answered by now.
-      .then(() => this.#http?.close())
-      .then(() => this.#exit(code));
+    systemd?.stopping(`stops, ${server.core.state.running} jobs run`);
+    void this.#close(graceMs).then(() => this.#exit(code));
+  }
+
+  async #close(graceMs: number): Promise<void> {
+    const { server, http } = this.#ended;
+    void http?.stopAccepting();
+    await server.stop(graceMs);
+    // Requests that waited have been answered by now.
+    await http?.close();
   }
 }
 
@@ -236,7 +281,7 @@ function startServer(
   config: ResolvedConfig,
   store: Store | undefined,
   log: ServerLog,
-  more: Pick<JobServerOptions, "identities" | "secure" | "onShutdownRequest" | "onStoreLost">,
+  more: Pick<JobServerOptions, "identities" | "secure" | "sockets" | "onShutdownRequest" | "onStoreLost">,
 ): Promise<JobServer> {
   const files = openFileLimit();
   const wanted = config.server.fileDescriptors;

@@ -13,7 +13,8 @@ while read -r first second third; do
   systemd-notify "$first" \${second:+"$second"} \${third:+"$third"}
 done`;
 
-type Variable = `${"READY" | "RELOADING" | "STOPPING" | "STATUS" | "MONOTONIC_USEC" | "WATCHDOG"}=${string}`;
+type Variable =
+  `${"READY" | "RELOADING" | "STOPPING" | "STATUS" | "MONOTONIC_USEC" | "WATCHDOG" | "MAINPID"}=${string}`;
 
 /**
  * Tells systemd how far the server is (sd_notify). Node has no datagram sockets of Unix, and modules that bring them are to
@@ -75,6 +76,11 @@ export class SystemdNotifier {
   /** The configuration is read again; `ready` says that it was. */
   reloading(): void {
     this.#send("RELOADING=1", `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
+  }
+
+  /** Another process is the main one from now on. Signs of life go on until that one is ready. */
+  handOver(pid: number): void {
+    this.#send(`MAINPID=${pid}`, status(`hands over to process ${pid}`));
   }
 
   stopping(text: string): void {

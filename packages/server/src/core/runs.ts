@@ -492,7 +492,7 @@ function payStatus(state: ServerState, submission: Submission): void {
   sendReport(state, submission, encodeStatus(state, submission.job));
 }
 
-export function sendReport(state: ServerState, submission: Submission, packet: Uint8Array): void {
+function sendReport(state: ServerState, submission: Submission, packet: Uint8Array): void {
   if (canTake(state, submission.peer)) sendToSubmission(state, submission, packet);
 }
 
@@ -509,13 +509,7 @@ function canTake(state: ServerState, peer: Peer): boolean {
 }
 
 /** The run that a report of this worker is about, or null. */
-export function runOf(
-  state: ServerState,
-  worker: Peer,
-  bytes: Uint8Array,
-  start: number,
-  end: number,
-): Run | null {
+function runOf(state: ServerState, worker: Peer, bytes: Uint8Array, start: number, end: number): Run | null {
   const nul = indexOfNul(bytes, start, end);
   const number = state.handles.parse(bytes, start, nul < 0 ? end : nul);
   if (number < 0) return null;
@@ -530,7 +524,7 @@ const LATE_TEXT: Readonly<Record<number, string>> = {
 };
 
 /** A report on a job that is not this worker's: it reaches nobody. */
-export function lateReport(
+function lateReport(
   state: ServerState,
   worker: Peer,
   type: number,
@@ -558,3 +552,5 @@ function recordOutcome(state: ServerState, job: Job, outcome: "done" | "failed" 
   const { fn, key, number } = job;
   state.outcomes.add({ fn, key, number, state: outcome, endedMs: state.wallMs });
 }
+
+export { lateReport, runOf, sendReport };

@@ -1,4 +1,11 @@
-import { formatAddress, listenError, parseAddress, type TlsFiles, TransportError } from "@drover/transport";
+import {
+  formatAddress,
+  type ListeningSockets,
+  listenError,
+  parseAddress,
+  type TlsFiles,
+  TransportError,
+} from "@drover/transport";
 import cors from "@fastify/cors";
 import Fastify, {
   type FastifyError,
@@ -29,6 +36,8 @@ export interface HttpServerOptions {
   readonly listen?: readonly string[];
   /** Where to listen with TLS. Default: nowhere. */
   readonly secure?: { readonly listen: readonly string[]; readonly files: TlsFiles };
+  /** Listening sockets that are taken from the process before this one and left to the next. Default: own ones. */
+  readonly sockets?: ListeningSockets;
   /** Largest body of a request. Default: 16 MiB. */
   readonly maxBodyBytes?: number;
   readonly limits?: Partial<HttpLimits>;
@@ -57,7 +66,7 @@ export class HttpServer {
   /** @throws TransportError when an address cannot be had; nothing is left listening then. */
   static async start(options: HttpServerOptions): Promise<HttpServer> {
     const limits = { ...DEFAULT_HTTP_LIMITS, ...options.limits };
-    const { server, log, secure, hosts = [], origins = [] } = options;
+    const { server, log, secure, sockets, hosts = [], origins = [] } = options;
     const guard = new SiteGuard(hosts, origins);
     const gateway = new Gateway(server, log);
     const app = await makeApp(options, gateway, guard);
@@ -68,10 +77,10 @@ export class HttpServer {
     };
     try {
       for (const address of options.listen ?? (secure === undefined ? ["localhost"] : [])) {
-        await http.#listen(address, () => new HttpListener(handlers, limits));
+        await http.#listen(address, sockets, () => new HttpListener(handlers, limits));
       }
       for (const address of secure?.listen ?? []) {
-        await http.#listen(address, () => new HttpListener(handlers, limits, secure!.files));
+        await http.#listen(address, sockets, () => new HttpListener(handlers, limits, secure!.files));
       }
     } catch (error) {
       await http.close();
@@ -80,14 +89,18 @@ export class HttpServer {
     return http;
   }
 
-  async #listen(text: string, makeListener: () => HttpListener): Promise<void> {
+  async #listen(
+    text: string,
+    sockets: ListeningSockets | undefined,
+    makeListener: () => HttpListener,
+  ): Promise<void> {
     const address = parseAddress(/^\d+$/.test(text) ? `:${text}` : text, { port: DEFAULT_HTTP_PORT });
     if (address.transport !== "tcp") {
       throw new TransportError("ADDRESS_INVALID", `${text}: HTTP listens on host:port`);
     }
     const bind = async (host: string, port: number): Promise<number> => {
       const listener = makeListener();
-      const chosen = await listener.listen(host, port);
+      const chosen = await listener.listen(host, port, sockets);
       this.#listeners.push(listener);
       this.#addresses.push(formatAddress({ transport: "tcp", host, port: chosen }));
       return chosen;

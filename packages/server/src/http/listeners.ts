@@ -2,7 +2,7 @@ import http from "node:http";
 import http2 from "node:http2";
 import net from "node:net";
 import type { Duplex } from "node:stream";
-import type { TlsFiles } from "@drover/transport";
+import { ListeningSockets, type TlsFiles } from "@drover/transport";
 import { SessionWatch } from "./sessions.ts";
 
 /** What answers requests of every version of HTTP. */
@@ -120,11 +120,11 @@ export class HttpListener {
    * @returns the port, where 0 was asked for one that is free.
    * @throws The system's error.
    */
-  async listen(host: string, port: number): Promise<number> {
+  async listen(host: string, port: number, sockets = new ListeningSockets()): Promise<number> {
     const bind = host === "*" ? { port } : { host, port, ipv6Only: host.includes(":") };
     await new Promise<void>((resolve, reject) => {
       this.#server.once("error", reject);
-      this.#server.listen(bind, () => {
+      sockets.listen(this.#server, bind, () => {
         this.#server.removeListener("error", reject);
         this.#server.on("error", () => {});
         resolve();

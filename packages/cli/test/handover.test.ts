@@ -1,0 +1,174 @@
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { connect } from "node:net";
+import { Client, type ClientOptions } from "@drover/client";
+import { Worker } from "@drover/worker";
+import { afterEach, describe, expect, onTestFinished, test } from "vitest";
+import { stage, until } from "./running.ts";
+
+/* A server hands its listening sockets and its store over to a new process, while clients come all the time. */
+
+const at = stage();
+/** Those that follow write to the streams of the first server, whose end the stage waits for. */
+const followers: number[] = [];
+afterEach(() => {
+  for (const pid of followers.splice(0)) if (isAlive(pid)) process.kill(pid, "SIGKILL");
+});
+
+interface Ready {
+  readonly pid: number;
+  readonly listeners: readonly { readonly transport: string; readonly port: number }[];
+}
+
+function readyIn(file: string): Ready | undefined {
+  return existsSync(file) ? (JSON.parse(readFileSync(file, "utf8")) as Ready) : undefined;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Asks the server to hand over, and waits until another one serves and it is gone. */
+async function handOver(readyFile: string): Promise<Ready> {
+  const before = readyIn(readyFile)!;
+  process.kill(before.pid, "SIGUSR2");
+  const after = await until("another process serves", () => {
+    const ready = readyIn(readyFile);
+    return ready?.pid === before.pid ? undefined : ready;
+  });
+  followers.push(after.pid);
+  await until("the one before is gone", () => !isAlive(before.pid));
+  return after;
+}
+
+/** Does something again and again until told to stop; what it throws is kept. */
+function again(act: () => Promise<void>) {
+  const problems = new Set<string>();
+  let goesOn = true;
+  let times = 0;
+  const ended = (async () => {
+    while (goesOn) {
+      try {
+        await act();
+        times++;
+      } catch (error) {
+        problems.add(String(error));
+      }
+    }
+  })();
+  return {
+    problems,
+    times: () => times,
+    stop: () => {
+      goesOn = false;
+      return ended;
+    },
+  };
+}
+
+/** Makes a connection, asks for something and waits for the answer or the end; throws when it is not let in. */
+function knock(to: { port: number; host: string } | { path: string }): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let isIn = false;
+    const socket = connect(to, () => {
+      isIn = true;
+      socket.write("version\r\n\r\n");
+    });
+    socket.once("data", () => socket.destroy());
+    socket.on("error", (error) => isIn || reject(error));
+    socket.once("close", () => resolve());
+  });
+}
+
+describe("SIGUSR2", () => {
+  test("another process follows: no connection is refused, and every acknowledged job runs", async () => {
+    const path = at.folder.file("drover.sock");
+    const store = `sqlite:${at.folder.file("jobs.db")}`;
+    const listen = ["--listen", "localhost:0", "--listen", `unix:${path}`, "--http", "localhost:0"];
+    const pidFile = at.folder.file("pid");
+    const server = await at.serve("--store", store, ...listen, "--pid-file", pidFile, "--warm-up-ms", "0");
+    const exit = new Promise((resolve) => server.child.once("exit", resolve));
+    const http = Number(/"http":\["127\.0\.0\.1:(\d+)"/.exec(server.stderr())![1]);
+    const servers = `127.0.0.1:${server.port}`;
+    const backoff = { initialMs: 5, maxMs: 20 };
+
+    const ran = new Set<string>();
+    const worker = new Worker({ servers, backoff });
+    worker.handle("f", ({ unique }) => void ran.add(unique));
+    await worker.run();
+    onTestFinished(() => worker.close());
+
+    const refusals: unknown[] = [];
+    const onNotice: ClientOptions["onNotice"] = (notice) => {
+      const code = notice.type === "unreachable" && "code" in notice.error ? notice.error.code : undefined;
+      if (code === "CONNECTION_REFUSED") refusals.push(notice);
+    };
+    const acknowledged: string[] = [];
+    let serial = 0;
+    const submits = () =>
+      again(async () => {
+        await using client = new Client({ servers, backoff, onNotice });
+        const unique = `job ${serial++}`;
+        await client.background("f", "w", { unique });
+        acknowledged.push(unique);
+      });
+    const load = [
+      submits(),
+      submits(),
+      again(() => knock({ host: "127.0.0.1", port: server.port })),
+      again(() => knock({ host: "127.0.0.1", port: http })),
+      again(() => knock({ path })),
+    ];
+
+    for (let i = 0; i < 3; i++) {
+      const enough = load.map((each) => each.times() + 20);
+      await until("there is load", () => load.every((each, n) => each.times() >= enough[n]!));
+      const { pid } = await handOver(server.readyFile);
+      expect(readFileSync(pidFile, "utf8")).toBe(`${pid}\n`);
+    }
+    await Promise.all(load.map((each) => each.stop()));
+    expect(await exit).toBe(0);
+    expect(load.map((each) => [...each.problems])).toEqual([[], [], [], [], []]);
+    expect(refusals).toEqual([]);
+    await until("all ran", () => acknowledged.every((unique) => ran.has(unique)));
+
+    const { pid } = readyIn(server.readyFile)!;
+    process.kill(pid, "SIGTERM");
+    await until("the last one is gone", () => !isAlive(pid));
+    expect([existsSync(path), existsSync(pidFile), existsSync(server.readyFile)]).toEqual([
+      false,
+      false,
+      false,
+    ]);
+  });
+
+  test("a process that cannot follow changes nothing: the old one goes on", async () => {
+    const config = at.folder.file("drover.yaml");
+    writeFileSync(config, "server:\n  grace: 1\n");
+    const server = await at.serve("--config", config, "--warm-up-ms", "0");
+    writeFileSync(config, "server:\n  gracious: 1\n");
+    process.kill(server.child.pid!, "SIGUSR2");
+    await until("it says so", () => server.stderr().includes("could not hand over"));
+    expect(server.stderr()).toContain("gracious");
+    await using client = new Client({ servers: `127.0.0.1:${server.port}` });
+    expect(Buffer.from(await client.echo("here")).toString()).toBe("here");
+    writeFileSync(config, "server:\n  grace: 1\n");
+    const { pid } = await handOver(server.readyFile);
+    process.kill(pid, "SIGTERM");
+    await until("it is gone", () => !isAlive(pid));
+  });
+
+  test("a server that is asked to end meanwhile ends, and so does the one that was to follow", async () => {
+    const server = await at.serve("--warm-up-ms", "1500");
+    process.kill(server.child.pid!, "SIGUSR2");
+    await until("it starts another", () => server.stderr().includes("starting a process that takes over"));
+    process.kill(server.child.pid!, "SIGTERM");
+    // Both had the pipe of its standard error.
+    expect(await server.ended).toBe(0);
+    expect(server.stderr()).not.toContain('"handing over"');
+  });
+});
