@@ -11,9 +11,9 @@ import { type Stage, stage } from "./stage.ts";
 
 const MIB = 1024 * 1024;
 /** What the worker sends; many times what may be kept for a reader. */
-const SENT_MIB = 200;
+const SENT_MIB = 300;
 /** One reader's 16 MiB, in up to three copies on their way, and what a garbage collector has not looked at yet. */
-const BOUND_MIB = 120;
+const BOUND_MIB = 180;
 
 /** Attaches a client that stops reading, to the job of the unique `u`. */
 const READERS: Readonly<Record<string, (staged: Stage) => Promise<void>>> = {

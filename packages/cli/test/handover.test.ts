@@ -92,7 +92,8 @@ describe("SIGUSR2", () => {
     const pidFile = at.folder.file("pid");
     const server = await at.serve("--store", store, ...listen, "--pid-file", pidFile, "--warm-up-ms", "0");
     const exit = new Promise((resolve) => server.child.once("exit", resolve));
-    const http = Number(/"http":\["127\.0\.0\.1:(\d+)"/.exec(server.stderr())![1]);
+    const ready = JSON.parse(readFileSync(server.readyFile, "utf8")) as { http: string[] };
+    const http = Number(ready.http[0]!.split(":").at(-1));
     const servers = `127.0.0.1:${server.port}`;
     const backoff = { initialMs: 5, maxMs: 20 };
 
