@@ -278,6 +278,16 @@ describe("background jobs", () => {
     expect(await (await fetch(location)).json()).toMatchObject({ known: false, state: "done" });
   });
 
+  it.each([
+    ["bytes that are no UTF-8", ":7/8=:", "\xef\xff"],
+    ["UTF-8, the replacement character too", ":77+9w6k=:", "\ufffd\u00e9"],
+  ])("show a unique of %s as it is", async (_what, field, shown) => {
+    const { url } = await stage();
+    const headers = { prefer: "respond-async", "gearman-unique": field };
+    const accepted = await post(`${url}/functions/f/jobs`, "", headers);
+    expect(await accepted.json()).toMatchObject({ unique: shown });
+  });
+
   it("wait for their time, and run at once when it has passed", async () => {
     const { url, worker } = await stage();
     const at = Math.floor(Date.now() / 1000) + 3600;

@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import type { ServerResponse } from "node:http";
 import { bytesOf, textOfByteString } from "@drover/protocol";
 import type { EndReason } from "@drover/transport";
@@ -325,8 +326,7 @@ export function sendAccepted(
     .send(JSON.stringify({ handle, unique, coalesced: context.isCoalesced(handle) }));
 }
 
-/** Text of a unique for JSON: as UTF-8 where it is that, else as bytes in latin1. */
+/** Text of a name for JSON: of its UTF-8 where it is that, else one character a byte. */
 export function shownText(bytes: string): string {
-  const text = textOfByteString(bytes);
-  return text.includes("\ufffd") && !bytesOf(bytes).includes(0xef) ? bytes : text;
+  return isUtf8(bytesOf(bytes)) ? textOfByteString(bytes) : bytes;
 }

@@ -309,7 +309,7 @@ class PacketAnswer implements RawAnswer {
         exchange.done();
         return;
       }
-      const handle = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString("latin1");
+      const handle = byteString(bytes, start, end);
       reply.hijack();
       reply.raw.writeHead(200, {
         ...(reply.getHeaders() as Record<string, string>),
