@@ -64,7 +64,7 @@ describe("drover/browser, as it is published", () => {
   it.each([
     [["Client"], 15],
     [["Worker"], 15],
-    [["Client", "Worker"], 19],
+    [["Client", "Worker"], 18],
   ])("weighs little for pages that use %j: less than %i kB", async (names, limit) => {
     expect(await weight(...names)).toBeLessThan(limit * KB);
   });

@@ -14,7 +14,7 @@ export function defaultServer(): string {
   const { location } = globalThis as { location?: { readonly href: string } };
   const page = location === undefined ? undefined : new URL(location.href);
   if (page?.protocol !== "http:" && page?.protocol !== "https:") {
-    throw new InvalidArgument("servers is missing, and this page comes from no server");
+    throw new InvalidArgument("name servers: this page comes from none");
   }
   return ownWebSocket(page);
 }

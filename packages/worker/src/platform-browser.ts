@@ -6,7 +6,7 @@ import type { Handler } from "./job.ts";
 export type EndPool = () => Promise<void>;
 
 export function threadPool(_options: unknown): [run: Handler<unknown, unknown>, end: EndPool] {
-  throw new InvalidArgument("there are no threads in a browser: give a function");
+  throw new InvalidArgument("browsers have no threads: give a function");
 }
 
 /** A page gets no signals. */
