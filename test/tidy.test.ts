@@ -159,6 +159,13 @@ describe("the house", () => {
     expect(drawers).toEqual([]);
   });
 
+  test("no file holds the marks of a merge that was not finished", () => {
+    const wrong = FILES.filter((file) => /\.(?:tsx?|js|css|html|md|json|ya?ml|sh)$|\/run$/.test(file)).filter(
+      (file) => /^(?:<{7}|>{7}) /m.test(text(file)),
+    );
+    expect(wrong).toEqual([]);
+  });
+
   test("tracked files name no path of one machine and no registry", () => {
     const wrong = FILES.filter((file) => /\.(?:tsx?|js|css|html|md|json|ya?ml|sh)$|\/run$/.test(file))
       .filter((file) => file !== "test/tidy.test.ts" && file !== "package-lock.json")
