@@ -1,0 +1,156 @@
+/* What the gate's HTTP API answers below `/api/gate`. Times are milliseconds since 1970. A page may import this, as types. */
+
+export type BuildState = "waiting" | "queued" | "running" | "ended";
+
+/** A job of an item, and the build that does it. */
+export interface JobView {
+  readonly name: string;
+  readonly voting: boolean;
+  readonly state: BuildState;
+  readonly result: string | null;
+  /** Id of the newest build, once there is one. */
+  readonly build: string | null;
+  readonly attempt: number;
+  readonly startedMs: number | null;
+  readonly endedMs: number | null;
+  /** From past runs of this job. `null` when there were none. */
+  readonly estimatedMs: number | null;
+  /** Why it does not run, or did not. */
+  readonly reason: string | null;
+  readonly dependencies: readonly string[];
+}
+
+export interface SubjectView {
+  readonly kind: "change" | "ref";
+  readonly id: string;
+  /** Number of a change. */
+  readonly number: number | null;
+  readonly revision: number | null;
+  readonly project: string;
+  readonly branch: string | null;
+  readonly commit: string | null;
+  /** First line of the message, or the ref. */
+  readonly title: string;
+  readonly owner: string | null;
+}
+
+export interface ItemView {
+  readonly id: number;
+  readonly subject: SubjectView;
+  readonly live: boolean;
+  /** Inside the window. */
+  readonly active: boolean;
+  readonly failing: boolean;
+  /** Why it is failing, and what it waits for, in sentences. */
+  readonly reasons: readonly string[];
+  readonly itemAhead: number | null;
+  readonly itemsBehind: readonly number[];
+  readonly enqueuedMs: number;
+  /** Until the last of its jobs ends, from past runs; `null` = nothing is known. */
+  readonly remainingMs: number | null;
+  readonly buildset: number | null;
+  /** How often its buildset was thrown away. */
+  readonly resets: number;
+  readonly jobs: readonly JobView[];
+}
+
+export interface QueueView {
+  readonly name: string;
+  readonly branch: string | null;
+  readonly window: number;
+  /** In the order of the queue. */
+  readonly items: readonly ItemView[];
+}
+
+/** A change that is approved and waits for something elsewhere. */
+export interface WaitingView {
+  readonly subject: SubjectView;
+  readonly pipeline: string;
+  readonly reason: string;
+}
+
+export interface PipelineView {
+  readonly name: string;
+  readonly manager: string;
+  readonly description: string | null;
+  readonly queues: readonly QueueView[];
+  readonly waiting: readonly WaitingView[];
+}
+
+/** `GET /api/gate/status`; `GET /api/gate/events` sends it as server-sent events `status`, whenever it is another. */
+export interface StatusView {
+  readonly tenant: string;
+  readonly atMs: number;
+  readonly version: number;
+  readonly isPaused: boolean;
+  readonly pipelines: readonly PipelineView[];
+  readonly slots: { readonly total: number; readonly used: number };
+  readonly configProblems: number;
+}
+
+/** `GET /api/gate/explain/{change}`: each decision about a change with its reason, oldest first. */
+export interface ExplanationView {
+  readonly subject: SubjectView;
+  readonly now: readonly string[];
+  readonly decisions: readonly {
+    readonly atMs: number;
+    readonly pipeline: string | null;
+    readonly text: string;
+  }[];
+}
+
+export interface CommentView {
+  readonly atMs: number;
+  readonly author: string;
+  readonly revision: number;
+  readonly vote: number | null;
+  readonly text: string;
+  readonly file: string | null;
+  readonly line: number | null;
+}
+
+/** `GET /api/gate/changes/{number}` */
+export interface ChangeView {
+  readonly subject: SubjectView;
+  readonly state: "open" | "merged" | "abandoned";
+  readonly message: string;
+  readonly approvals: readonly { readonly user: string; readonly revision: number; readonly atMs: number }[];
+  readonly isApproved: boolean;
+  readonly needs: readonly {
+    readonly source: string;
+    readonly change: number | null;
+    readonly problem: string | null;
+  }[];
+  readonly revisions: readonly {
+    readonly revision: number;
+    readonly commit: string;
+    readonly atMs: number;
+  }[];
+  readonly comments: readonly CommentView[];
+  /** `git fetch URL refs/changes/…` */
+  readonly fetchCommand: string;
+  readonly builds: readonly BuildView[];
+}
+
+/** `GET /api/gate/builds/{id}`, and an element of `GET /api/gate/builds`. */
+export interface BuildView {
+  readonly id: string;
+  readonly buildset: number;
+  readonly job: string;
+  readonly pipeline: string;
+  readonly subject: SubjectView;
+  /** What was tested: each change of the chain, in its order. */
+  readonly chain: readonly {
+    readonly project: string;
+    readonly number: number | null;
+    readonly revision: number;
+  }[];
+  readonly voting: boolean;
+  readonly attempt: number;
+  readonly result: string | null;
+  readonly startedMs: number | null;
+  readonly endedMs: number | null;
+  readonly artifacts: readonly { readonly name: string; readonly url: string }[];
+  /** `GET` it with `from=BYTES`; an `Accept` of `text/event-stream` follows it. */
+  readonly logUrl: string;
+}

@@ -1,0 +1,188 @@
+import type { Change, ChangeId, RefUpdate, Subject } from "./change.ts";
+import type { CoreLayout, JobGraph } from "./layout.ts";
+
+/* Everything that the core is told, and everything that it asks for. All of it is plain data, so that it can be stored. */
+
+/** Numbers that the core counts up and never uses again. */
+export type ItemId = number;
+export type BuildsetId = number;
+export type BuildId = number;
+export type ReportId = number;
+
+export type Result =
+  | "SUCCESS"
+  | "FAILURE"
+  | "TIMED_OUT"
+  | "POST_FAILURE"
+  | "RETRY_LIMIT"
+  | "NODE_FAILURE"
+  | "SKIPPED"
+  | "CANCELED"
+  | "ABORTED"
+  | "DISK_FULL"
+  | "ERROR";
+
+/** How a run of an executor ended. */
+export type RunResult =
+  | {
+      readonly kind: "final";
+      readonly result: "SUCCESS" | "FAILURE" | "TIMED_OUT" | "POST_FAILURE" | "DISK_FULL" | "ERROR";
+    }
+  /** Its preparation failed: run again while there are attempts. `again: false`: the job asked not to be. */
+  | { readonly kind: "retry"; readonly again: boolean }
+  /** Its executor was lost: run again, up to five times, which are no attempts. */
+  | { readonly kind: "lost" };
+
+/** A change of a chain, exactly as it is merged. */
+export interface ChainLink {
+  readonly change: ChangeId;
+  readonly revision: number;
+  readonly project: string;
+  readonly branch: string;
+  readonly commit: string;
+}
+
+/** What a merger made of a chain. */
+export type MergeResult =
+  | {
+      readonly kind: "merged";
+      /** For each link of the chain, in its order: what its branch was before it, and the commit that it became. */
+      readonly steps: readonly { readonly base: string; readonly commit: string }[];
+    }
+  /** The last link does not merge; or one before it, which `link` (from 0) tells. */
+  | { readonly kind: "conflict"; readonly link: number; readonly detail: string }
+  /** It could not be tried. */
+  | { readonly kind: "error"; readonly detail: string };
+
+export interface ConfigProblem {
+  readonly project: string;
+  readonly branch: string;
+  readonly file: string;
+  /** From 1. */
+  readonly line: number | null;
+  readonly message: string;
+}
+
+export type GateEvent =
+  /** A change was made, or is not as it was: revision, state, approval, needs. */
+  | { readonly kind: "change"; readonly change: Change }
+  /** A trigger of these pipelines matched. */
+  | { readonly kind: "offer"; readonly subject: ChangeId | RefUpdate; readonly pipelines: readonly string[] }
+  | { readonly kind: "merged"; readonly buildset: BuildsetId; readonly result: MergeResult }
+  | {
+      readonly kind: "frozen";
+      readonly buildset: BuildsetId;
+      readonly result:
+        | { readonly kind: "graph"; readonly graph: JobGraph }
+        | { readonly kind: "problems"; readonly problems: readonly ConfigProblem[] };
+    }
+  | { readonly kind: "nodes"; readonly build: BuildId; readonly granted: boolean }
+  /** `childJobs`: of the jobs that depend on it only these run; the others are skipped. */
+  | {
+      readonly kind: "ended";
+      readonly build: BuildId;
+      readonly result: RunResult;
+      readonly childJobs?: readonly string[];
+    }
+  /** `refused`: the branch was not where it was expected, or the forge will not. */
+  | { readonly kind: "landed"; readonly buildset: BuildsetId; readonly refused: string | null }
+  | { readonly kind: "reported"; readonly report: ReportId }
+  /** A branch was moved by somebody else than the gate. */
+  | { readonly kind: "branchMoved"; readonly project: string; readonly branch: string }
+  /** `ignoreNeeds`: sources of dependencies that are not waited for. */
+  | {
+      readonly kind: "enqueue";
+      readonly subject: ChangeId | RefUpdate;
+      readonly pipeline: string;
+      readonly ignoreRequirements: boolean;
+      readonly ignoreNeeds: readonly string[];
+    }
+  | { readonly kind: "dequeue"; readonly subject: ChangeId | string; readonly pipeline: string }
+  | { readonly kind: "configured"; readonly layout: CoreLayout }
+  | { readonly kind: "pause"; readonly on: boolean }
+  /** The process has started again: whatever was asked for and not answered is asked for again. */
+  | { readonly kind: "restarted" }
+  | { readonly kind: "tick" };
+
+export type ReportKind =
+  | "enqueue"
+  | "start"
+  | "success"
+  | "failure"
+  | "merge-conflict"
+  | "config-error"
+  | "no-jobs"
+  | "dequeue";
+
+/** What a report tells of one job. */
+export interface ReportedBuild {
+  readonly job: string;
+  /** `null` when it never ran. */
+  readonly build: BuildId | null;
+  readonly result: Result;
+  readonly voting: boolean;
+}
+
+export type GateEffect =
+  /** Merge this chain: the subject of the buildset is its last link. Answered by `merged`. */
+  | { readonly kind: "merge"; readonly buildset: BuildsetId; readonly chain: readonly ChainLink[] }
+  /** Freeze the jobs of a subject in a pipeline. Answered by `frozen`. */
+  | {
+      readonly kind: "freeze";
+      readonly buildset: BuildsetId;
+      readonly pipeline: string;
+      readonly subject: Subject;
+      readonly chain: readonly ChainLink[];
+      readonly steps: readonly { readonly base: string; readonly commit: string }[];
+    }
+  /** Answered by `nodes`, in any order that precedence and position allow. */
+  | {
+      readonly kind: "requestNodes";
+      readonly build: BuildId;
+      readonly pipeline: string;
+      readonly labels: readonly string[];
+      /** Lower is served first. */
+      readonly rank: number;
+    }
+  /** Takes back a request, or gives back the nodes. */
+  | { readonly kind: "releaseNodes"; readonly build: BuildId }
+  /** Answered by `ended`. */
+  | {
+      readonly kind: "startBuild";
+      readonly build: BuildId;
+      readonly buildset: BuildsetId;
+      readonly item: ItemId;
+      readonly pipeline: string;
+      readonly subject: Subject;
+      readonly job: string;
+      /** From 1. */
+      readonly attempt: number;
+    }
+  /** Whatever it still tells does not matter. */
+  | { readonly kind: "cancelBuild"; readonly build: BuildId }
+  /** Answered by `reported`. */
+  | {
+      readonly kind: "report";
+      readonly report: ReportId;
+      readonly what: ReportKind;
+      readonly item: ItemId;
+      readonly buildset: BuildsetId | null;
+      readonly pipeline: string;
+      readonly subject: Subject;
+      /** In a sentence, why. */
+      readonly reason: string;
+      readonly builds: readonly ReportedBuild[];
+      readonly problems: readonly ConfigProblem[];
+    }
+  /**
+   * Move the subject's branch from `base` to exactly `commit`. Answered by `landed`; asked twice, the second time finds it done.
+   */
+  | {
+      readonly kind: "land";
+      readonly buildset: BuildsetId;
+      readonly item: ItemId;
+      readonly pipeline: string;
+      readonly link: ChainLink;
+      readonly base: string;
+      readonly commit: string;
+    };

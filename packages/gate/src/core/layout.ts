@@ -1,0 +1,71 @@
+/* What the core knows of a tenant's configuration: rules of pipelines, and which queue a project is in. */
+
+export type Precedence = "high" | "normal" | "low";
+
+export interface WindowRules {
+  /** Items of a queue that are worked on at a time, at first. 0 = all. Default: 20. */
+  readonly size: number;
+  /** Default: 3. */
+  readonly floor: number;
+  /** Default: none. */
+  readonly ceiling: number | null;
+  /** Default: linear, 1. */
+  readonly increase: { readonly type: "linear" | "exponential"; readonly factor: number };
+  /** Default: exponential, 2. */
+  readonly decrease: { readonly type: "linear" | "exponential"; readonly factor: number };
+}
+
+/** What must hold of a change for it to be enqueued. `undefined`: it does not matter. */
+export interface Requirements {
+  readonly open?: boolean;
+  readonly currentRevision?: boolean;
+  readonly approved?: boolean;
+}
+
+export interface PipelineRules {
+  readonly name: string;
+  readonly manager: "dependent" | "independent";
+  readonly precedence: Precedence;
+  readonly require: Requirements;
+  readonly reject: Requirements;
+  /** Default: true. */
+  readonly dequeueOnNewRevision: boolean;
+  /** Independent only: changes that are needed are not put ahead. Default: false. */
+  readonly ignoreDependencies: boolean;
+  readonly window: WindowRules;
+  /** Pipelines that a change leaves when it enters this one. */
+  readonly supercedes: readonly string[];
+  /** Dependent only. The queue that a project is in by name; a project without one has a queue of its own. */
+  readonly queues: ReadonlyMap<string, { readonly name: string; readonly perBranch: boolean }>;
+}
+
+export interface CoreLayout {
+  /** Goes up with each configuration that takes effect. */
+  readonly version: number;
+  /** In the order of the configuration, which is the order in which triggers are tried. */
+  readonly pipelines: readonly PipelineRules[];
+  /** Names of projects that the tenant has. */
+  readonly projects: ReadonlySet<string>;
+}
+
+/** What scheduling must know of a job that was frozen for an item; what it runs is none of the core's business. */
+export interface FrozenJob {
+  readonly name: string;
+  readonly voting: boolean;
+  /** Runs at most, when its preparation fails. Default: 3. */
+  readonly attempts: number;
+  readonly dependencies: readonly { readonly name: string; readonly soft: boolean }[];
+  /** While it has not succeeded, nothing starts for the items behind. */
+  readonly holdFollowingChanges: boolean;
+  /** The built-in `noop`: succeeds without nodes and without an executor. */
+  readonly isNoop: boolean;
+  /** Nodes that it needs, by label; one slot each of this machine. */
+  readonly labels: readonly string[];
+}
+
+/** The jobs of an item, in the order of the configuration. */
+export interface JobGraph {
+  readonly jobs: readonly FrozenJob[];
+  /** The first voting build that fails cancels the others of its item. */
+  readonly failFast: boolean;
+}
