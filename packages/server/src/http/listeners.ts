@@ -88,7 +88,7 @@ export class HttpListener {
     };
     if (files !== undefined) {
       const secure = http2.createSecureServer(
-        { ...files.serverOptions, ...multiplexed, ...plain, allowHTTP1: true },
+        { ...files.serverOptions, ...multiplexed, ...plain, allowHTTP1: true, noDelay: true },
         onMultiplexed,
       );
       files.follow(secure);
