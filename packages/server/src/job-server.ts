@@ -81,6 +81,8 @@ export interface JobServerOptions {
   readonly schedules?: readonly Schedule[];
   /** Who may do what. Default: everybody everything. */
   readonly identities?: Identities;
+  /** Beginnings of function names that `*` in a right does not stand for. Default: none. */
+  readonly reserved?: readonly string[];
   /** Called with the server when it is about to start: before it has its jobs back, and before it listens. */
   readonly onStarting?: (server: JobServer) => void;
   /** Called when another server has taken over the stored jobs of this one, which gives no jobs to workers any more. */
@@ -572,6 +574,7 @@ function coreOptions(options: JobServerOptions, firstHandle: number): CoreOption
     firstHandle,
     durable: options.store !== undefined,
     settingsFor: settingsByRules(options.functions ?? [], options.functionDefaults),
+    reserved: options.reserved,
     authenticate: identities && ((token, peer) => identities.authenticate(token, peer.identity)),
     digest: (bytes) => hash("sha256", bytes, "base64url"),
     allocate: (bytes) => Buffer.alloc(bytes),

@@ -26,6 +26,33 @@ function connect(server: TestServer, rights: Partial<Rights>): TestPeer {
   return server.connect(ADDRESS, identity(rights));
 }
 
+describe("reserved functions", () => {
+  const reserved = ["gate:"];
+
+  it("are not meant by a star, neither to submit nor to work", () => {
+    const server = new TestServer({ reserved });
+    const client = connect(server, { submit: ["*", "g*"] });
+    client.send("SUBMIT_JOB", ["gate:merge", "a"], "w");
+    client.expect("ERROR FORBIDDEN Right submit:gate:merge is missing");
+    client.submit("gates", "a");
+    client.send("SUBMIT_REDUCE_JOB", ["gates", "u", "gate:merge", ""], "w");
+    expect(server.notes).toMatchObject([{ right: "submit", fn: "gate:merge" }, { fn: "gate:merge" }]);
+    const worker = connect(server, { work: ["*"] });
+    worker.send("CAN_DO", ["gate:build:local"]);
+    expect(worker.closed).toBe(true);
+  });
+
+  it("are for whom they are named, and for nobody where nobody has to prove anything", () => {
+    const server = new TestServer({ reserved });
+    const executor = connect(server, { work: ["gate:build:*"] });
+    executor.send("CAN_DO", ["gate:build:local"]);
+    expect(executor.closed).toBe(false);
+    const anyone = server.connect(ADDRESS);
+    anyone.send("SUBMIT_JOB", ["gate:build:local", "a"], "w");
+    anyone.expect("ERROR FORBIDDEN Right submit:gate:build:local is missing");
+  });
+});
+
 describe("rights", () => {
   it("submits to functions of the right submit only, and stays connected after a refusal", () => {
     const server = new TestServer();

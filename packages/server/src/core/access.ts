@@ -35,6 +35,26 @@ function noteForbidden(state: ServerState, peer: Peer, right: Right, fn: string)
   state.note({ code: "FORBIDDEN", peer, right, fn });
 }
 
+/** Whether an identity may submit jobs of a function, by its name as a byte string. */
+export function maySubmit(state: ServerState, identity: Identity, fn: string): boolean {
+  return identity.maySubmit(fn) && namesReserved(state, identity.rights.submit, fn);
+}
+
+export function mayWork(state: ServerState, identity: Identity, fn: string): boolean {
+  return identity.mayWork(fn) && namesReserved(state, identity.rights.work, fn);
+}
+
+function namesReserved(
+  { options: { reserved } }: ServerState,
+  globs: readonly string[],
+  fn: string,
+): boolean {
+  for (const prefix of reserved ?? []) {
+    if (fn.startsWith(prefix) && !globs.some((glob) => glob.startsWith(prefix))) return false;
+  }
+  return true;
+}
+
 /** Takes a submission from what the identity may submit now. @returns false when it was refused. */
 export function admitSubmission(state: ServerState, peer: Peer): boolean {
   if (peer.account === null || peer.account.takeSubmission(state.nowMs)) return true;
@@ -82,7 +102,7 @@ export function authenticate(state: ServerState, peer: Peer, option: string): bo
     noteUnauthenticated(state, peer, "a token that is not valid");
     sendError(state, peer, "UNAUTHENTICATED", "The token is not valid");
     closePeer(state, peer, "token not valid", "unauthenticated");
-  } else if (!keepsWithin(peer, identity)) {
+  } else if (!keepsWithin(state, peer, identity)) {
     noteUnauthenticated(state, peer, "a token that does not allow what is under way");
     sendError(state, peer, "FORBIDDEN", "The token does not allow what is under way here");
     closePeer(state, peer, "token does not allow what is under way", "forbidden");
@@ -130,10 +150,10 @@ export function leaveAccount(peer: Peer): void {
 }
 
 /** Whether what the connection has under way is allowed to another identity. */
-function keepsWithin(peer: Peer, identity: Identity): boolean {
-  for (const fn of peer.abilities?.places.keys() ?? []) if (!identity.mayWork(fn.name)) return false;
+function keepsWithin(state: ServerState, peer: Peer, identity: Identity): boolean {
+  for (const fn of peer.abilities?.places.keys() ?? []) if (!mayWork(state, identity, fn.name)) return false;
   for (let one = peer.submissions; one !== null; one = one.nextOfPeer) {
-    if (!identity.maySubmit(one.job.fn.name)) return false;
+    if (!maySubmit(state, identity, one.job.fn.name)) return false;
   }
   return true;
 }
@@ -152,7 +172,7 @@ export function reidentify(
     if (peer.closing !== null) continue;
     const identity = next(peer.identity);
     if (identity === peer.identity) continue;
-    if (identity !== null && keepsWithin(peer, identity)) {
+    if (identity !== null && keepsWithin(state, peer, identity)) {
       become(state, peer, identity);
       continue;
     }

@@ -6,7 +6,7 @@ import {
   type SharedPages,
   textOfByteString,
 } from "@drover/protocol";
-import { admitSubmission, authenticate, forbid } from "./access.ts";
+import { admitSubmission, authenticate, forbid, maySubmit, mayWork } from "./access.ts";
 import { attachByHandle, detach, getOutcome, readSubmissionOptions } from "./extensions.ts";
 import type { JobFunction } from "./function.ts";
 import { nextInstant } from "./instant.ts";
@@ -323,7 +323,7 @@ function submitExtended(state: ServerState, peer: Peer, bytes: Uint8Array, start
 function submitSplit(state: ServerState, peer: Peer, bytes: Uint8Array, end: number): void {
   if (!admitSubmission(state, peer)) return;
   // Whoever reduces does so by a submission of its own: nobody may have one made that he may not make himself.
-  if (request.reducer !== "" && !peer.identity.maySubmit(request.reducer)) {
+  if (request.reducer !== "" && !maySubmit(state, peer.identity, request.reducer)) {
     forbid(state, peer, "submit", request.reducer);
     return;
   }
@@ -375,7 +375,7 @@ function checkedFunction(state: ServerState, peer: Peer, name: string): JobFunct
     sendError(state, peer, "ARGUMENT_TOO_LARGE", "Function name too large");
     return null;
   }
-  if (!peer.identity.maySubmit(name)) {
+  if (!maySubmit(state, peer.identity, name)) {
     forbid(state, peer, "submit", name);
     return null;
   }
@@ -400,7 +400,7 @@ function registerAbility(state: ServerState, peer: Peer, name: string, timeout: 
     closePeer(state, peer, "function name too large");
     return;
   }
-  if (!peer.identity.mayWork(name)) {
+  if (!mayWork(state, peer.identity, name)) {
     forbid(state, peer, "work", name);
     closePeer(state, peer, "function not allowed", "forbidden");
     return;

@@ -1,3 +1,4 @@
+export { maySubmit, mayWork } from "./access.ts";
 export { pauseFunction } from "./admin.ts";
 export { JobServerCore } from "./core.ts";
 export { JobFunction } from "./function.ts";

@@ -50,6 +50,10 @@ export interface CoreOptions {
    * @returns the connection's identity from now on; null when the token is not valid.
    */
   readonly authenticate?: ((token: string, peer: Peer) => Identity | null) | undefined;
+  /**
+   * Beginnings of function names for which a right counts only when its glob begins so, too: `*` is not enough. Default: none.
+   */
+  readonly reserved?: readonly string[] | undefined;
   /** Whether `shutdown` is obeyed. */
   readonly allowShutdown: boolean;
 }

@@ -7,7 +7,7 @@ import { verifiedCertificate } from "@drover/transport";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { auditEntry } from "../auth/audit.ts";
 import type { Identities } from "../auth/identities.ts";
-import { ANYONE, type Identity, type JobServerCore } from "../core/index.ts";
+import { ANYONE, type Identity, type JobServerCore, maySubmit, mayWork } from "../core/index.ts";
 import type { JobServer } from "../job-server.ts";
 import type { Log } from "../note-log.ts";
 import { one } from "./fields.ts";
@@ -99,12 +99,12 @@ export class Gateway {
   /** @throws Problem `forbidden`, `unauthenticated` */
   requireSubmit(request: FastifyRequest, fn: string): void {
     const identity = this.identityOf(request);
-    if (!identity.mayAdminister && !identity.maySubmit(fn)) throw missing("submit");
+    if (!identity.mayAdminister && !maySubmit(this.core.state, identity, fn)) throw missing("submit");
   }
 
   /** @throws Problem `forbidden`, `unauthenticated` */
   requireWork(request: FastifyRequest, fn: string): void {
-    if (!this.identityOf(request).mayWork(fn)) throw missing("work");
+    if (!mayWork(this.core.state, this.identityOf(request), fn)) throw missing("work");
   }
 
   /**

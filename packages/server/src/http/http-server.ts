@@ -28,6 +28,14 @@ import { addViewRoutes } from "./view-routes.ts";
 import { webSockets } from "./websockets.ts";
 import { addWorkRoutes } from "./work-routes.ts";
 
+/** What another part of the process has on the same port. */
+export interface HttpExtension {
+  /** Adds its routes, outside of `/v1/`. Who may use them is its own affair; hosts and origins are looked at before. */
+  addRoutes(app: FastifyInstance): void | Promise<void>;
+  /** Families in the text format of Prometheus, added to `/metrics`. */
+  metrics?(): string | Promise<string>;
+}
+
 export interface HttpServerOptions {
   /** May still be starting (`onStarting` of its options); then it is only told how far it is. */
   readonly server: JobServer;
@@ -44,6 +52,7 @@ export interface HttpServerOptions {
   readonly watchLimits?: Partial<WatchLimits>;
   /** Folder of the built dashboard, served at `/`. Default: none. */
   readonly dashboard?: string;
+  readonly extensions?: readonly HttpExtension[];
   /** Names besides loopback's by which browsers may reach it, as `Host` has them, without the port. Default: none. */
   readonly hosts?: readonly string[];
   /** Origins whose pages may ask for anything, as `Origin` has them. Default: its own only. */
@@ -204,10 +213,11 @@ async function makeApp(
   addJobRoutes(app, gateway);
   addWorkRoutes(app, gateway);
   addViewRoutes(app, gateway, options.watchLimits);
-  addMetricsRoutes(app, gateway);
+  addMetricsRoutes(app, gateway, options.extensions ?? []);
   addHealthRoutes(app, gateway);
   addDescriptions(app, options.server.version);
   if (options.dashboard !== undefined) addPageFiles(app, options.dashboard);
+  for (const extension of options.extensions ?? []) await extension.addRoutes(app);
   await app.ready();
   return app;
 }

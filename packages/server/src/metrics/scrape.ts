@@ -3,13 +3,21 @@ import { exposition } from "./exposition.ts";
 import { collectFigures } from "./figures.ts";
 import { processMetrics } from "./process-metrics.ts";
 
+interface Others {
+  metrics?(): string | Promise<string>;
+}
+
 /** Makes the text of `/metrics`. Who asks while one is made gets that one, so that many who ask cost no more. */
 export class Scrape {
   readonly #server: JobServer;
   #underWay: Promise<string> | undefined;
 
-  constructor(server: JobServer) {
+  readonly #others: readonly Others[];
+
+  /** @param others Have families of their own. */
+  constructor(server: JobServer, others: readonly Others[] = []) {
     this.#server = server;
+    this.#others = others;
   }
 
   text(): Promise<string> {
@@ -21,6 +29,7 @@ export class Scrape {
 
   async #make(): Promise<string> {
     const own = await exposition(await collectFigures(this.#server));
-    return own + (await processMetrics());
+    const others = await Promise.all(this.#others.map((other) => other.metrics?.() ?? ""));
+    return own + others.join("") + (await processMetrics());
   }
 }
