@@ -1,7 +1,8 @@
 import http2 from "node:http2";
 import { connect } from "node:net";
 import { text } from "node:stream/consumers";
-import { describe, expect, it } from "vitest";
+import { encodePacket, PacketType, REQ, RES } from "@drover/protocol";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { until } from "../peers/until.ts";
 import { eventsOf, stage } from "./stage.ts";
 
@@ -62,6 +63,60 @@ describe("one body", () => {
     expect(await Promise.all(answers.map((answer) => answer.text()))).toEqual(Array(100).fill("w"));
     expect(answers.filter((answer) => answer.headers.get("gearman-coalesced") === "?0")).toHaveLength(1);
     expect(server.core.state.counts.runs).toBe(1);
+  });
+
+  it("is 504 when the time of the worker or of the request was spent, and says which", async () => {
+    const { url, server } = await stage({ timeoutUnit: "ms" });
+    const tooLong = post(`${url}/functions/f/jobs`, "", { "gearman-unique": '"u"' });
+    const events = post(`${url}/functions/f/jobs`, "", {
+      "gearman-unique": '"u"',
+      accept: "application/x-ndjson",
+    });
+    const packets = post(`${url}/functions/f/jobs`, "", {
+      "gearman-unique": '"u"',
+      accept: "application/vnd.gearman",
+    });
+    await until("all have joined", 5_000, () => server.core.state.submissionCount === 3);
+    const [address] = server.addresses;
+    const socket = connect(address!.port, "127.0.0.1");
+    onTestFinished(() => void socket.destroy());
+    socket.write(encodePacket(REQ, PacketType.CAN_DO_TIMEOUT, ["f", "50"]));
+    socket.write(encodePacket(REQ, PacketType.GRAB_JOB));
+    const answer = await tooLong;
+    expect(answer.status).toBe(504);
+    const handle = answer.headers.get("gearman-handle")!;
+    expect(await answer.json()).toMatchObject({
+      type: "/v1/problems/job-timeout",
+      detail: "the job took longer than its worker allows itself",
+      retryable: false,
+      handle,
+      unique: "u",
+    });
+    expect(await (await events).text()).toMatch(/\n\{"event":"fail","reason":"job-timeout"/);
+    const failure = encodePacket(RES, PacketType.WORK_FAIL, [handle]);
+    expect(Buffer.from(await (await packets).arrayBuffer()).subarray(-failure.length)).toEqual(
+      Buffer.from(failure),
+    );
+    const late = await post(`${url}/functions/none/jobs`, "", { "gearman-deadline": "1" });
+    expect(late.status).toBe(504);
+    expect(await late.json()).toMatchObject({ detail: "Gearman-Deadline passed before the job ended" });
+  });
+
+  it("is 500 when the job was given up for another reason, and says which", async () => {
+    const { url, server } = await stage({ functionDefaults: { maxAttempts: 1 } });
+    const lost = post(`${url}/functions/f/jobs`, "");
+    await until("it waits", 5_000, () => server.core.state.submissionCount === 1);
+    const socket = connect(server.addresses[0]!.port, "127.0.0.1");
+    socket.write(encodePacket(REQ, PacketType.CAN_DO, ["f"]));
+    socket.write(encodePacket(REQ, PacketType.GRAB_JOB));
+    await until("it runs", 5_000, () => server.core.state.running === 1);
+    socket.destroy();
+    const answer = await lost;
+    expect(answer.status).toBe(500);
+    expect(await answer.json()).toMatchObject({
+      type: "/v1/problems/job-failed",
+      detail: "the job was given up: its workers were lost",
+    });
   });
 
   it("streams data where that is asked for, and cuts it when the job fails", async () => {

@@ -1,4 +1,4 @@
-import { Found, type PacketStream, PacketType, REQ } from "@drover/protocol";
+import { Found, type PacketStream, REQ } from "@drover/protocol";
 import {
   become,
   expireStrangers,
@@ -14,7 +14,7 @@ import { fallDue, leaveJob, settleClaim } from "./jobs.ts";
 import type { Commit, Fired, StoredJob } from "./journal.ts";
 import type { FunctionSettings } from "./limits.ts";
 import { Peer } from "./peer.ts";
-import { closePeer, encodeHandleReport, sendError, sendToSubmission } from "./replies.ts";
+import { closePeer, encodeFailure, failureFor, sendError, sendToSubmission } from "./replies.ts";
 import { adopt, restore, storedForm } from "./restore.ts";
 import { dropOverrun, expireRun, loseRun, payOwedStatuses } from "./runs.ts";
 import { type CoreNote, type CoreOptions, ServerState } from "./state.ts";
@@ -135,7 +135,8 @@ export class JobServerCore {
       late !== undefined;
       late = submissionTimers.takeDue(nowMs)
     ) {
-      sendToSubmission(state, late, encodeHandleReport(state, PacketType.WORK_FAIL, late.job.number));
+      const failure = encodeFailure(state, late.job.number, "deadline");
+      sendToSubmission(state, late, failureFor(late.peer, failure));
       late.job.fn.times.waits.observe(nowMs - late.sinceMs);
       leaveJob(state, late);
     }

@@ -190,6 +190,7 @@ export function openApi(version: string): Schema {
             429: problem("Too many submissions."),
             500: problem("The worker reported that the job failed, or an exception."),
             503: problem("A queue is full, no worker is there, or the server stops."),
+            504: problem("The time that its worker or `Gearman-Deadline` gives the job was spent."),
           },
         },
       },

@@ -4,6 +4,7 @@ import {
   encodeOptions,
   encodePacket,
   HEADER_BYTES,
+  indexOfNul,
   PacketType,
   REQ,
   RES,
@@ -297,6 +298,11 @@ class PacketAnswer implements RawAnswer {
   packet(type: number, bytes: Uint8Array, start: number, end: number): void {
     const exchange = this.#exchange;
     const { reply } = exchange;
+    if (type === PacketType.WORK_FAIL) {
+      // Gearman's own has no reason.
+      const nul = indexOfNul(bytes, start, end);
+      if (nul >= 0) end = nul;
+    }
     if (this.#out === undefined) {
       if (type === PacketType.ERROR) {
         tellReport(
