@@ -285,7 +285,8 @@ function headersOf({ unique, options }: SubmissionPacket): Record<string, string
         headers["gearman-keep"] = "?1";
         break;
       case "traceparent":
-        headers.traceparent = value;
+      case "tracestate":
+        headers[option] = value;
         break;
       case "background":
         break;

@@ -292,6 +292,7 @@ function assignOptions(job: Job, reducer: string): string {
     attempt: String(job.attempts),
     reducer: reducer === "" ? undefined : reducer,
     traceparent: job.rare?.traceparent || undefined,
+    tracestate: job.rare?.tracestate || undefined,
     links: job.rare?.links?.join(","),
   });
 }

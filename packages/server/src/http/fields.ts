@@ -24,6 +24,7 @@ export interface SubmissionFields {
   readonly requiresWorker: boolean;
   readonly rejectsConflict: boolean;
   readonly traceparent: string | undefined;
+  readonly tracestate: string | undefined;
 }
 
 /** Longest that a request waits (`Prefer: wait`), below what proxies allow. */
@@ -46,6 +47,8 @@ export function submissionFields(headers: IncomingHttpHeaders): SubmissionFields
     requiresWorker: isTrue(headers, "gearman-require-worker"),
     rejectsConflict: token(headers, "gearman-on-conflict", ["join", "reject"]) === "reject",
     traceparent: traceparentOf(headers),
+    // The job server looks at it.
+    tracestate: headers.tracestate === undefined ? undefined : String(headers.tracestate),
   };
 }
 

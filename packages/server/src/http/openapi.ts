@@ -86,6 +86,9 @@ const SUBMISSION_FIELDS: readonly Schema[] = [
   field("traceparent", "W3C Trace Context, passed to the worker. One that is malformed is ignored.", {
     type: "string",
   }),
+  field("tracestate", "The same; up to 512 characters, and nothing without `traceparent`.", {
+    type: "string",
+  }),
 ];
 
 const problem = (description: string): Schema => ({
@@ -396,6 +399,7 @@ const SCHEMAS: Readonly<Record<string, Schema>> = {
       lease: text,
       attempt: text,
       traceparent: { ...text, description: "That of the submission that made the job." },
+      tracestate: { ...text, description: "What came with that." },
       links: { ...text, description: "Those of submissions that joined it, separated by commas." },
       data: text,
       encoding,

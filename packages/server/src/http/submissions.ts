@@ -99,7 +99,8 @@ function answerIn(mode: Mode, exchange: Exchange, streamsData: boolean): Answer 
 }
 
 function optionsOf(fields: SubmissionFields): string {
-  const { priority, isBackground, atMs, lingerMs, deadlineMs, keep, waitMs, traceparent } = fields;
+  const { priority, isBackground, atMs, lingerMs, deadlineMs, keep, waitMs, traceparent, tracestate } =
+    fields;
   return encodeOptions({
     priority: priority === "normal" ? undefined : priority,
     background: isBackground ? "1" : undefined,
@@ -109,6 +110,7 @@ function optionsOf(fields: SubmissionFields): string {
     // What goes on after the wait must outlive this request.
     keep: keep || waitMs !== undefined ? "1" : undefined,
     traceparent,
+    tracestate,
   });
 }
 

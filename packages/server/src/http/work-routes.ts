@@ -342,15 +342,17 @@ function grabOne(gateway: Gateway, leases: Leases, request: FastifyRequest, repl
 }
 
 function shownJob({ id, job }: Lease): Record<string, string> {
-  const [traceparent, links] = [job.options.get("traceparent"), job.options.get("links")];
+  const traces = ["traceparent", "tracestate", "links"].flatMap((name) => {
+    const value = job.options.get(name);
+    return value === undefined ? [] : [[name, value]];
+  });
   return {
     handle: job.handle,
     function: shownText(job.function),
     unique: shownText(job.unique),
     lease: id,
     attempt: job.options.get("attempt") ?? "1",
-    ...(traceparent === undefined ? {} : { traceparent }),
-    ...(links === undefined ? {} : { links }),
+    ...Object.fromEntries(traces),
     ...payload(job.workload),
   };
 }
