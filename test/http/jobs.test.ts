@@ -343,6 +343,32 @@ describe("background jobs", () => {
     expect(await accepted.json()).toMatchObject({ unique: shown });
   });
 
+  it("are asked for by their unique alone, of whatever function, while they live", async () => {
+    const { url, worker } = await stage();
+    expect((await fetch(`${url}/uniques/~u`)).status).toBe(404);
+    const headers = { prefer: "respond-async", "gearman-unique": '"u"' };
+    await post(`${url}/functions/f/jobs`, "", headers);
+    expect(await (await fetch(`${url}/uniques/~u`)).json()).toMatchObject({ function: "f", state: "queued" });
+    worker({ f: () => "" });
+    await until("it is done", 5_000, async () => (await fetch(`${url}/uniques/~u`)).status === 404);
+  });
+
+  it("do not join what runs where that is asked for", async () => {
+    const { url, worker, server } = await stage();
+    const held = gate();
+    worker({ f: () => held.passed.then(() => "") });
+    const submit = async (more: Record<string, string>) => {
+      const headers = { prefer: "respond-async", "gearman-unique": '"u"', ...more };
+      return (await post(`${url}/functions/f/jobs`, "", headers)).headers.get("gearman-handle");
+    };
+    const first = await submit({});
+    await until("it runs", 5_000, () => server.core.state.running === 1);
+    expect(await submit({})).toBe(first);
+    expect(await submit({ "gearman-rerun-if-active": "?1" })).not.toBe(first);
+    held.open();
+    await until("both have run", 5_000, () => server.core.state.counts.runs === 2);
+  });
+
   it("wait for their time, and run at once when it has passed", async () => {
     const { url, worker } = await stage();
     const at = Math.floor(Date.now() / 1000) + 3600;

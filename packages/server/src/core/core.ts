@@ -19,7 +19,7 @@ import { adopt, restore, storedForm } from "./restore.ts";
 import { dropOverrun, expireRun, loseRun, payOwedStatuses } from "./runs.ts";
 import { type CoreNote, type CoreOptions, ServerState } from "./state.ts";
 import { submitUnattended, type Unattended } from "./submissions.ts";
-import { type JobView, jobView, numberOfHandle, uniqueView } from "./views.ts";
+import { firstOfUnique, type JobView, jobView, numberOfHandle, uniqueView } from "./views.ts";
 import { answerGrab, endTurn, expireWakes, nextWakeMs, resetAbilities, wakeFor } from "./workers.ts";
 
 /** Packets of this size that came in several chunks are not copied any more, where they are only passed on. */
@@ -264,6 +264,11 @@ export class JobServerCore {
   /** The same by function and unique, both byte strings. */
   viewUnique(fn: string, unique: string): JobView | null {
     return uniqueView(this.state, fn, unique);
+  }
+
+  /** The first live job of a unique, of the functions that `takes` names. */
+  findUnique(unique: string, takes: (fn: string) => boolean): JobView | null {
+    return firstOfUnique(this.state, unique, takes);
   }
 
   /** Whether a connected worker can do a function. */

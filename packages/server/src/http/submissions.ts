@@ -101,6 +101,7 @@ function answerIn(mode: Mode, exchange: Exchange, streamsData: boolean): Answer 
 function optionsOf(fields: SubmissionFields): string {
   const { priority, isBackground, atMs, lingerMs, deadlineMs, keep, waitMs, traceparent, tracestate } =
     fields;
+  const { reducer, rerunIfActive } = fields;
   return encodeOptions({
     priority: priority === "normal" ? undefined : priority,
     background: isBackground ? "1" : undefined,
@@ -109,6 +110,8 @@ function optionsOf(fields: SubmissionFields): string {
     deadline: deadlineMs === undefined ? undefined : String(deadlineMs),
     // What goes on after the wait must outlive this request.
     keep: keep || waitMs !== undefined ? "1" : undefined,
+    reducer,
+    rerunIfActive: rerunIfActive ? "1" : undefined,
     traceparent,
     tracestate,
   });
