@@ -237,6 +237,49 @@ describeWith(["chromium"], "in Chromium", () => {
       expect(await inPage(page, "echo", "anyone?")).toBe("anyone?");
     });
 
+    it("what comes with a job goes from a page to a page: its reducer and where it stands in traces", async () => {
+      const { page, servers } = await open();
+      await inPage(page, "work", { servers }, []);
+      await inPage(page, "handleContext", "f");
+      await inPage(page, "client", { servers });
+      const trace = { traceparent: `00-${"a".repeat(32)}-${"b".repeat(16)}-01`, tracestate: "vendor=1" };
+      const asked = { plain: {}, reduced: { reducer: "zähle" }, traced: { reducer: "g", ...trace } };
+      for (const [name, options] of Object.entries(asked)) {
+        await inPage(page, "submit", name, "f", "", options);
+        expect([name, JSON.parse(await inPage(page, "result", name))]).toEqual([
+          name,
+          { reducer: "", ...options },
+        ]);
+      }
+      expect(await inPage(page, "ask", "background", "f", "", { reducer: "g" })).toMatch(/^H:/);
+    });
+
+    it("a page can want a run that has not begun, and asks for a unique whatever its function", async () => {
+      const { page, servers, worker, server } = await open();
+      const { open: goOn, handler } = gated();
+      let runs = 0;
+      worker({
+        f: (job) => {
+          runs++;
+          return handler(job);
+        },
+      });
+      await inPage(page, "client", { servers });
+      expect(await inPage(page, "ask", "statusOfUnique", "ü")).toMatchObject({ known: false });
+      await inPage(page, "submit", "a", "f", "x", { unique: "ü" });
+      await until("it runs", 5_000, () => server.core.state.running === 1);
+      expect(await inPage(page, "ask", "statusOfUnique", "ü")).toMatchObject({
+        known: true,
+        running: true,
+        waiting: 1,
+      });
+      const wish = { unique: "ü", rerunIfActive: true };
+      expect(await inPage(page, "ask", "background", "f", "x", wish)).toMatch(/^H:/);
+      goOn();
+      expect(await inPage(page, "result", "a")).toBe("done");
+      await until("it has run again", 5_000, () => runs === 2);
+    });
+
     it("twenty jobs at once are done in the page that wants them", async () => {
       const { page, servers } = await open();
       await inPage(page, "work", { servers, concurrency: 3 }, ["f"]);

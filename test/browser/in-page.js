@@ -71,6 +71,12 @@ globalThis.page = {
       return `${fn} did ${text}, attempt ${job.attempt}, unique ${job.unique}`;
     });
   },
+  /** Answers with what came with the job. */
+  handleContext(fn) {
+    worker.handle(fn, ({ reducer, traceparent, tracestate }) =>
+      JSON.stringify({ reducer, traceparent, tracestate }),
+    );
+  },
   /** Whether so many jobs have come to the gate, those that went on included. */
   isWaiting: (count) => gates.length === count,
   open() {

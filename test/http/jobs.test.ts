@@ -1,7 +1,8 @@
 import http2 from "node:http2";
 import { connect } from "node:net";
 import { text } from "node:stream/consumers";
-import { describe, expect, it } from "vitest";
+import { encodePacket, PacketType, REQ, RES } from "@drover/protocol";
+import { describe, expect, it, onTestFinished } from "vitest";
 import { until } from "../peers/until.ts";
 import { eventsOf, stage } from "./stage.ts";
 
@@ -62,6 +63,60 @@ describe("one body", () => {
     expect(await Promise.all(answers.map((answer) => answer.text()))).toEqual(Array(100).fill("w"));
     expect(answers.filter((answer) => answer.headers.get("gearman-coalesced") === "?0")).toHaveLength(1);
     expect(server.core.state.counts.runs).toBe(1);
+  });
+
+  it("is 504 when the time of the worker or of the request was spent, and says which", async () => {
+    const { url, server } = await stage({ timeoutUnit: "ms" });
+    const tooLong = post(`${url}/functions/f/jobs`, "", { "gearman-unique": '"u"' });
+    const events = post(`${url}/functions/f/jobs`, "", {
+      "gearman-unique": '"u"',
+      accept: "application/x-ndjson",
+    });
+    const packets = post(`${url}/functions/f/jobs`, "", {
+      "gearman-unique": '"u"',
+      accept: "application/vnd.gearman",
+    });
+    await until("all have joined", 5_000, () => server.core.state.submissionCount === 3);
+    const [address] = server.addresses;
+    const socket = connect(address!.port, "127.0.0.1");
+    onTestFinished(() => void socket.destroy());
+    socket.write(encodePacket(REQ, PacketType.CAN_DO_TIMEOUT, ["f", "50"]));
+    socket.write(encodePacket(REQ, PacketType.GRAB_JOB));
+    const answer = await tooLong;
+    expect(answer.status).toBe(504);
+    const handle = answer.headers.get("gearman-handle")!;
+    expect(await answer.json()).toMatchObject({
+      type: "/v1/problems/job-timeout",
+      detail: "the job took longer than its worker allows itself",
+      retryable: false,
+      handle,
+      unique: "u",
+    });
+    expect(await (await events).text()).toMatch(/\n\{"event":"fail","reason":"job-timeout"/);
+    const failure = encodePacket(RES, PacketType.WORK_FAIL, [handle]);
+    expect(Buffer.from(await (await packets).arrayBuffer()).subarray(-failure.length)).toEqual(
+      Buffer.from(failure),
+    );
+    const late = await post(`${url}/functions/none/jobs`, "", { "gearman-deadline": "1" });
+    expect(late.status).toBe(504);
+    expect(await late.json()).toMatchObject({ detail: "Gearman-Deadline passed before the job ended" });
+  });
+
+  it("is 500 when the job was given up for another reason, and says which", async () => {
+    const { url, server } = await stage({ functionDefaults: { maxAttempts: 1 } });
+    const lost = post(`${url}/functions/f/jobs`, "");
+    await until("it waits", 5_000, () => server.core.state.submissionCount === 1);
+    const socket = connect(server.addresses[0]!.port, "127.0.0.1");
+    socket.write(encodePacket(REQ, PacketType.CAN_DO, ["f"]));
+    socket.write(encodePacket(REQ, PacketType.GRAB_JOB));
+    await until("it runs", 5_000, () => server.core.state.running === 1);
+    socket.destroy();
+    const answer = await lost;
+    expect(answer.status).toBe(500);
+    expect(await answer.json()).toMatchObject({
+      type: "/v1/problems/job-failed",
+      detail: "the job was given up: its workers were lost",
+    });
   });
 
   it("streams data where that is asked for, and cuts it when the job fails", async () => {
@@ -286,6 +341,32 @@ describe("background jobs", () => {
     const headers = { prefer: "respond-async", "gearman-unique": field };
     const accepted = await post(`${url}/functions/f/jobs`, "", headers);
     expect(await accepted.json()).toMatchObject({ unique: shown });
+  });
+
+  it("are asked for by their unique alone, of whatever function, while they live", async () => {
+    const { url, worker } = await stage();
+    expect((await fetch(`${url}/uniques/~u`)).status).toBe(404);
+    const headers = { prefer: "respond-async", "gearman-unique": '"u"' };
+    await post(`${url}/functions/f/jobs`, "", headers);
+    expect(await (await fetch(`${url}/uniques/~u`)).json()).toMatchObject({ function: "f", state: "queued" });
+    worker({ f: () => "" });
+    await until("it is done", 5_000, async () => (await fetch(`${url}/uniques/~u`)).status === 404);
+  });
+
+  it("do not join what runs where that is asked for", async () => {
+    const { url, worker, server } = await stage();
+    const held = gate();
+    worker({ f: () => held.passed.then(() => "") });
+    const submit = async (more: Record<string, string>) => {
+      const headers = { prefer: "respond-async", "gearman-unique": '"u"', ...more };
+      return (await post(`${url}/functions/f/jobs`, "", headers)).headers.get("gearman-handle");
+    };
+    const first = await submit({});
+    await until("it runs", 5_000, () => server.core.state.running === 1);
+    expect(await submit({})).toBe(first);
+    expect(await submit({ "gearman-rerun-if-active": "?1" })).not.toBe(first);
+    held.open();
+    await until("both have run", 5_000, () => server.core.state.counts.runs === 2);
   });
 
   it("wait for their time, and run at once when it has passed", async () => {

@@ -1,3 +1,4 @@
+import { readFile } from "node:fs/promises";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { expect, it } from "vitest";
 import { stage } from "./stage.ts";
@@ -44,6 +45,21 @@ it("describes answers as they are", async () => {
   matches("Job", await (await fetch(`${url}/functions/f/uniques/~u`)).json());
   matches("Problem", await (await fetch(`${url}/jobs/none`)).json());
   matches("AssignedJob", await (await fetch(`${url}/grab?function=f`, { method: "POST" })).json());
+});
+
+it("has every problem on the page of errors, with its status and whether it passes", async () => {
+  const { url } = await stage();
+  const { components } = await describedBy(url);
+  const types = (components.schemas.Problem as { properties: { type: { enum: string[] } } }).properties.type;
+  const page = await readFile(new URL("../../docs/ERRORS.md", import.meta.url), "utf8");
+  for (const type of types.enum) {
+    const { name, status, retryable } = (await (await fetch(new URL(type, url))).json()) as {
+      name: string;
+      status: number;
+      retryable: boolean;
+    };
+    expect(page).toContain(`\n| \`${name}\` | ${status} | ${retryable ? "yes" : "no"} |`);
+  }
 });
 
 it("tells what each problem means", async () => {

@@ -63,6 +63,7 @@ const EXPECTED: Readonly<Record<string, Expected>> = {
   "get /v1/jobs/{handle}/events": { headers: EVENTS, statuses: lookers() },
   "get /v1/functions/{fn}/uniques/{unique}": { statuses: lookers() },
   "get /v1/functions/{fn}/uniques/{unique}/events": { headers: EVENTS, statuses: lookers() },
+  "get /v1/uniques/{unique}": { statuses: lookers() },
   "get /v1/grab": { path: "/v1/grab?function=f", statuses: { worker: 200 } },
   "post /v1/grab": { path: "/v1/grab?function=f", statuses: { worker: 200 } },
   // Who knows the name of a stream has opened it; this one does not exist.

@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
+import http2 from "node:http2";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "@drover/client";
@@ -164,4 +166,15 @@ describe("/v1/ws with authentication", () => {
     expect((await events.next()).value).toMatchObject({ event: "detached", reason: "unauthenticated" });
     expect((await events.next()).done).toBe(true);
   });
+});
+
+it("is not announced over HTTP/2, and who asks for it all the same is refused", async () => {
+  const { url } = await stage();
+  const session = http2.connect(new URL(url).origin);
+  onTestFinished(() => session.destroy());
+  const [settings] = (await once(session, "remoteSettings")) as [http2.Settings];
+  expect(settings.enableConnectProtocol ?? false).toBe(false);
+  const stream = session.request({ ":method": "CONNECT", ":authority": new URL(url).host });
+  const [headers] = (await once(stream, "response")) as [http2.IncomingHttpHeaders];
+  expect(headers[":status"]).toBe(405);
 });

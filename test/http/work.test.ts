@@ -62,6 +62,25 @@ describe("a stream of jobs", () => {
     await stream.body!.cancel().catch(() => {});
   });
 
+  it("tells what came with a job, and takes where its run stands in traces", async () => {
+    const { url, server } = await stage();
+    const [asked, ran] = ["a", "b"].map((digit) => `00-${digit.repeat(32)}-${digit.repeat(16)}-01`);
+    const jobs = eventsOf(
+      await fetch(`${url}/grab?function=f`, { headers: { accept: "application/x-ndjson" } }),
+    );
+    await until("the worker is there", 5_000, () => server.core.hasWorker("f"));
+    const answered = post(`${url}/functions/f/jobs`, "", {
+      traceparent: asked!,
+      "gearman-reducer": ":/wE=:",
+    });
+    const job = (await jobs.next()).value! as { lease: string };
+    expect(job).toMatchObject({ traceparent: asked, reducer: "\xff\x01" });
+    expect((await post(`${url}/leases/${job.lease}/trace`, "nonsense")).status).toBe(400);
+    const lines = [{ report: "trace", data: ran }, { report: "complete" }];
+    await post(`${url}/leases/${job.lease}`, lines.map((line) => JSON.stringify(line)).join("\n"));
+    expect((await answered).headers.get("traceparent")).toBe(ran);
+  });
+
   it("is the lease: when it is cut, its jobs go to another worker at once", async () => {
     const { url, port, worker, server } = await stage();
     const leave = new AbortController();

@@ -195,6 +195,31 @@ describe("tracing", () => {
     expect((await post({})).headers.get("traceparent")).toBeNull();
   });
 
+  it("carries a tracestate from HTTP through a run to the submissions that it makes", async () => {
+    const at = await stage();
+    const nested = client(at);
+    const first = new Worker({ servers: `127.0.0.1:${at.port}`, tracing: api });
+    onTestFinished(() => first.close());
+    const told: (string | undefined)[] = [];
+    first.handle("outer", async ({ tracestate }) => {
+      told.push(tracestate);
+      await nested.background("inner", "w");
+    });
+    await first.run();
+    await fetch(`${at.url}/functions/outer/jobs`, {
+      method: "POST",
+      headers: { traceparent: HTTP_TRACE, tracestate: "vendor=some thing, other=1" },
+    });
+    expect(told).toEqual(["vendor=some thing, other=1"]);
+    const [run] = (await spans("process outer", 1)) as [ReadableSpan];
+    expect(run.spanContext().traceState?.get("vendor")).toBe("some thing");
+    const inner = await fetch(`${at.url}/grab?function=inner`, { method: "POST" });
+    expect(await inner.json()).toMatchObject({
+      traceparent: expect.stringContaining(`00-${"5".repeat(32)}-`),
+      tracestate: "vendor=some thing,other=1",
+    });
+  });
+
   it.each([
     "nonsense",
     `${HTTP_TRACE}x`,

@@ -57,6 +57,14 @@ export function serverAddress(
   )[0]!;
 }
 
+/** Whether flags or environment say which server is meant. */
+export function isServerNamed(
+  { host, port }: ServerFlags,
+  environment: NodeJS.ProcessEnv = process.env,
+): boolean {
+  return Boolean(host ?? port ?? (environment.DROVER_SERVER || environment.GEARMAN_SERVER));
+}
+
 /** @throws as `serverAddress` and `tokenOf` */
 export function serverTarget(flags: ServerFlags): Target {
   return { address: serverAddress(flags), token: tokenOf(flags) };

@@ -1,6 +1,10 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { Client } from "@drover/client";
-import { JobServer } from "@drover/server";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createToken, Identities, JobServer } from "@drover/server";
+import { HttpServer } from "@drover/server/http";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import type { FunctionRow } from "../src/admin/listings.ts";
 import { percentiles } from "../src/demo/herd-report.ts";
 import { ratedRows, type Sample } from "../src/top/rates.ts";
@@ -82,7 +86,7 @@ describe("top's view", () => {
   test("left and right go round the columns that are shown", () => {
     expect(nextSortKey("name", 1, 80)).toBe("queued");
     expect(nextSortKey("queued", -1, 80)).toBe("name");
-    expect(nextSortKey("name", -1, 80)).toBe("delayed");
+    expect(nextSortKey("name", -1, 80)).toBe("failed");
     expect(nextSortKey("name", -1, 200)).toBe("lost");
     // The column is not there any more in a narrow terminal.
     expect(nextSortKey("lost", 1, 80)).toBe("queued");
@@ -104,14 +108,19 @@ describe("against a server", () => {
   let server: JobServer;
   let client: Client;
   let port = "";
+  let web: HttpServer;
+  let http = "";
   beforeAll(async () => {
     server = await JobServer.start({ listen: ["127.0.0.1:0"], log: quiet, version: VERSION });
     port = String(server.addresses[0]!.port);
+    web = await HttpServer.start({ server, log: quiet, listen: ["127.0.0.1:0"] });
+    http = `http://${web.addresses[0]}`;
     client = new Client({ servers: `127.0.0.1:${port}` });
     for (let i = 0; i < 3; i++) await client.background("counted", "", { unique: "u" });
   });
   afterAll(async () => {
     await client.close();
+    await web.close();
     await server.stop(0);
   });
 
@@ -120,7 +129,43 @@ describe("against a server", () => {
     expect(code).toBe(0);
     expect(stdout).toMatch(/^drover top {2}localhost:\d+/);
     expect(stdout).toMatch(/^FUNCTION +QUEUED RUNNING/m);
-    expect(stdout).toMatch(/^counted +1 +0 +0 +0\.0 +0\.0 +- +0 +0 +3 +0$/m);
+    expect(stdout).toMatch(/^counted +1 +0 +0 +0\.0 +0\.0 +- +- +0 +0 +3 +0$/m);
+  });
+
+  test("top --http tells more: rates of the last seconds, who waits, the age of the oldest job", async () => {
+    const { code, stdout } = await drover(["top", "--http", http, "--once", "--interval", "100ms"]);
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/^drover top {2}http:\/\/127\.0\.0\.1:\d+/);
+    expect(stdout).toMatch(/submissions \d+\.\d\/s .* waiting 0 {2}dead letters 0$/m);
+    expect(stdout).toMatch(/^counted +1 +0 +0 +0\.0 +0\.0 +- +\d+(\.\d)? m?s +0 +0 +3 +0$/m);
+  });
+
+  test.each([
+    ["nonsense://x/y", 2, "OPTION_INVALID"],
+    ["127.0.0.1:1", 1, "SERVER_SILENT"],
+  ])("top --http %s ends with %i", async (address, status, error) => {
+    const { code, stderr } = await drover(["top", "--http", address, "--once"]);
+    expect([code, stderr]).toMatchObject([status, expect.stringContaining(`drover: ${error}: `)]);
+  });
+
+  test("top shows HTTP its token, and says when that is not taken", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "drover-top-"));
+    const tokenFile = join(folder, "tokens");
+    const { text: token } = createToken(tokenFile, { identity: "watcher" }, new Date());
+    const rights = { submit: [], work: [], status: true, admin: false };
+    const identities = new Identities({ rules: [{ name: "watcher", rights }], tokenFile }, quiet);
+    const own = await JobServer.start({ listen: ["127.0.0.1:0"], log: quiet, version: VERSION, identities });
+    const ownWeb = await HttpServer.start({ server: own, log: quiet, listen: ["127.0.0.1:0"] });
+    onTestFinished(async () => {
+      await ownWeb.close();
+      await own.stop(0);
+      identities.close();
+      rmSync(folder, { recursive: true });
+    });
+    const args = ["top", "--http", String(ownWeb.addresses[0]), "--once", "--interval", "100ms"];
+    const refused = await drover(args);
+    expect([refused.code, refused.stderr]).toMatchObject([1, expect.stringContaining("UNAUTHENTICATED")]);
+    expect((await drover(args, { env: { DROVER_TOKEN: token } })).code).toBe(0);
   });
 
   test("top prints a table again and again where there is no terminal", async () => {

@@ -80,6 +80,8 @@ export interface JobOptions {
    * the submission; else none.
    */
   readonly traceparent?: string | undefined;
+  /** What vendors add to that, where it is given (W3C); left out by the server when it is malformed or above 512 characters. */
+  readonly tracestate?: string | undefined;
 }
 
 export interface SubmitOptions extends JobOptions {
@@ -350,8 +352,8 @@ export class Client implements AsyncDisposable {
     const reducer = options.reducer === undefined ? undefined : toName(options.reducer, "reducer");
     const tracing = options.traceparent === undefined ? this.#tracing : undefined;
     const span = tracing === undefined ? undefined : new SubmissionSpan(tracing, { ...names, background });
-    const traceparent = options.traceparent ?? span?.traceparent;
-    return { ...names, priority: options.priority, reducer, traceparent, span };
+    const { traceparent, tracestate } = span ?? options;
+    return { ...names, priority: options.priority, reducer, traceparent, tracestate, span };
   }
 
   #begin(following: Following<unknown>, submission: Submission, options: SubmitOptions): void {

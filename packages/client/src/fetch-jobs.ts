@@ -53,6 +53,9 @@ export class FetchJobs {
       case PacketType.GET_STATUS:
         void this.#link.answer(this.#status(args[0]!));
         return true;
+      case PacketType.GET_STATUS_UNIQUE:
+        void this.#link.answer(this.#statusOfUnique(args[0]!));
+        return true;
       case PacketType.GET_OUTCOME:
         void this.#link.answer(this.#outcome(args[0]!, args[1]!));
         return true;
@@ -173,13 +176,17 @@ export class FetchJobs {
   }
 
   #status(name: string): Promise<Answer> {
-    return this.#job(`jobs/${encodeURIComponent(handleOf(name))}`, (job) => {
-      const { known = false, running = false, numerator = 0, denominator = 0 } = job;
-      return [
-        PacketType.STATUS_RES,
-        [name, known ? "1" : "0", running ? "1" : "0", String(numerator), String(denominator)],
-      ];
-    });
+    return this.#job(`jobs/${encodeURIComponent(handleOf(name))}`, (job) => [
+      PacketType.STATUS_RES,
+      [name, ...statusOf(job)],
+    ]);
+  }
+
+  #statusOfUnique(unique: string): Promise<Answer> {
+    return this.#job(`uniques/${base64(unique, true)}`, (job) => [
+      PacketType.STATUS_RES_UNIQUE,
+      [unique, ...statusOf(job), String(job.waiting ?? 0)],
+    ]);
   }
 
   #outcome(functionOrHandle: string, unique: string): Promise<Answer> {
@@ -226,6 +233,10 @@ interface JobJson {
   readonly ended?: string;
 }
 
+function statusOf({ known, running, numerator = 0, denominator = 0 }: JobJson): string[] {
+  return [known === true ? "1" : "0", running === true ? "1" : "0", String(numerator), String(denominator)];
+}
+
 interface SubmissionPacket {
   readonly function: string;
   readonly unique: string;
@@ -248,6 +259,10 @@ function submissionOf(type: number, args: readonly string[]): SubmissionPacket |
   const plain = PLAIN[type];
   if (plain !== undefined) {
     return { ...common, background: plain[1], options: new Map([["priority", plain[0]]]) };
+  }
+  const isReduceBackground = type === PacketType.SUBMIT_REDUCE_JOB_BACKGROUND;
+  if (type === PacketType.SUBMIT_REDUCE_JOB || isReduceBackground) {
+    return { ...common, background: isReduceBackground, options: new Map([["reducer", text!]]) };
   }
   if (type !== PacketType.SUBMIT_JOB_EXT) return undefined;
   const options = decodeOptions(text!);
@@ -284,8 +299,15 @@ function headersOf({ unique, options }: SubmissionPacket): Record<string, string
       case "keep":
         headers["gearman-keep"] = "?1";
         break;
+      case "rerunIfActive":
+        headers["gearman-rerun-if-active"] = "?1";
+        break;
+      case "reducer":
+        headers["gearman-reducer"] = `:${base64(value)}:`;
+        break;
       case "traceparent":
-        headers.traceparent = value;
+      case "tracestate":
+        headers[option] = value;
         break;
       case "background":
         break;

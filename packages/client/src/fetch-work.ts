@@ -46,6 +46,7 @@ const REPORTS: Readonly<Record<number, string | undefined>> = {
   [PacketType.WORK_DATA]: "data",
   [PacketType.WORK_WARNING]: "warning",
   [PacketType.WORK_STATUS]: "status",
+  [PacketType.WORK_TRACE]: "trace",
   [PacketType.WORK_COMPLETE]: "complete",
   [PacketType.WORK_FAIL]: "fail",
   [PacketType.WORK_EXCEPTION]: "exception",
@@ -77,8 +78,9 @@ export class FetchWork {
   take({ type, args, data }: Packet): boolean {
     const what = REPORTS[type];
     if (what !== undefined) {
-      const [handle, numerator, denominator] = args;
-      const body = what === "status" ? bytesOf(`${numerator}/${denominator}`) : data;
+      const [handle, ...rest] = args;
+      // A status is two numbers, a trace one text.
+      const body = rest.length > 0 ? bytesOf(rest.join("/")) : data;
       this.#report(handle!, { what, body });
       return true;
     }
@@ -244,7 +246,16 @@ function assignment(type: number, job: StreamEvent): Answer {
   if (type === PacketType.GRAB_JOB) return [PacketType.JOB_ASSIGN, args, workload];
   args.push(byteStringOfText(job.unique ?? ""));
   if (type === PacketType.GRAB_JOB_UNIQ) return [PacketType.JOB_ASSIGN_UNIQ, args, workload];
-  args.push(encodeOptions({ attempt: String(job.attempt ?? 1) }));
+  const { attempt = 1, reducer, traceparent, tracestate, links } = job;
+  args.push(
+    encodeOptions({
+      attempt: String(attempt),
+      reducer: reducer && byteStringOfText(reducer),
+      traceparent,
+      tracestate,
+      links,
+    }),
+  );
   return [PacketType.JOB_ASSIGN_EXT, args, workload];
 }
 

@@ -36,6 +36,10 @@ export interface StreamEvent {
   readonly function?: string;
   readonly unique?: string;
   readonly lease?: string;
+  readonly reducer?: string;
+  readonly traceparent?: string;
+  readonly tracestate?: string;
+  readonly links?: string;
 }
 
 /** An open stream and the fields of its answer. */

@@ -17,6 +17,7 @@ export interface Submission {
   readonly lingerMs?: number | undefined;
   readonly rerunIfActive?: boolean | undefined;
   readonly traceparent?: string | undefined;
+  readonly tracestate?: string | undefined;
 }
 
 /** Longest unique or handle that every Gearman server takes; at 64 gearmand accepts them and goes wrong. */
@@ -44,8 +45,9 @@ export function handleFor(handle: string, connection: ServerConnection): string 
  * @throws NeedsDrover when only drover.1 can say it and the server does not know that.
  */
 export function requestFor(submission: Submission, connection: ServerConnection): SubmitRequest {
-  const { function: name, workload, priority, background, atMs, reducer, traceparent } = submission;
+  const { workload, priority, background, atMs, reducer, traceparent, tracestate } = submission;
   const unique = uniqueFor(submission.unique, connection);
+  const plain = { function: submission.function, unique, workload, priority, background, reducer };
   const wishes = {
     keep: submission.keep === true ? "1" : undefined,
     linger: submission.lingerMs === undefined ? undefined : String(Math.trunc(submission.lingerMs)),
@@ -58,38 +60,16 @@ export function requestFor(submission: Submission, connection: ServerConnection)
     if (atMs !== undefined && (priority ?? "normal") !== "normal") {
       throw new NeedsDrover("a priority for a delayed job", connection.server);
     }
-    return {
-      function: name,
-      unique,
-      workload,
-      ...(priority === undefined ? {} : { priority }),
-      ...(background === undefined ? {} : { background }),
-      // Never early.
-      ...(atMs === undefined ? {} : { epochSeconds: Math.ceil(atMs / 1_000) }),
-      ...(reducer === undefined ? {} : { reducer }),
-    };
+    // Never early.
+    return { ...plain, epochSeconds: atMs === undefined ? undefined : Math.ceil(atMs / 1_000) };
   }
-  const options = encodeOptions({
+  const extended = {
     ...wishes,
     at: atMs === undefined ? undefined : String(Math.ceil(atMs)),
     traceparent,
-  });
-  if (options === "") {
-    return {
-      function: name,
-      unique,
-      workload,
-      ...(priority === undefined ? {} : { priority }),
-      ...(background === undefined ? {} : { background }),
-      ...(reducer === undefined ? {} : { reducer }),
-    };
-  }
-  const rest = encodeOptions({ background: background === true ? "1" : undefined, priority, reducer });
-  return {
-    function: name,
-    unique,
-    workload,
-    background: background === true,
-    options: rest === "" ? options : `${options}&${rest}`,
+    tracestate,
   };
+  if (Object.values(extended).every((value) => value === undefined)) return plain;
+  const common = { background: background === true ? "1" : undefined, priority, reducer };
+  return { ...plain, options: encodeOptions({ ...extended, ...common }) };
 }

@@ -16,10 +16,19 @@ export interface Tracing {
     with<T>(context: TraceContext, work: () => T): T;
   };
   readonly ROOT_CONTEXT: TraceContext;
+  createTraceState(text?: string): TraceState;
 }
 
 export interface TraceContext {
   getValue(key: symbol): unknown;
+}
+
+/** What a `tracestate` says. */
+export interface TraceState {
+  get(key: string): string | undefined;
+  set(key: string, value: string): TraceState;
+  unset(key: string): TraceState;
+  serialize(): string;
 }
 
 export interface SpanContext {
@@ -29,6 +38,7 @@ export interface SpanContext {
   readonly spanId: string;
   readonly traceFlags: number;
   readonly isRemote?: boolean;
+  readonly traceState?: TraceState;
 }
 
 export interface Span {
@@ -55,11 +65,9 @@ export const SpanKind = { CLIENT: 2, PRODUCER: 3, CONSUMER: 4 } as const;
 /** `SpanStatusCode.ERROR` of OpenTelemetry. */
 const STATUS_ERROR = 2;
 
-const VERSION = "00";
-
-/** @returns a `traceparent` of W3C's Trace Context, or undefined for the context of a span that nothing records. */
+/** @returns a `traceparent` (version 00) of W3C's Trace Context, or undefined for the context of a span that nothing records. */
 export function traceparentOf({ traceId, spanId, traceFlags }: SpanContext): string | undefined {
-  const text = `${VERSION}-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, "0")}`;
+  const text = `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, "0")}`;
   return isTraceparent(text) ? text : undefined;
 }
 
@@ -88,6 +96,7 @@ export interface TracedSubmission {
 export class SubmissionSpan {
   /** Undefined when nothing records it. */
   readonly traceparent: string | undefined;
+  readonly tracestate: string | undefined;
   readonly #span: Span;
   #linkedRun = "";
 
@@ -105,7 +114,9 @@ export class SubmissionSpan {
         "drover.job.coalesced": false,
       },
     });
-    this.traceparent = traceparentOf(this.#span.spanContext());
+    const context = this.#span.spanContext();
+    this.traceparent = traceparentOf(context);
+    this.tracestate = context.traceState?.serialize();
   }
 
   created(handle: string): void {
@@ -127,10 +138,8 @@ export class SubmissionSpan {
 
   ended(end: TerminalEvent | Error | undefined): void {
     if (end instanceof Error) endFailed(this.#span, "code" in end ? String(end.code) : end.name, end.message);
-    else if (end?.type === "fail")
-      endFailed(this.#span, "JOB_FAILED", "the worker reported that the job failed");
-    else if (end?.type === "exception")
-      endFailed(this.#span, "JOB_EXCEPTION", "the worker reported an exception");
+    else if (end?.type === "fail") endFailed(this.#span, "JOB_FAILED", "the job failed");
+    else if (end?.type === "exception") endFailed(this.#span, "JOB_EXCEPTION", "the job threw");
     else this.#span.end();
   }
 }

@@ -44,7 +44,7 @@ export {
   textOfByteString,
   writeByteString,
 } from "./text.ts";
-export { isTraceparent } from "./traceparent.ts";
+export { isTraceparent, isTracestate } from "./traceparent.ts";
 export {
   type AssignedJob,
   fixedSlots,

@@ -234,7 +234,7 @@ export class JobServer {
   /**
    * Takes over a connection, of any transport.
    * @param identity Who it is. Default: what its address says, or anyone where there is no authentication.
-   * @param isFluent Takes exceptions and drover.1 without asking for them.
+   * @param isFluent A request over HTTP: takes exceptions, drover.1 and reasons without asking for them.
    */
   accept(connection: Connection, identity = this.#identityOf(connection), isFluent = false): void {
     const { address, transport } = connection.peer;
@@ -253,7 +253,9 @@ export class JobServer {
     this.#perAddress.set(shown, (this.#perAddress.get(shown) ?? 0) + 1);
     this.#beginTurn();
     const link = new Link(this, connection, shown, identity);
-    if (isFluent) link.peer.wantsExceptions = link.peer.speaksDrover = true;
+    if (isFluent) {
+      link.peer.wantsExceptions = link.peer.speaksDrover = link.peer.wantsReasons = true;
+    }
     this.#links.add(link);
     connection.attach(link);
   }

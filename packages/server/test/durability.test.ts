@@ -1,3 +1,4 @@
+import { encodeOptions } from "@drover/protocol";
 import { describe, expect, it } from "vitest";
 import type { Commit, StoredJob } from "../src/core/index.ts";
 import { type TestOptions, type TestPeer, TestServer } from "./harness.ts";
@@ -126,6 +127,16 @@ describe("a background submission", () => {
     one.expect("JOB_CREATED H:1");
     two.expect("JOB_CREATED H:1");
     expect(server.core.beginCommit()).toBeNull();
+  });
+
+  it.each([{}, { tracestate: "a=1, b=2" }])("keeps its trace with %o over a restart", (rest) => {
+    const trace = { traceparent: `00-${"a".repeat(32)}-${"b".repeat(16)}-01`, ...rest };
+    const server = new DurableServer();
+    server.connectDrover().send("SUBMIT_JOB_EXT", ["f", "u", encodeOptions({ background: "1", ...trace })]);
+    server.commit();
+    const worker = server.restarted().connectDrover();
+    worker.send("CAN_DO", ["f"]);
+    expect(worker.grab("GRAB_JOB_ALL").args[3]).toBe(encodeOptions({ attempt: "1", ...trace }));
   });
 
   it("joins one that is committed at once", () => {

@@ -68,6 +68,25 @@ describe("a submission with a trace", () => {
     late.expect(`JOB_TRACE ${handle} ${FIRST}`, `JOB_CREATED ${handle}`);
   });
 
+  it("has its tracestate told to the runs of the job that it makes", () => {
+    const server = new TestServer();
+    const [first, second] = [server.connectDrover(), server.connectDrover()];
+    first.submitWith("f", "u", { tracestate: "a=1,b=2", traceparent: FIRST });
+    second.submitWith("f", "u", { traceparent: SECOND, tracestate: "c=3" });
+    expect(grab(server.connectDrover())).toBe(
+      `attempt=1&traceparent=${FIRST}&tracestate=a%3D1%2Cb%3D2&links=${SECOND}`,
+    );
+  });
+
+  it.each([
+    ["malformed", "nonsense"],
+    ["longer than 512 characters", `a=${"x".repeat(256)},b=${"x".repeat(252)}`],
+  ])("loses a tracestate that is %s, and nothing else", (_what, tracestate) => {
+    const server = new TestServer();
+    server.connectDrover().submitWith("f", "u", { traceparent: FIRST, tracestate });
+    expect(grab(server.connectDrover())).toBe(`attempt=1&traceparent=${FIRST}`);
+  });
+
   it("is told of each of its jobs by handle", () => {
     const server = new TestServer();
     const [client, worker] = [server.connectDrover(), server.connectDrover()];
@@ -115,4 +134,10 @@ describe("WORK_TRACE", () => {
     worker.expect("ERROR INVALID_COMMAND Command not expected");
     expect(worker.closed).toBe(true);
   });
+});
+
+it("a tracestate without a trace is left out", () => {
+  const server = new TestServer();
+  server.connectDrover().submitWith("f", "u", { tracestate: "a=1" });
+  expect(grab(server.connectDrover())).toBe("attempt=1");
 });

@@ -59,6 +59,7 @@ describe("functions", () => {
       submissions: 3,
       runs: 0,
       joinRatio: null,
+      oldestQueuedMs: expect.any(Number),
       paused: false,
     });
   });

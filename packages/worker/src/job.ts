@@ -18,6 +18,8 @@ export interface WorkerJob<Input = Uint8Array> {
   readonly reducer: string;
   /** W3C trace context of the client, if it sent one. Drover only. */
   readonly traceparent: string | undefined;
+  /** What vendors have added to that. */
+  readonly tracestate: string | undefined;
   /** Server that gave the job. */
   readonly server: string;
   /**

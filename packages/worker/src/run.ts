@@ -87,6 +87,7 @@ export class Run {
       attempt: Number(job.options.get("attempt") ?? 1),
       reducer: textOfByteString(job.reducer),
       traceparent: job.options.get("traceparent"),
+      tracestate: job.options.get("tracestate"),
       server: reports.server,
       signal: this.#controller.signal,
       status: (numerator, denominator) => reports.status(job, numerator, denominator),

@@ -26,7 +26,8 @@ export class RunSpan {
       return context === undefined ? [] : [{ context }];
     });
     const { ROOT_CONTEXT: root, trace } = tracing;
-    const above = parent === undefined ? root : trace.setSpanContext(root, parent);
+    const traceState = tracing.createTraceState(options.get("tracestate"));
+    const above = parent === undefined ? root : trace.setSpanContext(root, { ...parent, traceState });
     const attributes = {
       "messaging.system": "gearman",
       "messaging.operation.name": "process",

@@ -4,12 +4,20 @@ import { type FunctionRow, joinRatio } from "../admin/listings.ts";
 export interface Sample {
   readonly atMs: number;
   readonly version: string;
-  readonly rows: readonly FunctionRow[];
+  readonly rows: readonly TopRow[];
   readonly counts: ReadonlyMap<string, number>;
+  /** Totals a second, where the server itself tells them: over its last ten. */
+  readonly rates?: ReadonlyMap<string, number>;
+}
+
+/** A function as a server told it. */
+export interface TopRow extends FunctionRow {
+  /** For how long the job has waited that has waited longest; absent where that is not told. */
+  readonly oldestQueuedMs?: number;
 }
 
 /** A function with its rates per second since the sample before; null where they are not known. */
-export interface RatedRow extends FunctionRow {
+export interface RatedRow extends TopRow {
   readonly submissionsPerSecond: number | null;
   readonly runsPerSecond: number | null;
   readonly joinRatio: number | null;
@@ -32,6 +40,8 @@ export function ratedRows(before: Sample | undefined, now: Sample): RatedRow[] {
 
 /** Rate of one of the server's totals. */
 export function totalRate(before: Sample | undefined, now: Sample, name: string): number | null {
+  const told = now.rates?.get(name);
+  if (told !== undefined) return told;
   if (before === undefined) return null;
   const seconds = (now.atMs - before.atMs) / 1000;
   return perSecond(before.counts.get(name) ?? null, now.counts.get(name) ?? null, seconds);

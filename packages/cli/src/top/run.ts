@@ -1,21 +1,19 @@
 import { setTimeout as after } from "node:timers/promises";
 import { printable } from "@drover/protocol";
-import { AdminConnection } from "../admin/admin-connection.ts";
-import { functionRows, serverCounts } from "../admin/listings.ts";
-import type { Target } from "../server-address.ts";
 import type { Sample } from "./rates.ts";
 import { Screen } from "./screen.ts";
+import type { Source } from "./sources.ts";
 import { nextSortKey, plainLines, type SortKey, screenLines, type ViewState, visibleRows } from "./view.ts";
 
 export interface TopOptions {
-  readonly server: Target;
+  readonly source: Source;
   readonly intervalMs: number;
   readonly once: boolean;
 }
 
 /** Shows the server until a key, a signal or, with `once`, the first table ends it. */
 export async function top(options: TopOptions): Promise<void> {
-  const watch = new Watch(options.server);
+  const watch = new Watch(options.source);
   try {
     // A server that is not there is told at once, before anything is drawn.
     await watch.look();
@@ -26,42 +24,29 @@ export async function top(options: TopOptions): Promise<void> {
   }
 }
 
-/** Looks at a server again and again over one connection. */
+/** Looks at a server again and again, and keeps the last two samples. */
 class Watch {
-  readonly server: string;
-  readonly #target: Target;
+  readonly #source: Source;
   before: Sample | undefined;
   now: Sample | undefined;
-  #admin: AdminConnection | undefined;
 
-  constructor(target: Target) {
-    this.#target = target;
-    this.server = target.address;
+  constructor(source: Source) {
+    this.#source = source;
   }
 
-  /** @throws When the server does not answer; the next look connects anew. */
+  /** @throws as the source */
   async look(): Promise<void> {
-    this.#admin ??= await AdminConnection.dial(this.#target);
-    const admin = this.#admin;
-    try {
-      const version = this.now?.version ?? printable(await admin.ask("version"));
-      const rows = await functionRows(admin);
-      const counts = await serverCounts(admin);
-      this.before = this.now;
-      this.now = { atMs: performance.now(), version, rows, counts };
-    } catch (error) {
-      this.close();
-      throw error;
-    }
+    const sample = await this.#source.look();
+    this.before = this.now;
+    this.now = sample;
   }
 
   close(): void {
-    this.#admin?.close();
-    this.#admin = undefined;
+    this.#source.close();
   }
 
   state(view: Pick<ViewState, "sortBy" | "reverse" | "scroll" | "paused" | "problem">): ViewState {
-    return { server: this.server, before: this.before, now: this.now!, ...view };
+    return { server: this.#source.server, before: this.before, now: this.now!, ...view };
   }
 }
 

@@ -1,4 +1,4 @@
-import { cut, grouped } from "../terminal/table.ts";
+import { cut, durationText, grouped } from "../terminal/table.ts";
 import { type RatedRow, ratedRows, type Sample, totalRate } from "./rates.ts";
 
 /** What is looked at, and how. */
@@ -39,6 +39,13 @@ const COLUMNS = [
   },
   { key: "runs", title: "RUN/S", width: 9, value: (row: RatedRow) => row.runsPerSecond, text: one },
   { key: "ratio", title: "JOIN x", width: 8, value: (row: RatedRow) => row.joinRatio, text: one },
+  {
+    key: "oldest",
+    title: "OLDEST",
+    width: 9,
+    value: ({ oldestQueuedMs }: RatedRow) => oldestQueuedMs ?? null,
+    text: durationText,
+  },
   { key: "failed", title: "FAILED", width: 8, value: (row: RatedRow) => row.failed },
   { key: "delayed", title: "DELAYED", width: 9, value: (row: RatedRow) => row.delayed },
   { key: "total", title: "SUBMISSIONS", width: 13, value: (row: RatedRow) => row.submissions },
@@ -134,7 +141,8 @@ function totalsLine({ before, now }: ViewState): string {
   const ratio = runs === 0 ? "-" : one((counts.get("submissions") ?? 0) / runs);
   return (
     `peers ${n("peers")}  jobs ${n("jobs")}  submissions ${rate("submissions")}/s  ` +
-    `runs ${rate("runs")}/s  joins ${rate("joins")}/s  join ratio ${ratio}`
+    `runs ${rate("runs")}/s  joins ${rate("joins")}/s  join ratio ${ratio}` +
+    (counts.has("waiting") ? `  waiting ${n("waiting")}  dead letters ${n("deadLetters")}` : "")
   );
 }
 

@@ -1,4 +1,4 @@
-import { Found, type PacketStream, PacketType, REQ } from "@drover/protocol";
+import { Found, type PacketStream, REQ } from "@drover/protocol";
 import {
   become,
   expireStrangers,
@@ -14,12 +14,12 @@ import { fallDue, leaveJob, settleClaim } from "./jobs.ts";
 import type { Commit, Fired, StoredJob } from "./journal.ts";
 import type { FunctionSettings } from "./limits.ts";
 import { Peer } from "./peer.ts";
-import { closePeer, encodeHandleReport, sendError, sendToSubmission } from "./replies.ts";
+import { closePeer, encodeFailure, failureFor, sendError, sendToSubmission } from "./replies.ts";
 import { adopt, restore, storedForm } from "./restore.ts";
 import { dropOverrun, expireRun, loseRun, payOwedStatuses } from "./runs.ts";
 import { type CoreNote, type CoreOptions, ServerState } from "./state.ts";
 import { submitUnattended, type Unattended } from "./submissions.ts";
-import { type JobView, jobView, numberOfHandle, uniqueView } from "./views.ts";
+import { firstOfUnique, type JobView, jobView, numberOfHandle, uniqueView } from "./views.ts";
 import { answerGrab, endTurn, expireWakes, nextWakeMs, resetAbilities, wakeFor } from "./workers.ts";
 
 /** Packets of this size that came in several chunks are not copied any more, where they are only passed on. */
@@ -135,7 +135,8 @@ export class JobServerCore {
       late !== undefined;
       late = submissionTimers.takeDue(nowMs)
     ) {
-      sendToSubmission(state, late, encodeHandleReport(state, PacketType.WORK_FAIL, late.job.number));
+      const failure = encodeFailure(state, late.job.number, "deadline");
+      sendToSubmission(state, late, failureFor(late.peer, failure));
       late.job.fn.times.waits.observe(nowMs - late.sinceMs);
       leaveJob(state, late);
     }
@@ -263,6 +264,11 @@ export class JobServerCore {
   /** The same by function and unique, both byte strings. */
   viewUnique(fn: string, unique: string): JobView | null {
     return uniqueView(this.state, fn, unique);
+  }
+
+  /** The first live job of a unique, of the functions that `takes` names. */
+  findUnique(unique: string, takes: (fn: string) => boolean): JobView | null {
+    return firstOfUnique(this.state, unique, takes);
   }
 
   /** Whether a connected worker can do a function. */

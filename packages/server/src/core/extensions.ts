@@ -1,4 +1,11 @@
-import { decodeOptions, indexOfNul, isTraceparent, PacketType, printable } from "@drover/protocol";
+import {
+  decodeOptions,
+  indexOfNul,
+  isTraceparent,
+  isTracestate,
+  PacketType,
+  printable,
+} from "@drover/protocol";
 import { forbid } from "./access.ts";
 import { type Job, JobState, Priority } from "./job.ts";
 import { leaveJob } from "./jobs.ts";
@@ -75,6 +82,10 @@ function readOption(request: SubmissionRequest, key: string, value: string, wall
     case "traceparent":
       request.traceparent = value;
       return isTraceparent(value);
+    case "tracestate":
+      // As W3C's Trace Context wants it: one that is malformed must not spoil the rest.
+      if (isTracestate(value)) request.tracestate = value;
+      return true;
     default:
       return false;
   }

@@ -44,7 +44,7 @@ export class FunctionWatch {
       if (++looked > this.#most) break;
       const before = this.#seen.get(fn);
       if (before !== undefined && isSame(before, fn)) continue;
-      const view = functionView(fn);
+      const view = functionView(fn, this.#state.nowMs);
       this.#seen.set(fn, view);
       changed.push(view);
     }

@@ -81,6 +81,16 @@ export class JobFunction {
     return queue === null ? null : queue.head;
   }
 
+  /** For how long the job has waited that has waited longest, in milliseconds; 0 when none waits. */
+  oldestQueuedMs(nowMs: number): number {
+    if (this.queued === 0) return 0;
+    let sinceMs = nowMs;
+    for (const priority of [0, 1, 2] as const) {
+      sinceMs = Math.min(sinceMs, this.first(priority)?.queuedMs ?? nowMs);
+    }
+    return nowMs - sinceMs;
+  }
+
   /** How many jobs of a priority wait. */
   waiting(priority: Priority): number {
     return this.#queueIfAny(priority)?.length ?? 0;

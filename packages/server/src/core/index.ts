@@ -51,6 +51,7 @@ export {
 } from "./listings.ts";
 export type { FunctionCounts } from "./own-times.ts";
 export { Peer, WorkerState } from "./peer.ts";
+export type { FailReason } from "./replies.ts";
 export { CoreCounts, type CoreNote, type CoreOptions, ServerState } from "./state.ts";
 export { deleteDeadLetter, requeueDeadLetter, type Unattended } from "./submissions.ts";
 export { shownUnique } from "./uniques.ts";

@@ -136,6 +136,8 @@ export interface RareJobFields {
   keep: boolean;
   /** Lets the worker's trace continue the submitter's (W3C), or empty. */
   traceparent: string;
+  /** What goes with it, or empty. */
+  tracestate: string;
   /** Those of other submissions that joined, up to `maxTraceLinks`; null = none. */
   links: string[] | null;
   /** Where the run under way stands in traces, once its worker has told; else empty. */
@@ -170,6 +172,7 @@ export function rareFields(job: Job): RareJobFields {
     lingerMs: undefined,
     keep: false,
     traceparent: "",
+    tracestate: "",
     links: null,
     runTrace: "",
     account: null,

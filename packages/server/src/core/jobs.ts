@@ -1,7 +1,6 @@
-import { PacketType } from "@drover/protocol";
 import { delayOf, dueMsOf, type Job, JobState, type Submission } from "./job.ts";
 import { type Ack, Stored } from "./journal.ts";
-import { encodeHandleReport, releaseReplies, sendToSubmission } from "./replies.ts";
+import { encodeFailure, failureFor, releaseReplies, sendToSubmission } from "./replies.ts";
 import { cancelRun, dismissSubmissions, dropSubmission, overrun, payStatuses } from "./runs.ts";
 import type { ServerState } from "./state.ts";
 import { wakeFor } from "./workers.ts";
@@ -85,9 +84,9 @@ export function leaveJob(state: ServerState, submission: Submission): void {
  */
 export function cancelJob(state: ServerState, job: Job): void {
   payStatuses(state, job);
-  const fail = encodeHandleReport(state, PacketType.WORK_FAIL, job.number);
+  const failure = encodeFailure(state, job.number, "cancelled");
   for (let submission = job.submissions; submission !== null; submission = submission.nextOfJob) {
-    sendToSubmission(state, submission, fail);
+    sendToSubmission(state, submission, failureFor(submission.peer, failure));
   }
   dismissSubmissions(state, job);
   if (job.isClaimed) {

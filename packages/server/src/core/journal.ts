@@ -14,6 +14,7 @@ export interface StoredJob {
   /** When it is due, on the wall clock; 0 = now. */
   readonly dueMs: number;
   readonly reducer: string;
+  /** With the `tracestate` behind a space, if there is one. */
   readonly traceparent: string;
   /** `linger` of a submission in milliseconds; -1 = as the function says. */
   readonly lingerMs: number;

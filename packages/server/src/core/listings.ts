@@ -26,9 +26,11 @@ export interface FunctionView {
   readonly completed: number;
   readonly failed: number;
   readonly lost: number;
+  /** For how long its first job has waited. */
+  readonly oldestQueuedMs: number;
 }
 
-export function functionView(fn: JobFunction): FunctionView {
+export function functionView(fn: JobFunction, nowMs: number): FunctionView {
   const { name, queued, delayed, running, workers, paused } = fn;
   const { submissions, joins, runs, completed, failed, lost } = fn;
   return {
@@ -44,13 +46,14 @@ export function functionView(fn: JobFunction): FunctionView {
     completed,
     failed,
     lost,
+    oldestQueuedMs: Math.round(fn.oldestQueuedMs(nowMs)),
   };
 }
 
 /** A function by its name, or null. */
 export function viewFunction(state: ServerState, name: string): FunctionView | null {
   const fn = state.functions.get(name);
-  return fn === undefined ? null : functionView(fn);
+  return fn === undefined ? null : functionView(fn, state.nowMs);
 }
 
 /** Orders of functions: by name, or by one of their numbers, the largest first. */
@@ -102,7 +105,7 @@ export function listFunctions(
   }
   const shown = first.slice(0, limit);
   return {
-    functions: shown.map(({ name }) => functionView(state.functions.get(name)!)),
+    functions: shown.map(({ name }) => functionView(state.functions.get(name)!, state.nowMs)),
     next: first.length > limit ? shown[limit - 1]! : null,
   };
 }

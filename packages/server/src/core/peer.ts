@@ -65,6 +65,8 @@ export class Peer {
   clientId = "-";
   /** Asked for `WORK_EXCEPTION` packets. */
   wantsExceptions = false;
+  /** A request over HTTP: `WORK_FAIL` may say why. */
+  wantsReasons = false;
   /** Negotiated drover.1. */
   speaksDrover = false;
   /** Has submitted with a `traceparent`: it is told where runs stand in traces. */

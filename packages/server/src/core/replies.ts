@@ -211,6 +211,26 @@ export function encodeHandleReport(state: ServerState, type: number, number: num
   return packet;
 }
 
+/** Why a job, or one submission of it, failed by something else than its worker's report. */
+export type FailReason = "timed out" | "worker lost" | "cancelled" | "deadline";
+
+/** `WORK_FAIL` made by the server. The wire has no room for a reason; requests over HTTP get it behind the handle. */
+export interface Failure {
+  readonly plain: Uint8Array;
+  readonly reasoned: Uint8Array;
+}
+
+export function encodeFailure(state: ServerState, number: number, reason: FailReason): Failure {
+  const plain = encodeHandleReport(state, PacketType.WORK_FAIL, number);
+  const body = bytesOf(`${state.handles.text(number)}\0${reason}`);
+  return { plain, reasoned: encodeReport(PacketType.WORK_FAIL, body, 0, body.length) };
+}
+
+/** The form of a failure that a connection is to get. */
+export function failureFor(peer: Peer, { plain, reasoned }: Failure): Uint8Array {
+  return peer.wantsReasons ? reasoned : plain;
+}
+
 /** `WORK_STATUS` of a run's newest status. */
 export function encodeStatus(state: ServerState, job: Job): Uint8Array {
   const { numerator, denominator } = job.run!;
@@ -272,6 +292,7 @@ function assignOptions(job: Job, reducer: string): string {
     attempt: String(job.attempts),
     reducer: reducer === "" ? undefined : reducer,
     traceparent: job.rare?.traceparent || undefined,
+    tracestate: job.rare?.tracestate || undefined,
     links: job.rare?.links?.join(","),
   });
 }

@@ -25,7 +25,7 @@ export function storedForm(state: ServerState, job: Job | null, letter: DeadLett
     priority,
     dueMs: dueMsOf(job!),
     reducer: rare?.reducer ?? "",
-    traceparent: rare?.traceparent ?? "",
+    traceparent: rare === null ? "" : `${rare.traceparent} ${rare.tracestate}`.trim(),
     lingerMs: rare?.lingerMs ?? -1,
     attempts,
     submittedMs: Math.round(state.wallMs - (state.nowMs - createdMs)),
@@ -69,7 +69,11 @@ function take(state: ServerState, number: number, stored: StoredJob): void {
   state.workloads.keep(workload, 0, workload.length, job);
   state.workloadBytes += job.workloadBytes;
   if (reducer !== "") rareFields(job).reducer = reducer;
-  if (stored.traceparent !== "") rareFields(job).traceparent = stored.traceparent;
+  if (stored.traceparent !== "") {
+    const [traceparent, ...tracestate] = stored.traceparent.split(" ");
+    rareFields(job).traceparent = traceparent!;
+    rareFields(job).tracestate = tracestate.join(" ");
+  }
   if (stored.lingerMs >= 0) rareFields(job).lingerMs = stored.lingerMs;
   state.jobs.add(job);
   fn.total++;

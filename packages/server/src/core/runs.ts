@@ -24,9 +24,13 @@ import { endJob, enterQueue } from "./jobs.ts";
 import type { Peer } from "./peer.ts";
 import {
   closePeer,
+  encodeFailure,
   encodeHandleReport,
   encodeReport,
   encodeStatus,
+  type FailReason,
+  type Failure,
+  failureFor,
   forwardReport,
   sendError,
   sendPacket,
@@ -212,7 +216,7 @@ export function reportFail(
   payStatuses(state, run.job);
   endReportedRun(state, run);
   const packet = encodeReport(PacketType.WORK_FAIL, bytes, start, end);
-  failJob(state, run, "failed", packet, packet);
+  failJob(state, run, "failed", { plain: packet, reasoned: packet });
 }
 
 /** `WORK_EXCEPTION`: as it is for those who asked for exceptions, as `WORK_FAIL` for the others. */
@@ -233,7 +237,8 @@ export function reportException(
   payStatuses(state, job);
   endReportedRun(state, run);
   const fail = encodeHandleReport(state, PacketType.WORK_FAIL, job.number);
-  failJob(state, run, "exception", fail, encodeOpaqueReport(PacketType.WORK_EXCEPTION, bytes, start, end));
+  const exception = encodeOpaqueReport(PacketType.WORK_EXCEPTION, bytes, start, end);
+  failJob(state, run, "exception", { plain: fail, reasoned: fail }, exception);
 }
 
 /** The worker's timeout for a run has passed: the run goes on as an overrun, and the job without it. */
@@ -244,7 +249,7 @@ export function expireRun(state: ServerState, run: Run): void {
   overrun(state, run);
   if (cancelled) endJob(state, job);
   else if (job.fn.settings.onTimeout === "retry") requeue(state, run, "timed out");
-  else failJob(state, run, "timed out");
+  else failJob(state, run, "timed out", encodeFailure(state, job.number, "timed out"));
 }
 
 /** The worker of a run is gone. */
@@ -320,8 +325,8 @@ export function failJob(
   state: ServerState,
   run: Run,
   reason: string,
-  fail: Uint8Array = encodeHandleReport(state, PacketType.WORK_FAIL, run.job.number),
-  exception: Uint8Array = fail,
+  failure: Failure,
+  exception?: Uint8Array,
 ): void {
   const { job } = run;
   if (job.state === JobState.CANCELLING) {
@@ -329,8 +334,9 @@ export function failJob(
     return;
   }
   for (let submission = job.submissions; submission !== null; submission = submission.nextOfJob) {
-    const wants = submission.peer.wantsExceptions || state.options.exceptionsForAll;
-    sendReport(state, submission, wants ? exception : fail);
+    const { peer } = submission;
+    const wants = exception !== undefined && (peer.wantsExceptions || state.options.exceptionsForAll);
+    sendReport(state, submission, wants ? exception : failureFor(peer, failure));
   }
   job.fn.failed++;
   state.counts.failed++;
@@ -431,7 +437,7 @@ function encodeOpaqueReport(
 }
 
 /** A job whose worker did not finish it: back to the head of its queue, unless nobody wants it or it is given up. */
-function requeue(state: ServerState, run: Run, reason: string): void {
+function requeue(state: ServerState, run: Run, reason: FailReason): void {
   const { job } = run;
   const { fn } = job;
   if (job.submissions === null && !job.isClaimed && job.rare?.keep !== true) {
@@ -440,9 +446,9 @@ function requeue(state: ServerState, run: Run, reason: string): void {
   }
   const max = fn.settings.maxAttempts;
   if (max > 0 && job.attempts >= max) {
-    const fail = encodeHandleReport(state, PacketType.WORK_FAIL, job.number);
+    const failure = encodeFailure(state, job.number, reason);
     for (let submission = job.submissions; submission !== null; submission = submission.nextOfJob) {
-      sendReport(state, submission, fail);
+      sendReport(state, submission, failureFor(submission.peer, failure));
     }
     fn.failed++;
     state.counts.failed++;

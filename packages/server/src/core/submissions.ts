@@ -42,6 +42,8 @@ export class SubmissionRequest {
   /** Join a running job only as its successor: what runs may have read old data. */
   rerunIfActive = false;
   traceparent = "";
+  /** Means nothing without a `traceparent`. */
+  tracestate = "";
   /** The workload is `bytes[start, end)`, which is only lent, or these places in `pages`. */
   bytes: Uint8Array = new Uint8Array(0);
   start = 0;
@@ -65,6 +67,7 @@ export class SubmissionRequest {
     this.keep = false;
     this.rerunIfActive = false;
     this.traceparent = "";
+    this.tracestate = "";
     this.pages = null;
   }
 }
@@ -198,7 +201,10 @@ function createJob(
   keepWorkload(state, job, request);
   state.workloadBytes += job.workloadBytes;
   if (request.reducer !== "") rareFields(job).reducer = request.reducer;
-  if (request.traceparent !== "") rareFields(job).traceparent = request.traceparent;
+  if (request.traceparent !== "") {
+    rareFields(job).traceparent = request.traceparent;
+    rareFields(job).tracestate = request.tracestate;
+  }
   if (account !== null) {
     account.jobs++;
     account.queuedBytes += job.workloadBytes;

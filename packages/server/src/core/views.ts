@@ -49,6 +49,17 @@ export function uniqueView(state: ServerState, name: string, unique: string): Jo
   return outcome === undefined ? null : viewOfOutcome(state, outcome);
 }
 
+/** The first live job of a unique, of the functions that `takes` names. */
+export function firstOfUnique(
+  state: ServerState,
+  unique: string,
+  takes: (fn: string) => boolean,
+): JobView | null {
+  if (unique === "" || unique === "-") return null;
+  for (const job of state.uniques.all(unique)) if (takes(job.fn.name)) return viewOfJob(state, job);
+  return null;
+}
+
 function viewOfJob(state: ServerState, job: Job): JobView {
   return {
     number: job.number,

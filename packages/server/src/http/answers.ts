@@ -3,6 +3,7 @@ import type { ServerResponse } from "node:http";
 import { bytesOf, textOfByteString } from "@drover/protocol";
 import type { EndReason } from "@drover/transport";
 import type { FastifyReply } from "fastify";
+import type { FailReason } from "../core/index.ts";
 import {
   type EventName,
   type EventWriter,
@@ -11,7 +12,7 @@ import {
   PING_MS,
   payload,
 } from "./event-writers.ts";
-import { Problem, sendProblem } from "./problems.ts";
+import { Problem, type ProblemDetails, sendProblem } from "./problems.ts";
 import type { ReportHandlers } from "./reports.ts";
 
 /* The forms in which what a job reports is answered. Each is told by `tellReport`, and calls `done` at its end. */
@@ -69,6 +70,22 @@ export function problemOfError(code: string, text: string): Problem {
       return new Problem("queue-full", text, { retryAfter: 1 });
     default:
       return new Problem("bad-request", text);
+  }
+}
+
+/** Why a job failed, as far as it did not say so itself. */
+function problemOfFail(reason: string, details: ProblemDetails = {}): Problem {
+  switch (reason as FailReason) {
+    case "timed out":
+      return new Problem("job-timeout", "the job took longer than its worker allows itself", details);
+    case "deadline":
+      return new Problem("job-timeout", "Gearman-Deadline passed before the job ended", details);
+    case "worker lost":
+      return new Problem("job-failed", "the job was given up: its workers were lost", details);
+    case "cancelled":
+      return new Problem("job-failed", "the job was cancelled", details);
+    default:
+      return new Problem("job-failed", "the worker reported that the job failed", details);
   }
 }
 
@@ -148,8 +165,8 @@ export class BodyAnswer implements ReportHandlers {
     this.#context.done();
   }
 
-  fail(): void {
-    this.#problem(new Problem("job-failed", "the worker reported that the job failed", this.#names()));
+  fail(reason: string): void {
+    this.#problem(problemOfFail(reason, this.#names()));
   }
 
   exception(bytes: Uint8Array): void {
@@ -253,8 +270,8 @@ export class EventAnswer implements ReportHandlers {
     this.#end("complete", payload(result));
   }
 
-  fail(): void {
-    this.#end("fail", {});
+  fail(reason: string): void {
+    this.#end("fail", { reason: problemOfFail(reason).problem });
   }
 
   exception(bytes: Uint8Array): void {

@@ -26,6 +26,8 @@ export interface FunctionJson {
   readonly lost: number;
   /** Submissions for each run; null before the first one. */
   readonly joinRatio: number | null;
+  /** For how long the job has waited that has waited longest; 0 when none waits. */
+  readonly oldestQueuedMs: number;
 }
 
 /** A live job in a list. */

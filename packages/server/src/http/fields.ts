@@ -21,9 +21,13 @@ export interface SubmissionFields {
   readonly lingerMs: number | undefined;
   readonly deadlineMs: number | undefined;
   readonly keep: boolean;
+  /** Byte string; undefined = none. */
+  readonly reducer: string | undefined;
+  readonly rerunIfActive: boolean;
   readonly requiresWorker: boolean;
   readonly rejectsConflict: boolean;
   readonly traceparent: string | undefined;
+  readonly tracestate: string | undefined;
 }
 
 /** Longest that a request waits (`Prefer: wait`), below what proxies allow. */
@@ -43,9 +47,13 @@ export function submissionFields(headers: IncomingHttpHeaders): SubmissionFields
     lingerMs: seconds(headers, "gearman-result-ttl", MAX_TTL_S),
     deadlineMs: seconds(headers, "gearman-deadline", MAX_TTL_S),
     keep: isTrue(headers, "gearman-keep"),
+    reducer: nameOf(headers, "gearman-reducer"),
+    rerunIfActive: isTrue(headers, "gearman-rerun-if-active"),
     requiresWorker: isTrue(headers, "gearman-require-worker"),
     rejectsConflict: token(headers, "gearman-on-conflict", ["join", "reject"]) === "reject",
     traceparent: traceparentOf(headers),
+    // The job server looks at it.
+    tracestate: headers.tracestate === undefined ? undefined : String(headers.tracestate),
   };
 }
 
@@ -95,24 +103,30 @@ export function modeOf(accept: string | undefined): Mode {
 
 /** `Gearman-Unique`, or what others call it. @throws Problem `bad-header` */
 function uniqueOf(headers: IncomingHttpHeaders): string {
-  const own = one(headers, "gearman-unique");
-  if (own !== undefined) {
-    const value = item("gearman-unique", own, 'a string "key" or bytes :base64:');
-    if (typeof value === "string") return byteStringOfText(value);
-    // By its members: the parser may be of another realm.
-    if (typeof value === "object" && "byteLength" in value)
-      return checkedUnique(byteString(new Uint8Array(value as ArrayBuffer)));
-    throw bad("gearman-unique", 'a string "key" or bytes :base64:');
-  }
+  const own = nameOf(headers, "gearman-unique");
+  if (own !== undefined) return own;
   const alias = one(headers, "idempotency-key") ?? one(headers, "x-gearman-unique");
   if (alias === undefined) return "";
   const quoted = /^"(.*)"$/.exec(alias);
-  return checkedUnique(byteStringOfText(quoted?.[1] ?? alias));
+  return checked("gearman-unique", byteStringOfText(quoted?.[1] ?? alias));
 }
 
-function checkedUnique(unique: string): string {
-  if (unique.includes("\0")) throw bad("gearman-unique", "no NUL");
-  return unique;
+/** A name as a string or bytes. @throws Problem `bad-header` */
+function nameOf(headers: IncomingHttpHeaders, field: string): string | undefined {
+  const text = one(headers, field);
+  if (text === undefined) return undefined;
+  const takes = 'a string "key" or bytes :base64:';
+  const value = item(field, text, takes);
+  if (typeof value === "string") return byteStringOfText(value);
+  // By its members: the parser may be of another realm.
+  if (typeof value === "object" && "byteLength" in value)
+    return checked(field, byteString(new Uint8Array(value as ArrayBuffer)));
+  throw bad(field, takes);
+}
+
+function checked(field: string, name: string): string {
+  if (name.includes("\0")) throw bad(field, "no NUL");
+  return name;
 }
 
 function priorityOf(headers: IncomingHttpHeaders): "high" | "normal" | "low" {

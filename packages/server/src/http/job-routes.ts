@@ -36,6 +36,15 @@ export function addJobRoutes(app: FastifyInstance, gateway: Gateway): void {
     const view = byUnique(request);
     reply.header("cache-control", "no-store").send(shown(view));
   });
+  app.get("/v1/uniques/:unique", (request, reply) => {
+    const unique = uniqueOf((request.params as { unique: string }).unique);
+    const identity = gateway.identityOf(request);
+    const view =
+      core.findUnique(unique, (fn) => identity.mayLookAt(fn)) ?? core.findUnique(unique, () => true);
+    if (view === null) throw new Problem("unknown-job", "there is no live job of this unique");
+    gateway.requireSight(request, view.fn);
+    reply.header("cache-control", "no-store").send(shown(view));
+  });
   app.get("/v1/jobs/:handle/events", (request, reply) => {
     const { handle } = request.params as { handle: string };
     attach(gateway, request, reply, handle, core.view(core.numberOf(handle))?.unique ?? "");

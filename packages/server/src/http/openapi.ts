@@ -72,6 +72,16 @@ const SUBMISSION_FIELDS: readonly Schema[] = [
     maximum: 86_400,
   }),
   field("Gearman-Keep", "`?1`: the job goes on when nobody waits for it any more.", { enum: ["?0", "?1"] }),
+  field(
+    "Gearman-Reducer",
+    "Function that takes the results, which is the worker's to submit to: as the unique.",
+    {
+      type: "string",
+    },
+  ),
+  field("Gearman-Rerun-If-Active", "`?1`: does not join a job that runs, but one that follows it.", {
+    enum: ["?0", "?1"],
+  }),
   field("Gearman-Require-Worker", "`?1`: refused when no worker can do it now.", { enum: ["?0", "?1"] }),
   field("Gearman-On-Conflict", "`reject`: refused when there is a job of the unique. Default: join.", {
     enum: ["join", "reject"],
@@ -84,6 +94,9 @@ const SUBMISSION_FIELDS: readonly Schema[] = [
     },
   ),
   field("traceparent", "W3C Trace Context, passed to the worker. One that is malformed is ignored.", {
+    type: "string",
+  }),
+  field("tracestate", "The same; up to 512 characters, and nothing without `traceparent`.", {
     type: "string",
   }),
 ];
@@ -190,6 +203,7 @@ export function openApi(version: string): Schema {
             429: problem("Too many submissions."),
             500: problem("The worker reported that the job failed, or an exception."),
             503: problem("A queue is full, no worker is there, or the server stops."),
+            504: problem("The time that its worker or `Gearman-Deadline` gives the job was spent."),
           },
         },
       },
@@ -212,6 +226,9 @@ export function openApi(version: string): Schema {
       },
       "/v1/jobs/{handle}/events": { get: { ...STREAM, parameters: [HANDLE, LAST_EVENT] } },
       "/v1/functions/{fn}/uniques/{unique}": { get: { ...STATUS, parameters: [FN, UNIQUE] } },
+      "/v1/uniques/{unique}": {
+        get: { ...STATUS, summary: "State of the first live job of a unique", parameters: [UNIQUE] },
+      },
       "/v1/functions/{fn}/uniques/{unique}/events": {
         get: { ...STREAM, parameters: [FN, UNIQUE, LAST_EVENT] },
       },
@@ -275,12 +292,13 @@ export function openApi(version: string): Schema {
       "/v1/leases/{lease}/{what}": {
         post: {
           ...REPORT,
-          summary: "One report, with the body as its bytes; a status is `3/10`",
+          summary:
+            "One report, with the body as its bytes; a status is `3/10`, a trace the run's `traceparent`",
           parameters: [
             LEASE,
             {
               ...path("what", "Which report."),
-              schema: { enum: ["data", "warning", "status", "complete", "fail", "exception"] },
+              schema: { enum: ["data", "warning", "status", "trace", "complete", "fail", "exception"] },
             },
           ],
           requestBody: { content: { "*/*": { schema: bytes } } },
@@ -394,7 +412,9 @@ const SCHEMAS: Readonly<Record<string, Schema>> = {
       unique: text,
       lease: text,
       attempt: text,
+      reducer: text,
       traceparent: { ...text, description: "That of the submission that made the job." },
+      tracestate: { ...text, description: "What came with that." },
       links: { ...text, description: "Those of submissions that joined it, separated by commas." },
       data: text,
       encoding,
@@ -428,7 +448,7 @@ const SCHEMAS: Readonly<Record<string, Schema>> = {
     type: "object",
     required: ["report"],
     properties: {
-      report: { enum: ["data", "warning", "status", "complete", "fail", "exception"] },
+      report: { enum: ["data", "warning", "status", "trace", "complete", "fail", "exception"] },
       data: text,
       encoding,
       numerator: count,

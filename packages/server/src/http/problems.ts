@@ -28,6 +28,7 @@ export const PROBLEMS = {
   "rate-limited": [429, true, "The identity submits more than it may."],
   "job-failed": [500, false, "The worker reported that the job failed."],
   "job-exception": [500, false, "The worker reported an exception, which is in the member of that name."],
+  "job-timeout": [504, false, "The time that its worker or the request gives the job was spent."],
   internal: [500, true, "A fault of the server, which its log tells."],
   "no-worker": [503, true, "No worker can do it now, and one was required."],
   "queue-full": [503, true, "A queue, memory or store has no room for the job."],

@@ -11,7 +11,8 @@ export interface ReportHandlers {
   /** Where the run under way stands in traces. */
   traced?(traceparent: string): void;
   complete(result: Uint8Array): void;
-  fail(): void;
+  /** @param reason A `FailReason` where the server gave the job up, else empty or what a worker put there. */
+  fail(reason: string): void;
   exception(bytes: Uint8Array): void;
   refused(code: string, text: string): void;
 }
@@ -50,7 +51,7 @@ export function tellReport(
       to.complete(bytes.subarray(rest, end));
       return;
     case PacketType.WORK_FAIL:
-      to.fail();
+      to.fail(byteString(bytes, rest, end));
       return;
     case PacketType.WORK_EXCEPTION:
       to.exception(bytes.subarray(rest, end));

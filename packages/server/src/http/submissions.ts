@@ -4,6 +4,7 @@ import {
   encodeOptions,
   encodePacket,
   HEADER_BYTES,
+  indexOfNul,
   PacketType,
   REQ,
   RES,
@@ -98,7 +99,9 @@ function answerIn(mode: Mode, exchange: Exchange, streamsData: boolean): Answer 
 }
 
 function optionsOf(fields: SubmissionFields): string {
-  const { priority, isBackground, atMs, lingerMs, deadlineMs, keep, waitMs, traceparent } = fields;
+  const { priority, isBackground, atMs, lingerMs, deadlineMs, keep, waitMs, traceparent, tracestate } =
+    fields;
+  const { reducer, rerunIfActive } = fields;
   return encodeOptions({
     priority: priority === "normal" ? undefined : priority,
     background: isBackground ? "1" : undefined,
@@ -107,7 +110,10 @@ function optionsOf(fields: SubmissionFields): string {
     deadline: deadlineMs === undefined ? undefined : String(deadlineMs),
     // What goes on after the wait must outlive this request.
     keep: keep || waitMs !== undefined ? "1" : undefined,
+    reducer,
+    rerunIfActive: rerunIfActive ? "1" : undefined,
     traceparent,
+    tracestate,
   });
 }
 
@@ -297,6 +303,11 @@ class PacketAnswer implements RawAnswer {
   packet(type: number, bytes: Uint8Array, start: number, end: number): void {
     const exchange = this.#exchange;
     const { reply } = exchange;
+    if (type === PacketType.WORK_FAIL) {
+      // Gearman's own has no reason.
+      const nul = indexOfNul(bytes, start, end);
+      if (nul >= 0) end = nul;
+    }
     if (this.#out === undefined) {
       if (type === PacketType.ERROR) {
         tellReport(

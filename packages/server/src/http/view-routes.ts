@@ -78,12 +78,13 @@ export function addViewRoutes(
 
 function addLists(app: FastifyInstance, { server, core }: Gateway): void {
   app.get("/v1/functions", (request): Page<FunctionJson> => {
-    const found = listFunctions(core.state, {
+    const wanted = {
       contains: byteStringOfText(query(request, "q") ?? ""),
       order: choice(request, "sort", FUNCTION_ORDERS, "name"),
       after: placeOf(query(request, "after")),
       limit: limitOf(request),
-    });
+    };
+    const found = server.inTurn((state) => listFunctions(state, wanted));
     const { next } = found;
     return {
       items: found.functions.map(functionJson),
@@ -93,7 +94,7 @@ function addLists(app: FastifyInstance, { server, core }: Gateway): void {
 
   app.get("/v1/functions/:fn", (request): FunctionJson => {
     const { fn } = request.params as { fn: string };
-    return functionJson(viewFunction(core.state, knownFunction(core.state, fn))!);
+    return server.inTurn((state) => functionJson(viewFunction(state, knownFunction(state, fn))!));
   });
 
   app.get("/v1/functions/:fn/jobs", (request): Page<JobJson> => {

@@ -1,5 +1,12 @@
 import { randomBytes } from "node:crypto";
-import { type AssignedJob, decodeBody, fixedSlots, RES, WorkerSession } from "@drover/protocol";
+import {
+  type AssignedJob,
+  decodeBody,
+  fixedSlots,
+  isTraceparent,
+  RES,
+  WorkerSession,
+} from "@drover/protocol";
 import type { EndReason } from "@drover/transport";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { problemOfError, shownText } from "./answers.ts";
@@ -143,6 +150,9 @@ class HttpWorker {
     }
     const session = this.#session;
     switch (report.what) {
+      case "trace":
+        session.trace(job, report.traceparent);
+        return;
       case "data":
         session.data(job, report.bytes);
         return;
@@ -192,6 +202,7 @@ type Streams = Map<string, HttpWorker>;
 type Report =
   | { readonly what: "data" | "warning" | "complete" | "exception"; readonly bytes: Uint8Array }
   | { readonly what: "status"; readonly numerator: number; readonly denominator: number }
+  | { readonly what: "trace"; readonly traceparent: string }
   | { readonly what: "fail" };
 
 /** `/v1/grab`, `/v1/leases` and `/v1/echo`. */
@@ -342,15 +353,17 @@ function grabOne(gateway: Gateway, leases: Leases, request: FastifyRequest, repl
 }
 
 function shownJob({ id, job }: Lease): Record<string, string> {
-  const [traceparent, links] = [job.options.get("traceparent"), job.options.get("links")];
+  const told = ["reducer", "traceparent", "tracestate", "links"].flatMap((name) => {
+    const value = job.options.get(name);
+    return value === undefined ? [] : [[name, shownText(value)]];
+  });
   return {
     handle: job.handle,
     function: shownText(job.function),
     unique: shownText(job.unique),
     lease: id,
     attempt: job.options.get("attempt") ?? "1",
-    ...(traceparent === undefined ? {} : { traceparent }),
-    ...(links === undefined ? {} : { links }),
+    ...Object.fromEntries(told),
     ...payload(job.workload),
   };
 }
@@ -395,6 +408,11 @@ function reportOf(what: string, body: Buffer): Report {
       return { what, bytes: body };
     case "fail":
       return { what };
+    case "trace": {
+      const traceparent = body.toString("latin1");
+      if (isTraceparent(traceparent)) return { what, traceparent };
+      throw new Problem("bad-request", "a trace is a traceparent of W3C's Trace Context");
+    }
     case "status": {
       const [, numerator, denominator] =
         /^\s*(\d{1,10})\s*\/\s*(\d{1,10})\s*$/.exec(body.toString("latin1")) ?? [];
@@ -402,7 +420,10 @@ function reportOf(what: string, body: Buffer): Report {
       return { what, numerator: Number(numerator), denominator: Number(denominator) };
     }
     default:
-      throw new Problem("not-found", "reports are data, warning, status, complete, fail and exception");
+      throw new Problem(
+        "not-found",
+        "reports are data, warning, status, trace, complete, fail and exception",
+      );
   }
 }
 

@@ -50,16 +50,6 @@ export function workersWanted({ queued, running, overruns, paused, settings }: J
   return settings.maxRunning > 0 ? Math.min(wanted, settings.maxRunning) : wanted;
 }
 
-/** For how long the job has waited that has waited longest; 0 when none waits. */
-export function oldestQueuedSeconds(fn: JobFunction, nowMs: number): number {
-  if (fn.queued === 0) return 0;
-  let sinceMs = nowMs;
-  for (const priority of [0, 1, 2] as const) {
-    sinceMs = Math.min(sinceMs, fn.first(priority)?.queuedMs ?? nowMs);
-  }
-  return (nowMs - sinceMs) / 1000;
-}
-
 function timesOf(times: FunctionTimes): Pick<FunctionFigures, "waitSeconds" | "queueSeconds" | "runSeconds"> {
   return {
     waitSeconds: inSeconds(times.waits),
@@ -85,7 +75,7 @@ export function figuresOf(fn: JobFunction, name: string, nowMs: number): Functio
     overruns,
     workers,
     workersWanted: workersWanted(fn),
-    oldestQueuedSeconds: oldestQueuedSeconds(fn, nowMs),
+    oldestQueuedSeconds: fn.oldestQueuedMs(nowMs) / 1000,
     joinRatio: runs === 0 ? null : submissions / runs,
     ...timesOf(fn.times),
   };
@@ -110,7 +100,7 @@ export class Levels {
     this.overruns += fn.overruns;
     this.workers += fn.workers;
     this.workersWanted += workersWanted(fn);
-    this.oldestQueuedSeconds = Math.max(this.oldestQueuedSeconds, oldestQueuedSeconds(fn, nowMs));
+    this.oldestQueuedSeconds = Math.max(this.oldestQueuedSeconds, fn.oldestQueuedMs(nowMs) / 1000);
   }
 }
 
