@@ -76,7 +76,7 @@ class Admission {
     if (change.state !== "open") return this.#refuse(`is ${change.state}`, false);
     if (!change.isApproved) return this.#refuse("is not approved", false);
     const absent = absence(gate, change);
-    if (absent !== null) return this.#refuse(absent, false);
+    if (absent !== null) return this.#refuse(absent, true);
     const queue = queueFor(gate, this.#pipeline, change);
     const onward = [...path, id];
     for (const need of change.needs) {
@@ -150,7 +150,7 @@ class Admission {
     const unmet = unmetRequirement(rules.require, rules.reject, change);
     if (!terms.ignoreRequirements && unmet !== null) return this.#refuse(unmet, false);
     const absent = absence(gate, change);
-    if (absent !== null) return this.#refuse(absent, false);
+    if (absent !== null) return this.#refuse(absent, true);
     const underneath: Change[] = [];
     if (!rules.ignoreDependencies) {
       const refusal = this.#underneath(change, terms, underneath, [id]);

@@ -37,6 +37,7 @@ function offer(gate: Gate, pipeline: Pipeline, subject: ChangeId | RefUpdate, te
   const { reason, waits, waitsFor } = refusal;
   const change = gate.changes.get(subject);
   if (!waits || change === undefined) {
+    gate.intents.drop(subject, name);
     say(subject, reason);
     return;
   }
