@@ -72,6 +72,8 @@ export type GateEvent =
   | {
       readonly kind: "frozen";
       readonly buildset: BuildsetId;
+      /** As the effect had it; an answer for an older layout is dropped. */
+      readonly layout?: number;
       readonly result:
         | { readonly kind: "graph"; readonly graph: JobGraph }
         | { readonly kind: "problems"; readonly problems: readonly ConfigProblem[] };
@@ -84,8 +86,16 @@ export type GateEvent =
       readonly result: RunResult;
       readonly childJobs?: readonly string[];
     }
-  /** `refused`: the branch was not where it was expected, or the forge will not. */
-  | { readonly kind: "landed"; readonly buildset: BuildsetId; readonly refused: string | null }
+  /**
+   * `refused`: the forge will not, or the branch was not where it was expected. `moved` says that it was the latter:
+   * then the item is tested again on the new tip and is not to blame.
+   */
+  | {
+      readonly kind: "landed";
+      readonly buildset: BuildsetId;
+      readonly refused: string | null;
+      readonly moved?: boolean;
+    }
   | { readonly kind: "reported"; readonly report: ReportId }
   /** A branch was moved by somebody else than the gate. */
   | { readonly kind: "branchMoved"; readonly project: string; readonly branch: string }
@@ -134,6 +144,8 @@ export type GateEffect =
       readonly subject: Subject;
       readonly chain: readonly ChainLink[];
       readonly steps: readonly { readonly base: string; readonly commit: string }[];
+      /** Version of the layout that it is frozen under. */
+      readonly layout: number;
     }
   /** Answered by `nodes`, in any order that precedence and position allow. */
   | {
@@ -144,7 +156,7 @@ export type GateEffect =
       /** Lower is served first. */
       readonly rank: number;
     }
-  /** Takes back a request, or gives back the nodes. */
+  /** Takes back a request, or gives back the nodes, which are free once nothing runs on them. May be told twice. */
   | { readonly kind: "releaseNodes"; readonly build: BuildId }
   /** Answered by `ended`. */
   | {

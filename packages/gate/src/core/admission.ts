@@ -1,0 +1,330 @@
+import type { Change, ChangeId, Dependency, RefUpdate, Subject } from "./change.ts";
+import type { Requirements } from "./layout.ts";
+import { dropItem } from "./leaving.ts";
+import { touch } from "./news.ts";
+import { Queue } from "./queue.ts";
+import { note } from "./reasons.ts";
+import { type Gate, type Item, itemsOf, liveItem, markDirty, type Pipeline } from "./state.ts";
+
+/*
+ * Who may enter a pipeline, and whom it brings along. In a dependent one, what a change needs goes ahead of it in the
+ * same queue, and approved changes that need it follow. In an independent one, what a change needs is put underneath.
+ */
+
+/** Changes that one may need, directly or not, which are not merged yet. */
+export const MAX_DEPENDENCIES = 100;
+
+export interface Terms {
+  readonly ignoreRequirements: boolean;
+  /** Sources of dependencies that are not waited for. */
+  readonly ignoreNeeds: readonly string[];
+}
+
+/** Why a change did not enter. */
+export interface Refusal {
+  /** The end of a sentence that begins with the change. */
+  readonly reason: string;
+  /** It may enter once something changes; if not, it has to be offered again. */
+  readonly waits: boolean;
+  /** The changes that the answer depends on. */
+  readonly waitsFor: readonly ChangeId[];
+}
+
+/** Lets a change into a pipeline with all that belongs to it. @returns `null` when it is there, now or already. */
+export function admitChange(gate: Gate, pipeline: Pipeline, id: ChangeId, terms: Terms): Refusal | null {
+  const admission = new Admission(gate, pipeline);
+  if (pipeline.rules.manager === "independent") return admission.independent(id, terms);
+  const refusal = admission.dependent(id, terms, []);
+  admission.behind();
+  return refusal;
+}
+
+/** Refs need nothing and nothing needs them. */
+export function admitRef(gate: Gate, pipeline: Pipeline, ref: RefUpdate, terms: Terms): string | null {
+  if (pipeline.rules.manager === "dependent") return "is not a change, and this pipeline merges changes";
+  if (!gate.layout.projects.has(ref.project)) return `its project ${ref.project} is not in this tenant`;
+  if (liveItem(gate, pipeline, ref.id) === null) append(gate, ownQueue(gate, pipeline), ref, true, terms);
+  return null;
+}
+
+/** One change's way in. */
+class Admission {
+  readonly #gate: Gate;
+  readonly #pipeline: Pipeline;
+  readonly #appended: Change[] = [];
+  readonly #asked = new Set<ChangeId>();
+
+  constructor(gate: Gate, pipeline: Pipeline) {
+    this.#gate = gate;
+    this.#pipeline = pipeline;
+  }
+
+  #refuse(reason: string, waits: boolean): Refusal {
+    return { reason, waits, waitsFor: [...this.#asked] };
+  }
+
+  /** @param path The changes on whose behalf this one is asked for, outermost first. */
+  dependent(id: ChangeId, terms: Terms, path: readonly ChangeId[]): Refusal | null {
+    const gate = this.#gate;
+    const { rules } = this.#pipeline;
+    this.#asked.add(id);
+    const change = gate.changes.get(id);
+    if (change === undefined) return this.#refuse("is not known", false);
+    if (liveItem(gate, this.#pipeline, id, change.revision) !== null) return null;
+    const unmet = unmetRequirement(rules.require, rules.reject, change);
+    if (!terms.ignoreRequirements && unmet !== null) return this.#refuse(unmet, false);
+    if (change.state !== "open") return this.#refuse(`is ${change.state}`, false);
+    if (!change.isApproved) return this.#refuse("is not approved", false);
+    const absent = absence(gate, change);
+    if (absent !== null) return this.#refuse(absent, true);
+    const queue = queueFor(gate, this.#pipeline, change);
+    const onward = [...path, id];
+    for (const need of change.needs) {
+      const refusal = this.#ahead(need, queue, terms, onward);
+      if (refusal !== null) return refusal;
+    }
+    if (liveItem(gate, this.#pipeline, id, change.revision) !== null) return null;
+    append(gate, queue, change, true, terms);
+    this.#appended.push(change);
+    return null;
+  }
+
+  /** Sees to it that what a change needs is merged, or ahead. */
+  #ahead(need: Dependency, queue: Queue, terms: Terms, path: readonly ChangeId[]): Refusal | null {
+    if (terms.ignoreNeeds.includes(need.source)) return null;
+    if (need.change !== null) this.#asked.add(need.change);
+    const obstacle = needObstacle(this.#gate, need);
+    if (obstacle !== null) return this.#refuse(obstacle, true);
+    const needed = this.#gate.changes.get(need.change!)!;
+    if (needed.state === "merged") return null;
+    if (path.includes(needed.id))
+      return this.#refuse(`needs itself: ${[...path, needed.id].join(" needs ")}`, true);
+    if (path.length > MAX_DEPENDENCIES)
+      return this.#refuse(`needs more than ${MAX_DEPENDENCIES} changes that are not merged`, true);
+    if (liveItem(this.#gate, this.#pipeline, needed.id, needed.revision)?.queue === queue) return null;
+    if (queueKey(this.#pipeline, needed) !== queue.key)
+      return this.#refuse(`needs ${needed.id}, which is in another queue and has to merge first`, true);
+    if (!needed.isApproved) return this.#refuse(`needs ${needed.id}, which is not approved`, true);
+    const known = this.#gate.intents.find(needed.id, this.#pipeline.rules.name);
+    const refusal = this.dependent(needed.id, { ...terms, ignoreNeeds: known?.ignoreNeeds ?? [] }, path);
+    if (refusal === null) return null;
+    const { reason } = refusal;
+    return this.#refuse(
+      reason.startsWith("needs itself") ? reason : `needs ${needed.id}, which ${reason}`,
+      true,
+    );
+  }
+
+  /** Lets in what needs the changes that came in: depth first, so that each follows what it needs. */
+  behind(): void {
+    const gate = this.#gate;
+    const next = [...this.#appended].reverse();
+    const seen = new Set<ChangeId>();
+    for (let change = next.pop(); change !== undefined; change = next.pop()) {
+      if (seen.has(change.id)) continue;
+      seen.add(change.id);
+      const key = queueKey(this.#pipeline, change);
+      const { name } = this.#pipeline.rules;
+      const known = gate.intents.find(change.id, name);
+      const terms = { ignoreRequirements: false, ignoreNeeds: known?.ignoreNeeds ?? [] };
+      const before = this.#appended.length;
+      if (liveItem(gate, this.#pipeline, change.id, change.revision) === null) {
+        const follower = new Admission(gate, this.#pipeline);
+        if (follower.dependent(change.id, terms, []) !== null && follower.#appended.length === 0) continue;
+        this.#appended.push(...follower.#appended);
+      }
+      const needing = gate.changes.needing(change.id).filter((other) => {
+        return other.isApproved && queueKey(this.#pipeline, other) === key;
+      });
+      next.push(...needing.toReversed(), ...this.#appended.slice(before).reverse());
+    }
+  }
+
+  independent(id: ChangeId, terms: Terms): Refusal | null {
+    const gate = this.#gate;
+    const { rules } = this.#pipeline;
+    this.#asked.add(id);
+    const change = gate.changes.get(id);
+    if (change === undefined) return this.#refuse("is not known", false);
+    if (liveItem(gate, this.#pipeline, id, change.revision) !== null) return null;
+    const unmet = unmetRequirement(rules.require, rules.reject, change);
+    if (!terms.ignoreRequirements && unmet !== null) return this.#refuse(unmet, false);
+    const absent = absence(gate, change);
+    if (absent !== null) return this.#refuse(absent, true);
+    const underneath: Change[] = [];
+    if (!rules.ignoreDependencies) {
+      const refusal = this.#underneath(change, terms, underneath, [id]);
+      if (refusal !== null) return refusal;
+    }
+    const queue = ownQueue(gate, this.#pipeline);
+    for (const needed of underneath) append(gate, queue, needed, false, terms);
+    append(gate, queue, change, true, terms);
+    return null;
+  }
+
+  /** Collects the open changes that one needs, each after what it needs itself. */
+  #underneath(change: Change, terms: Terms, into: Change[], path: readonly ChangeId[]): Refusal | null {
+    for (const need of change.needs) {
+      if (terms.ignoreNeeds.includes(need.source)) continue;
+      if (need.change !== null) this.#asked.add(need.change);
+      const obstacle = needObstacle(this.#gate, need);
+      const needed = need.change === null ? undefined : this.#gate.changes.get(need.change);
+      // An older revision that it is built on is part of its own commits.
+      if (needed !== undefined && isOutdated(need, needed)) continue;
+      if (obstacle !== null) return this.#refuse(obstacle, true);
+      if (needed!.state === "merged" || into.includes(needed!)) continue;
+      if (path.includes(needed!.id))
+        return this.#refuse(`needs itself: ${[...path, needed!.id].join(" needs ")}`, true);
+      if (path.length + into.length > MAX_DEPENDENCIES)
+        return this.#refuse(`needs more than ${MAX_DEPENDENCIES} changes that are not merged`, true);
+      const refusal = this.#underneath(needed!, terms, into, [...path, needed!.id]);
+      if (refusal !== null) return refusal;
+      if (!into.includes(needed!)) into.push(needed!);
+    }
+    return null;
+  }
+}
+
+function isOutdated({ revision }: Dependency, needed: Change): boolean {
+  return revision !== null && revision !== needed.revision;
+}
+
+/** Why what is needed cannot be had by any queue; the end of a sentence. */
+export function needObstacle(gate: Gate, need: Dependency): string | null {
+  if (need.change === null) return `depends on ${need.source}: ${need.problem ?? "there is no such change"}`;
+  const needed = gate.changes.get(need.change);
+  if (needed === undefined) return `depends on ${need.source}: ${need.change} is not known`;
+  if (isOutdated(need, needed))
+    return `is built on revision ${need.revision} of ${need.change}, of which ${needed.revision} is the current one`;
+  return needed.state === "abandoned" ? `needs ${need.change}, which was abandoned` : null;
+}
+
+/**
+ * What an item of a dependent pipeline lacks to stay in its queue: what it needs must be merged, or ahead and current.
+ * @returns The end of a sentence, or `null`.
+ */
+export function missingNeed(gate: Gate, item: Item): string | null {
+  const change = gate.changes.get(item.subject.id);
+  for (const need of change?.needs ?? []) {
+    if (item.ignoreNeeds.includes(need.source)) continue;
+    const obstacle = needObstacle(gate, need);
+    if (obstacle !== null) return obstacle;
+    if (gate.changes.get(need.change!)!.state === "merged") continue;
+    if (itemAheadOf(gate, item, need) === null)
+      return item.lostNeed ?? `needs ${need.change}, which is not ahead of it`;
+  }
+  return null;
+}
+
+/** The item, ahead in the same queue, of what an item needs. */
+export function itemAheadOf(gate: Gate, item: Item, need: Dependency): Item | null {
+  for (const other of itemsOf(gate, need.change ?? "")) {
+    if (other.live && other.queue === item.queue && other.order < item.order) return other;
+  }
+  return null;
+}
+
+function unmetRequirement(require: Requirements, reject: Requirements, change: Change): string | null {
+  const facts = { open: change.state === "open", currentRevision: true, approved: change.isApproved };
+  for (const [fact, holds] of Object.entries(facts) as [keyof Requirements, boolean][]) {
+    const wanted = require[fact];
+    if (wanted !== undefined && wanted !== holds) return `${wanted ? "is not" : "is"} ${WORDS[fact]}`;
+    if (reject[fact] === holds) return `${holds ? "is" : "is not"} ${WORDS[fact]}`;
+  }
+  return null;
+}
+
+const WORDS: Readonly<Record<keyof Requirements, string>> = {
+  open: "open",
+  currentRevision: "at its current revision",
+  approved: "approved",
+};
+
+function absence({ layout }: Gate, { project }: Change): string | null {
+  return layout.projects.has(project) ? null : `its project ${project} is not in this tenant`;
+}
+
+/** Names the queue of a project and branch in a dependent pipeline. */
+export function queueKey(
+  { rules }: Pipeline,
+  { project, branch }: { readonly project: string; readonly branch: string | null },
+): string {
+  const named = rules.queues.get(project);
+  if (named === undefined) return `project ${project}`;
+  return named.perBranch ? `queue ${named.name} ${branch}` : `queue ${named.name}`;
+}
+
+/** The queue of a project and branch in a dependent pipeline; it is made when there is none. */
+export function queueFor(
+  gate: Gate,
+  pipeline: Pipeline,
+  of: { readonly project: string; readonly branch: string | null },
+): Queue {
+  const key = queueKey(pipeline, of);
+  const known = pipeline.queues.get(key);
+  if (known !== undefined) return known;
+  const named = pipeline.rules.queues.get(of.project);
+  const branch = named?.perBranch ? of.branch : null;
+  const { size } = pipeline.rules.window;
+  const queue = new Queue(++gate.last.queue, pipeline, key, named?.name ?? of.project, branch, size);
+  pipeline.queues.set(key, queue);
+  return queue;
+}
+
+/** A queue for one item alone, all of which is worked on. */
+function ownQueue(gate: Gate, pipeline: Pipeline): Queue {
+  const serial = ++gate.last.queue;
+  const queue = new Queue(serial, pipeline, `item ${serial}`, "", null, 0);
+  pipeline.queues.set(queue.key, queue);
+  return queue;
+}
+
+function append(gate: Gate, queue: Queue, subject: Subject, live: boolean, terms: Terms): void {
+  const { pipeline } = queue;
+  const item: Item = {
+    id: ++gate.last.item,
+    pipeline,
+    subject,
+    live,
+    enqueuedMs: gate.nowMs,
+    ignoreRequirements: terms.ignoreRequirements,
+    ignoreNeeds: terms.ignoreNeeds,
+    queue,
+    order: ++gate.last.order,
+    active: false,
+    itemAhead: null,
+    itemsBehind: new Set(),
+    buildset: null,
+    resets: 0,
+    resetReason: null,
+    disputes: 0,
+    failing: null,
+    holds: true,
+    hasReportedStart: false,
+    landing: null,
+    lostNeed: null,
+    isDirty: false,
+  };
+  queue.append(item);
+  gate.items.set(item.id, item);
+  const others = gate.itemsOf.get(subject.id) ?? new Set();
+  gate.itemsOf.set(subject.id, others.add(item));
+  markDirty(gate, item);
+  gate.counters.enqueues++;
+  if (!live) return;
+  note(gate, item, `was enqueued${item.itemAhead === null ? "" : ` behind ${item.itemAhead.subject.id}`}`);
+  gate.intents.drop(subject.id, pipeline.rules.name);
+  supersede(gate, pipeline, subject);
+  touch(gate, subject.id);
+}
+
+/** A change that enters here is done with the pipelines that this one supersedes. */
+function supersede(gate: Gate, { rules }: Pipeline, subject: Subject): void {
+  for (const name of rules.supercedes) {
+    const other = gate.pipelines.get(name);
+    if (other === undefined) continue;
+    gate.intents.drop(subject.id, name);
+    const item = liveItem(gate, other, subject.id);
+    if (item !== null) dropItem(gate, item, `is in pipeline ${rules.name} now`);
+  }
+}

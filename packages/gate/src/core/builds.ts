@@ -1,0 +1,195 @@
+import type { GateEvent, Result } from "./events.ts";
+import { hasFailed, MAX_LOST_EXECUTORS, readinessOf } from "./job-graph.ts";
+import type { Precedence } from "./layout.ts";
+import { type Buildset, type Gate, type Item, type JobRun, liveAhead, markDirty } from "./state.ts";
+
+/* From a job that may start to its result: nodes are asked for, granted, used and given back. */
+
+/** Starts whatever may start in an item, and skips what never will. */
+export function advanceJobs(gate: Gate, item: Item): void {
+  const { buildset } = item;
+  if (buildset?.state !== "ready") return;
+  const obstacle = obstacleOf(gate, item);
+  for (let changed = true; changed; ) {
+    changed = false;
+    for (const run of buildset.jobs.values()) {
+      if (run.state !== "waiting") continue;
+      const readiness = readinessOf(run, buildset.jobs);
+      if (readiness.kind === "skip") {
+        end(gate, run, "SKIPPED", readiness.reason);
+        changed = true;
+      } else if (readiness.kind === "wait" || obstacle !== null) {
+        run.reason = readiness.kind === "wait" ? readiness.reason : obstacle;
+      } else if (run.job.isNoop) {
+        end(gate, run, "SUCCESS", null);
+        changed = true;
+      } else {
+        requestNodes(gate, run);
+      }
+    }
+  }
+}
+
+/** Why nothing of an item may start now. */
+function obstacleOf(gate: Gate, item: Item): string | null {
+  if (gate.isPaused) return "the gate is paused";
+  if (!item.active) return "its item is outside of the window";
+  if (item.buildset!.isRefreezing) return "its item's jobs are read from the new configuration";
+  const ahead = liveAhead(item);
+  return ahead?.holds ? "a job of an item ahead has to succeed first" : null;
+}
+
+const PRECEDENCES: Readonly<Record<Precedence, number>> = { high: 0, normal: 1, low: 2 };
+/** Apart so far that no position reaches the next precedence. */
+const PRECEDENCE_STEP = 1_000_000;
+
+/**
+ * Who is served first: by the pipeline's precedence; then the first items of all queues before the second ones. Where
+ * each item has a queue of its own, those of one project count as if they were in one.
+ */
+export function rankOf(item: Item): number {
+  const { rules } = item.pipeline;
+  const position = rules.manager === "dependent" ? item.queue.indexOf(item) : sameProjectAhead(item);
+  return PRECEDENCES[rules.precedence] * PRECEDENCE_STEP + position;
+}
+
+function sameProjectAhead({ pipeline, queue, subject }: Item): number {
+  let ahead = 0;
+  for (const other of pipeline.queues.values()) {
+    if (other === queue) break;
+    if (other.items.at(-1)?.subject.project === subject.project) ahead++;
+  }
+  return ahead;
+}
+
+export function requestEffect(run: JobRun): Gate["effects"][number] {
+  const { item } = run.buildset;
+  const { labels } = run.job;
+  const pipeline = item.pipeline.rules.name;
+  return { kind: "requestNodes", build: run.build!, pipeline, labels, rank: rankOf(item) };
+}
+
+function requestNodes(gate: Gate, run: JobRun): void {
+  run.build = ++gate.last.build;
+  run.attempt = Math.max(1, run.attempt);
+  run.state = "queued";
+  run.reason = "waits for nodes";
+  gate.builds.set(run.build, run);
+  gate.effects.push(requestEffect(run));
+}
+
+export function startEffect(run: JobRun): Gate["effects"][number] {
+  const { buildset, job, attempt } = run;
+  const { item } = buildset;
+  const { pipeline, subject } = item;
+  return {
+    kind: "startBuild",
+    build: run.build!,
+    buildset: buildset.id,
+    item: item.id,
+    pipeline: pipeline.rules.name,
+    subject,
+    job: job.name,
+    attempt,
+  };
+}
+
+function start(gate: Gate, run: JobRun): void {
+  run.state = "running";
+  run.reason = null;
+  gate.effects.push(startEffect(run));
+}
+
+/** Nodes were granted, or will never be. What came too late is given back. */
+export function onNodes(gate: Gate, { build, granted }: Extract<GateEvent, { kind: "nodes" }>): void {
+  const run = gate.builds.get(build);
+  if (run === undefined) {
+    gate.counters.stale++;
+    if (granted) gate.effects.push({ kind: "releaseNodes", build });
+    return;
+  }
+  if (run.state !== "queued") {
+    gate.counters.stale++;
+    return;
+  }
+  if (!granted) {
+    gate.builds.delete(build);
+    end(gate, run, "NODE_FAILURE", "its nodes could not be had");
+  } else if (gate.isPaused) {
+    run.state = "granted";
+    run.reason = "the gate is paused";
+  } else {
+    start(gate, run);
+  }
+}
+
+/** The gate is no longer paused. */
+export function startGranted(gate: Gate): void {
+  for (const run of gate.builds.values()) if (run.state === "granted") start(gate, run);
+}
+
+/** A run of an executor is over. Told twice, the second time does not count. */
+export function onEnded(gate: Gate, event: Extract<GateEvent, { kind: "ended" }>): void {
+  const run = gate.builds.get(event.build);
+  if (run?.state !== "running") {
+    gate.counters.stale++;
+    return;
+  }
+  gate.builds.delete(event.build);
+  gate.effects.push({ kind: "releaseNodes", build: event.build });
+  const { result } = event;
+  if (result.kind === "final") {
+    run.childJobs = event.childJobs ?? null;
+    end(gate, run, result.result, null);
+  } else if (result.kind === "lost") {
+    if (++run.lost > MAX_LOST_EXECUTORS)
+      end(gate, run, "RETRY_LIMIT", `its executor was lost ${run.lost} times`);
+    else again(gate, run, "its executor was lost");
+  } else if (!result.again) {
+    end(gate, run, "FAILURE", "its preparation failed, and it asked not to be tried again");
+  } else if (run.attempt >= run.job.attempts) {
+    end(gate, run, "RETRY_LIMIT", `its preparation failed ${run.attempt} times`);
+  } else {
+    run.attempt++;
+    again(gate, run, "its preparation failed");
+  }
+}
+
+function again(gate: Gate, run: JobRun, reason: string): void {
+  run.state = "waiting";
+  run.reason = reason;
+  markDirty(gate, run.buildset.item);
+}
+
+function end(gate: Gate, run: JobRun, result: Result, reason: string | null): void {
+  run.state = "ended";
+  run.result = result;
+  run.reason = reason;
+  const { builds } = gate.counters;
+  builds[result] = (builds[result] ?? 0) + 1;
+  const { buildset } = run;
+  markDirty(gate, buildset.item);
+  if (buildset.graph?.failFast && hasFailed(run)) {
+    for (const other of buildset.jobs.values()) {
+      if (other.state === "ended") continue;
+      withdraw(gate, other);
+      end(gate, other, "CANCELED", `job ${run.job.name} failed`);
+    }
+  }
+}
+
+/** Takes back what was asked for a job. */
+export function withdraw(gate: Gate, run: JobRun): void {
+  const { build, state } = run;
+  if (state === "waiting" || state === "ended") return;
+  gate.builds.delete(build!);
+  if (state === "running") {
+    gate.counters.builds.CANCELED = (gate.counters.builds.CANCELED ?? 0) + 1;
+    gate.effects.push({ kind: "cancelBuild", build: build! });
+  }
+  gate.effects.push({ kind: "releaseNodes", build: build! });
+}
+
+export function withdrawAll(gate: Gate, { jobs }: Buildset): void {
+  for (const run of jobs.values()) withdraw(gate, run);
+}

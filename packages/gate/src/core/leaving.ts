@@ -1,0 +1,96 @@
+import { discard, resetTree } from "./buildsets.ts";
+import type { ReportedBuild, ReportKind } from "./events.ts";
+import { touch } from "./news.ts";
+import type { Queue } from "./queue.ts";
+import { note, subjectName } from "./reasons.ts";
+import { type Gate, type Item, itemsOf, markDirty, type Report } from "./state.ts";
+
+/* The ways out of a queue, and what is told of them. */
+
+/** Tells of an item. It is told until somebody says that it was. */
+export function report(gate: Gate, item: Item, what: ReportKind, reason: string): void {
+  const { buildset, pipeline, subject } = item;
+  const builds: ReportedBuild[] = [];
+  for (const { job, build, result } of buildset?.jobs.values() ?? [])
+    builds.push({ job: job.name, build, result: result ?? "CANCELED", voting: job.voting });
+  const told: Report = {
+    kind: "report",
+    report: ++gate.last.report,
+    what,
+    item: item.id,
+    buildset: buildset?.id ?? null,
+    pipeline: pipeline.rules.name,
+    subject,
+    reason,
+    builds: what === "start" ? [] : builds,
+    problems: buildset?.problems ?? [],
+  };
+  gate.reports.set(told.report, told);
+  gate.effects.push(told);
+}
+
+/**
+ * Takes an item out that does not merge: everything that was tested on top of it is tested again without it, and what
+ * needs it cannot stay.
+ *
+ * @param why The end of a sentence that begins with the item: "failed", "was abandoned".
+ */
+export function removeUnmerged(gate: Gate, item: Item, why: string): void {
+  const name = subjectName(item);
+  for (const behind of [...item.itemsBehind].sort((a, b) => a.order - b.order))
+    resetTree(gate, behind, `${name} ahead of it ${why}`);
+  if (item.live && item.subject.kind === "change") {
+    for (const { id } of gate.changes.needing(item.subject.id)) {
+      for (const other of itemsOf(gate, id))
+        if (other.queue === item.queue && other !== item) other.lostNeed = `needs ${name}, which ${why}`;
+    }
+  }
+  remove(gate, item);
+}
+
+/** Takes an item out that its host is told about, if it was told that it began. */
+export function dropItem(gate: Gate, item: Item, why: string): void {
+  if (item.landing !== null) {
+    item.landing.leave = why;
+    return;
+  }
+  note(gate, item, `left the pipeline: it ${why}`);
+  if (item.hasReportedStart) report(gate, item, "dequeue", `${subjectName(item)} ${why}`);
+  removeUnmerged(gate, item, why);
+}
+
+/** Takes an item out of everything. What hangs below it keeps its builds. */
+export function remove(gate: Gate, item: Item): void {
+  const { queue, itemAhead, subject } = item;
+  discard(gate, item);
+  for (const behind of item.itemsBehind) markDirty(gate, behind);
+  const index = queue.indexOf(item);
+  queue.remove(item);
+  gate.items.delete(item.id);
+  const others = gate.itemsOf.get(subject.id)!;
+  others.delete(item);
+  if (others.size === 0) gate.itemsOf.delete(subject.id);
+  dirtyFollowers(gate, queue, index);
+  for (const other of queue.refreshActive()) markDirty(gate, other);
+  if (itemAhead !== null) markDirty(gate, itemAhead);
+  touch(gate, subject.id);
+  if (queue.items.length === 0 && queue.pipeline.rules.manager === "independent") {
+    queue.pipeline.queues.delete(queue.key);
+    gate.dirtyQueues.delete(queue);
+  }
+}
+
+/** Looks again at all items from a place in the list on that may now have another nearest non-failing one ahead. */
+export function dirtyFollowers(gate: Gate, queue: Queue, from: number): void {
+  for (let i = from; i < queue.items.length; i++) {
+    const item = queue.items[i]!;
+    markDirty(gate, item);
+    if (item.live && item.failing === null) return;
+  }
+}
+
+/** Sets the window of a queue, and looks at the items that it gains or loses. */
+export function resizeWindow(gate: Gate, queue: Queue, window: number): void {
+  queue.window = window;
+  for (const item of queue.refreshActive()) markDirty(gate, item);
+}

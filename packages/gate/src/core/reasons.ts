@@ -1,0 +1,104 @@
+import type { Subject } from "./change.ts";
+import { failureOf, holdingJob } from "./job-graph.ts";
+import { type Gate, type Item, isLanding, liveAhead } from "./state.ts";
+
+/* Every decision has a reason, and every reason is a sentence or the end of one: "local:12 was reset: …". */
+
+export function subjectName({ subject }: { readonly subject: Subject }): string {
+  return subject.id;
+}
+
+/** Writes a decision about an item down. */
+export function note(gate: Gate, { subject, pipeline }: Item, text: string): void {
+  gate.decisions.note(subject.id, { atMs: gate.nowMs, pipeline: pipeline.rules.name, text });
+}
+
+/** "A", "A and B", "A, B and C". */
+export function listed(names: readonly string[]): string {
+  if (names.length < 2) return names.join("");
+  return `${names.slice(0, -1).join(", ")} and ${names.at(-1)}`;
+}
+
+/** What a buildset was tested on top of, for the one who reads of its failure. */
+function withAhead({ buildset }: Item): string {
+  const ahead = buildset!.chain.slice(0, -1).map(({ change }) => change);
+  return ahead.length === 0 ? "" : `, with ${listed(ahead)} ahead`;
+}
+
+/** Why an item cannot merge by what its own buildset has shown. */
+export function ownFailure(item: Item): string | null {
+  const { buildset, pipeline } = item;
+  if (buildset === null) return null;
+  switch (buildset.state) {
+    case "conflict":
+      return `does not merge${withAhead(item)}: ${buildset.detail}`;
+    case "broken":
+      return `its configuration is wrong${withAhead(item)}: ${buildset.problems[0]?.message ?? "no jobs could be frozen"}`;
+    case "ready": {
+      if (buildset.isRefreezing) return item.failing;
+      if (buildset.jobs.size === 0)
+        return pipeline.rules.manager === "dependent" ? "has no jobs in this pipeline" : null;
+      const failure = failureOf(buildset.jobs);
+      return failure === null ? null : `${failure}${withAhead(item)}`;
+    }
+    default:
+      return null;
+  }
+}
+
+/** Why an item is where it is, and goes no further now. Empty when one of its builds runs. */
+export function waitingReasons(gate: Gate, item: Item): string[] {
+  const { buildset, queue } = item;
+  if (!item.live) return [`is tested underneath ${listed([...item.itemsBehind].map(subjectName))}`];
+  if (isLanding(item)) return ["is being merged"];
+  if (buildset === null) {
+    if (!item.active) return [`waits for a place among the first ${queue.window} of its queue`];
+    return item.failing === null ? ["is about to be tested"] : [];
+  }
+  switch (buildset.state) {
+    case "merging":
+      return ["is being merged with what is ahead of it"];
+    case "retrying":
+      return [`will be merged again, which could not be tried: ${buildset.detail}`];
+    case "blocked":
+      return [`waits for ${buildset.chain[buildset.blockedBy]!.change}, which does not merge`];
+    case "freezing":
+      return ["waits for its jobs to be read from the configuration"];
+    case "ready":
+      return readyReasons(gate, item);
+    default:
+      return aheadReasons(item);
+  }
+}
+
+function readyReasons(gate: Gate, item: Item): string[] {
+  const { jobs, isRefreezing } = item.buildset!;
+  if (isRefreezing) return ["waits for its jobs to be read from the new configuration"];
+  const reasons = new Set<string>();
+  let allEnded = true;
+  for (const { state, reason } of jobs.values()) {
+    if (state === "running") return [];
+    if (state !== "ended") {
+      allEnded = false;
+      if (reason !== null) reasons.add(reason);
+    }
+  }
+  if (!allEnded) return [...reasons];
+  return gate.isPaused && liveAhead(item) === null ? ["the gate is paused"] : aheadReasons(item);
+}
+
+function aheadReasons(item: Item): string[] {
+  const ahead = liveAhead(item);
+  return ahead === null ? [] : [`is done, and waits for ${subjectName(ahead)} ahead of it`];
+}
+
+/** The job of an item, or of one ahead of it, that holds what follows. */
+export function isHolding(item: Item): boolean {
+  if (!item.live) return false;
+  const { buildset } = item;
+  // What its jobs are is not known yet, and one of them may hold.
+  if (item.active && (buildset === null || buildset.state === "merging" || buildset.state === "freezing"))
+    return true;
+  if (buildset?.state === "ready" && holdingJob(buildset.jobs) !== null) return true;
+  return liveAhead(item)?.holds ?? false;
+}

@@ -1,0 +1,292 @@
+import type { Change, Subject } from "./change.ts";
+import { Decisions } from "./decisions.ts";
+import type { BuildId, ChainLink, ConfigProblem, ItemId, Result } from "./events.ts";
+import { type Intent, Intents } from "./intents.ts";
+import { KnownChanges } from "./known-changes.ts";
+import type { CoreLayout, FrozenJob, JobGraph, PipelineRules } from "./layout.ts";
+import { Queue } from "./queue.ts";
+import type { Buildset, Counters, Gate, Item, JobRun, Landing, Pipeline, Report } from "./state.ts";
+
+/* The state between two steps as JSON, and back. What many share (links of chains, job graphs) is written once. */
+
+export const SNAPSHOT_VERSION = 1;
+
+/** A layout as JSON. */
+export interface LayoutData {
+  readonly version: number;
+  readonly pipelines: readonly (Omit<PipelineRules, "queues"> & {
+    readonly queues: readonly (readonly [string, { readonly name: string; readonly perBranch: boolean }])[];
+  })[];
+  readonly projects: readonly string[];
+}
+
+export function layoutData({ version, pipelines, projects }: CoreLayout): LayoutData {
+  return {
+    version,
+    pipelines: pipelines.map((rules) => ({ ...rules, queues: [...rules.queues] })),
+    projects: [...projects],
+  };
+}
+
+export function layoutFrom({ version, pipelines, projects }: LayoutData): CoreLayout {
+  return {
+    version,
+    pipelines: pipelines.map((rules) => ({ ...rules, queues: new Map(rules.queues) })),
+    projects: new Set(projects),
+  };
+}
+
+interface RunData {
+  readonly name: string;
+  readonly state: JobRun["state"];
+  readonly build: BuildId | null;
+  readonly attempt: number;
+  readonly lost: number;
+  readonly result: Result | null;
+  readonly reason: string | null;
+  readonly childJobs: readonly string[] | null;
+}
+
+interface BuildsetData {
+  readonly id: number;
+  readonly state: Buildset["state"];
+  /** Places in `links`. */
+  readonly chain: readonly number[];
+  readonly steps: readonly { readonly base: string; readonly commit: string }[];
+  readonly detail: string | null;
+  readonly blockedBy: number;
+  readonly mergeErrors: number;
+  readonly retryAtMs: number;
+  readonly problems: readonly ConfigProblem[];
+  /** Place in `graphs`. */
+  readonly graph: number | null;
+  readonly runs: readonly RunData[];
+  readonly isRefreezing: boolean;
+  readonly layout: number;
+}
+
+interface ItemData {
+  readonly id: ItemId;
+  readonly subject: Subject;
+  readonly live: boolean;
+  readonly enqueuedMs: number;
+  readonly ignoreRequirements: boolean;
+  readonly ignoreNeeds: readonly string[];
+  readonly order: number;
+  readonly itemAhead: ItemId | null;
+  readonly buildset: BuildsetData | null;
+  readonly resets: number;
+  readonly resetReason: string | null;
+  readonly disputes: number;
+  readonly failing: string | null;
+  readonly holds: boolean;
+  readonly hasReportedStart: boolean;
+  readonly landing: Landing | null;
+  readonly lostNeed: string | null;
+}
+
+interface QueueData {
+  readonly serial: number;
+  readonly pipeline: string;
+  readonly key: string;
+  readonly name: string;
+  readonly branch: string | null;
+  readonly window: number;
+  readonly items: readonly ItemData[];
+}
+
+/** Everything that the core remembers between two steps, as plain JSON. */
+export interface GateSnapshot {
+  readonly version: typeof SNAPSHOT_VERSION;
+  readonly nowMs: number;
+  readonly isPaused: boolean;
+  readonly layout: LayoutData;
+  readonly changes: { readonly changes: readonly Change[]; readonly closed: readonly string[] };
+  readonly intents: readonly Intent[];
+  readonly decisions: ReturnType<Decisions["list"]>;
+  readonly links: readonly ChainLink[];
+  readonly graphs: readonly JobGraph[];
+  readonly queues: readonly QueueData[];
+  readonly reports: readonly Report[];
+  readonly counters: Counters;
+  readonly last: Gate["last"];
+}
+
+/** Writes equal values once, and gives their places. */
+class Places<T> {
+  readonly list: T[] = [];
+  readonly #places = new Map<string, number>();
+  /** Of values that were seen before, so that their text is not made again. */
+  readonly #seen = new Map<T, number>();
+
+  of(value: T): number {
+    const seen = this.#seen.get(value);
+    if (seen !== undefined) return seen;
+    const text = JSON.stringify(value);
+    let place = this.#places.get(text);
+    if (place === undefined) {
+      place = this.list.push(value) - 1;
+      this.#places.set(text, place);
+    }
+    this.#seen.set(value, place);
+    return place;
+  }
+}
+
+export function snapshotOf(gate: Gate): GateSnapshot {
+  const links = new Places<ChainLink>();
+  const graphs = new Places<JobGraph>();
+  const queues: QueueData[] = [];
+  for (const pipeline of gate.pipelines.values()) {
+    for (const { serial, key, name, branch, window, items } of pipeline.queues.values()) {
+      const data = items.map((item) => itemData(item, links, graphs));
+      queues.push({ serial, pipeline: pipeline.rules.name, key, name, branch, window, items: data });
+    }
+  }
+  return {
+    version: SNAPSHOT_VERSION,
+    nowMs: gate.nowMs,
+    isPaused: gate.isPaused,
+    layout: layoutData(gate.layout),
+    changes: gate.changes.list(),
+    intents: gate.intents.list().map((intent) => ({ ...intent })),
+    decisions: gate.decisions.list(),
+    links: links.list,
+    graphs: graphs.list,
+    queues,
+    reports: [...gate.reports.values()],
+    counters: { ...gate.counters, builds: { ...gate.counters.builds } },
+    last: { ...gate.last },
+  };
+}
+
+function itemData(item: Item, links: Places<ChainLink>, graphs: Places<JobGraph>): ItemData {
+  const { pipeline, queue, active, isDirty, itemsBehind, itemAhead, buildset, landing, ...plain } = item;
+  return {
+    ...plain,
+    itemAhead: itemAhead?.id ?? null,
+    buildset: buildset === null ? null : buildsetData(buildset, links, graphs),
+    landing: landing === null ? null : { ...landing },
+  };
+}
+
+function buildsetData(buildset: Buildset, links: Places<ChainLink>, graphs: Places<JobGraph>): BuildsetData {
+  const { item, chain, graph, jobs, ...plain } = buildset;
+  return {
+    ...plain,
+    chain: chain.map((link) => links.of(link)),
+    graph: graph === null ? null : graphs.of(graph),
+    runs: [...jobs.values()].map(({ job, buildset, ...run }) => ({ name: job.name, ...run })),
+  };
+}
+
+/** @throws When it is of another version. */
+export function gateFrom(snapshot: GateSnapshot): Gate {
+  if (snapshot.version !== SNAPSHOT_VERSION)
+    throw new Error(`a snapshot of version ${snapshot.version}, and this core reads ${SNAPSHOT_VERSION}`);
+  const gate = emptyGate(layoutFrom(snapshot.layout));
+  gate.nowMs = snapshot.nowMs;
+  gate.isPaused = snapshot.isPaused;
+  Object.assign(gate, {
+    changes: KnownChanges.restore(snapshot.changes),
+    decisions: Decisions.restore(snapshot.decisions),
+  });
+  for (const intent of snapshot.intents) gate.intents.remember({ ...intent });
+  Object.assign(gate.counters, { ...snapshot.counters, builds: { ...snapshot.counters.builds } });
+  Object.assign(gate.last, snapshot.last);
+  for (const report of snapshot.reports) gate.reports.set(report.report, report);
+  for (const data of snapshot.queues) restoreQueue(gate, data, snapshot);
+  index(gate);
+  return gate;
+}
+
+function restoreQueue(gate: Gate, data: QueueData, { links, graphs }: GateSnapshot): void {
+  const pipeline = gate.pipelines.get(data.pipeline)!;
+  const { serial, key, name, branch, window } = data;
+  const queue = new Queue(serial, pipeline, key, name, branch, window);
+  pipeline.queues.set(key, queue);
+  const byId = new Map<ItemId, Item>();
+  for (const { itemAhead, buildset, landing, ...plain } of data.items) {
+    const ahead = itemAhead === null ? null : byId.get(itemAhead)!;
+    const item: Item = {
+      ...plain,
+      pipeline,
+      queue,
+      active: false,
+      itemAhead: ahead,
+      itemsBehind: new Set(),
+      buildset: null,
+      landing: landing === null ? null : { ...landing },
+      isDirty: false,
+    };
+    if (buildset !== null) item.buildset = buildsetFrom(item, buildset, links, graphs);
+    ahead?.itemsBehind.add(item);
+    byId.set(item.id, item);
+    queue.items.push(item);
+  }
+  queue.refreshActive();
+}
+
+function buildsetFrom(
+  item: Item,
+  { chain, graph, runs, ...plain }: BuildsetData,
+  links: readonly ChainLink[],
+  graphs: readonly JobGraph[],
+): Buildset {
+  const jobs = new Map<string, JobRun>();
+  const frozen = graph === null ? null : graphs[graph]!;
+  const buildset: Buildset = { ...plain, item, chain: chain.map((at) => links[at]!), graph: frozen, jobs };
+  const byName = new Map<string, FrozenJob>(frozen?.jobs.map((job) => [job.name, job]));
+  for (const { name, ...run } of runs) jobs.set(name, { ...run, job: byName.get(name)!, buildset });
+  return buildset;
+}
+
+/** Everything by its id, in the order in which it came to be. */
+function index(gate: Gate): void {
+  const items: Item[] = [];
+  for (const { queues } of gate.pipelines.values())
+    for (const queue of queues.values()) items.push(...queue.items);
+  items.sort((a, b) => a.id - b.id);
+  const builds: JobRun[] = [];
+  const buildsets: Buildset[] = [];
+  for (const item of items) {
+    gate.items.set(item.id, item);
+    const others = gate.itemsOf.get(item.subject.id) ?? new Set();
+    gate.itemsOf.set(item.subject.id, others.add(item));
+    if (item.buildset !== null) buildsets.push(item.buildset);
+  }
+  for (const buildset of buildsets.sort((a, b) => a.id - b.id)) {
+    gate.buildsets.set(buildset.id, buildset);
+    if (buildset.state === "retrying") gate.retrying.add(buildset);
+    for (const run of buildset.jobs.values())
+      if (run.state !== "waiting" && run.state !== "ended") builds.push(run);
+  }
+  for (const run of builds.sort((a, b) => a.build! - b.build!)) gate.builds.set(run.build!, run);
+}
+
+/** A gate that has seen nothing but a layout. */
+export function emptyGate(layout: CoreLayout): Gate {
+  const pipelines = layout.pipelines.map((rules): [string, Pipeline] => [
+    rules.name,
+    { rules, queues: new Map() },
+  ]);
+  return {
+    nowMs: 0,
+    isPaused: false,
+    layout,
+    pipelines: new Map(pipelines),
+    changes: new KnownChanges(),
+    intents: new Intents(),
+    decisions: new Decisions(),
+    items: new Map(),
+    itemsOf: new Map(),
+    buildsets: new Map(),
+    builds: new Map(),
+    reports: new Map(),
+    counters: { enqueues: 0, resets: 0, landed: 0, refused: 0, stale: 0, builds: {} },
+    last: { item: 0, buildset: 0, build: 0, report: 0, order: 0, queue: 0 },
+    effects: [],
+    dirtyQueues: new Set(),
+    retrying: new Set(),
+  };
+}

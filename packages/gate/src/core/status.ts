@@ -1,0 +1,128 @@
+import type { ChangeId, Subject } from "./change.ts";
+import type { BuildId, BuildsetId, ChainLink, ItemId, Result } from "./events.ts";
+import { ownFailure, waitingReasons } from "./reasons.ts";
+import type { Gate, Item, JobRun } from "./state.ts";
+
+/* What there is to see, as plain data. */
+
+export interface JobStatus {
+  readonly name: string;
+  readonly voting: boolean;
+  /** `queued` has asked for nodes, and may have them while the gate is paused. */
+  readonly state: "waiting" | "queued" | "running" | "ended";
+  readonly result: Result | null;
+  readonly build: BuildId | null;
+  /** From 1; 0 before the first. */
+  readonly attempt: number;
+  /** Why it does not run, or did not. */
+  readonly reason: string | null;
+  readonly dependencies: readonly string[];
+}
+
+export interface ItemStatus {
+  readonly id: ItemId;
+  readonly subject: Subject;
+  readonly live: boolean;
+  /** Inside the window. */
+  readonly active: boolean;
+  /** Why it is failing. */
+  readonly failing: string | null;
+  /** What it waits for. */
+  readonly waiting: readonly string[];
+  readonly itemAhead: ItemId | null;
+  readonly itemsBehind: readonly ItemId[];
+  readonly enqueuedMs: number;
+  readonly buildset: BuildsetId | null;
+  readonly chain: readonly ChainLink[];
+  readonly resets: number;
+  /** Why it was reset last. */
+  readonly resetReason: string | null;
+  readonly isLanding: boolean;
+  readonly jobs: readonly JobStatus[];
+}
+
+export interface QueueStatus {
+  readonly name: string;
+  readonly branch: string | null;
+  /** 0 = all. */
+  readonly window: number;
+  /** In the order of the queue. */
+  readonly items: readonly ItemStatus[];
+}
+
+/** A change that was asked for and cannot enter yet. */
+export interface WaitingStatus {
+  readonly change: ChangeId;
+  readonly revision: number;
+  readonly sinceMs: number;
+  /** The end of a sentence that begins with the change. */
+  readonly reason: string;
+}
+
+export interface PipelineStatus {
+  readonly name: string;
+  readonly manager: string;
+  readonly queues: readonly QueueStatus[];
+  readonly waiting: readonly WaitingStatus[];
+}
+
+export interface CoreStatus {
+  readonly isPaused: boolean;
+  /** Of the layout. */
+  readonly version: number;
+  readonly pipelines: readonly PipelineStatus[];
+}
+
+export function statusOf(gate: Gate): CoreStatus {
+  const intents = gate.intents.list();
+  const pipelines = [...gate.pipelines.values()].map(({ rules: { name, manager }, queues }) => ({
+    name,
+    manager,
+    queues: [...queues.values()]
+      .filter(({ items }) => items.length > 0)
+      .map(({ name, branch, window, items }) => ({
+        name,
+        branch,
+        window,
+        items: items.map((item) => itemStatus(gate, item)),
+      })),
+    waiting: intents
+      .filter(({ pipeline }) => pipeline === name)
+      .map(({ change, revision, sinceMs, reason }) => ({ change, revision, sinceMs, reason })),
+  }));
+  return { isPaused: gate.isPaused, version: gate.layout.version, pipelines };
+}
+
+function itemStatus(gate: Gate, item: Item): ItemStatus {
+  const { id, subject, live, active, itemAhead, itemsBehind, enqueuedMs, buildset, resets } = item;
+  return {
+    id,
+    subject,
+    live,
+    active,
+    failing: item.failing ?? ownFailure(item),
+    waiting: waitingReasons(gate, item),
+    itemAhead: itemAhead?.id ?? null,
+    itemsBehind: [...itemsBehind].map((behind) => behind.id).sort((a, b) => a - b),
+    enqueuedMs,
+    buildset: buildset?.id ?? null,
+    chain: buildset?.chain ?? [],
+    resets,
+    resetReason: item.resetReason,
+    isLanding: item.landing !== null,
+    jobs: [...(buildset?.jobs.values() ?? [])].map(jobStatus),
+  };
+}
+
+function jobStatus({ job, state, result, build, attempt, reason }: JobRun): JobStatus {
+  return {
+    name: job.name,
+    voting: job.voting,
+    state: state === "granted" ? "queued" : state,
+    result,
+    build,
+    attempt,
+    reason,
+    dependencies: job.dependencies.map(({ name }) => name),
+  };
+}

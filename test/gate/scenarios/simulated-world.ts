@@ -1,0 +1,244 @@
+import { expect } from "vitest";
+import {
+  type ChainLink,
+  type FrozenJob,
+  GateCore,
+  type GateEffect,
+  type GateEvent,
+} from "../../../packages/gate/src/core/index.ts";
+import { Forge, type Proposal } from "../../sim/gate/forge.ts";
+import { checkPipeline, gatePipeline, job, layoutOf, WINDOW } from "../../sim/gate/layouts.ts";
+import type { ChangeSetup, JobSetup, ReportName, ScenarioWorld, Setup } from "./world.ts";
+
+interface Running {
+  readonly build: number;
+  readonly job: string;
+  readonly change: string;
+  /** In the notation of scenarios. */
+  readonly name: string;
+}
+
+type Effect<K extends GateEffect["kind"]> = Extract<GateEffect, { kind: K }>;
+
+/** The core with everything around it played by one object, at once and in order. */
+export class SimulatedWorld implements ScenarioWorld {
+  readonly core = new GateCore();
+  readonly forge = new Forge();
+  readonly #setup: Setup;
+  readonly #proposals = new Map<string, Proposal>();
+  readonly #chains = new Map<number, readonly ChainLink[]>();
+  readonly #requests = new Set<number>();
+  readonly #running = new Map<number, Running>();
+  readonly #failing = new Set<string>();
+  readonly #history: string[] = [];
+  readonly #reports: Effect<"report">[] = [];
+  #nowMs = 0;
+
+  constructor(setup: Setup) {
+    this.#setup = setup;
+    const queues = new Map<string, { name: string; perBranch: boolean }>();
+    for (const { name, queue } of setup.projects)
+      if (queue !== undefined) queues.set(name, { name: queue, perBranch: false });
+    const gate = gatePipeline(queues, { ...WINDOW, ...setup.window });
+    const names = setup.projects.map(({ name }) => name);
+    const pipelines = setup.check ? [checkPipeline(), { ...gate, supercedes: [] }] : [gate];
+    this.tell({ kind: "configured", layout: layoutOf(1, pipelines, names) });
+  }
+
+  /** Tells the core, and does what it asks for until it asks for nothing. */
+  tell(...events: readonly GateEvent[]): void {
+    for (let next: readonly GateEvent[] = events; next.length > 0; )
+      next = this.#do(this.core.step(next, ++this.#nowMs));
+  }
+
+  #do(effects: readonly GateEffect[]): GateEvent[] {
+    const answers: GateEvent[] = [];
+    for (const effect of effects) answers.push(...this.#doOne(effect));
+    answers.push(...this.#grant());
+    return answers;
+  }
+
+  #doOne(effect: GateEffect): GateEvent[] {
+    switch (effect.kind) {
+      case "merge": {
+        const { buildset, chain } = effect;
+        this.#chains.set(buildset, chain);
+        return [{ kind: "merged", buildset, result: this.forge.merge(chain) }];
+      }
+      case "freeze":
+        return [this.#freeze(effect)];
+      case "requestNodes":
+        this.#requests.add(effect.build);
+        return [];
+      case "releaseNodes":
+        this.#requests.delete(effect.build);
+        return [];
+      case "startBuild": {
+        const { build, job, subject, buildset } = effect;
+        const chain = this.#chains.get(buildset)!.map(({ change }) => change);
+        this.#running.set(build, { build, job, change: subject.id, name: `${job}{${chain.join(",")}}` });
+        return [];
+      }
+      case "cancelBuild":
+        this.#history.push(`${this.#running.get(effect.build)!.name}∅`);
+        this.#running.delete(effect.build);
+        return [];
+      case "report":
+        this.#reports.push(effect);
+        return [{ kind: "reported", report: effect.report }];
+      case "land":
+        return this.#land(effect);
+    }
+  }
+
+  #freeze({ buildset, subject, layout }: Effect<"freeze">): GateEvent {
+    const { jobs } = this.#setup.projects.find(({ name }) => name === subject.project)!;
+    const graph = { jobs: jobs.map(frozen), failFast: false };
+    return { kind: "frozen", buildset, layout, result: { kind: "graph", graph } };
+  }
+
+  #land({ buildset, link, base, commit }: Effect<"land">): GateEvent[] {
+    const answer = this.forge.land(link, base, commit);
+    const change: GateEvent = { kind: "change", change: this.forge.get(link.change) };
+    return [{ kind: "landed", buildset, ...answer }, change];
+  }
+
+  #grant(): GateEvent[] {
+    const free = (this.#setup.slots ?? Number.POSITIVE_INFINITY) - this.#running.size;
+    const byRank = [...this.#requests].sort((a, b) => this.core.rankOf(a)! - this.core.rankOf(b)! || a - b);
+    const granted = byRank.slice(0, Math.min(free, byRank.length));
+    for (const build of granted) this.#requests.delete(build);
+    return granted.map((build) => ({ kind: "nodes", build, granted: true }));
+  }
+
+  #end({ build, job, change, name }: Running): void {
+    const isFailing = this.#failing.has(`${job} ${change}`);
+    this.#running.delete(build);
+    this.#history.push(`${name}${isFailing ? "✗" : "✓"}`);
+    this.tell({
+      kind: "ended",
+      build,
+      result: { kind: "final", result: isFailing ? "FAILURE" : "SUCCESS" },
+    });
+  }
+
+  async create(name: string, change: ChangeSetup): Promise<void> {
+    const { project, branch = "main", files = [`file-${name}`], parent = null, dependsOn = [] } = change;
+    this.#propose(name, { project, branch, files, parent, dependsOn });
+  }
+
+  async revise(name: string, change: Partial<ChangeSetup> = {}): Promise<void> {
+    this.#propose(name, { ...this.#proposals.get(name)!, ...change });
+  }
+
+  #propose(name: string, proposal: Proposal): void {
+    this.#proposals.set(name, proposal);
+    const change = this.forge.propose(name, proposal);
+    this.tell({ kind: "change", change }, { kind: "offer", subject: name, pipelines: ["check"] });
+  }
+
+  async approve(name: string): Promise<void> {
+    const change = this.forge.edit(name, { isApproved: true });
+    this.tell({ kind: "change", change }, { kind: "offer", subject: name, pipelines: ["gate"] });
+  }
+
+  async unapprove(name: string): Promise<void> {
+    this.tell({ kind: "change", change: this.forge.edit(name, { isApproved: false }) });
+  }
+
+  async abandon(name: string): Promise<void> {
+    this.tell({ kind: "change", change: this.forge.edit(name, { state: "abandoned" }) });
+  }
+
+  async dequeue(subject: string, pipeline: string): Promise<void> {
+    this.tell({ kind: "dequeue", subject, pipeline });
+  }
+
+  async fail(job: string, change: string): Promise<void> {
+    this.#failing.add(`${job} ${change}`);
+  }
+
+  async release(...builds: readonly string[]): Promise<void> {
+    for (const name of builds) {
+      const running = [...this.#running.values()].find((build) => build.name === name);
+      expect(this.#names(), `to release ${name}`).toContain(name);
+      this.#end(running!);
+    }
+    if (builds.length > 0) return;
+    for (let next = this.#first(); next !== undefined; next = this.#first()) this.#end(next);
+  }
+
+  #first(): Running | undefined {
+    return this.#running.values().next().value;
+  }
+
+  async refuseMerge(name: string): Promise<void> {
+    this.forge.refuse(name);
+  }
+
+  #names(): string[] {
+    return [...this.#running.values()].map(({ name }) => name).sort();
+  }
+
+  async expectRunning(...builds: readonly string[]): Promise<void> {
+    expect(this.#names()).toEqual([...builds].sort());
+  }
+
+  async expectHistory(...builds: readonly string[]): Promise<void> {
+    expect([...this.#history].sort()).toEqual([...builds].sort());
+  }
+
+  #of(name: string): Effect<"report">[] {
+    return this.#reports.filter(({ subject, what, pipeline }) => {
+      const hasReporter = what !== "dequeue" && (what !== "start" || pipeline === "gate");
+      return subject.id === name && hasReporter;
+    });
+  }
+
+  async expectReports(name: string, ...reports: readonly ReportName[]): Promise<void> {
+    expect(this.#of(name).map(({ what }) => what)).toEqual(reports);
+  }
+
+  async expectReason(name: string, text: string): Promise<void> {
+    expect(this.#of(name).at(-1)?.reason).toContain(text);
+  }
+
+  async expectMerged(...names: readonly string[]): Promise<void> {
+    expect(this.forge.merged.map(({ change }) => change)).toEqual(names);
+  }
+
+  #pipeline(name: string) {
+    return this.core.status().pipelines.find((pipeline) => pipeline.name === name)!;
+  }
+
+  async expectWaiting(...names: readonly string[]): Promise<void> {
+    const waiting = this.#pipeline("gate").waiting.map(({ change }) => change);
+    expect(waiting.sort()).toEqual([...names].sort());
+  }
+
+  async expectQueue(pipeline: string, ...names: readonly string[]): Promise<void> {
+    const items = this.#pipeline(pipeline).queues.flatMap((queue) => queue.items);
+    expect(items.map(({ live, subject }) => (live ? subject.id : `(${subject.id})`))).toEqual(names);
+  }
+
+  async expectWindow(project: string, window: number): Promise<void> {
+    const { queue } = this.#setup.projects.find(({ name }) => name === project)!;
+    const found = this.core.snapshot().queues.find(({ name }) => name === (queue ?? project));
+    expect(found?.window).toBe(window);
+  }
+}
+
+function frozen({
+  name,
+  after = [],
+  voting = true,
+  holds = false,
+  attempts = 3,
+  noop = false,
+}: JobSetup): FrozenJob {
+  const dependencies = after.map((needed) => {
+    const soft = needed.startsWith("soft:");
+    return { name: soft ? needed.slice("soft:".length) : needed, soft };
+  });
+  return job(name, { voting, attempts, dependencies, holdFollowingChanges: holds, isNoop: noop });
+}

@@ -1,0 +1,125 @@
+/*
+ * Scenarios of the gate, told once and played by several worlds: the simulated one around the pure core, and the real
+ * one of servers, git and the command line.
+ *
+ * Notation: `T1{A,B}` is a build of job T1 for change B with A merged underneath; `✓` it succeeded, `✗` it failed, `∅`
+ * it was cancelled after it had started.
+ */
+
+export interface JobSetup {
+  readonly name: string;
+  /** Names of jobs; `soft:NAME` for a soft dependency. */
+  readonly after?: readonly string[];
+  /** Default: true. */
+  readonly voting?: boolean;
+  /** Holds what follows until it has succeeded. Default: false. */
+  readonly holds?: boolean;
+  /** Default: 3. */
+  readonly attempts?: number;
+  /** The built-in job that does nothing. Default: false. */
+  readonly noop?: boolean;
+}
+
+export interface ProjectSetup {
+  readonly name: string;
+  /** Projects of one queue are gated together. Default: a queue of its own. */
+  readonly queue?: string;
+  readonly jobs: readonly JobSetup[];
+}
+
+export interface Setup {
+  /** Each has a branch `main`, and the others that its changes name. */
+  readonly projects: readonly ProjectSetup[];
+  /** Of the pipeline `gate`. Default: 20, 3. */
+  readonly window?: { readonly size: number; readonly floor: number };
+  /** Whether there is a pipeline `check`, which tests each new revision. Default: false. */
+  readonly check?: boolean;
+  /** Builds that can run at a time. Default: as many as there are. */
+  readonly slots?: number;
+}
+
+export interface ChangeSetup {
+  readonly project: string;
+  /** Default: `main`. */
+  readonly branch?: string;
+  /** Files that it writes, with contents of its own. Default: one that no other change writes. */
+  readonly files?: readonly string[];
+  /** The change that it is built on in git, at its current revision. Default: the branch. */
+  readonly parent?: string;
+  /** Names of changes, told with `Depends-On:`. */
+  readonly dependsOn?: readonly string[];
+}
+
+export type ReportName =
+  | "start"
+  | "success"
+  | "failure"
+  | "merge-conflict"
+  | "config-error"
+  | "no-jobs"
+  | "dequeue";
+
+/**
+ * What a scenario can do and see. Whatever is done takes effect in its own time; what is expected is waited for, and
+ * an expectation that does not come true in the end throws. Builds wait until they are released.
+ */
+export interface ScenarioWorld {
+  /** Proposes a change; its name stands for it from then on. */
+  create(name: string, change: ChangeSetup): Promise<void>;
+  /** Proposes its next revision. What is not told anew stays as it is; `parent` is taken at its current revision. */
+  revise(name: string, change?: Partial<ChangeSetup>): Promise<void>;
+  /** Approving is also what triggers `gate`. */
+  approve(name: string): Promise<void>;
+  unapprove(name: string): Promise<void>;
+  abandon(name: string): Promise<void>;
+  /** As an operator. */
+  dequeue(name: string, pipeline: string): Promise<void>;
+  /** From now on this job fails for this change. */
+  fail(job: string, change: string): Promise<void>;
+  /** Has these builds end, which must be running; without names all that run, and those that follow them. */
+  release(...builds: readonly string[]): Promise<void>;
+  /** From now on the forge will not merge this change. */
+  refuseMerge(name: string): Promise<void>;
+
+  /** Exactly these builds run, in any order. */
+  expectRunning(...builds: readonly string[]): Promise<void>;
+  /** Exactly these builds have ended, in any order. */
+  expectHistory(...builds: readonly string[]): Promise<void>;
+  /** Exactly these reports were made of a change, in this order. Only `gate` tells of the start, and nobody of a dequeue. */
+  expectReports(name: string, ...reports: readonly ReportName[]): Promise<void>;
+  /** The newest report of a change says this somewhere, change names as they are in the scenario. */
+  expectReason(name: string, text: string): Promise<void>;
+  /** Exactly these changes have merged, in this order. */
+  expectMerged(...names: readonly string[]): Promise<void>;
+  /** Exactly these changes wait to enter `gate`, in any order. */
+  expectWaiting(...names: readonly string[]): Promise<void>;
+  /** Exactly these are in a pipeline, queues one after the other: live ones as `A`, others as `(A)`. */
+  expectQueue(pipeline: string, ...names: readonly string[]): Promise<void>;
+  /** Of the queue that a project is in, in `gate`. */
+  expectWindow(project: string, window: number): Promise<void>;
+}
+
+export interface Scenario {
+  readonly title: string;
+  readonly setup: Setup;
+  readonly play: (world: ScenarioWorld) => Promise<void>;
+}
+
+const M: JobSetup = { name: "M", holds: true };
+const T1: JobSetup = { name: "T1", after: ["M"], attempts: 4 };
+const T2: JobSetup = { name: "T2", after: ["M"] };
+const INT: JobSetup = { name: "INT", after: ["M"] };
+
+/** P is gated alone, P1 and P2 together. M holds what follows. */
+export const PROJECTS: readonly ProjectSetup[] = [
+  { name: "P", jobs: [M, T1, T2] },
+  { name: "P1", queue: "integrated", jobs: [M, T1, T2, INT] },
+  { name: "P2", queue: "integrated", jobs: [M, T1, T2, INT] },
+];
+
+/** One job for each of two projects that are gated together; enough where jobs are not what it is about. */
+export const SMALL: readonly ProjectSetup[] = [
+  { name: "P", jobs: [{ name: "J" }] },
+  { name: "P1", queue: "integrated", jobs: [{ name: "J" }] },
+  { name: "P2", queue: "integrated", jobs: [{ name: "J" }] },
+];

@@ -1,0 +1,65 @@
+import type {
+  CoreLayout,
+  FrozenJob,
+  PipelineRules,
+  WindowRules,
+} from "../../../packages/gate/src/core/index.ts";
+
+/** A window as it is by default. */
+export const WINDOW: WindowRules = {
+  size: 20,
+  floor: 3,
+  ceiling: null,
+  increase: { type: "linear", factor: 1 },
+  decrease: { type: "exponential", factor: 2 },
+};
+
+type Queues = PipelineRules["queues"];
+
+/** What approved changes merge through. */
+export function gatePipeline(queues: Queues, window: WindowRules = WINDOW): PipelineRules {
+  return {
+    ...pipeline("gate", "dependent", "high"),
+    window,
+    queues,
+    supercedes: ["check"],
+    require: { open: true, approved: true },
+  };
+}
+
+/** What each new revision is tested by. */
+export function checkPipeline(): PipelineRules {
+  return pipeline("check", "independent", "normal");
+}
+
+/** What is run for a branch that moved. */
+export function postPipeline(): PipelineRules {
+  return pipeline("post", "independent", "low");
+}
+
+function pipeline(
+  name: string,
+  manager: PipelineRules["manager"],
+  precedence: PipelineRules["precedence"],
+): PipelineRules {
+  return {
+    ...{ name, manager, precedence, window: WINDOW },
+    ...{ require: {}, reject: {}, queues: new Map(), supercedes: [] },
+    ...{ dequeueOnNewRevision: true, ignoreDependencies: false },
+  };
+}
+
+export function layoutOf(
+  version: number,
+  pipelines: readonly PipelineRules[],
+  projects: readonly string[],
+): CoreLayout {
+  return { version, pipelines, projects: new Set(projects) };
+}
+
+export function job(name: string, fields: Partial<FrozenJob> = {}): FrozenJob {
+  return {
+    ...{ name, voting: true, attempts: 3, dependencies: [], labels: ["local"] },
+    ...{ holdFollowingChanges: false, isNoop: false, ...fields },
+  };
+}
