@@ -1,4 +1,4 @@
-import { unlinkSync, writeFileSync } from "node:fs";
+import { closeSync, ftruncateSync, openSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { Coprocess } from "./coprocess.ts";
 import { GitError } from "./git.ts";
@@ -67,9 +67,11 @@ export function commitDate({ committer }: Pick<Commit, "committer">): { seconds:
 }
 
 /** @throws GitError `GIT_FAILED` when there is no such commit. */
-export async function readCommit(reader: ObjectReader, id: string): Promise<Commit> {
+export async function readCommit(reader: ObjectReader, id: string, maxBytes: number): Promise<Commit> {
   const content = await reader.read(id, "commit");
   if (content === undefined) throw new GitError("GIT_FAILED", `there is no commit ${id}`);
+  if (content.length > maxBytes)
+    throw new GitError("GIT_TOO_MUCH_OUTPUT", `commit ${id} has ${content.length} bytes, limit ${maxBytes}`);
   return parseCommit(id, content);
 }
 
@@ -79,12 +81,14 @@ export async function readCommit(reader: ObjectReader, id: string): Promise<Comm
  */
 export class CommitWriter {
   readonly #process: Coprocess;
-  readonly #scratch: string;
-  #written = 0;
+  readonly #file: string;
+  readonly #fd: number;
+  #last: Promise<unknown> = Promise.resolve();
 
   /** @param scratch An existing folder of its own, whose path holds no newline. */
   constructor(gitDir: string, scratch: string, timeoutMs: number) {
-    this.#scratch = scratch;
+    this.#file = join(scratch, "commit");
+    this.#fd = openSync(this.#file, "w");
     const words = ["hash-object", "-t", "commit", "-w", "--no-filters", "--stdin-paths"];
     this.#process = new Coprocess(["git", `--git-dir=${gitDir}`, ...words], {
       timeoutMs,
@@ -93,24 +97,30 @@ export class CommitWriter {
   }
 
   /** @throws GitError */
-  async write(commit: NewCommit): Promise<Commit> {
-    const file = join(this.#scratch, `commit-${this.#written++}`);
-    writeFileSync(file, formatCommit(commit));
-    try {
-      const id = await this.#process.ask(`${file}\n`, (bytes) => {
-        const end = bytes.indexOf(0x0a);
-        if (end < 0) return bytes.length + 1;
-        const said = bytes.toString("latin1", 0, end);
-        if (!OBJECT_ID.test(said)) throw new Error(`it said ${JSON.stringify(said)}`);
-        return { value: said, used: end + 1 };
-      });
-      return { id, ...commit };
-    } finally {
-      unlinkSync(file);
-    }
+  write(commit: NewCommit): Promise<Commit> {
+    const turn = this.#last.then(() => this.#write(commit));
+    this.#last = turn.catch(() => {});
+    return turn;
   }
 
-  close(): void {
+  async #write(commit: NewCommit): Promise<Commit> {
+    const bytes = formatCommit(commit);
+    ftruncateSync(this.#fd);
+    for (let at = 0; at < bytes.length; ) at += writeSync(this.#fd, bytes, at, bytes.length - at, at);
+    const id = await this.#process.ask(`${this.#file}\n`, (answer) => {
+      const end = answer.indexOf(0x0a);
+      if (end < 0) return answer.length + 1;
+      const said = answer.toString("latin1", 0, end);
+      if (!OBJECT_ID.test(said)) throw new Error(`it said ${JSON.stringify(said)}`);
+      return { value: said, used: end + 1 };
+    });
+    return { id, ...commit };
+  }
+
+  /** Ends the process. What is being written fails. */
+  async close(): Promise<void> {
     this.#process.close();
+    await this.#last;
+    closeSync(this.#fd);
   }
 }

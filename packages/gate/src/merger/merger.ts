@@ -180,7 +180,7 @@ export class Merger {
     if (this.#ending.signal.aborted) return;
     this.#ending.abort();
     const open = [...this.#open.values()];
-    for (const repository of open) repository.close();
+    await Promise.all(open.map((repository) => repository.close()));
     await Promise.all(open.map((repository) => repository.serially(async () => {})));
     this.#cache.close();
     rmSync(this.#scratch, { recursive: true, force: true });
@@ -273,7 +273,7 @@ export class Merger {
     let repository = this.#open.get(project);
     this.#open.delete(project);
     if (repository !== undefined && repository.gitDir !== gitDir) {
-      repository.close();
+      void repository.close();
       repository = undefined;
     }
     repository ??= new Repository(gitDir, join(this.#scratch, String(this.#made++)), this.#timeoutMs);
@@ -287,7 +287,7 @@ export class Merger {
     for (const [project, repository] of [...this.#open].slice(0, -1)) {
       if (over <= 0) return;
       if (repository.isBusy) continue;
-      repository.close();
+      void repository.close();
       this.#open.delete(project);
       over--;
     }

@@ -65,10 +65,7 @@ export class Repository {
   async commit(id: string): Promise<Commit> {
     const known = this.#commits.get(id);
     if (known !== undefined) return known;
-    const { bytes } = (await this.reader.info(id)) ?? { bytes: 0 };
-    if (bytes > MAX_COMMIT_BYTES)
-      throw new GitError("GIT_TOO_MUCH_OUTPUT", `commit ${id} has ${bytes} bytes, limit ${MAX_COMMIT_BYTES}`);
-    return this.#know(await readCommit(this.reader, id));
+    return this.#know(await readCommit(this.reader, id, MAX_COMMIT_BYTES));
   }
 
   async write(commit: NewCommit): Promise<Commit> {
@@ -81,8 +78,8 @@ export class Repository {
     const refusal = attributes.namesDriver ? await this.#needsDriver(ours, theirs, attributes) : undefined;
     if (refusal !== undefined) return refusal;
     const answer = await this.trees.merge(ours.id, theirs.id, attributes);
-    if (answer.conflict === null && (await this.reader.info(answer.tree))?.type !== "tree")
-      throw new GitError("GIT_FAILED", `git merge-tree gave a tree that is not there: ${answer.tree}`);
+    // A tree that is not there is found out by this, and the next merge needs it anyway.
+    if (answer.conflict === null) await this.#attributes.of(answer.tree);
     return answer;
   }
 
@@ -158,10 +155,10 @@ export class Repository {
     return { gitDir: this.gitDir, timeoutMs: this.#timeoutMs };
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.reader.close();
     this.trees.close();
-    this.#writer.close();
+    await this.#writer.close();
     rmSync(this.#scratch, { recursive: true, force: true });
   }
 }
