@@ -1,2 +1,5 @@
 export { GitError, type GitOptions, git, gitLine } from "./git/git.ts";
+export { bytesOf, textOf } from "./git/text.ts";
+export { gitVersion } from "./git/version.ts";
+export * from "./merger/index.ts";
 export { GateDatabase, GateStoreError, type Migration } from "./store/database.ts";

@@ -1,6 +1,11 @@
 import { spawn } from "node:child_process";
 
-export type GitErrorCode = "GIT_FAILED" | "GIT_TIMEOUT" | "GIT_TOO_MUCH_OUTPUT" | "GIT_MISSING";
+export type GitErrorCode =
+  | "GIT_FAILED"
+  | "GIT_TIMEOUT"
+  | "GIT_TOO_MUCH_OUTPUT"
+  | "GIT_MISSING"
+  | "GIT_TOO_OLD";
 
 /** Git could not do what was asked. */
 export class GitError extends Error {
