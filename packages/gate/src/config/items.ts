@@ -1,0 +1,232 @@
+import { Composer, type Document, isAlias, isMap, isScalar, isSeq, Lexer, LineCounter, Parser } from "yaml";
+import { CONFIG_LIMITS } from "./limits.ts";
+
+/** A thing wrong with a file, at a line of it, from 1. */
+export interface FileProblem {
+  readonly line: number;
+  readonly message: string;
+}
+
+/** An element of a file's list: a map of one key, which says what it is. */
+export interface ConfigItem {
+  readonly kind: string;
+  /** Plain: maps without surprises in their prototype, lists, texts, finite numbers, booleans and nulls. */
+  readonly value: unknown;
+  readonly line: number;
+  /** Where the value at `path` begins, or as much of the path as there is. */
+  lineOf(path: readonly PropertyKey[]): number;
+}
+
+/**
+ * Reads a file of configuration: YAML 1.1, as Zuul's, but dates stay text. An element that is wrong is left out, and with a
+ * wrong syntax every element is. It throws nothing.
+ */
+export function readItems(text: string): { items: readonly ConfigItem[]; problems: readonly FileProblem[] } {
+  if (text.length > CONFIG_LIMITS.maxFileLength) {
+    return fail(1, `a file may have ${CONFIG_LIMITS.maxFileLength} characters, not ${text.length}`);
+  }
+  const lines = new LineCounter();
+  const lineAt = (offset: number): number => Math.max(1, lines.linePos(offset).line);
+  const tokens = [];
+  try {
+    const parser = new Parser(lines.addNewLine);
+    lines.addNewLine(0);
+    // The composer recurses, so what is nested too deeply must not reach it.
+    for (const lexeme of new Lexer().lex(text)) {
+      for (const token of parser.next(lexeme)) tokens.push(token);
+      if (parser.stack.length > 2 * CONFIG_LIMITS.maxDepth) {
+        return fail(lineAt(parser.offset), `maps and lists are nested deeper than ${CONFIG_LIMITS.maxDepth}`);
+      }
+    }
+    for (const token of parser.end()) tokens.push(token);
+  } catch (error) {
+    return fail(1, (error as Error).message);
+  }
+  const composer = new Composer({
+    version: "1.1",
+    // Checked below, since the composer compares each key with each.
+    uniqueKeys: false,
+    customTags: (tags) => tags.filter((tag) => typeof tag === "string" || !UNWANTED_TAGS.has(tag.tag)),
+  });
+  let documents: Document.Parsed[];
+  try {
+    documents = [...composer.compose(tokens, true, text.length)];
+  } catch (error) {
+    return fail(1, (error as Error).message);
+  }
+  const document = documents[0]!;
+  const broken = documents.flatMap(({ errors }) => errors);
+  if (broken.length > 0) {
+    return {
+      items: [],
+      problems: capped(broken.map(({ pos, message }) => ({ line: lineAt(pos[0]), message }))),
+    };
+  }
+  const second = documents[1];
+  if (second !== undefined) return fail(lineAt(second.range[0]), "a file holds one document, not several");
+
+  const root = document.contents as unknown;
+  if (root === null || (isScalar(root) && root.value === null)) return { items: [], problems: [] };
+  if (!isSeq(root)) return fail(lineAt(start(root)), "a file is a list: each element begins with `- `");
+
+  const problems: FileProblem[] = [];
+  const items: ConfigItem[] = [];
+  const reader = new Reader(lineAt);
+  for (const element of root.items) {
+    const line = lineAt(start(element));
+    try {
+      const plain = reader.plain(element, 0);
+      const keys = isObject(plain) ? Object.keys(plain) : [];
+      if (!isMap(element) || keys.length !== 1) {
+        problems.push({ line, message: "an element is a map of one key, such as `job:` or `project:`" });
+        continue;
+      }
+      const kind = keys[0]!;
+      const [from, , to] = element.range!;
+      const tag = document.warnings.find(({ pos }) => pos[0] >= from && pos[0] < to);
+      if (tag !== undefined && kind !== "secret") {
+        const name = /![^\s]*/.exec(text.slice(tag.pos[0], tag.pos[1]))?.[0] ?? tag.message;
+        problems.push({ line: lineAt(tag.pos[0]), message: `the tag ${name} is not built yet` });
+        continue;
+      }
+      items.push({
+        kind,
+        value: (plain as Record<string, unknown>)[kind],
+        line,
+        lineOf: (path) => lineAt(find(element, [kind, ...path])),
+      });
+    } catch (error) {
+      if (!(error instanceof Unreadable)) throw error;
+      problems.push({ line: error.line, message: error.message });
+      if (error.isOfFile) return { items: [], problems: capped(problems) };
+    }
+  }
+  return { items, problems: capped(problems) };
+}
+
+export function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** At most as many as are worth reading. */
+export function capped<P extends FileProblem>(problems: readonly P[]): readonly P[] {
+  const { maxProblems } = CONFIG_LIMITS;
+  if (problems.length <= maxProblems) return problems;
+  const last = problems[maxProblems]!;
+  return [
+    ...problems.slice(0, maxProblems),
+    { ...last, message: `and ${problems.length - maxProblems} problems more` },
+  ];
+}
+
+/** Of YAML 1.1, but no value of JSON; a date stays the text that it is. */
+const UNWANTED_TAGS: ReadonlySet<string> = new Set(
+  ["timestamp", "binary", "omap", "pairs", "set"].map((name) => `tag:yaml.org,2002:${name}`),
+);
+
+class Unreadable extends Error {
+  readonly line: number;
+  /** Whether nothing of the file can be used, rather than this element. */
+  readonly isOfFile: boolean;
+  constructor(line: number, message: string, isOfFile = false) {
+    super(message);
+    this.line = line;
+    this.isOfFile = isOfFile;
+  }
+}
+
+/** Makes plain values of nodes. An alias is what its anchor named, once more. */
+class Reader {
+  readonly #lineAt: (offset: number) => number;
+  readonly #anchors = new Map<string, unknown>();
+  #nodes = 0;
+
+  constructor(lineAt: (offset: number) => number) {
+    this.#lineAt = lineAt;
+  }
+
+  plain(node: unknown, depth: number): unknown {
+    const line = this.#lineAt(start(node));
+    if (++this.#nodes > CONFIG_LIMITS.maxNodes) {
+      throw new Unreadable(line, `a file may hold ${CONFIG_LIMITS.maxNodes} values, aliases included`, true);
+    }
+    if (depth > CONFIG_LIMITS.maxDepth) {
+      throw new Unreadable(line, `maps and lists are nested deeper than ${CONFIG_LIMITS.maxDepth}`);
+    }
+    if (isAlias(node)) {
+      const target = this.#anchors.get(node.source);
+      if (target === undefined) throw new Unreadable(line, `no anchor &${node.source} stands before *${node.source}`);
+      return this.plain(target, depth + 1);
+    }
+    const { anchor } = (node ?? {}) as { anchor?: string };
+    if (anchor !== undefined) this.#anchors.set(anchor, node);
+    if (isMap(node)) return this.#map(node.items, depth);
+    if (isSeq(node)) return node.items.map((item) => this.plain(item, depth + 1));
+    const value = isScalar(node) ? node.value : null;
+    if (typeof value === "number" && !Number.isFinite(value)) {
+      throw new Unreadable(line, "infinity and not-a-number are no values here");
+    }
+    if (typeof value === "symbol") return "<<";
+    // The one-letter booleans of YAML 1.1 are text to Zuul, whose parser does not have them.
+    if (typeof value === "boolean" && isScalar(node) && node.source?.length === 1) return node.source;
+    return value;
+  }
+
+  #map(pairs: readonly { key: unknown; value: unknown }[], depth: number): Record<string, unknown> {
+    const object: Record<string, unknown> = {};
+    const merged: unknown[] = [];
+    for (const { key, value } of pairs) {
+      const line = this.#lineAt(start(key));
+      if (isMergeKey(key)) {
+        merged.push(value);
+        continue;
+      }
+      const name = this.plain(key, depth + 1);
+      if (typeof name === "object" && name !== null) throw new Unreadable(line, "a key is text, no map or list");
+      const text = String(name);
+      // Would set the prototype of what it is copied to.
+      if (text === "__proto__") throw new Unreadable(line, "__proto__ is no key");
+      if (Object.hasOwn(object, text)) throw new Unreadable(line, `the key ${text} stands here twice`);
+      object[text] = this.plain(value, depth + 1);
+    }
+    for (const source of merged) {
+      const value = this.plain(source, depth + 1);
+      for (const one of Array.isArray(value) ? value : [value]) {
+        if (!isObject(one)) throw new Unreadable(this.#lineAt(start(source)), "<< merges a map, or a list of maps");
+        for (const [key, inner] of Object.entries(one)) {
+          if (!Object.hasOwn(object, key)) object[key] = inner;
+        }
+      }
+    }
+    return object;
+  }
+}
+
+function isMergeKey(key: unknown): boolean {
+  return isScalar(key) && (typeof key.value === "symbol" || (key.value === "<<" && key.type === "PLAIN"));
+}
+
+function find(root: unknown, path: readonly PropertyKey[]): number {
+  let node = root;
+  let offset = start(root);
+  for (const step of path) {
+    if (isMap(node)) {
+      const pair = node.items.find(({ key }) => isScalar(key) && String(key.value) === String(step));
+      if (pair === undefined) return offset;
+      offset = start(pair.key);
+      node = pair.value;
+    } else if (isSeq(node) && typeof step === "number" && node.items[step] !== undefined) {
+      node = node.items[step];
+      offset = start(node) || offset;
+    } else return offset;
+  }
+  return offset;
+}
+
+function start(node: unknown): number {
+  return (node as { range?: readonly number[] } | null | undefined)?.range?.[0] ?? 0;
+}
+
+function fail(line: number, message: string): { items: []; problems: FileProblem[] } {
+  return { items: [], problems: [{ line, message }] };
+}

@@ -1,0 +1,201 @@
+import type { Precedence, Requirements, WindowRules } from "../core/index.ts";
+import type { Regex } from "./regex.ts";
+
+/* What files of configuration say, item by item, before it is known whether the items fit each other. All of it is immutable. */
+
+/** Where an item stands. */
+export interface Origin {
+  readonly project: string;
+  readonly branch: string;
+  readonly file: string;
+  /** From 1. */
+  readonly line: number;
+  /** Of a config-project. */
+  readonly trusted: boolean;
+}
+
+/** Any JSON. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+export type Variables = Readonly<Record<string, Json>>;
+
+/** Which branches an item is for. `null`: any. An implied matcher is compared as a whole, a written one from the start. */
+export type BranchRule = { readonly exact: string } | { readonly any: readonly Regex[] } | null;
+
+/** One step of a phase, as a job writes it: an executable of the defining repository, or a command in the change's project. */
+export type Step = { readonly path: string } | { readonly argv: readonly string[] };
+
+export interface RequiredProject {
+  readonly name: string;
+  readonly overrideCheckout: string | null;
+}
+
+export interface JobDependency {
+  readonly name: string;
+  readonly soft: boolean;
+}
+
+export interface NodesetDefinition {
+  readonly nodes: readonly { readonly names: readonly string[]; readonly label: string }[];
+  readonly groups: readonly { readonly name: string; readonly nodes: readonly string[] }[];
+}
+
+/** What one definition of a job sets; what it leaves open is `undefined`. Names are those of Zuul's attributes. */
+export interface JobAttributes {
+  readonly description?: string;
+  readonly abstract?: boolean;
+  readonly intermediate?: boolean;
+  readonly final?: boolean;
+  readonly protected?: boolean;
+  readonly voting?: boolean;
+  readonly files?: readonly Regex[];
+  readonly irrelevantFiles?: readonly Regex[];
+  readonly matchOnConfigUpdates?: boolean;
+  readonly tags?: readonly string[];
+  readonly allowedProjects?: readonly string[];
+  readonly postReview?: true;
+  readonly dependencies?: readonly JobDependency[];
+  readonly holdFollowingChanges?: boolean;
+  readonly nodeset?: string | NodesetDefinition;
+  /** Seconds. */
+  readonly timeout?: number;
+  readonly preTimeout?: number;
+  readonly postTimeout?: number;
+  readonly attempts?: number;
+  readonly workspaceScheme?: "golang" | "flat" | "unique";
+  readonly preRun?: readonly Step[];
+  readonly run?: readonly Step[];
+  readonly postRun?: readonly Step[];
+  readonly requiredProjects?: readonly RequiredProject[];
+  readonly overrideCheckout?: string;
+  readonly vars?: Variables;
+  readonly extraVars?: Variables;
+  readonly successMessage?: string;
+  readonly failureMessage?: string;
+  readonly network?: boolean;
+  readonly reuse?: false;
+}
+
+/** One definition of a job; those of one name add up. */
+export interface JobVariant {
+  readonly name: string;
+  readonly origin: Origin;
+  /** `null`: a base job. `undefined`: not said. */
+  readonly parent: string | null | undefined;
+  readonly attributes: JobAttributes;
+  /** As written. */
+  readonly branches: readonly Regex[] | undefined;
+  /** From a pragma, in place of the branch that the file is on. */
+  readonly impliedBranches: readonly Regex[] | undefined;
+  /** From a pragma: whether a matcher is implied at all. */
+  readonly impliesBranches: boolean | undefined;
+  /** Lines of attributes that name other things. */
+  readonly lines: Readonly<Record<string, number>>;
+}
+
+/** A project's part in a pipeline. */
+export interface ProjectPipeline {
+  readonly failFast: boolean | undefined;
+  /** In the order written. Their `parent` and implied branches are not used. */
+  readonly jobs: readonly JobVariant[];
+  readonly line: number;
+}
+
+/** A `project` or `project-template`. */
+export interface ProjectStanza {
+  /** `null`: the project in whose repository it stands. Begins with `^`: a regular expression. */
+  readonly name: string | null;
+  readonly nameRegex: Regex | undefined;
+  readonly origin: Origin;
+  readonly branches: readonly Regex[] | undefined;
+  readonly impliedBranches: readonly Regex[] | undefined;
+  readonly impliesBranches: boolean | undefined;
+  readonly templates: readonly { readonly name: string; readonly line: number }[];
+  readonly mergeMode: MergeMode | undefined;
+  readonly defaultBranch: string | undefined;
+  readonly queue: string | undefined;
+  readonly vars: Variables;
+  readonly pipelines: ReadonlyMap<string, ProjectPipeline>;
+}
+
+export type MergeMode =
+  | "merge"
+  | "merge-resolve"
+  | "merge-recursive"
+  | "merge-ort"
+  | "cherry-pick"
+  | "squash-merge"
+  | "rebase";
+
+export interface QueueDefinition {
+  readonly name: string;
+  readonly origin: Origin;
+  readonly perBranch: boolean;
+}
+
+export interface NamedNodeset extends NodesetDefinition {
+  readonly name: string;
+  readonly origin: Origin;
+}
+
+/** An event of the local driver that starts a pipeline. */
+export interface Trigger {
+  readonly events: ReadonlySet<string>;
+  readonly branches: readonly Regex[];
+  readonly comments: readonly Regex[];
+  readonly refs: readonly Regex[];
+  readonly ignoreDeletes: boolean;
+}
+
+/** What the local driver does to tell something. */
+export interface ReporterAction {
+  readonly driver: "local";
+  /** `null`: no vote. */
+  readonly vote: -1 | 0 | 1 | null;
+  /** Whether the text is written on the change. Default: true. */
+  readonly comment: boolean;
+  /** Whether the change is merged. Default: false. */
+  readonly merge: boolean;
+}
+
+export type ReporterKind =
+  | "enqueue"
+  | "start"
+  | "success"
+  | "failure"
+  | "merge-conflict"
+  | "config-error"
+  | "no-jobs"
+  | "dequeue";
+
+export interface PipelineDefinition {
+  readonly name: string;
+  readonly origin: Origin;
+  readonly description: string | null;
+  readonly manager: "dependent" | "independent";
+  readonly precedence: Precedence;
+  readonly postReview: boolean;
+  readonly supercedes: readonly string[];
+  readonly dequeueOnNewRevision: boolean;
+  readonly ignoreDependencies: boolean;
+  readonly window: WindowRules;
+  readonly triggers: readonly Trigger[];
+  readonly require: Requirements;
+  readonly reject: Requirements;
+  readonly reporters: Readonly<Record<ReporterKind, readonly ReporterAction[] | undefined>>;
+  readonly messages: Readonly<Record<ReporterKind, string>>;
+  readonly footer: string;
+  readonly supercedesLine: number;
+}
+
+/** All items of one file. */
+export interface ParsedFile {
+  readonly jobs: readonly JobVariant[];
+  readonly projects: readonly ProjectStanza[];
+  readonly templates: readonly ProjectStanza[];
+  readonly pipelines: readonly PipelineDefinition[];
+  readonly queues: readonly QueueDefinition[];
+  readonly nodesets: readonly NamedNodeset[];
+  /** `job unit-tests`: what is named in the file but was refused, so that nobody calls it unknown. */
+  readonly refused: readonly string[];
+  readonly problems: readonly { readonly line: number; readonly message: string }[];
+}

@@ -1,0 +1,181 @@
+import type * as z from "zod";
+import type { FileCheck } from "./check.ts";
+import type { ConfigItem } from "./items.ts";
+import type {
+  JobAttributes,
+  JobVariant,
+  NodesetDefinition,
+  Origin,
+  RequiredProject,
+  Step,
+  Variables,
+} from "./model.ts";
+import type { Regex } from "./regex.ts";
+import { jobSchema, projectJobSchema } from "./schema.ts";
+import { UNBUILT_JOB } from "./unbuilt.ts";
+
+type Path = readonly PropertyKey[];
+type Written = z.output<typeof projectJobSchema>;
+
+/** What a pragma says about all items of its file. */
+export interface FilePragma {
+  readonly impliedBranches: readonly Regex[] | undefined;
+  readonly impliesBranches: boolean | undefined;
+}
+
+export function parseJob(
+  check: FileCheck,
+  item: ConfigItem,
+  pragma: FilePragma,
+  origin: Origin,
+): JobVariant | undefined {
+  const written = check.shape(item, [], item.value, jobSchema, UNBUILT_JOB);
+  return written === undefined ? undefined : variant(check, item, [], written.name, written, pragma, origin);
+}
+
+/** A job as a project's pipeline has it: its name, or a map from its name to attributes. */
+export function parseProjectJob(
+  check: FileCheck,
+  item: ConfigItem,
+  path: Path,
+  name: string,
+  value: unknown,
+  pragma: FilePragma,
+  origin: Origin,
+): JobVariant | undefined {
+  const written = check.shape(item, path, value ?? {}, projectJobSchema, UNBUILT_JOB);
+  return written === undefined ? undefined : variant(check, item, path, name, written, pragma, origin);
+}
+
+const REFERENCES = ["parent", "nodeset", "required-projects", "allowed-projects", "dependencies", "timeout"] as const;
+
+function variant(
+  check: FileCheck,
+  item: ConfigItem,
+  path: Path,
+  name: string,
+  written: Written,
+  pragma: FilePragma,
+  origin: Origin,
+): JobVariant | undefined {
+  const before = check.problems.length;
+  const add = (key: string, message: string): void => check.add(item, [...path, key], message);
+  const regexes = (key: "branches" | "files" | "irrelevant-files"): readonly Regex[] | undefined => {
+    const list = written[key];
+    return list === undefined ? undefined : check.regexes(item, [...path, key], list);
+  };
+  const branches = regexes("branches");
+  if (written.intermediate === true && written.abstract !== true) {
+    add("intermediate", "intermediate: such a job must be abstract, too");
+  }
+  if (written.reuse === true) {
+    add("reuse", "reuse: true is not built yet; each build runs, as with reuse: false");
+  }
+  if (written.command !== undefined && written.run !== undefined) {
+    add("command", "command: is a run of one step; a job has one of both");
+  }
+  const nodeset = written.nodeset;
+  if (typeof nodeset === "object" && nodeset.alternatives !== undefined) {
+    add("nodeset", "nodeset.alternatives is not built yet");
+  }
+  const steps = (key: "pre-run" | "run" | "post-run"): readonly Step[] | undefined => {
+    const list = written[key];
+    return list?.flatMap((one, index) => {
+      const step = stepOf(one, (message) => check.add(item, [...path, key, index], `${key}: ${message}`));
+      return step === undefined ? [] : [step];
+    });
+  };
+  const attributes = defined<JobAttributes>({
+    description: written.description,
+    abstract: written.abstract,
+    intermediate: written.intermediate,
+    final: written.final,
+    protected: written.protected,
+    voting: written.voting,
+    files: regexes("files"),
+    irrelevantFiles: regexes("irrelevant-files"),
+    matchOnConfigUpdates: written["match-on-config-updates"],
+    tags: written.tags,
+    allowedProjects: written["allowed-projects"],
+    postReview: written["post-review"],
+    dependencies: written.dependencies?.map((one) =>
+      typeof one === "string" ? { name: one, soft: false } : { name: one.name, soft: one.soft ?? false },
+    ),
+    holdFollowingChanges: written["hold-following-changes"],
+    nodeset: typeof nodeset === "object" ? nodesetOf(nodeset, (message) => add("nodeset", message)) : nodeset,
+    timeout: written.timeout,
+    preTimeout: written["pre-timeout"],
+    postTimeout: written["post-timeout"],
+    attempts: written.attempts,
+    workspaceScheme: written["workspace-scheme"],
+    preRun: steps("pre-run"),
+    run: written.command === undefined ? steps("run") : [{ argv: written.command }],
+    postRun: steps("post-run"),
+    requiredProjects: written["required-projects"]?.map(
+      (one): RequiredProject =>
+        typeof one === "string"
+          ? { name: one, overrideCheckout: null }
+          : { name: one.name, overrideCheckout: one["override-checkout"] ?? null },
+    ),
+    overrideCheckout: written["override-checkout"],
+    vars: written.vars as Variables | undefined,
+    extraVars: written["extra-vars"] as Variables | undefined,
+    successMessage: written["success-message"],
+    failureMessage: written["failure-message"],
+    network: written.network,
+    reuse: written.reuse === false ? false : undefined,
+  });
+  // It was told; half of a job must not run as the whole of it.
+  if (check.problems.length > before) return undefined;
+  const lines: Record<string, number> = {};
+  for (const key of REFERENCES) if (written[key] !== undefined) lines[key] = item.lineOf([...path, key]);
+  return { name, origin, parent: written.parent, attributes, branches, ...pragma, lines };
+}
+
+function defined<T>(values: { [K in keyof T]: T[K] | undefined }): T {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as T;
+}
+
+function stepOf(
+  written: NonNullable<Written["run"]>[number],
+  tell: (message: string) => void,
+): Step | undefined {
+  if (typeof written !== "string") {
+    if (written.semaphores !== undefined) tell("semaphores is not built yet");
+    if (written.cleanup === true) tell("cleanup is not built yet");
+    if ((written.name === undefined) === (written.command === undefined)) {
+      tell("a step has either a name, which is an executable's path, or a command");
+      return undefined;
+    }
+    if (written.command !== undefined) return { argv: written.command };
+  }
+  const path = typeof written === "string" ? written : written.name!;
+  if (/\.ya?ml$/.test(path)) {
+    tell(`${path}: Ansible playbooks are not built yet; name an executable, or give a command`);
+  } else if (path === "" || path.startsWith("/") || path.includes("\0") || path.split("/").includes("..")) {
+    tell(`${JSON.stringify(path)} is no path within the repository`);
+  } else return { path };
+  return undefined;
+}
+
+export function nodesetOf(
+  written: Exclude<NonNullable<Written["nodeset"]>, string>,
+  tell: (message: string) => void,
+): NodesetDefinition {
+  const nodes = (written.nodes ?? []).map(({ name, label }) => ({ names: name, label }));
+  const groups = written.groups ?? [];
+  const seen = new Set<string>();
+  for (const name of nodes.flatMap(({ names }) => names)) {
+    if (seen.has(name)) tell(`nodeset: there are two nodes ${name}`);
+    seen.add(name);
+  }
+  const named = new Set<string>();
+  for (const { name, nodes: members } of groups) {
+    if (named.has(name)) tell(`nodeset: there are two groups ${name}`);
+    named.add(name);
+    for (const member of members) {
+      if (!seen.has(member)) tell(`nodeset: group ${name} names the node ${member}, which there is not`);
+    }
+  }
+  return { nodes, groups };
+}

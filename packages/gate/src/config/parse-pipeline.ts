@@ -1,0 +1,154 @@
+import type { Requirements } from "../core/index.ts";
+import type { FileCheck } from "./check.ts";
+import type { ConfigItem } from "./items.ts";
+import { isObject } from "./items.ts";
+import type { Origin, PipelineDefinition, ReporterAction, ReporterKind, Trigger } from "./model.ts";
+import { suggestion } from "./nearest.ts";
+import { pipelineSchema, REPORTER_KINDS, reporterSchema, requirementSchema, triggerSchema } from "./schema.ts";
+import { UNBUILT_DRIVERS, UNBUILT_MANAGERS, UNBUILT_PIPELINE } from "./unbuilt.ts";
+
+const MESSAGES: Readonly<Record<ReporterKind, string>> = {
+  enqueue: "",
+  start: "Starting {pipeline} jobs.",
+  success: "Build succeeded.",
+  failure: "Build failed.",
+  "merge-conflict":
+    "Merge failed.\n\nThis change, or one that it depends on, does not merge with the current state of its repository. " +
+    "Please rebase the change and push a new revision.",
+  "config-error": "The configuration has errors.",
+  "no-jobs": "",
+  dequeue: "Build canceled.",
+};
+
+export function parsePipeline(check: FileCheck, item: ConfigItem, origin: Origin): PipelineDefinition | undefined {
+  const before = check.problems.length;
+  const manager = isObject(item.value) ? item.value.manager : undefined;
+  if (typeof manager === "string" && UNBUILT_MANAGERS.includes(manager)) {
+    check.add(item, ["manager"], `the manager ${manager} is not built yet; dependent and independent are`);
+    return undefined;
+  }
+  const written = check.shape(item, [], item.value, pipelineSchema, UNBUILT_PIPELINE);
+  if (written === undefined) return undefined;
+  const add = (key: string, message: string): void => check.add(item, [key], message);
+
+  /** What the local driver is told under `key`; other drivers are refused. */
+  const local = (key: "trigger" | "require" | "reject" | ReporterKind): { value: unknown } | undefined => {
+    const drivers = written[key];
+    if (drivers === undefined || drivers === null) return undefined;
+    for (const name of Object.keys(drivers)) {
+      if (name === "local") continue;
+      check.add(
+        item,
+        [key, name],
+        UNBUILT_DRIVERS.includes(name)
+          ? `${key}: the driver ${name} is not built yet; local is`
+          : `${key}: there is no driver ${name}${suggestion(name, ["local"])}`,
+      );
+    }
+    return Object.hasOwn(drivers, "local") ? { value: drivers.local } : undefined;
+  };
+
+  const triggers: Trigger[] = [];
+  const trigger = local("trigger");
+  if (trigger !== undefined) {
+    const path = ["trigger", "local"];
+    const list = check.shape(item, path, trigger.value, triggerSchema) ?? [];
+    for (const [index, one] of list.entries()) {
+      const regexes = (key: "branch" | "comment" | "ref") =>
+        check.regexes(item, [...path, index, key], one[key] ?? []) ?? [];
+      if (one.comment !== undefined && !one.event.includes("comment")) {
+        check.add(item, [...path, index], "trigger.local: comment is looked at for the event comment only");
+      }
+      if (one.ref !== undefined && !one.event.includes("ref-updated")) {
+        check.add(item, [...path, index], "trigger.local: ref is looked at for the event ref-updated only");
+      }
+      triggers.push({
+        events: new Set(one.event),
+        branches: regexes("branch"),
+        comments: regexes("comment"),
+        refs: regexes("ref"),
+        ignoreDeletes: one["ignore-deletes"] ?? true,
+      });
+    }
+  }
+
+  const requirements = (key: "require" | "reject"): Requirements => {
+    const found = local(key);
+    if (found === undefined || found.value === null) return {};
+    const rules = check.shape(item, [key, "local"], found.value, requirementSchema) ?? {};
+    return {
+      ...(rules.open === undefined ? {} : { open: rules.open }),
+      ...(rules["current-revision"] === undefined ? {} : { currentRevision: rules["current-revision"] }),
+      ...(rules.approved === undefined ? {} : { approved: rules.approved }),
+    };
+  };
+
+  const actions = (kind: ReporterKind): readonly ReporterAction[] | undefined => {
+    const found = local(kind);
+    if (found === undefined) return undefined;
+    const list = check.shape(item, [kind, "local"], found.value ?? {}, reporterSchema) ?? [];
+    return list.map(({ vote, comment, merge }) => ({
+      driver: "local",
+      vote: vote ?? null,
+      comment: comment ?? true,
+      merge: merge ?? false,
+    }));
+  };
+  const reporters = Object.fromEntries(REPORTER_KINDS.map((kind) => [kind, actions(kind)])) as Record<
+    ReporterKind,
+    readonly ReporterAction[] | undefined
+  >;
+  const merges = (kind: ReporterKind): boolean => reporters[kind]?.some(({ merge }) => merge) ?? false;
+  if (written.manager === "dependent" && !merges("success")) {
+    add("success", "success: a dependent pipeline merges, which `local: {merge: true}` says");
+  }
+  for (const kind of REPORTER_KINDS) {
+    if (!merges(kind)) continue;
+    if (kind !== "success") add(kind, `${kind}: merge is for success only`);
+    else if (written.manager !== "dependent") add(kind, `${kind}: only a dependent pipeline merges`);
+  }
+  if (written["ignore-dependencies"] === true && written.manager === "dependent") {
+    add("ignore-dependencies", "ignore-dependencies: is for independent pipelines only");
+  }
+  const floor = written["window-floor"] ?? 3;
+  const ceiling = written["window-ceiling"] ?? null;
+  if (ceiling !== null && ceiling < floor) {
+    add("window-ceiling", `window-ceiling: ${ceiling} is less than window-floor, which is ${floor}`);
+  }
+  const require = requirements("require");
+  const reject = requirements("reject");
+  if (check.problems.length > before) return undefined;
+  return {
+    name: written.name,
+    origin,
+    description: written.description ?? null,
+    manager: written.manager,
+    precedence: written.precedence ?? "normal",
+    postReview: written["post-review"] ?? false,
+    supercedes: written.supercedes ?? [],
+    dequeueOnNewRevision: written["dequeue-on-new-patchset"] ?? true,
+    ignoreDependencies: written["ignore-dependencies"] ?? false,
+    window: {
+      size: written.window ?? 20,
+      floor,
+      ceiling,
+      increase: {
+        type: written["window-increase-type"] ?? "linear",
+        factor: written["window-increase-factor"] ?? 1,
+      },
+      decrease: {
+        type: written["window-decrease-type"] ?? "exponential",
+        factor: written["window-decrease-factor"] ?? 2,
+      },
+    },
+    triggers,
+    require,
+    reject,
+    reporters,
+    messages: Object.fromEntries(
+      REPORTER_KINDS.map((kind) => [kind, written[`${kind}-message`] ?? MESSAGES[kind]]),
+    ) as Record<ReporterKind, string>,
+    footer: written["footer-message"] ?? "",
+    supercedesLine: item.lineOf(["supercedes"]),
+  };
+}

@@ -1,0 +1,282 @@
+import * as z from "zod";
+import { CONFIG_LIMITS } from "./limits.ts";
+
+/* The shapes of items. What values mean, and whether they name what exists, is looked at afterwards. */
+
+/** One, or a list of them. Nothing is an empty list. */
+function listOf<T extends z.ZodType>(element: T) {
+  return z.preprocess(
+    (value) => (Array.isArray(value) ? value : value === null ? [] : [value]),
+    z.array(element),
+  );
+}
+
+export const nameSchema = z
+  .string()
+  .min(1, "a name is missing")
+  .max(CONFIG_LIMITS.maxNameLength, `a name has at most ${CONFIG_LIMITS.maxNameLength} characters`)
+  .refine((name) => !hasControl(name), "a name has no control characters");
+
+function hasControl(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code < 32 || code === 127) return true;
+  }
+  return false;
+}
+
+const regexSchema = z.union([
+  z.string(),
+  z.strictObject({ regex: z.string(), negate: z.boolean().optional() }),
+]);
+const regexList = listOf(regexSchema);
+
+const argvSchema = z
+  .array(z.string({ error: "each word of a command is text; quote it" }), {
+    error: 'a command is a list of words, such as ["make", "test"]',
+  })
+  .min(1, "a command has at least one word")
+  .refine((argv) => argv[0] !== "", "a command begins with a program")
+  .refine((argv) => argv.every((word) => !word.includes("\0")), "a word of a command has no zero byte");
+
+const stepSchema = z.union([
+  z.string(),
+  z.strictObject({
+    name: z.string().optional(),
+    command: argvSchema.optional(),
+    semaphores: z.unknown().optional(),
+    cleanup: z.boolean().optional(),
+  }),
+]);
+
+const variablesSchema = z.record(
+  z
+    .string()
+    .regex(/^[a-zA-Z][a-zA-Z0-9_]*$/, "a variable's name is letters, digits and underscores")
+    .refine((name) => !["zuul", "nodepool", "unsafe_vars"].includes(name), "this name is taken by the gate itself"),
+  z.unknown(),
+);
+
+const nodeSchema = z.strictObject({ name: listOf(nameSchema), label: nameSchema });
+const nodesetFields = {
+  nodes: listOf(nodeSchema).optional(),
+  groups: listOf(z.strictObject({ name: nameSchema, nodes: listOf(nameSchema) })).optional(),
+  alternatives: z.unknown().optional(),
+};
+
+const seconds = z.int().min(1, "at least one second").max(1_000_000_000);
+
+export const jobFields = {
+  description: z.string().optional(),
+  "variant-description": z.string().optional(),
+  parent: nameSchema.nullable().optional(),
+  abstract: z.boolean().optional(),
+  intermediate: z.boolean().optional(),
+  final: z.boolean().optional(),
+  protected: z.boolean().optional(),
+  branches: regexList.optional(),
+  files: regexList.optional(),
+  "irrelevant-files": regexList.optional(),
+  "match-on-config-updates": z.boolean().optional(),
+  voting: z.boolean().optional(),
+  tags: listOf(z.string()).optional(),
+  "allowed-projects": listOf(nameSchema).optional(),
+  "post-review": z.literal(true, { error: "once set, it cannot be unset: true is its only value" }).optional(),
+  dependencies: listOf(
+    z.union([nameSchema, z.strictObject({ name: nameSchema, soft: z.boolean().optional() })]),
+  ).optional(),
+  "hold-following-changes": z.boolean().optional(),
+  nodeset: z.union([nameSchema, z.strictObject(nodesetFields)]).optional(),
+  timeout: seconds.optional(),
+  "pre-timeout": seconds.optional(),
+  "post-timeout": seconds.optional(),
+  attempts: z.int().min(1).max(100).optional(),
+  "workspace-scheme": z.enum(["golang", "flat", "unique"]).optional(),
+  "pre-run": listOf(stepSchema).optional(),
+  run: listOf(stepSchema).optional(),
+  "post-run": listOf(stepSchema).optional(),
+  command: argvSchema.optional(),
+  "required-projects": listOf(
+    z.union([nameSchema, z.strictObject({ name: nameSchema, "override-checkout": z.string().optional() })]),
+  ).optional(),
+  "override-checkout": z.string().min(1).optional(),
+  vars: variablesSchema.optional(),
+  "extra-vars": variablesSchema.optional(),
+  "success-message": z.string().optional(),
+  "failure-message": z.string().optional(),
+  network: z.boolean().optional(),
+  reuse: z.boolean().optional(),
+};
+
+export const jobSchema = z.strictObject({ name: nameSchema, ...jobFields });
+/** As a project's pipeline has it, where its name is the key. */
+export const projectJobSchema = z.strictObject(jobFields);
+
+export const projectPipelineSchema = z.strictObject({
+  "fail-fast": z.boolean().optional(),
+  jobs: z.array(z.union([nameSchema, z.record(nameSchema, z.unknown())])).optional(),
+});
+
+export const MERGE_MODES = [
+  "merge",
+  "merge-resolve",
+  "merge-recursive",
+  "merge-ort",
+  "cherry-pick",
+  "squash-merge",
+  "rebase",
+] as const;
+
+/** Of a project and a template; every other key is a pipeline. */
+export const projectFields = {
+  name: nameSchema.optional(),
+  description: z.string().optional(),
+  queue: nameSchema.optional(),
+  vars: variablesSchema.optional(),
+  branches: regexList.optional(),
+  templates: listOf(nameSchema).optional(),
+  "merge-mode": z.enum(MERGE_MODES).optional(),
+  "default-branch": z.string().min(1).optional(),
+};
+export const projectSchema = z.looseObject(projectFields);
+export const templateFields = {
+  name: nameSchema,
+  description: z.string().optional(),
+  queue: nameSchema.optional(),
+  vars: variablesSchema.optional(),
+};
+export const templateSchema = z.looseObject(templateFields);
+
+export const queueSchema = z.strictObject({
+  name: nameSchema,
+  "per-branch": z.boolean().optional(),
+  "allow-circular-dependencies": z.boolean().optional(),
+  "dependencies-by-topic": z.boolean().optional(),
+});
+
+export const nodesetSchema = z.strictObject({ name: nameSchema, ...nodesetFields });
+
+export const pragmaSchema = z.strictObject({
+  "implied-branch-matchers": z.boolean().optional(),
+  "implied-branches": regexList.optional(),
+});
+
+export const EVENTS = ["change-created", "approved", "comment", "ref-updated"] as const;
+
+export const triggerSchema = listOf(
+  z.strictObject({
+    event: listOf(z.enum(EVENTS)),
+    branch: regexList.optional(),
+    comment: regexList.optional(),
+    ref: regexList.optional(),
+    "ignore-deletes": z.boolean().optional(),
+  }),
+);
+
+export const requirementSchema = z.strictObject({
+  open: z.boolean().optional(),
+  "current-revision": z.boolean().optional(),
+  approved: z.boolean().optional(),
+});
+
+export const reporterSchema = listOf(
+  z.strictObject({
+    vote: z.union([z.literal(-1), z.literal(0), z.literal(1)], { error: "a vote is -1, 0 or 1" }).optional(),
+    comment: z.boolean().optional(),
+    merge: z.boolean().optional(),
+  }),
+);
+
+export const REPORTER_KINDS = [
+  "enqueue",
+  "start",
+  "success",
+  "failure",
+  "merge-conflict",
+  "config-error",
+  "no-jobs",
+  "dequeue",
+] as const;
+
+const drivers = z.record(z.string(), z.unknown()).nullable();
+const windowType = z.enum(["linear", "exponential"]);
+const size = z.int().min(1).max(1_000_000);
+
+export const pipelineSchema = z.strictObject({
+  name: nameSchema,
+  description: z.string().optional(),
+  manager: z.enum(["dependent", "independent"]),
+  precedence: z.enum(["high", "normal", "low"]).optional(),
+  "post-review": z.boolean().optional(),
+  supercedes: listOf(nameSchema).optional(),
+  "dequeue-on-new-patchset": z.boolean().optional(),
+  "ignore-dependencies": z.boolean().optional(),
+  window: z.int().min(0).max(1_000_000).optional(),
+  "window-floor": size.optional(),
+  "window-ceiling": size.nullable().optional(),
+  "window-increase-type": windowType.optional(),
+  "window-increase-factor": size.optional(),
+  "window-decrease-type": windowType.optional(),
+  "window-decrease-factor": size.optional(),
+  trigger: drivers.optional(),
+  require: drivers.optional(),
+  reject: drivers.optional(),
+  enqueue: drivers.optional(),
+  start: drivers.optional(),
+  success: drivers.optional(),
+  failure: drivers.optional(),
+  "merge-conflict": drivers.optional(),
+  "config-error": drivers.optional(),
+  "no-jobs": drivers.optional(),
+  dequeue: drivers.optional(),
+  "enqueue-message": z.string().optional(),
+  "start-message": z.string().optional(),
+  "success-message": z.string().optional(),
+  "failure-message": z.string().optional(),
+  "merge-conflict-message": z.string().optional(),
+  "config-error-message": z.string().optional(),
+  "no-jobs-message": z.string().optional(),
+  "dequeue-message": z.string().optional(),
+  "footer-message": z.string().optional(),
+});
+
+const classes = listOf(
+  z.enum(["pipeline", "job", "semaphore", "project", "secret", "project-template", "nodeset", "queue"]),
+);
+
+export const tenantProjectFields = {
+  include: classes.optional(),
+  exclude: classes.optional(),
+  shadow: listOf(nameSchema).optional(),
+  "extra-config-paths": listOf(z.string().min(1)).optional(),
+  "load-branch": z.string().min(1).optional(),
+  "include-branches": listOf(z.string()).optional(),
+  "exclude-branches": listOf(z.string()).optional(),
+  "implied-branch-matchers": z.boolean().optional(),
+};
+export const configProjectSchema = z.strictObject(tenantProjectFields);
+export const untrustedProjectSchema = z.strictObject({
+  ...tenantProjectFields,
+  "configure-projects": listOf(z.string()).optional(),
+});
+export const projectGroupSchema = z.strictObject({
+  include: classes.optional(),
+  exclude: classes.optional(),
+  projects: listOf(z.unknown()),
+});
+export const sourceSchema = z.strictObject({
+  "config-projects": listOf(z.unknown()).optional(),
+  "untrusted-projects": listOf(z.unknown()).optional(),
+});
+export const tenantSchema = z.strictObject({
+  name: nameSchema,
+  source: z.record(z.string(), z.unknown()).optional(),
+  "default-parent": nameSchema.optional(),
+  "max-nodes-per-job": z.int().min(-1).max(1_000_000).optional(),
+  "max-job-timeout": z.int().min(-1).max(1_000_000_000).optional(),
+  "allowed-triggers": listOf(z.string()).optional(),
+  "allowed-reporters": listOf(z.string()).optional(),
+  "allowed-labels": regexList.optional(),
+  "disallowed-labels": regexList.optional(),
+  "self-approval": z.boolean().optional(),
+});

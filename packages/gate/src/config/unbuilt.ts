@@ -1,0 +1,99 @@
+/*
+ * What Zuul has and this gate has not yet, by name. It is refused where it stands: a job that runs without its semaphore or
+ * its secret is worse than one that does not load.
+ */
+
+type Names = Readonly<Record<string, string | null>>;
+
+/** Kinds of items. The text says what to do instead. */
+export const UNBUILT_KINDS: Names = {
+  secret: null,
+  semaphore: null,
+  image: null,
+  flavor: null,
+  label: null,
+  section: null,
+  provider: null,
+};
+
+export const UNBUILT_JOB: Names = {
+  "ansible-split-streams": null,
+  "ansible-version": null,
+  "attribute-control": null,
+  "cleanup-run": "a step of post-run also runs after a failure",
+  deduplicate: null,
+  "failure-output": null,
+  "failure-url": "it does nothing in Zuul either",
+  "group-vars": "vars are the same for all nodes",
+  "host-vars": "vars are the same for all nodes",
+  "image-build-name": null,
+  "include-vars": null,
+  inputs: null,
+  "override-branch": "Zuul calls it override-checkout now",
+  provides: null,
+  requires: null,
+  roles: null,
+  secrets: null,
+  semaphore: null,
+  semaphores: null,
+  "success-url": "it does nothing in Zuul either",
+  "workspace-checkout": null,
+};
+
+export const UNBUILT_PROJECT_PIPELINE: Names = {
+  debug: "`drover gate explain` says why jobs run",
+  queue: "Zuul has it at the project now, beside the pipelines",
+};
+
+export const UNBUILT_PIPELINE: Names = {
+  "allow-other-connections": null,
+  disabled: null,
+  "disable-after-consecutive-failures": null,
+};
+
+export const UNBUILT_TENANT: Names = {
+  "access-rules": null,
+  "admin-rules": null,
+  "allow-circular-dependencies": null,
+  "authentication-realm": null,
+  "default-ansible-version": null,
+  "exclude-locked-branches": null,
+  "exclude-unprotected-branches": "use exclude-branches at the projects",
+  "max-changes-per-pipeline": null,
+  "max-dependencies": null,
+  "report-build-page": null,
+  semaphores: null,
+  "web-root": null,
+};
+
+export const UNBUILT_TENANT_PROJECT: Names = {
+  "allow-circular-dependencies": null,
+  "always-dynamic-branches": null,
+  "exclude-locked-branches": null,
+  "exclude-unprotected-branches": "use exclude-branches",
+};
+
+export const UNBUILT_MANAGERS: readonly string[] = ["serial", "supercedent"];
+
+/** Of `trigger`, `require`, `reject` and the reporters. */
+export const UNBUILT_DRIVERS: readonly string[] = [
+  "gerrit",
+  "github",
+  "gitlab",
+  "pagure",
+  "git",
+  "timer",
+  "zuul",
+  "smtp",
+  "mqtt",
+  "elasticsearch",
+  "mysql",
+  "sql",
+];
+
+/** In a sentence, or undefined when the name is none of `names`. */
+export function unbuilt(names: Names, name: string): string | undefined {
+  if (!Object.hasOwn(names, name)) return undefined;
+  const hint = names[name];
+  return `${name} is not built yet${hint === null ? "" : `: ${hint}`}`;
+}
