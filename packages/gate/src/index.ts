@@ -1,3 +1,4 @@
+export * from "./forge/index.ts";
 export { GitError, type GitOptions, git, gitLine } from "./git/git.ts";
 export { bytesOf, textOf } from "./git/text.ts";
 export { gitVersion } from "./git/version.ts";

@@ -2,6 +2,7 @@ export { type AdministrativeAct, auditEntry } from "./auth/audit.ts";
 export { AuthError, type AuthErrorCode } from "./auth/errors.ts";
 export { type Evidence, Identities, type IdentityRule, type IdentityRules } from "./auth/identities.ts";
 export { isNetwork } from "./auth/networks.ts";
+export { isSecretOf, makeToken, readToken } from "./auth/token.ts";
 export {
   createToken,
   readTokenFile,

@@ -35,12 +35,16 @@ export interface GitOptions {
   readonly timeoutMs?: number;
   /** Default: 64 MiB. */
   readonly maxOutputBytes?: number;
+  /** What is beyond `maxOutputBytes` is left out rather than a failure. Default: false. */
+  readonly cutOutput?: boolean;
 }
 
 export interface GitOutput {
   readonly exitCode: number;
   readonly stdout: Buffer;
   readonly stderr: string;
+  /** Whether there was more, with `cutOutput`. */
+  readonly isCut: boolean;
 }
 
 /**
@@ -83,6 +87,7 @@ export function git(args: readonly string[], options: GitOptions = {}): Promise<
     });
     const chunks: Buffer[] = [];
     let bytes = 0;
+    let isCut = false;
     let complaint = "";
     let failure: GitError | undefined;
     const end = (error: GitError): void => {
@@ -93,10 +98,14 @@ export function git(args: readonly string[], options: GitOptions = {}): Promise<
       end(new GitError("GIT_TIMEOUT", `${shown} took longer than ${timeoutMs / 1000} s`));
     }, timeoutMs);
     child.stdout.on("data", (chunk: Buffer) => {
+      if (isCut) return;
       bytes += chunk.length;
-      if (bytes > maxBytes)
-        end(new GitError("GIT_TOO_MUCH_OUTPUT", `${shown} gave more than ${maxBytes} bytes`));
-      else chunks.push(chunk);
+      if (bytes <= maxBytes) chunks.push(chunk);
+      else if (options.cutOutput === true) {
+        isCut = true;
+        chunks.push(chunk.subarray(0, chunk.length - (bytes - maxBytes)));
+        child.kill("SIGKILL");
+      } else end(new GitError("GIT_TOO_MUCH_OUTPUT", `${shown} gave more than ${maxBytes} bytes`));
     });
     child.stderr.on("data", (chunk: Buffer) => {
       if (complaint.length < MAX_COMPLAINT_BYTES) complaint += chunk.toString();
@@ -113,10 +122,10 @@ export function git(args: readonly string[], options: GitOptions = {}): Promise<
     child.on("close", (exitCode) => {
       clearTimeout(timer);
       if (failure !== undefined) reject(failure);
-      else if (exitCode === null || !allow.includes(exitCode)) {
+      else if (!isCut && (exitCode === null || !allow.includes(exitCode))) {
         const why = complaint.trim().split("\n").slice(-3).join(" | ");
         reject(new GitError("GIT_FAILED", `${shown} exited with ${exitCode}: ${why}`, exitCode, complaint));
-      } else resolve({ exitCode, stdout: Buffer.concat(chunks), stderr: complaint });
+      } else resolve({ exitCode: exitCode ?? 0, stdout: Buffer.concat(chunks), stderr: complaint, isCut });
     });
   });
 }

@@ -1,0 +1,571 @@
+import { randomBytes } from "node:crypto";
+import { realpathSync } from "node:fs";
+import { relative } from "node:path";
+import type { Log } from "@drover/server";
+import type { Change, RefUpdate } from "../core/index.ts";
+import { git } from "../git/git.ts";
+import type { GateDatabase } from "../store/database.ts";
+import {
+  type ChangeFilter,
+  type ChangeRow,
+  ChangeTable,
+  type CommentRow,
+  type RevisionRow,
+} from "./change-table.ts";
+import { refCommit } from "./commits.ts";
+import { type Diff, diffOf, pathsOf } from "./diff.ts";
+import { ForgeError } from "./errors.ts";
+import type { ForgeEvent } from "./events.ts";
+import { installHook } from "./hook.ts";
+import { type HookedPush, HookServer } from "./hook-server.ts";
+import { DEFAULT_FORGE_LIMITS, type ForgeLimits } from "./limits.ts";
+import { ProjectLocks } from "./locks.ts";
+import { type Move, Moves } from "./moves.ts";
+import { changeRef, type Push, type PushAnswer, Receiver } from "./receive.ts";
+import { Repositories } from "./repositories.ts";
+import { type User, Users } from "./users.ts";
+
+export interface LocalForgeOptions {
+  /** With `FORGE_MIGRATIONS`. */
+  readonly database: GateDatabase;
+  /** Of the bare repositories, `NAME.git` each. Made when it is not there. */
+  readonly folder: string;
+  /** Called in the transaction of the act that causes the events; what it throws undoes the act. */
+  readonly onEvents: (events: readonly ForgeEvent[]) => void;
+  readonly log: Log;
+  /** Goes before a change's number in its id. Default: `local`. */
+  readonly connection?: string;
+  /** Base URLs by which this gate is called, in links and in `Depends-On`; the first is shown. Default: none. */
+  readonly urls?: readonly string[];
+  /** Branches that only the gate moves. Default: all. */
+  readonly isGated?: (project: string, branch: string) => boolean;
+  /** Whether operators may push to gated branches all the same. Default: false. */
+  readonly directPush?: boolean;
+  /** Whether a user's approval of his own change counts. Default: false. */
+  readonly selfApproval?: boolean;
+  readonly limits?: Partial<ForgeLimits>;
+  readonly nowMs?: () => number;
+}
+
+/** Everything about a change but its commits. */
+export interface ChangeDetails extends ChangeRow {
+  /** As the core is told. */
+  readonly record: Change;
+  readonly revisions: readonly RevisionRow[];
+  readonly approvals: readonly { readonly user: string; readonly revision: number; readonly atMs: number }[];
+  readonly comments: readonly CommentRow[];
+  /** Numbers of open changes that need this one. */
+  readonly neededBy: readonly number[];
+}
+
+export interface NewComment {
+  readonly text: string;
+  readonly vote?: number;
+  /** Default: the current one. */
+  readonly revision?: number;
+  readonly file?: string;
+  readonly line?: number;
+}
+
+/** Move a branch from `base` to exactly `commit`, which is what was tested of a change. */
+export interface Landing {
+  /** Asked with one key twice, it is done once. */
+  readonly key: string;
+  readonly project: string;
+  readonly branch: string;
+  readonly base: string;
+  readonly commit: string;
+  readonly changeNumber: number;
+  /** The one that was tested. */
+  readonly revision: number;
+}
+
+/**
+ * A forge of bare repositories: takes pushes for review, keeps changes, and lands them. The database and git are changed in
+ * an order that a crash at any moment leaves recoverable; `open` recovers.
+ */
+export class LocalForge {
+  readonly users: Users;
+  readonly limits: ForgeLimits;
+  readonly connection: string;
+  /** Base URLs of this gate, which may be known only when it listens; the first is shown. */
+  urls: readonly string[];
+  readonly repositories: Repositories;
+  readonly #options: LocalForgeOptions;
+  readonly #db: GateDatabase;
+  readonly #table: ChangeTable;
+  readonly #moves: Moves;
+  readonly #receiver: Receiver;
+  readonly #locks = new ProjectLocks();
+  /** Of pushes over HTTP that are under way. */
+  readonly #grants = new Map<string, User>();
+  readonly #nowMs: () => number;
+  #hooks: HookServer | undefined;
+
+  private constructor(options: LocalForgeOptions) {
+    const { database, folder, connection = "local", nowMs = Date.now } = options;
+    this.#options = options;
+    this.#db = database;
+    this.#nowMs = nowMs;
+    this.connection = connection;
+    this.urls = options.urls ?? [];
+    this.limits = { ...DEFAULT_FORGE_LIMITS, ...options.limits };
+    this.users = new Users(database, nowMs);
+    this.repositories = new Repositories(folder, this.limits);
+    const gitDir = (project: string): string => this.repositories.gitDir(project);
+    this.#table = new ChangeTable(database, connection, options.selfApproval ?? false);
+    this.#moves = new Moves(database, gitDir, (move) => this.#told(move), nowMs);
+    this.#receiver = new Receiver({
+      db: database,
+      table: this.#table,
+      moves: this.#moves,
+      limits: this.limits,
+      gitDir,
+      urls: () => this.urls,
+      isGated: options.isGated ?? (() => true),
+      directPush: options.directPush ?? false,
+      emit: options.onEvents,
+      closeMerged: (project, branch) => this.#closeMerged(project, branch),
+      nowMs,
+    });
+  }
+
+  /**
+   * Recovers what a process before this one left, and takes pushes.
+   * @throws what the system throws when the folder or its socket cannot be had
+   */
+  static async open(options: LocalForgeOptions): Promise<LocalForge> {
+    const forge = new LocalForge(options);
+    await forge.#recover();
+    const hooks = await HookServer.listen(forge.repositories.own, (push) => forge.#receiveHooked(push));
+    forge.#hooks = hooks;
+    installHook(forge.repositories.own, hooks.path);
+    return forge;
+  }
+
+  /** Takes no more pushes, and waits for what is under way. */
+  async close(): Promise<void> {
+    await this.#locks.idle();
+    await this.#hooks?.close();
+  }
+
+  async #recover(): Promise<void> {
+    this.repositories.clean();
+    const db = this.#db.db;
+    const rows = db.prepare("SELECT name, state FROM forge_projects").all() as {
+      name: string;
+      state: string;
+    }[];
+    for (const { name, state } of rows) {
+      const isThere = this.repositories.exists(name);
+      if (state === "making" && isThere) this.#setWhole(name);
+      else if (state === "making") db.prepare("DELETE FROM forge_projects WHERE name = ?").run(name);
+      if (isThere) this.repositories.configure(this.repositories.gitDir(name));
+      else
+        this.#options.log.error({ code: "PROJECT_UNREADABLE", project: name }, "a project has no repository");
+    }
+    await this.#moves.recover();
+  }
+
+  /**
+   * @param wanted `branches` begin with an empty commit, default: `main`; `importFrom`, a folder or URL, brings its own.
+   * @throws ForgeError `PROJECT_NAME_INVALID`, `PROJECT_EXISTS`, `IMPORT_FAILED`; GitError
+   */
+  createProject(
+    name: string,
+    wanted: { readonly branches?: readonly string[]; readonly importFrom?: string } = {},
+  ): Promise<void> {
+    return this.#locks.run(name, async () => {
+      if (this.#state(name) !== undefined)
+        throw new ForgeError("PROJECT_EXISTS", `there is a project ${name} already`);
+      const made = await this.repositories.make(name, wanted.branches ?? ["main"], wanted.importFrom);
+      this.#db.db
+        .prepare("INSERT INTO forge_projects (name, state, created_ms) VALUES (?, 'making', ?)")
+        .run(name, this.#nowMs());
+      this.repositories.adopt(made, name);
+      this.#setWhole(name);
+    });
+  }
+
+  /**
+   * Forgets a project. Its changes stay on record, the open ones abandoned; its repository stays in the folder.
+   * @throws ForgeError `PROJECT_UNKNOWN`
+   */
+  removeProject(name: string): Promise<void> {
+    return this.#locks.run(name, async () => {
+      this.#gitDir(name);
+      this.#db.transaction(() => {
+        for (const { number } of this.#table.list({
+          project: name,
+          state: "open",
+          limit: this.limits.maxOpenChanges,
+        }))
+          this.#setState(number, "abandoned", null);
+        this.#db.db.prepare("DELETE FROM forge_projects WHERE name = ?").run(name);
+      });
+    });
+  }
+
+  projects(): string[] {
+    const rows = this.#db.db
+      .prepare("SELECT name FROM forge_projects WHERE state = 'whole' ORDER BY name")
+      .all();
+    return (rows as { name: string }[]).map(({ name }) => name);
+  }
+
+  /** Where a project's repository is. @throws ForgeError `PROJECT_UNKNOWN` */
+  gitDir(project: string): string {
+    return this.#gitDir(project);
+  }
+
+  /** Branches and the commits that they are at. @throws ForgeError `PROJECT_UNKNOWN`, `PROJECT_UNREADABLE` */
+  async branches(project: string): Promise<ReadonlyMap<string, string>> {
+    const gitDir = this.#gitDir(project);
+    try {
+      const format = "--format=%(objectname) %(refname:lstrip=2)";
+      const { stdout } = await git(["for-each-ref", format, "refs/heads/"], { gitDir });
+      const lines = stdout.toString().split("\n").filter(Boolean);
+      return new Map(
+        lines.map((line) => [line.slice(line.indexOf(" ") + 1), line.slice(0, line.indexOf(" "))]),
+      );
+    } catch (error) {
+      throw new ForgeError("PROJECT_UNREADABLE", `the repository of ${project} cannot be read`, {
+        cause: error,
+      });
+    }
+  }
+
+  #state(name: string): string | undefined {
+    const row = this.#db.db.prepare("SELECT state FROM forge_projects WHERE name = ?").get(name);
+    return (row as { state: string } | undefined)?.state;
+  }
+
+  #setWhole(name: string): void {
+    this.#db.db.prepare("UPDATE forge_projects SET state = 'whole' WHERE name = ?").run(name);
+  }
+
+  #gitDir(project: string): string {
+    if (this.#state(project) === undefined)
+      throw new ForgeError("PROJECT_UNKNOWN", `there is no project ${JSON.stringify(project.slice(0, 80))}`);
+    return this.repositories.gitDir(project);
+  }
+
+  /** @throws ForgeError `PROJECT_UNKNOWN`, `FORGE_LIMIT`; GitError */
+  async receive(push: Push): Promise<PushAnswer> {
+    this.#gitDir(push.project);
+    return this.#locks.run(push.project, () => this.#receiver.receive(push), this.limits.maxWaitingPushes);
+  }
+
+  /** A secret by which the hook of a push that came over HTTP shows whose it is. It must be given back. */
+  grantPush(user: User): string {
+    const grant = randomBytes(24).toString("base64url");
+    this.#grants.set(grant, user);
+    return grant;
+  }
+
+  endPush(grant: string): void {
+    this.#grants.delete(grant);
+  }
+
+  async #receiveHooked(push: HookedPush): Promise<PushAnswer> {
+    const refuse = (refused: string, lines: readonly string[] = []): PushAnswer => ({
+      lines,
+      refs: push.commands.map(({ ref }) => ({ ref, refused })),
+    });
+    const granted = push.grant === undefined ? undefined : this.#grants.get(push.grant);
+    const user = granted ?? (push.token === undefined ? undefined : this.users.authenticate(push.token));
+    if (user === undefined) {
+      const why = push.token === undefined ? "a push needs a token" : "the token is not valid";
+      return refuse(why, ["", `${why}: set DROVER_TOKEN, or give it as git push -o token=…`]);
+    }
+    const project = this.#projectAt(push.directory);
+    if (project === undefined)
+      return refuse("this repository is no project of the gate: drover gate project import");
+    const { commands, options, isAtomic } = push;
+    try {
+      return await this.receive({ project, user, commands, options, isAtomic });
+    } catch (error) {
+      if (error instanceof ForgeError) return refuse(error.message);
+      this.#options.log.error(
+        { code: "PUSH_FAILED", project, error },
+        "a push failed by a fault of the gate",
+      );
+      return refuse("PUSH_FAILED: the gate could not do it, and its log says why");
+    }
+  }
+
+  #projectAt(directory: string): string | undefined {
+    try {
+      const path = relative(realpathSync(this.repositories.folder), realpathSync(directory));
+      const name = path.endsWith(".git") ? path.slice(0, -".git".length) : "";
+      return this.#state(name) === undefined ? undefined : name;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** After a branch was pushed to: what it has now has merged. */
+  async #closeMerged(project: string, branch: string): Promise<void> {
+    const gitDir = this.repositories.gitDir(project);
+    const tip = await refCommit(gitDir, `refs/heads/${branch}`);
+    const open = this.#table.openOf(project, branch).map(({ number, revision }) => ({
+      number,
+      head: this.#table.revision(number, revision)!.head,
+    }));
+    if (tip === null || open.length === 0) return;
+    const input = [...open.map(({ head }) => head), `^${tip}`].join("\n");
+    const { stdout } = await git(["rev-list", "--stdin"], { gitDir, input });
+    const left = new Set(stdout.toString().split("\n"));
+    this.#db.transaction(() => {
+      for (const { number, head } of open) if (!left.has(head)) this.#setState(number, "merged", tip);
+    });
+  }
+
+  change(number: number): ChangeDetails | undefined {
+    const row = this.#table.get(number);
+    if (row === undefined) return undefined;
+    return {
+      ...row,
+      record: this.#table.record(number),
+      revisions: this.#table.revisions(number),
+      approvals: this.#table.approvals(number),
+      comments: this.#table.comments(number),
+      neededBy: this.#table.openNeeding(number),
+    };
+  }
+
+  /** As the core is told; `undefined` when there is no such change. */
+  record(number: number): Change | undefined {
+    return this.#table.get(number) === undefined ? undefined : this.#table.record(number);
+  }
+
+  /** Newest first. */
+  changes(filter: ChangeFilter = {}): ChangeRow[] {
+    return this.#table.list(filter);
+  }
+
+  /** The number in a change's id; `undefined` when it is another connection's. */
+  numberOf(id: string): number | undefined {
+    const number = id.startsWith(`${this.connection}:`)
+      ? Number(id.slice(this.connection.length + 1))
+      : Number.NaN;
+    return Number.isSafeInteger(number) ? number : undefined;
+  }
+
+  /**
+   * Approves a change's current revision. A user's approval of his own change is kept, but does not count unless that is
+   * allowed, so it is refused.
+   * @param revision The one that was looked at: refused when there is a newer.
+   * @throws ForgeError `CHANGE_UNKNOWN`, `CHANGE_CLOSED`, `REVISION_UNKNOWN`, `NOT_PERMITTED`
+   */
+  approve(number: number, user: User, revision?: number): void {
+    this.#db.transaction(() => {
+      const row = this.#open(number);
+      if (revision !== undefined && revision !== row.revision)
+        throw new ForgeError(
+          "REVISION_UNKNOWN",
+          `change ${number} is at revision ${row.revision}, not ${revision}: look again`,
+        );
+      if (row.owner === user.name && this.#options.selfApproval !== true)
+        throw new ForgeError("NOT_PERMITTED", `change ${number} is your own: another user has to approve it`);
+      this.#table.approve(number, row.revision, user.name, this.#nowMs());
+      this.#emit(
+        { kind: "change", change: this.#table.record(number) },
+        {
+          kind: "trigger",
+          trigger: { event: "approved", change: this.#table.idOf(number), user: user.name },
+        },
+      );
+    });
+  }
+
+  /** Takes back a user's approval; an operator's takes back everybody's. @throws ForgeError as `approve` */
+  unapprove(number: number, user: User): void {
+    this.#db.transaction(() => {
+      const row = this.#open(number);
+      this.#table.unapprove(number, row.revision, user.role === "operator" ? undefined : user.name);
+      this.#emit({ kind: "change", change: this.#table.record(number) });
+    });
+  }
+
+  /** A user's comment, for which pipelines may wait. @throws ForgeError `CHANGE_UNKNOWN`, `REVISION_UNKNOWN`, `FORGE_LIMIT` */
+  comment(number: number, user: User, comment: NewComment): void {
+    this.#db.transaction(() => {
+      this.#addComment(number, user.name, comment);
+      const { text } = comment;
+      const change = this.#table.idOf(number);
+      this.#emit({ kind: "trigger", trigger: { event: "comment", change, user: user.name, text } });
+    });
+  }
+
+  /** What a pipeline reports, which triggers nothing. @throws ForgeError as `comment` */
+  report(number: number, author: string, comment: NewComment): void {
+    this.#db.transaction(() => this.#addComment(number, author, comment));
+  }
+
+  /** @throws ForgeError `CHANGE_UNKNOWN`, `CHANGE_CLOSED`, `NOT_PERMITTED` */
+  abandon(number: number, user: User): void {
+    this.#db.transaction(() => {
+      const row = this.#open(number);
+      this.#checkMayChange(row, user);
+      this.#table.unapprove(number, row.revision);
+      this.#setState(number, "abandoned", null);
+    });
+  }
+
+  /** Opens an abandoned change again, without its approvals. @throws ForgeError as `abandon` */
+  restore(number: number, user: User): void {
+    this.#db.transaction(() => {
+      const row = this.#row(number);
+      if (row.state !== "abandoned")
+        throw new ForgeError("CHANGE_CLOSED", `change ${number} is ${row.state}, not abandoned`);
+      this.#checkMayChange(row, user);
+      if (this.#state(row.project) === undefined)
+        throw new ForgeError("PROJECT_UNKNOWN", `there is no project ${row.project} any more`);
+      this.#setState(number, "open", null);
+      this.#emit({ kind: "trigger", trigger: { event: "change-created", change: this.#table.idOf(number) } });
+    });
+  }
+
+  /** What a change changes. @param revision Default: the current one. @throws ForgeError `CHANGE_UNKNOWN`, `REVISION_UNKNOWN`; GitError */
+  async diff(number: number, revision?: number): Promise<Diff> {
+    const { gitDir, base, head } = this.#compared(number, revision);
+    return diffOf(gitDir, base, head, this.limits.maxDiffBytes);
+  }
+
+  /** Paths of files that a change changes, as bytes. @throws as `diff` */
+  async paths(number: number, revision?: number): Promise<Buffer[]> {
+    const { gitDir, base, head } = this.#compared(number, revision);
+    return pathsOf(gitDir, base, head);
+  }
+
+  #compared(number: number, revision?: number): { gitDir: string; base: string; head: string } {
+    const row = this.#row(number);
+    const { base, head } = this.#revision(row, revision ?? row.revision);
+    return { gitDir: this.#gitDir(row.project), base, head };
+  }
+
+  #addComment(number: number, author: string, { text, vote, revision, file, line }: NewComment): void {
+    const row = this.#row(number);
+    const { maxCommentBytes, maxCommentsPerChange } = this.limits;
+    const bytes = Buffer.byteLength(text) + Buffer.byteLength(file ?? "");
+    if (bytes > maxCommentBytes)
+      throw new ForgeError(
+        "FORGE_LIMIT",
+        `the comment has ${bytes} bytes, limit maxCommentBytes ${maxCommentBytes}`,
+      );
+    if (this.#table.countComments(number) >= maxCommentsPerChange)
+      throw new ForgeError(
+        "FORGE_LIMIT",
+        `change ${number} has its limit of comments, maxCommentsPerChange ${maxCommentsPerChange}`,
+      );
+    this.#revision(row, revision ?? row.revision);
+    this.#table.addComment(number, {
+      atMs: this.#nowMs(),
+      author,
+      revision: revision ?? row.revision,
+      vote: vote ?? null,
+      text,
+      file: file ?? null,
+      line: line ?? null,
+    });
+  }
+
+  #row(number: number): ChangeRow {
+    const row = Number.isSafeInteger(number) ? this.#table.get(number) : undefined;
+    if (row === undefined) throw new ForgeError("CHANGE_UNKNOWN", `there is no change ${number}`);
+    return row;
+  }
+
+  #open(number: number): ChangeRow {
+    const row = this.#row(number);
+    if (row.state !== "open") throw new ForgeError("CHANGE_CLOSED", `change ${number} is ${row.state}`);
+    return row;
+  }
+
+  #revision({ number }: ChangeRow, revision: number): RevisionRow {
+    const row = this.#table.revision(number, revision);
+    if (row === undefined)
+      throw new ForgeError("REVISION_UNKNOWN", `change ${number} has no revision ${revision}`);
+    return row;
+  }
+
+  #checkMayChange({ number, owner }: ChangeRow, user: User): void {
+    if (owner !== user.name && user.role !== "operator")
+      throw new ForgeError(
+        "NOT_PERMITTED",
+        `change ${number} is ${owner}'s: only ${owner} or an operator may do that`,
+      );
+  }
+
+  /**
+   * Moves a branch to exactly the commit that was tested, if it is where the test began, and closes the change as merged.
+   * @returns `refused`: why it did not; `null` when it did, now or at an earlier time with this key.
+   * @throws ForgeError `LANDING_KEY_REUSED`
+   */
+  land(landing: Landing): Promise<{ readonly refused: string | null }> {
+    const { key, project, branch, base, commit, changeNumber, revision } = landing;
+    return this.#locks.run(project, async () => {
+      const before = this.#moves.result(`land:${key}`);
+      if (before !== undefined) return before;
+      const row = this.#table.get(changeNumber);
+      if (row === undefined) return { refused: `there is no change ${changeNumber}` };
+      if (row.state !== "open") return { refused: `change ${changeNumber} is ${row.state}` };
+      if (row.revision !== revision)
+        return { refused: `change ${changeNumber} has a newer revision, ${row.revision}` };
+      const refused = await this.#moves.run({
+        key: `land:${key}`,
+        project,
+        ref: `refs/heads/${branch}`,
+        old: base,
+        new: commit,
+        change: changeNumber,
+        revision,
+      });
+      return { refused };
+    });
+  }
+
+  /** In the transaction that ends a move. */
+  #told({ project, ref, old, new: to, change }: Move): void {
+    const branch = ref.startsWith("refs/heads/") ? ref.slice("refs/heads/".length) : null;
+    if (change !== null) this.#setState(change, "merged", to);
+    else if (branch !== null) this.#emit({ kind: "branchMoved", project, branch });
+    if (old === to) return;
+    const id = `ref:${project}:${ref}@${to ?? "0".repeat(old!.length)}`;
+    const update: RefUpdate = { kind: "ref", id, project, ref, branch, oldCommit: old, newCommit: to };
+    this.#emit({ kind: "trigger", trigger: { event: "ref-updated", ref: update } });
+  }
+
+  /** Tells it, and what it means to the changes that need it. */
+  #setState(number: number, state: ChangeRow["state"], mergedCommit: string | null): void {
+    this.#table.setState(number, state, mergedCommit, this.#nowMs());
+    const told = [number, ...this.#table.openNeeding(number)];
+    this.#emit(...told.map((one) => ({ kind: "change", change: this.#table.record(one) }) as const));
+  }
+
+  #emit(...events: ForgeEvent[]): void {
+    this.#options.onEvents(events);
+  }
+
+  /** Packs refs and objects, and removes what nothing refers to after a day. One project at a time. */
+  async maintain(): Promise<void> {
+    this.#moves.prune();
+    for (const project of this.projects()) {
+      const gitDir = this.repositories.gitDir(project);
+      try {
+        await git(["gc", "--quiet", "--prune=1.day.ago"], { gitDir, timeoutMs: 3_600_000 });
+      } catch (error) {
+        this.#options.log.error(
+          { code: "MAINTENANCE_FAILED", project, error },
+          "a repository could not be packed",
+        );
+      }
+    }
+  }
+
+  /** The ref by which a revision can be fetched. */
+  refOf(number: number, revision: number): string {
+    return changeRef(number, revision);
+  }
+}
