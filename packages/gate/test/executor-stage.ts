@@ -107,7 +107,10 @@ export class Stage {
   }
 
   /** Runs it and gives with its outcome what it wrote, without the executor's own lines. */
-  async run(request: BuildRequest, options: RunOptions = {}): Promise<{ outcome: BuildOutcome; log: string }> {
+  async run(
+    request: BuildRequest,
+    options: RunOptions = {},
+  ): Promise<{ outcome: BuildOutcome; log: string }> {
     const outcome = await this.executor.run(request, options);
     return { outcome, log: await this.logOf(outcome.execution) };
   }

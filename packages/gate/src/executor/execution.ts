@@ -99,7 +99,9 @@ export class Execution {
       await removeFolder(work).catch((error: Error) => this.#say(`the workspace stays: ${error.message}`));
     }
     const isCancelled = this.#stopped?.kind === "cancelled";
-    this.#say(isCancelled ? "cancelled" : `result: ${nameOf(result)}${detail === null ? "" : ` (${detail})`}`);
+    this.#say(
+      isCancelled ? "cancelled" : `result: ${nameOf(result)}${detail === null ? "" : ` (${detail})`}`,
+    );
     this.#record(Date.now(), artifacts);
     if (isCancelled) throw new ExecutorError("BUILD_CANCELLED", `${this.#terms.request.build} was cancelled`);
     const data = readReturned(this.#returned);
@@ -170,7 +172,11 @@ export class Execution {
     return this.#verdict(preFailed, broken, postBroken);
   }
 
-  #verdict(preFailed: boolean, broken: Broken | undefined, postBroken: Broken | undefined): [RunResult, string | null] {
+  #verdict(
+    preFailed: boolean,
+    broken: Broken | undefined,
+    postBroken: Broken | undefined,
+  ): [RunResult, string | null] {
     const kind = "final" as const;
     if (this.#stopped?.kind === "disk full")
       return [{ kind, result: "DISK_FULL" }, `it may hold ${this.#terms.limits.diskBytes} bytes on the disk`];
@@ -199,7 +205,12 @@ export class Execution {
     return undefined;
   }
 
-  async #step(workspace: Workspace, place: Place, timeLeft: () => number, told: JsonObject): Promise<StepEnd> {
+  async #step(
+    workspace: Workspace,
+    place: Place,
+    timeLeft: () => number,
+    told: JsonObject,
+  ): Promise<StepEnd> {
     const { phase, index, entry } = place;
     const begunMs = performance.now();
     const command = "argv" in entry ? entry.argv.join(" ") : `${entry.project}/${entry.path}`;
@@ -211,7 +222,9 @@ export class Execution {
       end = this.#stopped ?? (await this.#execute(workspace, place, timeLeft(), told));
       end = await this.#takeReturned(end);
     } catch (error) {
-      end = isDiskFull(error) ? { kind: "disk full" } : { kind: "unusable", detail: (error as Error).message };
+      end = isDiskFull(error)
+        ? { kind: "disk full" }
+        : { kind: "unusable", detail: (error as Error).message };
     }
     if (end.kind === "disk full") this.#stopped ??= end;
     const durationMs = Math.round(performance.now() - begunMs);
@@ -222,7 +235,8 @@ export class Execution {
 
   #describe(end: StepEnd): string {
     const { maxOutputBytes, diskBytes } = this.#terms.limits;
-    if (end.kind === "output limit") return `wrote more than ${maxOutputBytes} bytes of output, and was ended`;
+    if (end.kind === "output limit")
+      return `wrote more than ${maxOutputBytes} bytes of output, and was ended`;
     if (end.kind === "disk full") return `was ended: a build may hold ${diskBytes} bytes on the disk`;
     return describeEnd(end);
   }

@@ -264,7 +264,10 @@ function readRecord(folder: string): ExecutionRecord | undefined {
 
 /** Where other users can reach what is theirs, though the executor's own folder is closed to them. */
 function openWorkFolder(folder: string): string {
-  const path = join("/var/tmp", `drover-builds-${createHash("sha256").update(folder).digest("hex").slice(0, 16)}`);
+  const path = join(
+    "/var/tmp",
+    `drover-builds-${createHash("sha256").update(folder).digest("hex").slice(0, 16)}`,
+  );
   mkdirSync(path, { recursive: true, mode: 0o711 });
   const facts = lstatSync(path);
   if (!facts.isDirectory() || facts.uid !== process.getuid?.() || !isRoot())

@@ -85,7 +85,9 @@ export class Sandbox {
    * @param atMost The best that is wanted.
    */
   static async find(folder: string, options: SandboxOptions, atMost: Isolation): Promise<Sandbox> {
-    const kinds = (["bubblewrap", "user", "none"] as const).filter((_kind, i, all) => i >= all.indexOf(atMost));
+    const kinds = (["bubblewrap", "user", "none"] as const).filter(
+      (_kind, i, all) => i >= all.indexOf(atMost),
+    );
     for (const kind of kinds) {
       if (kind === "user" && !isRoot()) continue;
       const sandbox = new Sandbox(kind, options);

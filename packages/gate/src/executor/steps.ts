@@ -124,4 +124,3 @@ export function describeEnd(end: StepEnd): string {
       return end.detail;
   }
 }
-

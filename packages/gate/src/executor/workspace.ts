@@ -112,7 +112,11 @@ async function checkOut(state: RepositoryState, path: string, sharesObjects: boo
   try {
     await git(["read-tree", "--reset", "-u", commit], { gitDir, cwd: path });
   } catch (error) {
-    if (error instanceof GitError && error.code === "GIT_FAILED" && /not a tree|bad object|unpack/i.test(error.stderr))
+    if (
+      error instanceof GitError &&
+      error.code === "GIT_FAILED" &&
+      /not a tree|bad object|unpack/i.test(error.stderr)
+    )
       throw new WorkspaceImpossible(`${project} does not have the commit ${commit}`);
     throw error;
   }
@@ -176,7 +180,11 @@ async function exportTree(project: string, repository: string, commit: string, i
   // The index of its own is not the build's to see.
   const env = { GIT_INDEX_FILE: `${into}.index` };
   try {
-    await git(["--work-tree=.", "read-tree", "--reset", "-u", commit], { gitDir: repository, cwd: into, env });
+    await git(["--work-tree=.", "read-tree", "--reset", "-u", commit], {
+      gitDir: repository,
+      cwd: into,
+      env,
+    });
   } catch (error) {
     if (error instanceof GitError && error.code === "GIT_FAILED")
       throw new WorkspaceImpossible(`${project} does not have the commit ${commit}`);
