@@ -55,6 +55,7 @@ export const packages: readonly Package[] = [
   },
   { name: "postgresql", isPresent: hasDebianPostgres },
   { name: "php-cli", isPresent: hasPrograms("php") },
+  { name: "bubblewrap", isPresent: hasPrograms("bwrap") },
   { name: "chromium", isPresent: hasPrograms("chromium") },
   { name: "php-gearman", isPresent: succeeds("php", "-r", "exit(extension_loaded('gearman') ? 0 : 1);") },
 ];
@@ -67,6 +68,7 @@ export const peers = {
   "gearman-tools": ["gearman-tools"],
   libgearman: ["libgearman-dev", "gcc", "libc6-dev", "make"],
   "perl-gearman": ["perl", "libgearman-client-perl"],
+  bubblewrap: ["bubblewrap"],
   chromium: ["chromium"],
   "php-gearman": ["php-cli", "php-gearman"],
 } as const satisfies Record<string, readonly string[]>;

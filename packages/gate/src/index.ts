@@ -1,3 +1,6 @@
+export * from "./bus/index.ts";
+export * from "./config/index.ts";
+export * from "./executor/index.ts";
 export * from "./forge/index.ts";
 export { GitError, type GitOptions, git, gitLine } from "./git/git.ts";
 export { bytesOf, textOf } from "./git/text.ts";

@@ -52,6 +52,32 @@ describe("leaving", () => {
     expect(server.state.functions.get("f")).toMatchObject({ workers: 0, running: 0, overruns: 0 });
   });
 
+  describe("with onAbandoned: cancelDetached", () => {
+    const settings = { onAbandoned: "cancelDetached" } as const;
+
+    function running() {
+      const server = new TestServer({ settings });
+      const [client, worker] = [server.connectDrover(), server.connectDrover()];
+      worker.send("CAN_DO", ["f"]);
+      const handle = client.submit("f", "u");
+      worker.grab();
+      return { server, client, worker, handle };
+    }
+
+    it("stops the job whose last submission was taken back", () => {
+      const { client, worker, handle } = running();
+      client.send("DETACH", [handle]);
+      worker.expect(`CANCEL ${handle}`);
+    });
+
+    it("keeps the job whose last submission was lost with its connection", () => {
+      const { server, client, worker, handle } = running();
+      client.disconnect();
+      worker.expect();
+      expect(server.connect().submit("f", "u")).toBe(handle);
+    });
+  });
+
   describe("with onAbandoned: cancel", () => {
     const settings = { onAbandoned: "cancel" } as const;
 

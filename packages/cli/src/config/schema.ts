@@ -121,7 +121,7 @@ const functionSettings = z.strictObject({
     .optional(),
   lingerMs: integer(0).optional(),
   replayLimitBytes: size(0).optional(),
-  onAbandoned: choice("keep", "cancel").optional(),
+  onAbandoned: choice("keep", "cancel", "cancelDetached").optional(),
   onTimeout: choice("fail", "retry").optional(),
   maxAttempts: integer(0).optional(),
   retry: z.strictObject({ maxAttempts: integer(1), backoff: backoff.prefault({}) }).optional(),

@@ -110,7 +110,7 @@ export class JobServerCore {
     state.unfinished.delete(peer);
     state.strangers.delete(peer);
     leaveAccount(peer);
-    while (peer.submissions !== null) leaveJob(state, peer.submissions);
+    while (peer.submissions !== null) leaveJob(state, peer.submissions, true);
     resetAbilities(state, peer);
     for (const [number, { fn }] of peer.overruns ?? []) {
       dropOverrun(state, peer, number);

@@ -66,8 +66,11 @@ export function dueNow(state: ServerState, job: Job): void {
   fallDue(state, job);
 }
 
-/** A foreground submission leaves its job; the last one may take the job with it. */
-export function leaveJob(state: ServerState, submission: Submission): void {
+/**
+ * A foreground submission leaves its job; the last one may take the job with it.
+ * @param isLost Whether its connection ended, rather than that it was taken back.
+ */
+export function leaveJob(state: ServerState, submission: Submission, isLost = false): void {
   const { job } = submission;
   dropSubmission(state, submission);
   if (job.submissions !== null || job.isClaimed || job.rare?.keep === true) return;
@@ -75,7 +78,8 @@ export function leaveJob(state: ServerState, submission: Submission): void {
     if (job.state !== JobState.CANCELLING) endJob(state, job);
     return;
   }
-  if (job.fn.settings.onAbandoned === "cancel") cancelRun(state, job.run!);
+  const { onAbandoned } = job.fn.settings;
+  if (onAbandoned === "cancel" || (onAbandoned === "cancelDetached" && !isLost)) cancelRun(state, job.run!);
 }
 
 /**

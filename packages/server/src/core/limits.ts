@@ -107,8 +107,11 @@ export interface FunctionSettings {
   readonly lingerMs: number;
   /** Overrides `Limits.replayLimitBytes`. */
   readonly replayLimitBytes: number | undefined;
-  /** What happens to a running job when its last submission leaves. `keep`. */
-  readonly onAbandoned: "keep" | "cancel";
+  /**
+   * What happens to a running job when its last submission leaves. `cancelDetached`: cancelled when it was taken back, kept when
+   * its connection was lost. `keep`.
+   */
+  readonly onAbandoned: "keep" | "cancel" | "cancelDetached";
   /** What happens when a worker's timeout passes: `fail` (the protocol) or `retry` (gearmand). `fail`. */
   readonly onTimeout: "fail" | "retry";
   /** Times a job may be started before it is given up when workers get lost; 0 = no limit. 10. */

@@ -1,0 +1,69 @@
+import { JobFailure, Worker, type WorkerJob, type WorkerOptions } from "@drover/worker";
+import {
+  type BuildRequest,
+  checkRequest,
+  ExecutorError,
+  MAX_REQUEST_BYTES,
+} from "../executor/build-request.ts";
+import type { Executor } from "../executor/executor.ts";
+import { buildFunction, encodeOutput } from "./build-messages.ts";
+
+export interface BuildWorkerOptions extends Omit<WorkerOptions, "concurrency"> {
+  readonly zone: string;
+  /** Builds at a time. */
+  readonly slots: number;
+}
+
+/** How often a silent build tells which execution it is, for those who have joined late. */
+const TELL_MS = 15_000;
+
+/** A worker that runs builds. The caller calls its `run`, and closes it before the executor. */
+export function buildWorker(executor: Executor, { zone, slots, ...options }: BuildWorkerOptions): Worker {
+  const worker = new Worker({ clientId: `gate-executor-${zone}`, ...options, concurrency: slots });
+  return worker.handle(buildFunction(zone), (job) => runBuild(executor, job));
+}
+
+async function runBuild(executor: Executor, job: WorkerJob): Promise<string> {
+  const request = readRequest(job.workload);
+  let telling: ReturnType<typeof setInterval> | undefined;
+  let execution = "";
+  let written = 0;
+  const tell = () => void job.data(encodeOutput(execution, { offset: written, bytes: new Uint8Array(0) }));
+  try {
+    const outcome = await executor.run(request, {
+      signal: job.signal,
+      onStart: (id) => {
+        execution = id;
+        tell();
+        telling = setInterval(tell, TELL_MS);
+      },
+      onOutput: (chunk) => {
+        written = chunk.offset + chunk.bytes.length;
+        return job.data(encodeOutput(execution, chunk));
+      },
+    });
+    return JSON.stringify(outcome);
+  } catch (error) {
+    // Not its fault: the gate runs it again, if it still wants it.
+    const isLost = error instanceof ExecutorError && error.code !== "BUILD_REQUEST_INVALID";
+    throw isLost ? new JobFailure(error.message) : error;
+  } finally {
+    clearInterval(telling);
+  }
+}
+
+/** @throws ExecutorError `BUILD_REQUEST_INVALID` */
+function readRequest(workload: Uint8Array): BuildRequest {
+  if (workload.length > MAX_REQUEST_BYTES)
+    throw new ExecutorError(
+      "BUILD_REQUEST_INVALID",
+      `it has ${workload.length} bytes, of at most ${MAX_REQUEST_BYTES}`,
+    );
+  let value: unknown;
+  try {
+    value = JSON.parse(Buffer.from(workload).toString());
+  } catch (error) {
+    throw new ExecutorError("BUILD_REQUEST_INVALID", (error as Error).message);
+  }
+  return checkRequest(value);
+}

@@ -1,0 +1,191 @@
+import { z } from "zod";
+import type { RunResult } from "../core/index.ts";
+
+/* What an executor is asked for and what it answers: plain JSON, so that both travel in a job's workload and result. */
+
+export type JsonValue = string | number | boolean | null | JsonValue[] | { [key: string]: JsonValue };
+export type JsonObject = { [key: string]: JsonValue };
+
+/** Longest request, as JSON. A project of 10,000 branches is about 1 MB. */
+export const MAX_REQUEST_BYTES = 16 * 1024 * 1024;
+/** Zuul's: 3 h at most, as its `max-job-timeout` has it, where the request says nothing. */
+export const DEFAULT_TIMEOUT_MS = 10_800_000;
+
+const id = z.string().regex(/^[0-9a-f]{40}$|^[0-9a-f]{64}$/, "is no full object id");
+const refName = z.string().max(1024).refine(isRefName, "is no name of a ref");
+const project = z.string().max(255).refine(isProjectName, "is no name of a project");
+const milliseconds = z.number().int().positive().max(2_147_483_647);
+
+const entry = z.union([
+  /** Runs in the folder of the change's project. */
+  z.strictObject({ argv: z.array(z.string()).min(1), level: z.number().int().min(0).optional() }),
+  /** An executable as that project has it at that commit, whatever the workspace has. */
+  z.strictObject({
+    project,
+    commit: id,
+    path: z.string().refine(isTreePath, "is no path in a repository"),
+    level: z.number().int().min(0).optional(),
+  }),
+]);
+
+const repository = z.strictObject({
+  project,
+  /** The bare repository. */
+  repository: z.string().startsWith("/"),
+  /** The tip of each branch, the speculative ones included. */
+  branches: z.record(refName, id),
+  /** A branch, a tag, or a full object id. */
+  checkout: z.string().max(1024),
+  /** Where branches were before the change under test: `origin/X` of the workspace. Others are at their tips. */
+  before: z.record(refName, id).default({}),
+  required: z.boolean().default(false),
+});
+
+export const buildRequestSchema = z.strictObject({
+  /** Names the build to what runs in it. */
+  build: z.string().min(1).max(255),
+  job: z.string().min(1).max(255),
+  attempt: z.number().int().min(1).default(1),
+  attempts: z.number().int().min(1).default(3),
+  preRun: z.array(entry).default([]),
+  run: z.array(entry).min(1),
+  postRun: z.array(entry).default([]),
+  /** For `preRun` and `run` together. */
+  timeoutMs: milliseconds.nullable().default(null),
+  /** For each of `postRun`. */
+  postTimeoutMs: milliseconds.nullable().default(null),
+  vars: z.record(z.string(), z.json()).default({}),
+  network: z.boolean().default(false),
+  workspaceScheme: z.enum(["golang", "flat", "unique"]).default("golang"),
+  /** The change's project: one of `repositories`. */
+  project,
+  repositories: z.array(repository).min(1),
+  /** The variables `zuul.*` that the scheduler knows. The executor adds what it alone knows. */
+  zuul: z.record(z.string(), z.json()).default({}),
+});
+
+/** As it is written; what has a default may be left out. */
+export type BuildRequest = z.input<typeof buildRequestSchema>;
+/** As it is carried out. */
+export type CheckedRequest = z.output<typeof buildRequestSchema>;
+/** `level`: 0 is the base job, and each child is one more. A `postRun` entry runs when the `preRun` of its level was begun. */
+export type Entry = CheckedRequest["run"][number];
+export type RepositoryState = CheckedRequest["repositories"][number];
+
+export type Phase = "pre-run" | "run" | "post-run";
+
+/** One entry that was run. */
+export interface Step {
+  readonly phase: Phase;
+  /** Within its phase, from 0. */
+  readonly index: number;
+  readonly command: string;
+  readonly end: StepEnd;
+  readonly durationMs: number;
+}
+
+export type StepEnd =
+  | { readonly kind: "exited"; readonly code: number }
+  /** By the build itself, or by the kernel. */
+  | { readonly kind: "signalled"; readonly signal: string }
+  | { readonly kind: "timeout" }
+  | { readonly kind: "cancelled" }
+  | { readonly kind: "output limit" }
+  | { readonly kind: "disk full" }
+  /** It could not be started, or what it returned cannot be read. */
+  | { readonly kind: "unusable"; readonly detail: string };
+
+/** A file that the build left in `$DROVER_ARTIFACTS`. */
+export interface Artifact {
+  /** Path below the folder of artifacts. */
+  readonly name: string;
+  readonly bytes: number;
+}
+
+/** What the build wrote to `$DROVER_RESULT`. */
+export interface ReturnedData {
+  readonly logUrl: string | null;
+  readonly artifacts: readonly JsonObject[];
+  /** `null`: all of them. */
+  readonly childJobs: readonly string[] | null;
+  readonly warnings: readonly string[];
+  readonly fileComments: { readonly [path: string]: readonly JsonObject[] };
+  /** `false`: it asked not to be run again. */
+  readonly retry: boolean;
+  /** For jobs that depend on this one. */
+  readonly variables: JsonObject;
+}
+
+export interface BuildOutcome {
+  /** Names the log and the artifacts. */
+  readonly execution: string;
+  readonly result: RunResult;
+  /** In a sentence, what went wrong; `null` when nothing did. */
+  readonly detail: string | null;
+  readonly startedMs: number;
+  readonly endedMs: number;
+  readonly steps: readonly Step[];
+  readonly data: ReturnedData;
+  readonly artifacts: readonly Artifact[];
+  readonly outputBytes: number;
+}
+
+export type ExecutorErrorCode =
+  | "BUILD_REQUEST_INVALID"
+  | "BUILD_CANCELLED"
+  | "EXECUTOR_CLOSED"
+  | "EXECUTOR_UNUSABLE";
+
+/** The executor did not run a build to its end. */
+export class ExecutorError extends Error {
+  override readonly name = "ExecutorError";
+  readonly code: ExecutorErrorCode;
+
+  constructor(code: ExecutorErrorCode, detail: string) {
+    super(`${code}: ${detail}`);
+    this.code = code;
+  }
+}
+
+/** @throws ExecutorError `BUILD_REQUEST_INVALID` */
+export function checkRequest(value: unknown): CheckedRequest {
+  const { success, data, error } = buildRequestSchema.safeParse(value);
+  if (!success) {
+    const [first] = error.issues;
+    throw new ExecutorError("BUILD_REQUEST_INVALID", `${first?.path.join(".") ?? ""}: ${first?.message}`);
+  }
+  const names = new Set(data.repositories.map((one) => one.project));
+  if (names.size < data.repositories.length)
+    throw new ExecutorError("BUILD_REQUEST_INVALID", "repositories: a project is there twice");
+  for (const needed of [
+    data.project,
+    ...[...data.preRun, ...data.run, ...data.postRun].flatMap((one) =>
+      "project" in one ? [one.project] : [],
+    ),
+  ]) {
+    if (!names.has(needed))
+      throw new ExecutorError("BUILD_REQUEST_INVALID", `repositories: ${needed} is missing`);
+  }
+  return data;
+}
+
+/** What git allows as the name of a branch. */
+function isRefName(name: string): boolean {
+  return (
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is refused.
+    !/[\x00-\x20\x7f~^:?*[\\]|\.\.|@\{|\/\/|^[-/]|[/.]$|(?:^|\/)\.|\.lock(?:\/|$)/.test(name) && name !== "@"
+  );
+}
+
+function isProjectName(name: string): boolean {
+  return /^[^/]+(?:\/[^/]+)*$/.test(name) && isTreePath(name);
+}
+
+/** Stays within the folder that it is looked up in. */
+function isTreePath(path: string): boolean {
+  return (
+    path !== "" &&
+    !path.includes("\0") &&
+    path.split("/").every((part) => part !== "" && part !== "." && part !== ".." && part !== ".git")
+  );
+}

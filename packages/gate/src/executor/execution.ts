@@ -1,0 +1,463 @@
+import { renameSync, writeFileSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { basename, join } from "node:path";
+import type { RunResult } from "../core/index.ts";
+import { GitError } from "../git/git.ts";
+import { collectArtifacts } from "./artifacts.ts";
+import type { BuildLog } from "./build-log.ts";
+import {
+  type Artifact,
+  type BuildOutcome,
+  type CheckedRequest,
+  DEFAULT_TIMEOUT_MS,
+  type Entry,
+  ExecutorError,
+  type JsonObject,
+  type Phase,
+  type Step,
+  type StepEnd,
+} from "./build-request.ts";
+import { bytesIn, type DiskWatch } from "./disk-watch.ts";
+import type { ExecutorLimits } from "./executor.ts";
+import { type Folders, foldersIn, type Sandbox } from "./isolation.ts";
+import { endTrail, makeCgroup, markOf, type ProcessTrail } from "./processes.ts";
+import { mergeReturned, ReturnedDataInvalid, readReturned, takeReturned } from "./returned-data.ts";
+import { describeEnd, RunningStep } from "./steps.ts";
+import { handOver, makeWorkspace, removeFolder, type Workspace, WorkspaceImpossible } from "./workspace.ts";
+
+/** What stands on the disk of an execution besides its log: enough to end what it left, and to know when it may go. */
+export interface ExecutionRecord {
+  readonly build: string;
+  readonly job: string;
+  readonly startedMs: number;
+  readonly endedMs: number | null;
+  /** Log and artifacts. */
+  readonly bytes: number;
+  readonly trail: ProcessTrail;
+  readonly work: string;
+}
+
+export interface ExecutionTerms {
+  readonly id: string;
+  readonly request: CheckedRequest;
+  /** Log, record and artifacts. */
+  readonly folder: string;
+  /** What the build sees. */
+  readonly work: string;
+  readonly log: BuildLog;
+  readonly sandbox: Sandbox;
+  readonly limits: ExecutorLimits;
+  readonly diskWatch: DiskWatch;
+  readonly signal: AbortSignal;
+}
+
+/** One run of a build: its workspace, its phases, what it returned and what it left. */
+export class Execution {
+  readonly #terms: ExecutionTerms;
+  readonly #folders: Folders;
+  readonly #startedMs = Date.now();
+  readonly #steps: Step[] = [];
+  readonly #uid: number | null;
+  readonly #cgroup: string | null;
+  #trail: ProcessTrail;
+  #returned: JsonObject = {};
+  #warnings: string[] = [];
+  #running: RunningStep | undefined;
+  /** Why nothing more is started. */
+  #stopped: StepEnd | undefined;
+
+  constructor(terms: ExecutionTerms) {
+    this.#terms = terms;
+    this.#folders = foldersIn(terms.work);
+    this.#uid = terms.sandbox.newUid();
+    this.#cgroup = makeCgroup(`drover-${terms.id}`, terms.limits.maxProcesses);
+    this.#trail = {
+      mark: null,
+      uid: this.#uid,
+      cgroup: this.#cgroup,
+      environment: `DROVER_EXECUTION=${terms.id}`,
+    };
+    this.#record(null);
+  }
+
+  /** @throws ExecutorError `BUILD_CANCELLED`, when nothing is left of it but its log. */
+  async run(): Promise<BuildOutcome> {
+    const { signal, log, diskWatch, work, id } = this.#terms;
+    const onAbort = () => this.#stop({ kind: "cancelled" });
+    signal.addEventListener("abort", onAbort, { once: true });
+    if (signal.aborted) onAbort();
+    let artifacts: Artifact[] = [];
+    let result: RunResult;
+    let detail: string | null;
+    try {
+      [result, detail] = await this.#attempt();
+      artifacts = await this.#collect();
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+      diskWatch.remove(work);
+      await endTrail(this.#trail);
+      await removeFolder(work).catch((error: Error) => this.#say(`the workspace stays: ${error.message}`));
+    }
+    const isCancelled = this.#stopped?.kind === "cancelled";
+    this.#say(
+      isCancelled ? "cancelled" : `result: ${nameOf(result)}${detail === null ? "" : ` (${detail})`}`,
+    );
+    this.#record(Date.now(), artifacts);
+    if (isCancelled) throw new ExecutorError("BUILD_CANCELLED", `${this.#terms.request.build} was cancelled`);
+    const data = readReturned(this.#returned);
+    return {
+      execution: id,
+      result,
+      detail,
+      startedMs: this.#startedMs,
+      endedMs: Date.now(),
+      steps: this.#steps,
+      data: { ...data, warnings: [...data.warnings, ...this.#warnings] },
+      artifacts,
+      outputBytes: log.bytes,
+    };
+  }
+
+  async #attempt(): Promise<[RunResult, string | null]> {
+    let workspace: Workspace;
+    try {
+      workspace = await this.#prepare();
+    } catch (error) {
+      return failedToPrepare(error as Error);
+    }
+    return await this.#runPhases(workspace);
+  }
+
+  async #prepare(): Promise<Workspace> {
+    const { request, sandbox, limits, work, diskWatch } = this.#terms;
+    await mkdir(work, { recursive: true, mode: 0o700 });
+    const sharesObjects = sandbox.isolation !== "user";
+    const workspace = await makeWorkspace(request, this.#folders, sharesObjects);
+    sandbox.writePasswd(this.#folders, this.#uid);
+    await handOver(this.#folders, this.#uid);
+    // Copies of the gate's objects are not the build's doing.
+    const copied = sharesObjects ? 0 : ((await bytesIn([work])).get(work) ?? 0);
+    diskWatch.add(work, copied + limits.diskBytes, () => this.#stop({ kind: "disk full" }));
+    return workspace;
+  }
+
+  async #runPhases(workspace: Workspace): Promise<[RunResult, string | null]> {
+    const { request, limits, log } = this.#terms;
+    const deadlineMs = performance.now() + (request.timeoutMs ?? DEFAULT_TIMEOUT_MS);
+    const timeLeft = () => deadlineMs - performance.now();
+    const failed = (end: StepEnd) => end.kind !== "exited" || end.code !== 0;
+
+    let reachedLevel = Number.POSITIVE_INFINITY;
+    let broken = await this.#phase(workspace, "pre-run", request.preRun, timeLeft, {});
+    const preFailed = broken !== undefined;
+    if (broken !== undefined) reachedLevel = Math.max(0, broken.entry.level ?? 0);
+    else broken = await this.#phase(workspace, "run", request.run, timeLeft, {});
+    await this.#lookAtDisk();
+
+    const wantsRetry = readReturned(this.#returned).retry;
+    const endsPost = () => this.#stopped !== undefined;
+    let postBroken: typeof broken;
+    const post = request.postRun.filter((entry) => (entry.level ?? 0) <= reachedLevel);
+    log.allow(limits.postOutputBytes);
+    for (const [index, entry] of post.entries()) {
+      if (endsPost()) break;
+      const success = broken === undefined;
+      const willRetry = preFailed && !isFlood(broken) && wantsRetry && request.attempt < request.attempts;
+      const told = { zuul_success: success, zuul_will_retry: willRetry };
+      const timeLimit = () => request.postTimeoutMs ?? DEFAULT_TIMEOUT_MS;
+      const end = await this.#step(workspace, { phase: "post-run", index, entry }, timeLimit, told);
+      if (failed(end)) postBroken ??= { entry, end, index, phase: "post-run" };
+    }
+    await this.#lookAtDisk();
+    return this.#verdict(preFailed, broken, postBroken);
+  }
+
+  #verdict(
+    preFailed: boolean,
+    broken: Broken | undefined,
+    postBroken: Broken | undefined,
+  ): [RunResult, string | null] {
+    const kind = "final" as const;
+    if (this.#stopped?.kind === "disk full")
+      return [{ kind, result: "DISK_FULL" }, `it may hold ${this.#terms.limits.diskBytes} bytes on the disk`];
+    const say = (one: Broken) => `${one.phase} ${one.index + 1} ${describeEnd(one.end)}`;
+    if (broken !== undefined && isFlood(broken)) return [{ kind, result: "FAILURE" }, say(broken)];
+    if (preFailed) return [{ kind: "retry", again: readReturned(this.#returned).retry }, say(broken!)];
+    if (broken?.end.kind === "timeout") return [{ kind, result: "TIMED_OUT" }, say(broken)];
+    if (postBroken !== undefined) return [{ kind, result: "POST_FAILURE" }, say(postBroken)];
+    return broken === undefined
+      ? [{ kind, result: "SUCCESS" }, null]
+      : [{ kind, result: "FAILURE" }, say(broken)];
+  }
+
+  /** Runs entries in their order, up to the first that does not succeed, which is the answer. */
+  async #phase(
+    workspace: Workspace,
+    phase: Phase,
+    entries: readonly Entry[],
+    timeLeft: () => number,
+    told: JsonObject,
+  ): Promise<Broken | undefined> {
+    for (const [index, entry] of entries.entries()) {
+      const end = await this.#step(workspace, { phase, index, entry }, timeLeft, told);
+      if (end.kind !== "exited" || end.code !== 0) return { entry, end, index, phase };
+    }
+    return undefined;
+  }
+
+  async #step(
+    workspace: Workspace,
+    place: Place,
+    timeLeft: () => number,
+    told: JsonObject,
+  ): Promise<StepEnd> {
+    const { phase, index, entry } = place;
+    const begunMs = performance.now();
+    const command = "argv" in entry ? entry.argv.join(" ") : `${entry.project}/${entry.path}`;
+    const title = `${phase} ${index + 1}`;
+    this.#say(`${title}: ${command.slice(0, 1_000)}`);
+    let end: StepEnd;
+    try {
+      this.#writeVariables(workspace, told);
+      end = this.#stopped ?? (await this.#execute(workspace, place, timeLeft(), told));
+      end = await this.#takeReturned(end);
+    } catch (error) {
+      end = isDiskFull(error)
+        ? { kind: "disk full" }
+        : { kind: "unusable", detail: (error as Error).message };
+    }
+    if (end.kind === "disk full") this.#stopped ??= end;
+    const durationMs = Math.round(performance.now() - begunMs);
+    this.#steps.push({ phase, index, command: command.slice(0, 1_000), end, durationMs });
+    this.#say(`${title} ${this.#describe(end)} after ${(durationMs / 1000).toFixed(1)} s`);
+    return end;
+  }
+
+  #describe(end: StepEnd): string {
+    const { maxOutputBytes, diskBytes } = this.#terms.limits;
+    if (end.kind === "output limit")
+      return `wrote more than ${maxOutputBytes} bytes of output, and was ended`;
+    if (end.kind === "disk full") return `was ended: a build may hold ${diskBytes} bytes on the disk`;
+    return describeEnd(end);
+  }
+
+  async #execute(workspace: Workspace, place: Place, timeoutMs: number, told: JsonObject): Promise<StepEnd> {
+    const { request, sandbox, log } = this.#terms;
+    const { entry } = place;
+    const cwd = workspace.sources.get(request.project)!.path;
+    const argv = "argv" in entry ? entry.argv : [this.#inside(workspace.executables.get(entry)!)];
+    const terms = {
+      folders: this.#folders,
+      uid: this.#uid,
+      network: request.network,
+      objectStores: workspace.objectStores,
+      cwd,
+      argv,
+    };
+    this.#running = new RunningStep({
+      command: sandbox.command(terms),
+      env: this.#environment(place.phase, told),
+      cwd: sandbox.isolation === "bubblewrap" ? this.#folders.root : cwd,
+      cgroup: this.#cgroup,
+      timeoutMs,
+      log,
+      started: (pid) => {
+        this.#trail = { ...this.#trail, mark: markOf(pid) };
+        this.#record(null);
+      },
+      cleanUp: () => this.#endProcesses(),
+    });
+    try {
+      return await this.#running.ended;
+    } finally {
+      this.#running = undefined;
+    }
+  }
+
+  /** Under bubblewrap everything has ended with the first process, so that there is nothing to look for. */
+  async #endProcesses(): Promise<void> {
+    if (this.#terms.sandbox.isolation === "bubblewrap") return;
+    const cgroup = this.#cgroup;
+    await endTrail({ ...this.#trail, cgroup: null });
+    this.#trail = { ...this.#trail, cgroup };
+  }
+
+  async #takeReturned(end: StepEnd): Promise<StepEnd> {
+    try {
+      const more = await takeReturned(join(this.#folders.out, "result.json"));
+      if (more !== undefined) this.#returned = mergeReturned(this.#returned, more);
+      return end;
+    } catch (error) {
+      if (!(error instanceof ReturnedDataInvalid)) throw error;
+      const isFirst = end.kind === "exited" && end.code === 0;
+      if (!isFirst) this.#say(error.message);
+      return isFirst ? { kind: "unusable", detail: `failed: ${error.message}` } : end;
+    }
+  }
+
+  async #collect(): Promise<Artifact[]> {
+    const { folder, limits } = this.#terms;
+    const from = join(this.#folders.out, "artifacts");
+    try {
+      const { kept, problems } = await collectArtifacts(from, join(folder, "artifacts"), limits);
+      for (const problem of problems) this.#say(problem);
+      this.#warnings.push(...problems);
+      return kept;
+    } catch (error) {
+      const problem = `artifacts were not kept: ${(error as Error).message}`;
+      this.#say(problem);
+      this.#warnings.push(problem);
+      return [];
+    }
+  }
+
+  async #lookAtDisk(): Promise<void> {
+    const { work, limits, sandbox } = this.#terms;
+    if (this.#stopped !== undefined || sandbox.isolation === "user") return;
+    const bytes = (await bytesIn([work])).get(work) ?? 0;
+    if (bytes > limits.diskBytes) this.#stopped ??= { kind: "disk full" };
+  }
+
+  #stop(reason: StepEnd): void {
+    this.#stopped ??= reason;
+    this.#running?.stop(reason);
+  }
+
+  #inside(path: string): string {
+    return this.#terms.sandbox.inside(this.#folders, path);
+  }
+
+  #writeVariables(workspace: Workspace, told: JsonObject): void {
+    const { request } = this.#terms;
+    const projects = Object.fromEntries(
+      request.repositories.map(({ project, checkout, required }) => {
+        const { path, commit } = workspace.sources.get(project)!;
+        const names = { name: project, short_name: basename(project), canonical_name: project };
+        const src_dir = path.slice(this.#folders.root.length + 1);
+        return [project, { ...names, src_dir, checkout, commit, required }] as const;
+      }),
+    );
+    const variables = {
+      ...request.vars,
+      ...told,
+      zuul: {
+        ...request.zuul,
+        build: request.build,
+        job: request.job,
+        attempts: request.attempt,
+        max_attempts: request.attempts,
+        project: projects[request.project]!,
+        projects,
+        executor: {
+          work_root: this.#inside(this.#folders.root),
+          src_root: this.#inside(this.#folders.src),
+          log_root: this.#inside(join(this.#folders.out, "artifacts")),
+          result_data_file: this.#inside(join(this.#folders.out, "result.json")),
+        },
+      },
+    };
+    // A build that has it open, from the entry before, keeps what it has.
+    const path = this.#folders.variables;
+    writeFileSync(`${path}.new`, JSON.stringify(variables, null, 2), { mode: 0o644 });
+    renameSync(`${path}.new`, path);
+  }
+
+  #environment(phase: Phase, told: JsonObject): Record<string, string> {
+    const { request, id } = this.#terms;
+    const { zuul } = request;
+    const text = (value: unknown) =>
+      typeof value === "string" || typeof value === "number" ? String(value) : "";
+    return {
+      PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+      HOME: this.#inside(this.#folders.home),
+      TMPDIR: this.#terms.sandbox.isolation === "bubblewrap" ? "/tmp" : join(this.#folders.tmp, "tmp"),
+      USER: "build",
+      LANG: "C.UTF-8",
+      CI: "true",
+      DROVER_EXECUTION: id,
+      DROVER_BUILD: request.build,
+      DROVER_JOB: request.job,
+      DROVER_ATTEMPT: String(request.attempt),
+      DROVER_PHASE: phase,
+      DROVER_PROJECT: request.project,
+      DROVER_PIPELINE: text(zuul.pipeline),
+      DROVER_TENANT: text(zuul.tenant),
+      DROVER_BUILDSET: text(zuul.buildset),
+      DROVER_BRANCH: text(zuul.branch),
+      DROVER_REF: text(zuul.ref),
+      DROVER_CHANGE: text(zuul.change),
+      DROVER_REVISION: text(zuul.patchset),
+      DROVER_WORKSPACE: this.#inside(this.#folders.root),
+      DROVER_VARIABLES: this.#inside(this.#folders.variables),
+      DROVER_RESULT: this.#inside(join(this.#folders.out, "result.json")),
+      DROVER_ARTIFACTS: this.#inside(join(this.#folders.out, "artifacts")),
+      ...(phase === "post-run"
+        ? { DROVER_SUCCESS: String(told.zuul_success), DROVER_WILL_RETRY: String(told.zuul_will_retry) }
+        : {}),
+    };
+  }
+
+  /** A line of the executor's own. That the log's disk is full must not keep it from ending what it began. */
+  #say(text: string): void {
+    try {
+      this.#terms.log.line(text);
+    } catch {
+      this.#stopped ??= { kind: "disk full" };
+    }
+  }
+
+  #record(endedMs: number | null, artifacts: readonly Artifact[] = []): void {
+    const { request, folder, work, log } = this.#terms;
+    const record: ExecutionRecord = {
+      build: request.build,
+      job: request.job,
+      startedMs: this.#startedMs,
+      endedMs,
+      bytes: log.bytes + artifacts.reduce((sum, { bytes }) => sum + bytes, 0),
+      trail: this.#trail,
+      work,
+    };
+    writeRecord(folder, record);
+  }
+}
+
+/** Written beside and renamed, so that it is whole whenever the process ends. */
+export function writeRecord(folder: string, record: ExecutionRecord): void {
+  const path = join(folder, "execution.json");
+  try {
+    writeFileSync(`${path}.new`, JSON.stringify(record), { mode: 0o600 });
+    renameSync(`${path}.new`, path);
+  } catch (error) {
+    if (!isDiskFull(error)) throw error;
+  }
+}
+
+interface Place {
+  readonly phase: Phase;
+  readonly index: number;
+  readonly entry: Entry;
+}
+
+/** An entry that did not succeed. */
+interface Broken extends Place {
+  readonly end: StepEnd;
+}
+
+const isFlood = (broken: Broken | undefined): boolean => broken?.end.kind === "output limit";
+
+function failedToPrepare(error: Error): [RunResult, string] {
+  if (error instanceof WorkspaceImpossible) return [{ kind: "final", result: "ERROR" }, error.message];
+  if (isDiskFull(error)) return [{ kind: "final", result: "DISK_FULL" }, "the executor's disk is full"];
+  // Git's own trouble, such as a repository that is being repacked, may be over the next time.
+  if (error instanceof GitError) return [{ kind: "retry", again: true }, error.message];
+  return [{ kind: "final", result: "ERROR" }, error.message];
+}
+
+function isDiskFull(error: unknown): boolean {
+  const { code, message, stderr } = error as { code?: unknown; message?: string; stderr?: string };
+  return code === "ENOSPC" || /No space left on device/.test(`${message} ${stderr}`);
+}
+
+function nameOf(result: RunResult): string {
+  return result.kind === "final" ? result.result : result.kind;
+}

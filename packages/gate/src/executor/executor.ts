@@ -1,0 +1,276 @@
+import { createHash, randomUUID } from "node:crypto";
+import { existsSync, lstatSync, mkdirSync, readFileSync } from "node:fs";
+import { mkdir, readdir, rm } from "node:fs/promises";
+import { join, resolve } from "node:path";
+import { BuildLog, type OutputChunk, readLogFile } from "./build-log.ts";
+import { type BuildOutcome, type BuildRequest, checkRequest, ExecutorError } from "./build-request.ts";
+import { DiskWatch } from "./disk-watch.ts";
+import { Execution, type ExecutionRecord, writeRecord } from "./execution.ts";
+import { type Isolation, isRoot, Sandbox } from "./isolation.ts";
+import { endTrail } from "./processes.ts";
+import { removeFolder } from "./workspace.ts";
+
+/** What one build may use. Past a limit that build fails, and says why in its log; others do not notice. */
+export interface ExecutorLimits {
+  /** What its workspace, home and temporary files take on the disk. Zuul's: 250 MB. */
+  readonly diskBytes: number;
+  /** What it may write as output before its post-run. 64 MiB. */
+  readonly maxOutputBytes: number;
+  /** What its post-run may write besides. 1 MiB. */
+  readonly postOutputBytes: number;
+  /** Processes and threads at a time; not held where it runs as the executor's own user without bubblewrap. 1,024. */
+  readonly maxProcesses: number;
+  readonly maxArtifacts: number;
+  readonly maxArtifactBytes: number;
+}
+
+const MB = 1_000_000;
+const MIB = 1024 * 1024;
+
+export const DEFAULT_EXECUTOR_LIMITS: ExecutorLimits = {
+  diskBytes: 250 * MB,
+  maxOutputBytes: 64 * MIB,
+  postOutputBytes: MIB,
+  maxProcesses: 1_024,
+  maxArtifacts: 1_000,
+  maxArtifactBytes: 100 * MIB,
+};
+
+export interface ExecutorOptions {
+  /** Where logs, artifacts and workspaces are. Nobody else's. */
+  readonly folder: string;
+  /** The best isolation that is wanted. Default: `bubblewrap`. */
+  readonly isolation?: Isolation;
+  /** Files and folders that builds are not to see, where a system folder would show them: state, tokens. */
+  readonly hidden?: readonly string[];
+  /** Folders that builds see besides `/usr`, `/etc` and `/opt`. Default: none. */
+  readonly readOnly?: readonly string[];
+  readonly limits?: Partial<ExecutorLimits>;
+  /** Between two looks at how full builds have made the disk. Default: 1,000. */
+  readonly diskLookMs?: number;
+}
+
+export interface RunOptions {
+  /** Ends the build. */
+  readonly signal?: AbortSignal;
+  /** The execution has its name and its log. */
+  readonly onStart?: (execution: string) => void;
+  /** A promise is waited for before the build may write much more. */
+  readonly onOutput?: (chunk: OutputChunk) => unknown;
+}
+
+/** How much of a log is read at a time. */
+const READ_BYTES = 256 * 1024;
+const MIN_READ_BYTES = 4;
+
+/** Runs builds on this machine: each in a workspace of its own, isolated as well as the machine allows. */
+export class Executor implements AsyncDisposable {
+  readonly isolation: Isolation;
+  /** What an operator should know of the isolation; `null` when it is as it should be. */
+  readonly warning: string | null;
+  /** Processes of earlier runs that were ended at the start could not all be ended: how many are left. */
+  readonly leftovers: number;
+  readonly limits: ExecutorLimits;
+  readonly #executions: string;
+  readonly #work: string;
+  readonly #sandbox: Sandbox;
+  readonly #diskWatch: DiskWatch;
+  readonly #running = new Map<string, Promise<unknown>>();
+  readonly #closing = new AbortController();
+
+  private constructor(
+    executions: string,
+    work: string,
+    sandbox: Sandbox,
+    limits: ExecutorLimits,
+    diskLookMs: number,
+    leftovers: number,
+  ) {
+    this.#executions = executions;
+    this.#work = work;
+    this.#sandbox = sandbox;
+    this.#diskWatch = new DiskWatch(diskLookMs);
+    this.isolation = sandbox.isolation;
+    this.warning = WARNINGS[sandbox.isolation];
+    this.limits = limits;
+    this.leftovers = leftovers;
+  }
+
+  /**
+   * Ends what an earlier run has left, and finds out how builds can be isolated.
+   * @throws ExecutorError `EXECUTOR_UNUSABLE`
+   */
+  static async start(options: ExecutorOptions): Promise<Executor> {
+    const folder = resolve(options.folder);
+    const limits = { ...DEFAULT_EXECUTOR_LIMITS, ...options.limits };
+    const executions = join(folder, "executions");
+    try {
+      await mkdir(executions, { recursive: true, mode: 0o700 });
+      const terms = {
+        readOnly: options.readOnly ?? [],
+        hidden: [folder, "/etc/drover", ...(options.hidden ?? [])].map((path) => resolve(path)),
+        maxProcesses: limits.maxProcesses,
+        maxFileBytes: limits.diskBytes,
+      };
+      const sandbox = await Sandbox.find(folder, terms, options.isolation ?? "bubblewrap");
+      const leftovers = await endLeftovers(executions);
+      const work = sandbox.isolation === "user" ? openWorkFolder(folder) : join(folder, "work");
+      await removeFolder(join(folder, "work"));
+      await mkdir(work, { recursive: true, mode: sandbox.isolation === "user" ? 0o711 : 0o700 });
+      return new Executor(executions, work, sandbox, limits, options.diskLookMs ?? 1_000, leftovers);
+    } catch (error) {
+      if (error instanceof ExecutorError) throw error;
+      throw new ExecutorError("EXECUTOR_UNUSABLE", `${folder}: ${(error as Error).message}`);
+    }
+  }
+
+  /** Builds that run now. */
+  get running(): number {
+    return this.#running.size;
+  }
+
+  /**
+   * Runs a build to its end. Whatever the build does is told by the outcome.
+   * @throws ExecutorError `BUILD_REQUEST_INVALID`; `BUILD_CANCELLED` when the signal aborted or the executor was closed, and
+   * no process of it is left; `EXECUTOR_CLOSED`; `EXECUTOR_UNUSABLE` when its log cannot be made.
+   */
+  async run(request: BuildRequest, options: RunOptions = {}): Promise<BuildOutcome> {
+    const checked = checkRequest(request);
+    if (this.#closing.signal.aborted) throw new ExecutorError("EXECUTOR_CLOSED", "the executor was closed");
+    const id = randomUUID();
+    const folder = join(this.#executions, id);
+    const { signal, onStart, onOutput = () => {} } = options;
+    let execution: Execution;
+    let log: BuildLog;
+    try {
+      mkdirSync(folder, { mode: 0o700 });
+      log = new BuildLog(join(folder, "log"), this.limits.maxOutputBytes, onOutput);
+      execution = new Execution({
+        id,
+        request: checked,
+        folder,
+        work: join(this.#work, id),
+        log,
+        sandbox: this.#sandbox,
+        limits: this.limits,
+        diskWatch: this.#diskWatch,
+        signal: AbortSignal.any([this.#closing.signal, ...(signal === undefined ? [] : [signal])]),
+      });
+    } catch (error) {
+      throw new ExecutorError("EXECUTOR_UNUSABLE", `${folder}: ${(error as Error).message}`);
+    }
+    onStart?.(id);
+    const outcome = execution.run().finally(() => {
+      log.close();
+      this.#running.delete(id);
+    });
+    this.#running.set(id, outcome);
+    return await outcome;
+  }
+
+  /**
+   * A piece of an execution's log, which may still grow.
+   * @param from An offset that was told before, or 0.
+   * @returns `undefined` when there is no such execution. `isEnded`: nothing comes after this piece.
+   */
+  async readLog(
+    execution: string,
+    from = 0,
+    maxBytes = READ_BYTES,
+  ): Promise<(OutputChunk & { readonly isEnded: boolean }) | undefined> {
+    const folder = this.folderOf(execution);
+    if (folder === undefined) return undefined;
+    // Asked before it is read: what was written between the two is not the end then.
+    const isRunning = this.#running.has(execution);
+    try {
+      const chunk = await readLogFile(join(folder, "log"), from, Math.max(MIN_READ_BYTES, maxBytes));
+      const rest = chunk.bytes.length === 0 || chunk.bytes.length < maxBytes - MIN_READ_BYTES;
+      return { ...chunk, isEnded: !isRunning && rest };
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+      throw error;
+    }
+  }
+
+  /** Where an execution's log and its `artifacts/` are; `undefined` for what is no name of one. */
+  folderOf(execution: string): string | undefined {
+    if (!/^[0-9a-f-]{36}$/.test(execution)) return undefined;
+    const folder = join(this.#executions, execution);
+    return existsSync(folder) ? folder : undefined;
+  }
+
+  /**
+   * Forgets logs and artifacts of executions that ended before `olderThanMs`, and then the oldest, until what is left is no
+   * more than `maxBytes`.
+   * @returns The executions that are gone.
+   */
+  async sweep(olderThanMs: number, maxBytes: number): Promise<string[]> {
+    const ended: { readonly id: string; readonly endedMs: number; readonly bytes: number }[] = [];
+    for (const id of await readdir(this.#executions)) {
+      if (this.#running.has(id)) continue;
+      const record = readRecord(join(this.#executions, id));
+      ended.push({ id, endedMs: record?.endedMs ?? record?.startedMs ?? 0, bytes: record?.bytes ?? 0 });
+    }
+    ended.sort((a, b) => a.endedMs - b.endedMs);
+    let bytes = ended.reduce((sum, one) => sum + one.bytes, 0);
+    const gone: string[] = [];
+    for (const one of ended) {
+      if (one.endedMs >= olderThanMs && bytes <= maxBytes) break;
+      await removeFolder(join(this.#executions, one.id));
+      bytes -= one.bytes;
+      gone.push(one.id);
+    }
+    return gone;
+  }
+
+  /** Cancels what runs. Resolves when no process of it is left. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    await Promise.allSettled(this.#running.values());
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+const WARNINGS: Readonly<Record<Isolation, string | null>> = {
+  bubblewrap: null,
+  user: "there is no working bubblewrap: builds run as users of their own, with the network; install Debian's package bubblewrap",
+  none: "there is no working bubblewrap: a build can do what the gate can, also control it; install Debian's package bubblewrap",
+};
+
+async function endLeftovers(executions: string): Promise<number> {
+  let left = 0;
+  for (const id of await readdir(executions)) {
+    const folder = join(executions, id);
+    const record = readRecord(folder);
+    if (record === undefined || record.endedMs !== null) continue;
+    left += await endTrail(record.trail);
+    await removeFolder(record.work);
+    await rm(join(folder, "execution.json.new"), { force: true });
+    writeRecord(folder, { ...record, endedMs: Date.now(), bytes: record.bytes });
+  }
+  return left;
+}
+
+function readRecord(folder: string): ExecutionRecord | undefined {
+  try {
+    return JSON.parse(readFileSync(join(folder, "execution.json"), "utf8")) as ExecutionRecord;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Where other users can reach what is theirs, though the executor's own folder is closed to them. */
+function openWorkFolder(folder: string): string {
+  const path = join(
+    "/var/tmp",
+    `drover-builds-${createHash("sha256").update(folder).digest("hex").slice(0, 16)}`,
+  );
+  mkdirSync(path, { recursive: true, mode: 0o711 });
+  const facts = lstatSync(path);
+  if (!facts.isDirectory() || facts.uid !== process.getuid?.() || !isRoot())
+    throw new ExecutorError("EXECUTOR_UNUSABLE", `${path} is somebody else's; remove it`);
+  return path;
+}

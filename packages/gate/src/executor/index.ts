@@ -1,0 +1,19 @@
+export type { OutputChunk } from "./build-log.ts";
+export {
+  type Artifact,
+  type BuildOutcome,
+  type BuildRequest,
+  ExecutorError,
+  type ExecutorErrorCode,
+  type ReturnedData,
+  type Step,
+  type StepEnd,
+} from "./build-request.ts";
+export {
+  DEFAULT_EXECUTOR_LIMITS,
+  Executor,
+  type ExecutorLimits,
+  type ExecutorOptions,
+  type RunOptions,
+} from "./executor.ts";
+export type { Isolation } from "./isolation.ts";
