@@ -1,0 +1,172 @@
+import type { FrozenJobDefinition, PhaseStep } from "../config/index.ts";
+import type { GateEffect, Subject } from "../core/index.ts";
+import type { BuildRequest } from "../executor/index.ts";
+import type { BuildRow, FrozenBuildset, FrozenRepository } from "./build-table.ts";
+import { projectsOf } from "./freezing.ts";
+
+type StartEffect = Extract<GateEffect, { kind: "startBuild" }>;
+type Json = NonNullable<BuildRequest["vars"]>[string];
+type Variables = Record<string, Json>;
+
+/** What the forge knows of a subject beside what the core does. */
+export interface SubjectFacts {
+  readonly number: number | null;
+  readonly title: string;
+  readonly message: string;
+  readonly topic: string | null;
+  readonly url: string | null;
+}
+
+interface Parts {
+  readonly tenant: string;
+  /** Names the build to the world: this gate's id and the build's number. */
+  readonly buildName: string;
+  readonly gitDir: (project: string) => string;
+  readonly facts: (subject: Subject) => SubjectFacts;
+  readonly postReview: boolean;
+  /** Builds of the jobs that this one depends on, in the order of the graph. */
+  readonly parents: readonly BuildRow[];
+}
+
+/** Why a build cannot even be asked for, in a sentence. */
+export class BuildImpossible extends Error {
+  override readonly name = "BuildImpossible";
+}
+
+/**
+ * What an executor is asked for.
+ * @throws BuildImpossible
+ */
+export function buildRequest(
+  { build, pipeline, subject, job: name, attempt, buildset }: StartEffect,
+  frozen: FrozenBuildset,
+  parts: Parts,
+): BuildRequest {
+  const job = frozen.jobs[name];
+  if (job === undefined) throw new BuildImpossible(`there is no job ${name} among those that were frozen`);
+  const projects = [...new Set([subject.project, ...frozen.chain.map((link) => link.project), ...projectsOf(job)])];
+  const returned = parts.parents.map((parent) => (parent.outcome?.data.variables ?? {}) as Variables);
+  const vars = [...returned, job.vars as Variables, job.extraVars as Variables].reduce(merged, {});
+  return {
+    build: parts.buildName,
+    job: name,
+    attempt,
+    attempts: job.attempts,
+    preRun: job.preRun.map((step) => entryOf(step, job, frozen)),
+    run: job.run.map((step) => entryOf(step, job, frozen)),
+    postRun: job.postRun.map((step) => entryOf(step, job, frozen)),
+    timeoutMs: job.timeoutSec === null ? null : job.timeoutSec * 1000,
+    postTimeoutMs: job.postTimeoutSec === null ? null : job.postTimeoutSec * 1000,
+    vars,
+    network: job.network,
+    workspaceScheme: job.workspaceScheme,
+    project: subject.project,
+    repositories: projects.map((project) => {
+      const repository = frozen.repositories[project]!;
+      return {
+        project,
+        repository: parts.gitDir(project),
+        branches: repository.branches,
+        before: repository.before,
+        checkout: checkoutOf(project, subject, job, repository),
+        required: job.requiredProjects.some((required) => required.name === project),
+      };
+    }),
+    zuul: { ...zuulOf(subject, frozen, parts), pipeline, buildset: String(buildset), voting: job.voting, jobtags: [...job.tags], build_number: build },
+  };
+}
+
+function entryOf(
+  step: PhaseStep,
+  job: FrozenJobDefinition,
+  { repositories }: FrozenBuildset,
+): BuildRequest["run"][number] {
+  const level = levelOf(step, job);
+  if ("argv" in step) return { argv: [...step.argv], level };
+  const { project, branch, trusted, path } = step;
+  const repository = repositories[project]!;
+  // Nobody's change may alter what a config-project has run before it has merged.
+  const commit = (trusted ? repository.merged[branch] : undefined) ?? repository.branches[branch];
+  if (commit === undefined) throw new BuildImpossible(`${project} has no branch ${branch} any more, where ${path} is`);
+  return { project, commit, path, level };
+}
+
+/** How far the job that defines a step is below its base job. */
+function levelOf(step: PhaseStep, { inheritance }: FrozenJobDefinition): number {
+  const names = [...new Set(inheritance.map(({ job }) => job))];
+  return Math.max(0, names.indexOf(step.job));
+}
+
+/** @see gate facts of Zuul: project override, job override, the item's own ref, its branch, the default branch. */
+function checkoutOf(
+  project: string,
+  subject: Subject,
+  job: FrozenJobDefinition,
+  { branches, defaultBranch }: FrozenRepository,
+): string {
+  const has = (branch: string | null | undefined): branch is string =>
+    branch != null && Object.hasOwn(branches, branch);
+  const override = job.requiredProjects.find(({ name }) => name === project)?.overrideCheckout;
+  if (override != null) return override;
+  if (has(job.overrideCheckout)) return job.overrideCheckout;
+  if (subject.kind === "ref" && subject.project === project && subject.branch === null) {
+    return subject.ref.replace(/^refs\/(?:tags|heads)\//, "");
+  }
+  if (has(subject.branch)) return subject.branch;
+  if (has(defaultBranch)) return defaultBranch;
+  throw new BuildImpossible(`${project} has neither the branch ${subject.branch} nor ${defaultBranch}`);
+}
+
+function zuulOf(subject: Subject, { chain }: FrozenBuildset, { tenant, facts, postReview, parents }: Parts): Variables {
+  const own = facts(subject);
+  const common = {
+    tenant,
+    post_review: postReview,
+    project: { name: subject.project, canonical_name: subject.project },
+    branch: subject.branch,
+    items: chain.map((link) => ({
+      project: { name: link.project, canonical_name: link.project },
+      branch: link.branch,
+      change: link.change.replace(/^.*:/, ""),
+      patchset: String(link.revision),
+      commit_id: link.commit,
+    })),
+    artifacts: parents.flatMap(({ job, outcome }) =>
+      (outcome?.artifacts ?? []).map((artifact) => ({ job, name: artifact.name })),
+    ),
+  };
+  if (subject.kind === "ref") {
+    const { ref, oldCommit, newCommit } = subject;
+    return { ...common, ref, oldrev: oldCommit, newrev: newCommit, commit_id: newCommit };
+  }
+  return {
+    ...common,
+    ref: `refs/changes/${own.number}/${subject.revision}`,
+    change: String(own.number),
+    patchset: String(subject.revision),
+    change_url: own.url,
+    message: own.message,
+    topic: own.topic,
+    commit_id: subject.commit,
+  };
+}
+
+/** The second on top of the first, maps within maps. */
+function merged(base: Variables, top: Variables): Variables {
+  const result: Variables = { ...base };
+  for (const [name, value] of Object.entries(top)) {
+    const below = result[name];
+    // Names come from files and jobs: one of them may be `__proto__`.
+    Object.defineProperty(result, name, {
+      value: isMap(below) && isMap(value) ? merged(below, value) : value,
+      enumerable: true,
+      configurable: true,
+      writable: true,
+    });
+  }
+  return result;
+}
+
+function isMap(value: Json | undefined): value is Variables {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

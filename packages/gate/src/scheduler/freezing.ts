@@ -1,0 +1,91 @@
+import {
+  type ConfigLoader,
+  type FreezeSubject,
+  type FrozenJobDefinition,
+  isConfigPath,
+  type Layout,
+} from "../config/index.ts";
+import type { ConfigProblem, GateEffect, JobGraph } from "../core/index.ts";
+import type { LocalForge } from "../forge/index.ts";
+import type { FrozenBuildset, FrozenRepository } from "./build-table.ts";
+import type { RepositoryConfig } from "./config-source.ts";
+
+type FreezeEffect = Extract<GateEffect, { kind: "freeze" }>;
+
+export type Frozen =
+  | { readonly kind: "graph"; readonly graph: JobGraph; readonly buildset: FrozenBuildset }
+  | { readonly kind: "problems"; readonly problems: readonly ConfigProblem[] };
+
+interface Parts {
+  readonly forge: LocalForge;
+  readonly loader: ConfigLoader;
+  readonly source: RepositoryConfig;
+}
+
+/**
+ * Finds what runs for an item and on what: the jobs as the merged configuration has them, and the tips of all repositories
+ * that they may want, with the changes of the chain merged.
+ */
+export async function freezeBuildset(parts: Parts, effect: FreezeEffect): Promise<Frozen> {
+  const { forge, loader, source } = parts;
+  const { pipeline, subject, chain, steps } = effect;
+  const layout = loader.current?.layout;
+  if (layout === undefined) throw new Error("bug: no configuration is loaded");
+  let frozenFor: FreezeSubject = { project: subject.project, branch: subject.branch, files: null };
+  if (subject.kind === "ref") frozenFor = { ...frozenFor, ref: subject.ref };
+  else {
+    const number = forge.numberOf(subject.id)!;
+    const files = (await forge.paths(number, subject.revision)).map((path) => path.toString());
+    frozenFor = { ...frozenFor, files };
+    const extraPaths = loader.tenant.projects.get(subject.project)?.extraConfigPaths ?? [];
+    if (files.some((path) => isConfigPath(path, extraPaths))) {
+      const config = await source.filesAt(subject.project, steps.at(-1)!.commit, extraPaths);
+      const { project, branch } = subject;
+      const proposed = loader.validateChange({ project, branch, files: config });
+      if (proposed.problems.length > 0) return { kind: "problems", problems: proposed.problems };
+      frozenFor = { ...frozenFor, proposed: proposed.layout.parts };
+    }
+  }
+  const result = layout.freeze(pipeline, frozenFor);
+  if (result.kind === "problems") return result;
+  const jobs = Object.fromEntries(result.jobs);
+  const wanted = new Set([subject.project, ...chain.map(({ project }) => project)]);
+  for (const job of result.jobs.values()) for (const name of projectsOf(job)) wanted.add(name);
+  const repositories: Record<string, FrozenRepository> = {};
+  for (const project of wanted) {
+    repositories[project] = await frozenRepository(parts, layout, project, effect);
+  }
+  return { kind: "graph", graph: result.graph, buildset: { chain, jobs, repositories } };
+}
+
+/** Projects that a job's workspace holds besides the change's own. */
+export function projectsOf({ requiredProjects, preRun, run, postRun }: FrozenJobDefinition): string[] {
+  const executables = [...preRun, ...run, ...postRun].filter((step) => "path" in step);
+  return [...requiredProjects.map(({ name }) => name), ...executables.map(({ project }) => project)];
+}
+
+async function frozenRepository(
+  { forge, source }: Parts,
+  layout: Layout,
+  project: string,
+  { subject, chain, steps }: FreezeEffect,
+): Promise<FrozenRepository> {
+  const branches = new Map(await forge.branches(project));
+  const merged: Record<string, string> = {};
+  const before: Record<string, string> = {};
+  for (const [at, link] of chain.entries()) {
+    if (link.project !== project) continue;
+    const { base, commit } = steps[at]!;
+    // What the chain began on, though the branch may have moved since.
+    merged[link.branch] ??= base;
+    branches.set(link.branch, commit);
+    if (at === chain.length - 1) before[link.branch] = base;
+  }
+  if (subject.kind === "ref" && subject.project === project && subject.branch !== null) {
+    if (subject.newCommit === null) branches.delete(subject.branch);
+    else branches.set(subject.branch, subject.newCommit);
+    if (subject.oldCommit !== null) before[subject.branch] = subject.oldCommit;
+  }
+  const defaultBranch = layout.defaultBranchOf(project) ?? (await source.defaultBranch(project));
+  return { branches: Object.fromEntries(branches), merged, before, defaultBranch };
+}

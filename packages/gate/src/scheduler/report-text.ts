@@ -1,0 +1,45 @@
+import type { Reporting } from "../config/index.ts";
+import type { GateEffect } from "../core/index.ts";
+import type { BuildRow } from "./build-table.ts";
+
+type ReportEffect = Extract<GateEffect, { kind: "report" }>;
+
+/** Problems of a configuration that one report tells. */
+const SHOWN_PROBLEMS = 20;
+
+/** What a report says, for people. */
+export function reportText(
+  { what, reason, builds, problems }: ReportEffect,
+  { message, footer }: Reporting,
+  buildOf: (id: number) => BuildRow | undefined,
+  urlOf: (id: number) => string | null,
+): string {
+  const parts = [message === "" ? reason : message];
+  if (message !== "" && reason !== "" && what !== "start" && what !== "success") parts.push(reason);
+  if (problems.length > 0) {
+    const shown = problems.slice(0, SHOWN_PROBLEMS).map(({ file, line, message: text }) => `- ${file}${line === null ? "" : `:${line}`}: ${text}`);
+    if (problems.length > SHOWN_PROBLEMS) shown.push(`- and ${problems.length - SHOWN_PROBLEMS} more`);
+    parts.push(shown.join("\n"));
+  }
+  if (builds.length > 0) {
+    const lines = builds.map(({ job, build, result, voting }) => {
+      const row = build === null ? undefined : buildOf(build);
+      const took = row?.endedMs == null ? "" : ` in ${duration(row.endedMs - row.startedMs)}`;
+      const url = build === null ? null : urlOf(build);
+      const detail = row?.detail == null || result === "SUCCESS" ? "" : `: ${row.detail}`;
+      return `- ${job} ${result}${took}${voting ? "" : " (non-voting)"}${detail}${url === null ? "" : ` ${url}`}`;
+    });
+    parts.push(lines.join("\n"));
+  }
+  if (footer !== "") parts.push(footer);
+  return parts.filter((part) => part !== "").join("\n\n");
+}
+
+/** `1 h 02 m 03 s`, `4 m 05 s`, `6 s` */
+export function duration(ms: number): string {
+  const seconds = Math.round(ms / 1000);
+  const [h, m, s] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60, seconds % 60];
+  const two = (value: number): string => String(value).padStart(2, "0");
+  if (h > 0) return `${h} h ${two(m)} m ${two(s)} s`;
+  return m > 0 ? `${m} m ${two(s)} s` : `${s} s`;
+}

@@ -1,0 +1,136 @@
+import type { Log } from "@drover/server";
+import type { CoreStatus, GateCore, GateEffect, GateEvent } from "../core/index.ts";
+import type { GateDatabase } from "../store/database.ts";
+import { EventLog } from "./event-log.ts";
+
+export interface SchedulerOptions {
+  readonly database: GateDatabase;
+  readonly log: Log;
+  /** Does what the core asks for. Must not throw; what comes of it is told by `tell`. */
+  readonly act: (effect: GateEffect) => void;
+  /** Called after each step, when there may be something else to see. */
+  readonly onStep: () => void;
+  /** The state cannot be written any more: nothing may go on. */
+  readonly onLost: (error: Error) => void;
+  readonly nowMs?: () => number;
+}
+
+/**
+ * The core with its log and its clock. What it is told is on the disk before it is decided upon, and what is decided goes out
+ * only then: so a process that is killed at any moment leaves a log from which the next one finds everything again.
+ */
+export class Scheduler {
+  readonly core: GateCore;
+  readonly #options: SchedulerOptions;
+  readonly #log: EventLog;
+  readonly #nowMs: () => number;
+  /** Told, and not written yet. */
+  #told: GateEvent[] = [];
+  /** Written, and not decided upon yet. */
+  readonly #written: { readonly events: readonly GateEvent[]; readonly atMs: number }[] = [];
+  #flushing: NodeJS.Immediate | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #isStepping = false;
+  #isOver = false;
+  #lastMs = 0;
+
+  constructor(options: SchedulerOptions) {
+    this.#options = options;
+    this.#nowMs = options.nowMs ?? Date.now;
+    this.#log = new EventLog(options.database);
+    this.core = this.#log.restore();
+  }
+
+  /** Tells what happened, together with all else of this turn. */
+  tell(event: GateEvent): void {
+    if (this.#isOver) return;
+    this.#told.push(event);
+    this.#flushing ??= setImmediate(() => this.#flush());
+  }
+
+  /** Writes what happened within the transaction that is under way, so that it has happened exactly when that succeeds. */
+  append(events: readonly GateEvent[]): void {
+    if (events.length === 0 || this.#isOver) return;
+    // A clock that was set back must not make the log say that time went back.
+    const atMs = Math.max(this.#lastMs, this.#nowMs());
+    this.#lastMs = atMs;
+    this.#log.append(events, atMs);
+    this.#options.database.afterCommit(() => {
+      this.#written.push({ events, atMs });
+      this.#step();
+    });
+  }
+
+  /** Asks again for what a process before this one asked for. To be called once, when everything is there to answer. */
+  resume(): void {
+    this.tell({ kind: "restarted" });
+  }
+
+  status(): CoreStatus {
+    return this.core.status();
+  }
+
+  /** Writes what was told, and the state as a whole. Nothing is done any more after it. */
+  close(): void {
+    if (this.#isOver) return;
+    this.#flush();
+    this.#isOver = true;
+    clearImmediate(this.#flushing);
+    clearTimeout(this.#timer);
+    try {
+      this.#log.snapshot(this.core, this.#nowMs());
+    } catch (error) {
+      this.#options.log.warn({ error }, "the state was not written as a whole: the next start takes longer");
+    }
+  }
+
+  #flush(): void {
+    clearImmediate(this.#flushing);
+    this.#flushing = undefined;
+    const told = this.#told.splice(0);
+    if (told.length === 0 || this.#isOver) return;
+    try {
+      this.#options.database.transaction(() => this.append(told));
+    } catch (error) {
+      this.#lose(error as Error);
+    }
+  }
+
+  #step(): void {
+    if (this.#isStepping) return;
+    this.#isStepping = true;
+    try {
+      for (let next = this.#written.shift(); next !== undefined; next = this.#written.shift()) {
+        const effects = this.core.step(next.events, next.atMs);
+        for (const effect of effects) this.#options.act(effect);
+      }
+      if (this.#log.wantsSnapshot) this.#log.snapshot(this.core, this.#nowMs());
+    } catch (error) {
+      this.#lose(error as Error);
+      return;
+    } finally {
+      this.#isStepping = false;
+    }
+    this.#setTimer();
+    this.#options.onStep();
+  }
+
+  #setTimer(): void {
+    clearTimeout(this.#timer);
+    const at = this.core.nextWakeMs;
+    if (at === null) return;
+    this.#timer = setTimeout(
+      () => this.tell({ kind: "tick" }),
+      Math.min(0x7fffffff, Math.max(0, at - this.#nowMs())),
+    );
+    this.#timer.unref();
+  }
+
+  #lose(error: Error): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    clearTimeout(this.#timer);
+    this.#options.log.error({ code: "GATE_LOST", error }, "the gate cannot go on; what it was told is in its log");
+    this.#options.onLost(error);
+  }
+}
