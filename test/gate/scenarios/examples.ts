@@ -180,10 +180,10 @@ export const EXAMPLES: readonly Scenario[] = [
       await world.expectQueue("gate", "A", "B", "C", "D");
       await world.revise("B");
       await world.expectQueue("gate", "A", "D");
-      await world.expectReports("C", "success", "failure");
+      await world.expectReports("C", "success", "start", "failure");
       await world.release();
       await world.expectMerged("A", "D");
-      await world.expectReports("B", "success", "success");
+      await world.expectReports("B", "success", "start", "success");
     },
   },
   {

@@ -21,6 +21,7 @@ export function advanceJobs(gate: Gate, item: Item): void {
       } else if (readiness.kind === "wait" || obstacle !== null) {
         run.reason = readiness.kind === "wait" ? readiness.reason : obstacle;
       } else if (run.job.isNoop) {
+        run.build = null;
         end(gate, run, "SUCCESS", null);
         changed = true;
       } else {

@@ -1,0 +1,337 @@
+import type {
+  ChainLink,
+  Change,
+  GateCore,
+  GateEffect,
+  GateEvent,
+  ItemStatus,
+  JobGraph,
+  MergeResult,
+  QueueStatus,
+} from "../../../packages/gate/src/core/index.ts";
+import { ensure } from "../violation.ts";
+import type { Forge } from "./forge.ts";
+import type { Settings } from "./settings.ts";
+
+type Effect<K extends GateEffect["kind"]> = Extract<GateEffect, { kind: K }>;
+
+interface JudgedBuildset {
+  readonly chain: readonly ChainLink[];
+  readonly item: number;
+  merge: MergeResult | null;
+  graph: JobGraph | null;
+  isBroken: boolean;
+  /** The layout that its jobs were last asked for under. */
+  layout: number;
+}
+
+/**
+ * Says whether the gate did right, by what it was told, what it asked for and what it shows, and by rules that are
+ * written here once more, as simply as can be, over whole queues.
+ */
+export class Judge {
+  readonly #forge: Forge;
+  readonly #settings: Settings;
+  readonly #changes = new Map<string, Change>();
+  readonly #buildsets = new Map<number, JudgedBuildset>();
+  readonly #builds = new Map<number, { readonly buildset: number; readonly job: string }>();
+  /** Final results by build, as they were told the first time. */
+  readonly #results = new Map<number, string>();
+  readonly #granted = new Set<number>();
+  readonly #started = new Set<number>();
+  /** Approved revisions that were offered to the gate, and that it owes a word. */
+  readonly #owed = new Map<string, number>();
+  readonly #finals = new Map<number, string>();
+  readonly #starts = new Set<number>();
+  readonly #reported = new Set<number>();
+  #before = new Map<number, ItemStatus>();
+  #queued = new Set<string>();
+
+  constructor(forge: Forge, settings: Settings) {
+    this.#forge = forge;
+    this.#settings = settings;
+  }
+
+  step(events: readonly GateEvent[], effects: readonly GateEffect[], core: GateCore): void {
+    const restarted = events.some(({ kind }) => kind === "restarted");
+    for (const event of events) this.#told(event);
+    const status = core.status();
+    const items = new Map<number, ItemStatus>();
+    for (const { queues } of status.pipelines)
+      for (const queue of queues) for (const item of queue.items) items.set(item.id, item);
+    for (const effect of effects) this.#asked(effect, items, restarted);
+    for (const { name, manager, queues } of status.pipelines) {
+      for (const queue of queues) {
+        this.#waits(queue);
+        if (manager === "dependent") this.#dependent(queue, items);
+        for (const item of queue.items) this.#results0(item);
+      }
+      ensure(name !== "gate" || !hasTwice(queues), "twice", () => "a change is in the gate twice");
+    }
+    this.#mergedAlone(events, items);
+    this.#forgotten(core);
+    this.#before = items;
+  }
+
+  #told(event: GateEvent): void {
+    if (event.kind === "change") {
+      const { change } = event;
+      const known = this.#changes.get(change.id);
+      if (known?.state === "merged") return;
+      this.#changes.set(change.id, change);
+      if (change.state !== "open" || !change.isApproved || known?.revision !== change.revision)
+        this.#owed.delete(change.id);
+    } else if (event.kind === "offer" && typeof event.subject === "string") {
+      const change = this.#changes.get(event.subject);
+      if (event.pipelines.includes("gate") && change?.state === "open" && change.isApproved)
+        this.#owed.set(change.id, change.revision);
+    } else if (event.kind === "dequeue" && event.pipeline === "gate") {
+      this.#owed.delete(event.subject);
+    } else if (event.kind === "merged") {
+      const buildset = this.#buildsets.get(event.buildset);
+      if (buildset !== undefined && (buildset.merge === null || buildset.merge.kind === "error"))
+        buildset.merge = event.result;
+    } else if (event.kind === "frozen") {
+      const buildset = this.#buildsets.get(event.buildset);
+      if (buildset === undefined || buildset.layout !== event.layout || buildset.isBroken) return;
+      if (event.result.kind === "graph") buildset.graph = event.result.graph;
+      else buildset.isBroken = true;
+    } else if (event.kind === "nodes" && event.granted) {
+      this.#granted.add(event.build);
+    } else if (event.kind === "ended" && event.result.kind === "final") {
+      if (!this.#results.has(event.build)) this.#results.set(event.build, event.result.result);
+    } else if (event.kind === "reported") {
+      this.#reported.add(event.report);
+    } else if (event.kind === "configured") {
+      for (const [id] of this.#owed)
+        if (!event.layout.projects.has(this.#changes.get(id)!.project)) this.#owed.delete(id);
+    }
+  }
+
+  #asked(effect: GateEffect, items: ReadonlyMap<number, ItemStatus>, restarted: boolean): void {
+    if (effect.kind === "merge") this.#chain(effect, items);
+    else if (effect.kind === "freeze") this.#freeze(effect);
+    else if (effect.kind === "startBuild") this.#start(effect, restarted);
+    else if (effect.kind === "report") this.#report(effect, restarted);
+  }
+
+  /** I1: a chain is what the tree says, and stays. */
+  #chain({ buildset, chain }: Effect<"merge">, items: ReadonlyMap<number, ItemStatus>): void {
+    const known = this.#buildsets.get(buildset);
+    if (known !== undefined) {
+      ensure(same(known.chain, chain), "I1", () => `the chain of buildset ${buildset} was changed`);
+      return;
+    }
+    const item = [...items.values()].find((shown) => shown.buildset === buildset);
+    if (item === undefined) return;
+    const tree: string[] = [];
+    for (let link: ItemStatus | undefined = item; link !== undefined; link = items.get(link.itemAhead ?? -1))
+      tree.unshift(nameOf(link.subject));
+    const told = chain.map(({ change, revision }) => `${change}@${revision}`);
+    ensure(same(told, tree), "I1", () => `buildset ${buildset} is of ${told}, and its item hangs at ${tree}`);
+    ensure(item.active, "window", () => `item ${item.id} is outside of the window and is merged`);
+    this.#buildsets.set(buildset, { chain, item: item.id, merge: null, graph: null, isBroken: false, layout: 0 });
+  }
+
+  #freeze({ buildset, layout }: Effect<"freeze">): void {
+    const judged = this.#buildsets.get(buildset);
+    if (judged !== undefined) judged.layout = layout;
+  }
+
+  #start({ build, buildset, job }: Effect<"startBuild">, restarted: boolean): void {
+    ensure(this.#granted.has(build), "G3", () => `build ${build} starts without nodes`);
+    ensure(restarted || !this.#started.has(build), "G6", () => `build ${build} starts twice`);
+    this.#started.add(build);
+    this.#builds.set(build, { buildset, job });
+    ensure(!this.#results.has(build), "G6", () => `build ${build} runs again though its result was told`);
+  }
+
+  /** One start and one final report of each item; a failing one is told of at the head only (I3). */
+  #report(effect: Effect<"report">, restarted: boolean): void {
+    const { report, what, item, pipeline, subject, buildset, reason } = effect;
+    if (restarted) {
+      ensure(!this.#reported.has(report), "G6", () => `report ${report} is made again though it was made`);
+      return;
+    }
+    if (what === "start") {
+      ensure(!this.#starts.has(item), "reports", () => `item ${item} starts twice`);
+      this.#starts.add(item);
+      return;
+    }
+    const earlier = this.#finals.get(item);
+    ensure(earlier === undefined, "reports", () => `item ${item} is told of as ${what} after ${earlier}`);
+    this.#finals.set(item, what);
+    if (pipeline !== "gate") return;
+    if (this.#owed.get(subject.id) === (subject.kind === "change" ? subject.revision : 0))
+      this.#owed.delete(subject.id);
+    const judged = buildset === null ? undefined : this.#buildsets.get(buildset);
+    if (judged === undefined || !reason.includes(" failed: ")) return;
+    for (const { change } of judged.chain.slice(0, -1)) {
+      const merged = this.#forge.get(change).state === "merged";
+      ensure(merged, "I3", () => `item ${item} was told of with ${change} still ahead: ${reason}`);
+    }
+  }
+
+  /** G1 and I2: a branch moves only to what was tested on exactly what is there. */
+  moved(buildset: number, link: ChainLink, commit: string): void {
+    const judged = this.#buildsets.get(buildset);
+    ensure(judged?.merge?.kind === "merged", "G1", () => `${link.change} merged without a tested commit`);
+    const { chain, merge, graph } = judged;
+    const last = merge.steps.at(-1);
+    ensure(last?.commit === commit, "G1", () => `${link.change} merged as ${commit}, tested as ${last?.commit}`);
+    const history = this.#forge.history(link.project, link.branch);
+    const onBranch = chain
+      .filter(({ project, branch }) => project === link.project && branch === link.branch)
+      .map(({ change, revision }) => `${change}@${revision}`);
+    const order = history.filter((name) => onBranch.includes(name));
+    ensure(same(order, onBranch), "I2", () => `${link.change} merged as ${order}, tested as ${onBranch}`);
+    for (const { change, revision } of chain) {
+      const merged = this.#forge.merged.some((one) => one.change === change && one.revision === revision);
+      ensure(merged, "I2", () => `${link.change} was tested with ${change}, which has not merged`);
+    }
+    ensure(graph !== null && graph.jobs.length > 0, "G1", () => `${link.change} merged without jobs`);
+    for (const { name, voting } of graph.jobs) {
+      if (!voting) continue;
+      for (const [build, told] of this.#builds) {
+        if (told.buildset !== buildset || told.job !== name) continue;
+        const result = this.#results.get(build);
+        const isBad = result !== undefined && result !== "SUCCESS";
+        ensure(!isBad, "G1", () => `${link.change} merged although ${name} ended with ${result}`);
+      }
+    }
+  }
+
+  /** The tree and the window of a dependent queue, worked out anew from head to tail. */
+  #dependent({ items, window }: QueueStatus, all: ReadonlyMap<number, ItemStatus>): void {
+    let nnfi: ItemStatus | null = null;
+    const ahead = new Map<string, ItemStatus>();
+    items.forEach((item, i) => {
+      ensure(item.active === (window === 0 || i < window), "window", () => `item ${item.id} at ${i} of ${window}`);
+      const needed = this.#needs(item).map((id) => ahead.get(id));
+      const isLost = !item.isLanding && needed.includes(undefined);
+      ensure(!isLost, "needs", () => `${item.subject.id} stays without what it needs`);
+      const needsFailing = needed.some((need) => (need?.failing ?? null) !== null);
+      const failing = needsFailing || this.#hasFailed(item);
+      ensure(failing === (item.failing !== null), "I6", () => `${item.subject.id} is failing: ${item.failing}`);
+      const hangsRight = item.itemAhead === (nnfi?.id ?? null);
+      ensure(hangsRight || needsFailing, "I4", () => `item ${item.id} hangs at ${item.itemAhead}, not ${nnfi?.id}`);
+      ensure(!needsFailing || item.buildset === null, "I4", () => `item ${item.id} runs for nothing`);
+      const parent = all.get(item.itemAhead ?? -1);
+      const isLinked = parent === undefined ? item.itemAhead === null : parent.itemsBehind.includes(item.id);
+      ensure(isLinked, "tree", () => `item ${item.id} and item ${item.itemAhead} disagree`);
+      if (!failing) nnfi = item;
+      ahead.set(item.subject.id, item);
+    });
+  }
+
+  /** Changes that a queued one needs ahead of it. */
+  #needs({ subject }: ItemStatus): string[] {
+    const { needs = [] } = this.#changes.get(subject.id) ?? {};
+    return needs
+      .map(({ change }) => change)
+      .filter((id) => id !== null && this.#changes.get(id)?.state !== "merged") as string[];
+  }
+
+  /** By its own buildset. */
+  #hasFailed({ buildset, jobs, chain }: ItemStatus): boolean {
+    if (buildset === null) return false;
+    const judged = this.#buildsets.get(buildset);
+    const merge = judged?.merge;
+    if (judged?.isBroken || judged?.graph?.jobs.length === 0) return true;
+    if (merge?.kind === "conflict" && merge.link === chain.length - 1) return true;
+    if (jobs.some(({ voting, result }) => voting && result !== null && !PASSES.has(result))) return true;
+    return jobs.length > 0 && jobs.every(({ result }) => result === "SKIPPED");
+  }
+
+  /** G6: results that were told are shown, and none that was not. */
+  #results0({ jobs }: ItemStatus): void {
+    for (const { build, state, result, name, reason } of jobs) {
+      if (build === null) continue;
+      const told = this.#results.get(build);
+      if (state === "running")
+        ensure(told === undefined, "G6", () => `build ${build} of ${name} was told to be ${told}, and is lost`);
+      if (state === "ended" && reason === null)
+        ensure(result === told, "G6", () => `build ${build} of ${name} is ${result}, told was ${told}`);
+    }
+  }
+
+  /** G4: something runs, or something says why not. */
+  #waits({ name, items }: QueueStatus): void {
+    const moves = items.some(
+      ({ waiting, jobs }) => waiting.length > 0 || jobs.some(({ state }) => state === "running"),
+    );
+    ensure(moves || items.length === 0, "G4", () => `queue ${name} stands still and does not say why`);
+  }
+
+  /** I5: what was tested on top of a change that merged goes on. */
+  #mergedAlone(events: readonly GateEvent[], items: ReadonlyMap<number, ItemStatus>): void {
+    const [event] = events;
+    if (events.length !== 1 || event?.kind !== "landed" || event.refused !== null) return;
+    for (const { id, itemAhead, buildset } of this.#before.values()) {
+      const ahead = this.#before.get(itemAhead ?? -1);
+      const now = items.get(id);
+      if (ahead?.buildset !== event.buildset || buildset === null || now === undefined) continue;
+      ensure(now.buildset === buildset, "I5", () => `item ${id} starts again though ${ahead.subject.id} merged`);
+    }
+  }
+
+  /** G2: what is approved and was offered is queued, waits with a reason, has merged, or was told of. */
+  #forgotten(core: GateCore): void {
+    const gate = core.status().pipelines.find(({ name }) => name === "gate");
+    const there = new Set(gate?.waiting.map(({ change }) => change));
+    for (const queue of gate?.queues ?? []) for (const { subject } of queue.items) there.add(subject.id);
+    for (const [id] of this.#owed) {
+      // A project that is gone takes its changes along.
+      if (this.#queued.has(id) && !this.#settings.layout.projects.has(this.#changes.get(id)!.project)) continue;
+      const isKnown = there.has(id) || this.#changes.get(id)?.state === "merged";
+      ensure(isKnown, "G2", () => `${id} is approved, and forgotten`);
+    }
+    this.#queued = there;
+  }
+
+  /** Everything that could be done is done. */
+  end(core: GateCore): void {
+    for (const { name, queues, waiting } of core.status().pipelines) {
+      const left = queues.flatMap(({ items }) => items).map(({ subject }) => subject.id);
+      ensure(left.length === 0, "G4", () => `${left} never leave ${name}`);
+      for (const { change, reason } of waiting)
+        ensure(this.#hasReason(change), "G2", () => `${change} waits in ${name} for nothing: ${reason}`);
+    }
+    ensure(core.snapshot().reports.length === 0, "reports", () => "a report is never made");
+  }
+
+  /** Whether something that a change needs, directly or not, is not there. */
+  #hasReason(id: string, path: readonly string[] = []): boolean {
+    if (path.includes(id)) return true;
+    const change = this.#changes.get(id)!;
+    if (!this.#settings.layout.projects.has(change.project)) return true;
+    return change.needs.some(({ change: needed, revision }) => {
+      const target = needed === null ? undefined : this.#changes.get(needed);
+      if (target === undefined || (revision !== null && target.revision !== revision)) return true;
+      if (target.state === "merged") return false;
+      if (target.state === "abandoned" || !target.isApproved) return true;
+      return this.#isElsewhere(change, target) || this.#hasReason(target.id, [...path, id]);
+    });
+  }
+
+  #isElsewhere(change: Change, target: Change): boolean {
+    const { queues } = this.#settings.layout.pipelines.find(({ name }) => name === "gate")!;
+    const keys = [change, target].map(({ project, branch }) => {
+      const queue = queues.get(project);
+      return queue === undefined ? `project ${project}` : `${queue.name} ${queue.perBranch ? branch : ""}`;
+    });
+    return keys[0] !== keys[1];
+  }
+}
+
+const PASSES: ReadonlySet<string> = new Set(["SUCCESS", "SKIPPED"]);
+
+const nameOf = (subject: ItemStatus["subject"]): string =>
+  `${subject.id}@${subject.kind === "change" ? subject.revision : 0}`;
+
+const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
+
+function hasTwice(queues: readonly QueueStatus[]): boolean {
+  const ids = queues.flatMap(({ items }) => items).map(({ subject }) => subject.id);
+  return new Set(ids).size < ids.length;
+}

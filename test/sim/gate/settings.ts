@@ -1,0 +1,121 @@
+import type {
+  CoreLayout,
+  FrozenJob,
+  GateEffect,
+  GateEvent,
+  JobGraph,
+  RunResult,
+  WindowRules,
+} from "../../../packages/gate/src/core/index.ts";
+import type { Random } from "../random.ts";
+import { checkPipeline, gatePipeline, job, layoutOf, postPipeline } from "./layouts.ts";
+
+type Effect<K extends GateEffect["kind"]> = Extract<GateEffect, { kind: K }>;
+
+const JOBS = ["build", "unit", "lint", "docs", "deploy"];
+
+/** What one seed is like: projects and their queues, jobs, windows, and how often what fails. */
+export class Settings {
+  readonly #random: Random;
+  readonly slots: number;
+  readonly projects: readonly string[];
+  readonly #window: WindowRules;
+  readonly #failures: number;
+  #version = 0;
+  #graphs = new Map<string, JobGraph>();
+  layout: CoreLayout;
+
+  constructor(random: Random) {
+    this.#random = random;
+    this.slots = random.between(1, 12);
+    this.projects = ["P0", "P1", "P2", "P3"].slice(0, random.between(1, 4));
+    this.#failures = random.pick([0.02, 0.1, 0.3]);
+    const step = () => ({
+      type: random.pick(["linear", "exponential"] as const),
+      factor: random.between(1, 2),
+    });
+    this.#window = {
+      size: random.pick([0, 1, 2, 3, 20]),
+      floor: random.between(1, 3),
+      ceiling: random.chance(0.3) ? 6 : null,
+      increase: step(),
+      decrease: step(),
+    };
+    this.layout = this.reconfigure();
+  }
+
+  /** Another layout: queues, windows, projects and jobs may be others. */
+  reconfigure(): CoreLayout {
+    const random = this.#random;
+    const queues = new Map<string, { name: string; perBranch: boolean }>();
+    for (const project of this.projects)
+      if (random.chance(0.7))
+        queues.set(project, { name: random.pick(["q1", "q1", "q2"]), perBranch: random.chance(0.1) });
+    const gone = this.#version > 0 && random.chance(0.2) ? random.pick(this.projects) : null;
+    return this.#take(queues, gone);
+  }
+
+  /** Every project is there, and nothing is odd any more. */
+  calm(): void {
+    this.layout = this.#take(new Map(this.layout.pipelines.find(({ name }) => name === "gate")!.queues), null);
+  }
+
+  #take(queues: Map<string, { name: string; perBranch: boolean }>, gone: string | null): CoreLayout {
+    this.#graphs = new Map(this.projects.map((project) => [project, this.#graph()]));
+    const pipelines = [checkPipeline(), gatePipeline(queues, this.#window), postPipeline()];
+    const projects = this.projects.filter((project) => project !== gone);
+    this.layout = layoutOf(++this.#version, pipelines, projects);
+    return this.layout;
+  }
+
+  #graph(): JobGraph {
+    const random = this.#random;
+    const jobs: FrozenJob[] = [];
+    const holdsAny = random.chance(0.2);
+    for (const name of JOBS) {
+      if (random.chance(0.45)) continue;
+      const dependencies = jobs
+        .filter(() => random.chance(0.4))
+        .map((parent) => ({ name: parent.name, soft: random.chance(0.3) }));
+      jobs.push(
+        job(name, {
+          dependencies,
+          voting: random.chance(0.85),
+          holdFollowingChanges: holdsAny && jobs.length === 0,
+          isNoop: random.chance(0.1),
+          attempts: random.between(1, 3),
+        }),
+      );
+    }
+    return { jobs, failFast: random.chance(0.2) };
+  }
+
+  freeze({ buildset, subject, layout }: Effect<"freeze">, isCalm: boolean): GateEvent {
+    if (!isCalm && this.#random.chance(0.03)) {
+      const { project } = subject;
+      const problem = { project, branch: "main", file: "zuul.yaml", line: 1, message: "no such job" };
+      return { kind: "frozen", buildset, layout, result: { kind: "problems", problems: [problem] } };
+    }
+    const graph = this.#graphs.get(subject.project) ?? { jobs: [], failFast: false };
+    return { kind: "frozen", buildset, layout, result: { kind: "graph", graph } };
+  }
+
+  end({ build }: Effect<"startBuild">, isCalm: boolean): GateEvent {
+    const random = this.#random;
+    const result = isCalm ? ({ kind: "final", result: "SUCCESS" } as const) : this.#result();
+    const childJobs = !isCalm && random.chance(0.05) ? JOBS.filter(() => random.chance(0.7)) : undefined;
+    return { kind: "ended", build, result, ...(childJobs === undefined ? {} : { childJobs }) };
+  }
+
+  #result(): RunResult {
+    const random = this.#random;
+    if (!random.chance(this.#failures)) return { kind: "final", result: "SUCCESS" };
+    return random.weighted<RunResult>([
+      [5, { kind: "final", result: "FAILURE" }],
+      [1, { kind: "final", result: "TIMED_OUT" }],
+      [1, { kind: "final", result: "POST_FAILURE" }],
+      [2, { kind: "retry", again: random.chance(0.9) }],
+      [2, { kind: "lost" }],
+    ]);
+  }
+}

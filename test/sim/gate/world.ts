@@ -1,0 +1,263 @@
+import {
+  type ChainLink,
+  GateCore,
+  type GateEffect,
+  type GateEvent,
+  type GateSnapshot,
+} from "../../../packages/gate/src/core/index.ts";
+import { hashBytes, Random } from "../random.ts";
+import { ensure } from "../violation.ts";
+import { Authors } from "./authors.ts";
+import { Forge } from "./forge.ts";
+import { Judge } from "./judge.ts";
+import { Settings } from "./settings.ts";
+
+/*
+ * The core in a bad world: everything that it asks for is answered late, twice or after it was taken back, authors
+ * change their minds, somebody pushes past the gate, and the process ends between any two effects.
+ */
+
+type Effect<K extends GateEffect["kind"]> = Extract<GateEffect, { kind: K }>;
+type Asked = Exclude<GateEffect, { kind: "releaseNodes" | "cancelBuild" }>;
+
+/** A core that is wrong in one way. */
+export interface Tampering {
+  /** What the core is told instead. */
+  readonly events?: (events: readonly GateEvent[]) => readonly GateEvent[];
+  /** What it asks for instead. */
+  readonly effects?: (effects: GateEffect[]) => GateEffect[];
+  /** What it finds when it starts again. */
+  readonly snapshot?: (snapshot: GateSnapshot) => GateSnapshot;
+}
+
+export interface GateWorldOptions {
+  readonly tampering?: Tampering;
+  readonly trace?: (line: string) => void;
+}
+
+/** Of answers that come back, so many are told twice. */
+const TWICE = 0.03;
+const SNAPSHOT_EVERY = 120;
+
+export class GateWorld {
+  readonly random: Random;
+  readonly forge = new Forge();
+  readonly settings: Settings;
+  readonly #authors: Authors;
+  readonly #judge: Judge;
+  readonly #options: GateWorldOptions;
+  #core = new GateCore();
+  #snapshot: GateSnapshot;
+  /** Since the snapshot, as they were stored. */
+  #log: { readonly events: readonly GateEvent[]; readonly nowMs: number }[] = [];
+  /** Told and not stored yet; `durable` ones are told again after a crash. */
+  #inbox: { readonly event: GateEvent; readonly durable: boolean }[] = [];
+  readonly #asked = new Map<string, Asked>();
+  /** Builds whose nodes are taken. */
+  readonly #held = new Set<number>();
+  /** Answers that may be told once more. */
+  readonly #told: GateEvent[] = [];
+  #nowMs = 0;
+  #isCalm = false;
+  events = 0;
+  hash = 0;
+
+  constructor(seed: number, options: GateWorldOptions = {}) {
+    this.random = new Random(seed, 1);
+    this.settings = new Settings(this.random);
+    this.#options = options;
+    this.#judge = new Judge(this.forge, this.settings);
+    this.#authors = new Authors(this.random, this.forge, this.settings);
+    this.#snapshot = this.#core.snapshot();
+    this.#tell({ kind: "configured", layout: this.settings.layout }, true);
+    this.#deliver();
+  }
+
+  #tell(event: GateEvent, durable: boolean): void {
+    this.#inbox.push({ event, durable });
+  }
+
+  /** Something happens. */
+  step(): void {
+    const { random } = this;
+    this.#nowMs += random.below(1_000);
+    const roll = random.float();
+    if (roll < 0.3) for (const event of this.#authors.act()) this.#tell(event, true);
+    else if (roll < 0.9) for (let n = random.between(1, 4); n > 0; n--) this.#answerOne();
+    else if (roll < 0.92 && this.#told.length > 0) this.#tell(random.pick(this.#told), false);
+    else if (roll < 0.93) this.#crash();
+    else if (roll < 0.935) this.#tell({ kind: "configured", layout: this.settings.reconfigure() }, true);
+    else if (roll < 0.94) this.#tell({ kind: "pause", on: random.chance(0.3) }, true);
+    else this.#tell({ kind: "tick" }, false);
+    if (random.chance(0.8)) this.#deliver();
+  }
+
+  #answerOne(): void {
+    if (this.#asked.size === 0) return;
+    const keys = [...this.#asked.keys()];
+    const key = this.random.pick(keys);
+    const asked = this.#asked.get(key)!;
+    if (asked.kind === "requestNodes" && this.#held.size >= this.settings.slots) return;
+    this.#asked.delete(key);
+    for (const event of this.#answer(asked)) {
+      const durable = event.kind === "change";
+      this.#tell(event, durable);
+      if (durable) continue;
+      if (this.random.chance(TWICE)) this.#tell(event, false);
+      this.#told.push(event);
+      if (this.#told.length > 30) this.#told.shift();
+    }
+  }
+
+  #answer(asked: Asked): GateEvent[] {
+    const { random, settings } = this;
+    switch (asked.kind) {
+      case "merge": {
+        if (!this.#isCalm && random.chance(0.03))
+          return [{ kind: "merged", buildset: asked.buildset, result: { kind: "error", detail: "no merger" } }];
+        return [{ kind: "merged", buildset: asked.buildset, result: this.forge.merge(asked.chain) }];
+      }
+      case "freeze":
+        return [settings.freeze(asked, this.#isCalm)];
+      case "requestNodes": {
+        if (!this.#isCalm && random.chance(0.01)) return [{ kind: "nodes", build: asked.build, granted: false }];
+        this.#held.add(asked.build);
+        return [{ kind: "nodes", build: asked.build, granted: true }];
+      }
+      case "startBuild":
+        return [settings.end(asked, this.#isCalm)];
+      case "report":
+        return [{ kind: "reported", report: asked.report }];
+      case "land":
+        return this.#land(asked);
+    }
+  }
+
+  #land({ buildset, link, base, commit }: Effect<"land">): GateEvent[] {
+    const before = this.forge.merged.length;
+    const answer = this.forge.land(link, base, commit);
+    const change: GateEvent = { kind: "change", change: this.forge.get(link.change) };
+    if (this.forge.merged.length === before) return [{ kind: "landed", buildset, ...answer }];
+    this.#judge.moved(buildset, link, commit);
+    const landed: GateEvent = { kind: "landed", buildset, ...answer };
+    return this.random.chance(0.5) ? [landed, change] : [change, landed];
+  }
+
+  /** Stores a batch, has the core take it, and does what it asks for. */
+  #deliver(): void {
+    if (this.#inbox.length === 0) return;
+    const batch = this.#inbox.map(({ event }) => event);
+    this.#inbox = [];
+    this.#take(batch);
+  }
+
+  #take(events: readonly GateEvent[]): void {
+    const nowMs = this.#nowMs;
+    this.events += events.length;
+    this.#log.push({ events, nowMs });
+    for (const event of events) {
+      this.#options.trace?.(`> ${JSON.stringify(event, plain)}`);
+      this.#mix(event);
+    }
+    const effects = this.#step(this.#core, events, nowMs);
+    for (const effect of effects) {
+      this.#options.trace?.(`  < ${JSON.stringify(effect)}`);
+      this.#mix(effect);
+    }
+    this.#judge.step(events, effects, this.#core);
+    // The process may end in the middle of what it does.
+    const done = !this.#isCalm && this.random.chance(0.003) ? this.random.below(effects.length + 1) : null;
+    for (const effect of effects.slice(0, done ?? effects.length)) this.#do(effect);
+    if (done !== null) this.#crash();
+    if (this.#log.length >= SNAPSHOT_EVERY) {
+      this.#snapshot = JSON.parse(JSON.stringify(this.#core.snapshot()));
+      this.#log = [];
+    }
+  }
+
+  #step(core: GateCore, events: readonly GateEvent[], nowMs: number): GateEffect[] {
+    const { events: told, effects: asked } = this.#options.tampering ?? {};
+    const effects = core.step(told?.(events) ?? events, nowMs);
+    return asked?.(effects) ?? effects;
+  }
+
+  #mix(value: GateEvent | GateEffect): void {
+    this.hash = hashBytes(this.hash, Buffer.from(JSON.stringify(value, plain)));
+  }
+
+  #do(effect: GateEffect): void {
+    if (effect.kind === "cancelBuild") {
+      // Sometimes it ends before it hears of that.
+      if (this.random.chance(0.8)) this.#asked.delete(`startBuild ${effect.build}`);
+    } else if (effect.kind === "releaseNodes") {
+      this.#held.delete(effect.build);
+      if (this.random.chance(0.8)) this.#asked.delete(`requestNodes ${effect.build}`);
+    } else {
+      if (effect.kind === "startBuild") this.#held.add(effect.build);
+      this.#asked.set(keyOf(effect), effect);
+    }
+    ensure(this.#held.size <= this.settings.slots, "G3", () => `${this.#held.size} slots are taken`);
+  }
+
+  /**
+   * The process ends: what is not stored is gone, and sometimes all builds with it. What is stored must give exactly the
+   * state that was (G5).
+   */
+  #crash(): void {
+    this.#options.trace?.("crash");
+    this.#inbox = this.#inbox.filter(({ durable }) => durable);
+    this.#restore();
+    const oneProcess = this.random.chance(0.5);
+    for (const [key, { kind }] of this.#asked) if (oneProcess || kind !== "startBuild") this.#asked.delete(key);
+    this.#held.clear();
+    this.#take([{ kind: "restarted" }]);
+  }
+
+  #restore(): void {
+    const stored: GateSnapshot = JSON.parse(JSON.stringify(this.#snapshot));
+    const restored = GateCore.restore(this.#options.tampering?.snapshot?.(stored) ?? stored);
+    for (const { events, nowMs } of this.#log) this.#step(restored, events, nowMs);
+    const [was, is] = [this.#core.snapshot(), restored.snapshot()].map((state) => JSON.stringify(state));
+    ensure(was === is, "G5", () => `the state came back another one:\n${firstDifference(was!, is!)}`);
+    this.#core = restored;
+  }
+
+  /** Everybody stops making trouble, and everything is answered. What is left then has to be right. */
+  settle(): void {
+    this.#isCalm = true;
+    this.settings.calm();
+    this.#tell({ kind: "configured", layout: this.settings.layout }, true);
+    this.#tell({ kind: "pause", on: false }, true);
+    for (let round = 0; round < 20_000; round++) {
+      this.#nowMs += 1_000;
+      this.#deliver();
+      for (let n = this.#asked.size; n > 0; n--) this.#answerOne();
+      if (this.#asked.size > 0 || this.#inbox.length > 0) continue;
+      if (this.#core.nextWakeMs === null) break;
+      this.#nowMs = Math.max(this.#nowMs, this.#core.nextWakeMs);
+      this.#tell({ kind: "tick" }, false);
+    }
+    this.#restore();
+    ensure(this.#held.size === 0, "G3", () => `nodes of builds ${[...this.#held]} were never given back`);
+    this.#judge.end(this.#core);
+  }
+}
+
+function keyOf(effect: Asked): string {
+  if (effect.kind === "requestNodes" || effect.kind === "startBuild") return `${effect.kind} ${effect.build}`;
+  return `${effect.kind} ${effect.kind === "report" ? effect.report : effect.buildset}`;
+}
+
+/** Maps and sets, which layouts have, as lists. */
+function plain(_key: string, value: unknown): unknown {
+  return value instanceof Map || value instanceof Set ? [...value] : value;
+}
+
+function firstDifference(was: string, is: string): string {
+  let at = 0;
+  while (was[at] === is[at]) at++;
+  const from = Math.max(0, at - 200);
+  return `${was.slice(from, at + 100)}\n${is.slice(from, at + 100)}`;
+}
+
+export type { ChainLink };
