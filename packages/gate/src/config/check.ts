@@ -73,18 +73,16 @@ export class FileCheck {
     return found;
   }
 
-  #tell(
-    item: ConfigItem,
-    base: Path,
-    issue: z.core.$ZodIssue,
-    above: Path,
-    known: readonly string[],
-  ): void {
+  #tell(item: ConfigItem, base: Path, issue: z.core.$ZodIssue, above: Path, known: readonly string[]): void {
     const path = [...base, ...above, ...issue.path];
     if (issue.code === "unrecognized_keys") {
       for (const key of issue.keys) {
         const near = suggestion(key, path.length === base.length ? known : []);
-        this.add(item, [...path, key], `unknown key ${JSON.stringify(key)} in ${name(path) || item.kind}${near}`);
+        this.add(
+          item,
+          [...path, key],
+          `unknown key ${JSON.stringify(key)} in ${name(path) || item.kind}${near}`,
+        );
       }
       return;
     }
@@ -129,8 +127,10 @@ function sentence(issue: z.core.$ZodIssue): string {
   if (issue.code === "invalid_value" && issue.message.startsWith("Invalid")) {
     return `must be ${issue.values.map(String).join(" or ")}`;
   }
-  if (issue.code === "too_small" && issue.message.startsWith("Too small")) return `must be at least ${issue.minimum}`;
-  if (issue.code === "too_big" && issue.message.startsWith("Too big")) return `must be at most ${issue.maximum}`;
+  if (issue.code === "too_small" && issue.message.startsWith("Too small"))
+    return `must be at least ${issue.minimum}`;
+  if (issue.code === "too_big" && issue.message.startsWith("Too big"))
+    return `must be at most ${issue.maximum}`;
   return issue.message;
 }
 

@@ -44,7 +44,9 @@ export function chooseFiles(
     .filter(({ path }) => path.endsWith("/.zuul.ignore"))
     .map(({ path }) => path.slice(0, -".zuul.ignore".length));
   const wanted = files
-    .filter(({ path }) => !path.endsWith("/.zuul.ignore") && !ignored.some((folder) => path.startsWith(folder)))
+    .filter(
+      ({ path }) => !path.endsWith("/.zuul.ignore") && !ignored.some((folder) => path.startsWith(folder)),
+    )
     .toSorted((a, b) => (a.path < b.path ? -1 : 1));
   const root = CONFIG_ROOTS.find((one) => wanted.some(({ path }) => isBelow(path, one)));
   const refused: { path: string; message: string }[] = [];

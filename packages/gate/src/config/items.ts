@@ -155,7 +155,8 @@ class Reader {
     }
     if (isAlias(node)) {
       const target = this.#anchors.get(node.source);
-      if (target === undefined) throw new Unreadable(line, `no anchor &${node.source} stands before *${node.source}`);
+      if (target === undefined)
+        throw new Unreadable(line, `no anchor &${node.source} stands before *${node.source}`);
       return this.plain(target, depth + 1);
     }
     const { anchor } = (node ?? {}) as { anchor?: string };
@@ -182,7 +183,8 @@ class Reader {
         continue;
       }
       const name = this.plain(key, depth + 1);
-      if (typeof name === "object" && name !== null) throw new Unreadable(line, "a key is text, no map or list");
+      if (typeof name === "object" && name !== null)
+        throw new Unreadable(line, "a key is text, no map or list");
       const text = String(name);
       // Would set the prototype of what it is copied to.
       if (text === "__proto__") throw new Unreadable(line, "__proto__ is no key");
@@ -192,7 +194,8 @@ class Reader {
     for (const source of merged) {
       const value = this.plain(source, depth + 1);
       for (const one of Array.isArray(value) ? value : [value]) {
-        if (!isObject(one)) throw new Unreadable(this.#lineAt(start(source)), "<< merges a map, or a list of maps");
+        if (!isObject(one))
+          throw new Unreadable(this.#lineAt(start(source)), "<< merges a map, or a list of maps");
         for (const [key, inner] of Object.entries(one)) {
           if (!Object.hasOwn(object, key)) object[key] = inner;
         }

@@ -79,6 +79,8 @@ export interface JobAttributes {
 export interface JobVariant {
   readonly name: string;
   readonly origin: Origin;
+  /** Stands in a project's pipeline: it is for each branch that the project's item is for. */
+  readonly isOfProject: boolean;
   /** `null`: a base job. `undefined`: not said. */
   readonly parent: string | null | undefined;
   readonly attributes: JobAttributes;

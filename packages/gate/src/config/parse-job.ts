@@ -30,7 +30,9 @@ export function parseJob(
   origin: Origin,
 ): JobVariant | undefined {
   const written = check.shape(item, [], item.value, jobSchema, UNBUILT_JOB);
-  return written === undefined ? undefined : variant(check, item, [], written.name, written, pragma, origin);
+  return written === undefined
+    ? undefined
+    : variant(check, item, [], written.name, written, pragma, origin, false);
 }
 
 /** A job as a project's pipeline has it: its name, or a map from its name to attributes. */
@@ -44,10 +46,17 @@ export function parseProjectJob(
   origin: Origin,
 ): JobVariant | undefined {
   const written = check.shape(item, path, value ?? {}, projectJobSchema, UNBUILT_JOB);
-  return written === undefined ? undefined : variant(check, item, path, name, written, pragma, origin);
+  return written === undefined ? undefined : variant(check, item, path, name, written, pragma, origin, true);
 }
 
-const REFERENCES = ["parent", "nodeset", "required-projects", "allowed-projects", "dependencies", "timeout"] as const;
+const REFERENCES = [
+  "parent",
+  "nodeset",
+  "required-projects",
+  "allowed-projects",
+  "dependencies",
+  "timeout",
+] as const;
 
 function variant(
   check: FileCheck,
@@ -57,6 +66,7 @@ function variant(
   written: Written,
   pragma: FilePragma,
   origin: Origin,
+  isOfProject: boolean,
 ): JobVariant | undefined {
   const before = check.problems.length;
   const add = (key: string, message: string): void => check.add(item, [...path, key], message);
@@ -129,7 +139,7 @@ function variant(
   if (check.problems.length > before) return undefined;
   const lines: Record<string, number> = {};
   for (const key of REFERENCES) if (written[key] !== undefined) lines[key] = item.lineOf([...path, key]);
-  return { name, origin, parent: written.parent, attributes, branches, ...pragma, lines };
+  return { name, origin, isOfProject, parent: written.parent, attributes, branches, ...pragma, lines };
 }
 
 function defined<T>(values: { [K in keyof T]: T[K] | undefined }): T {

@@ -4,7 +4,13 @@ import type { ConfigItem } from "./items.ts";
 import { isObject } from "./items.ts";
 import type { Origin, PipelineDefinition, ReporterAction, ReporterKind, Trigger } from "./model.ts";
 import { suggestion } from "./nearest.ts";
-import { pipelineSchema, REPORTER_KINDS, reporterSchema, requirementSchema, triggerSchema } from "./schema.ts";
+import {
+  pipelineSchema,
+  REPORTER_KINDS,
+  reporterSchema,
+  requirementSchema,
+  triggerSchema,
+} from "./schema.ts";
 import { UNBUILT_DRIVERS, UNBUILT_MANAGERS, UNBUILT_PIPELINE } from "./unbuilt.ts";
 
 const MESSAGES: Readonly<Record<ReporterKind, string>> = {
@@ -20,7 +26,11 @@ const MESSAGES: Readonly<Record<ReporterKind, string>> = {
   dequeue: "Build canceled.",
 };
 
-export function parsePipeline(check: FileCheck, item: ConfigItem, origin: Origin): PipelineDefinition | undefined {
+export function parsePipeline(
+  check: FileCheck,
+  item: ConfigItem,
+  origin: Origin,
+): PipelineDefinition | undefined {
   const before = check.problems.length;
   const manager = isObject(item.value) ? item.value.manager : undefined;
   if (typeof manager === "string" && UNBUILT_MANAGERS.includes(manager)) {

@@ -54,7 +54,8 @@ export function parseFile(text: string, place: Omit<Origin, "line">): ParsedFile
     };
     if (item.kind === "job") keep(jobs, parseJob(check, item, pragma, origin));
     else if (item.kind === "project") keep(projects, parseProject(check, item, pragma, origin, false));
-    else if (item.kind === "project-template") keep(templates, parseProject(check, item, pragma, origin, true));
+    else if (item.kind === "project-template")
+      keep(templates, parseProject(check, item, pragma, origin, true));
     else if (item.kind === "pipeline") keep(pipelines, parsePipeline(check, item, origin));
     else if (item.kind === "queue") keep(queues, parseQueue(check, item, origin));
     else if (item.kind === "nodeset") keep(nodesets, parseNodeset(check, item, origin));
@@ -85,9 +86,7 @@ function pragmaOf(check: FileCheck, items: readonly ConfigItem[]): FilePragma {
     pragma = {
       impliesBranches: written["implied-branch-matchers"] ?? pragma.impliesBranches,
       impliedBranches:
-        branches === undefined
-          ? pragma.impliedBranches
-          : check.regexes(item, ["implied-branches"], branches),
+        branches === undefined ? pragma.impliedBranches : check.regexes(item, ["implied-branches"], branches),
     };
   }
   return pragma;

@@ -11,13 +11,17 @@ export interface Regex {
   readonly negate: boolean;
   /** Whether `text` begins with a match. */
   matches(text: string): boolean;
+  /** Whether there is a match anywhere in `text`. */
+  isIn(text: string): boolean;
 }
+
+type Test = Pick<Regex, "matches" | "isIn">;
 
 const LITERAL = /^\^?[\w/ =,:;~@%-]*$/;
 const KEPT = 10_000;
 
 /** By pattern, since most configuration repeats the same few. Emptied when it is full. */
-const compiled = new Map<string, (text: string) => boolean>();
+const compiled = new Map<string, Test>();
 
 /** @returns The regular expression, or in a few words what is wrong with it. */
 export function compileRegex(pattern: string, negate = false): Regex | string {
@@ -29,17 +33,20 @@ export function compileRegex(pattern: string, negate = false): Regex | string {
     compiled.set(pattern, found);
     test = found;
   }
-  const test_ = test;
-  return { pattern, negate, matches: negate ? (text) => !test_(text) : test_ };
+  const { matches, isIn } = test;
+  if (!negate) return { pattern, negate, matches, isIn };
+  return { pattern, negate, matches: (text) => !matches(text), isIn: (text) => !isIn(text) };
 }
 
-function compile(pattern: string): ((text: string) => boolean) | string {
+function compile(pattern: string): Test | string {
   if (pattern.length > CONFIG_LIMITS.maxRegexLength) {
     return `a regular expression may have ${CONFIG_LIMITS.maxRegexLength} characters, not ${pattern.length}`;
   }
   if (LITERAL.test(pattern)) {
-    const start = pattern.startsWith("^") ? pattern.slice(1) : pattern;
-    return (text) => text.startsWith(start);
+    const isAtStart = pattern.startsWith("^");
+    const literal = isAtStart ? pattern.slice(1) : pattern;
+    const matches = (text: string): boolean => text.startsWith(literal);
+    return { matches, isIn: isAtStart ? matches : (text) => text.includes(literal) };
   }
   let repeats = 0;
   for (const [, low, high] of pattern.matchAll(/\{(\d+)(?:,(\d*))?\}/g)) repeats += Number(high || low);
@@ -48,7 +55,7 @@ function compile(pattern: string): ((text: string) => boolean) | string {
   }
   try {
     const regex = RE2JS.compile(pattern);
-    return (text) => regex.matcher(text).lookingAt();
+    return { matches: (text) => regex.matcher(text).lookingAt(), isIn: (text) => regex.matcher(text).find() };
   } catch (error) {
     if (!(error instanceof RE2JSException)) throw error;
     if (/\(\?<?[!=]/.test(pattern)) {

@@ -53,7 +53,10 @@ const variablesSchema = z.record(
   z
     .string()
     .regex(/^[a-zA-Z][a-zA-Z0-9_]*$/, "a variable's name is letters, digits and underscores")
-    .refine((name) => !["zuul", "nodepool", "unsafe_vars"].includes(name), "this name is taken by the gate itself"),
+    .refine(
+      (name) => !["zuul", "nodepool", "unsafe_vars"].includes(name),
+      "this name is taken by the gate itself",
+    ),
   z.unknown(),
 );
 
@@ -81,7 +84,9 @@ export const jobFields = {
   voting: z.boolean().optional(),
   tags: listOf(z.string()).optional(),
   "allowed-projects": listOf(nameSchema).optional(),
-  "post-review": z.literal(true, { error: "once set, it cannot be unset: true is its only value" }).optional(),
+  "post-review": z
+    .literal(true, { error: "once set, it cannot be unset: true is its only value" })
+    .optional(),
   dependencies: listOf(
     z.union([nameSchema, z.strictObject({ name: nameSchema, soft: z.boolean().optional() })]),
   ).optional(),

@@ -48,7 +48,16 @@ export interface Tenant {
   readonly selfApproval: boolean;
 }
 
-const ALL_KINDS = ["pipeline", "job", "semaphore", "project", "secret", "project-template", "nodeset", "queue"];
+const ALL_KINDS = [
+  "pipeline",
+  "job",
+  "semaphore",
+  "project",
+  "secret",
+  "project-template",
+  "nodeset",
+  "queue",
+];
 
 /**
  * Reads the tenant file: Zuul's list of `tenant:`, with the source `local` and tenants by their names. A tenant that is wrong is
@@ -104,7 +113,8 @@ function parseTenant(check: FileCheck, item: ConfigItem): Tenant | undefined {
       for (const [index, one] of (source?.[key] ?? []).entries()) {
         const at = [...path, key, index];
         for (const project of projectsOf(check, item, at, one, key === "config-projects", ALL_KINDS)) {
-          if (projects.has(project.name)) check.add(item, at, `the project ${project.name} stands here twice`);
+          if (projects.has(project.name))
+            check.add(item, at, `the project ${project.name} stands here twice`);
           else projects.set(project.name, project);
         }
       }
@@ -114,7 +124,11 @@ function parseTenant(check: FileCheck, item: ConfigItem): Tenant | undefined {
     for (const name of project.shadow) {
       if (!projects.has(name)) {
         const near = suggestion(name, projects.keys());
-        check.add(item, ["source", "local"], `shadow: ${project.name} shadows ${name}, which is no project here${near}`);
+        check.add(
+          item,
+          ["source", "local"],
+          `shadow: ${project.name} shadows ${name}, which is no project here${near}`,
+        );
       }
     }
     for (const other of projects.values()) {
@@ -158,7 +172,11 @@ function projectsOf(
 ): TenantProject[] {
   if (typeof value === "string") return [project(check, item, path, value, {}, trusted, kinds)].flat();
   if (!isObject(value)) {
-    check.add(item, path, "a project is its name, a map from its name to attributes, or a group with `projects`");
+    check.add(
+      item,
+      path,
+      "a project is its name, a map from its name to attributes, or a group with `projects`",
+    );
     return [];
   }
   const keys = Object.keys(value);
@@ -166,11 +184,12 @@ function projectsOf(
     const group = check.shape(item, path, value, projectGroupSchema);
     if (group === undefined) return [];
     const left = (group.include ?? kinds).filter((kind) => !(group.exclude ?? []).includes(kind as never));
-    return group.projects.flatMap((one, index) =>
-      isObject(one) && "projects" in one
-        ? (check.add(item, [...path, "projects", index], "a group holds no groups"), [])
-        : projectsOf(check, item, [...path, "projects", index], one, trusted, left),
-    );
+    return group.projects.flatMap((one, index) => {
+      const inner = [...path, "projects", index];
+      if (!isObject(one) || !("projects" in one)) return projectsOf(check, item, inner, one, trusted, left);
+      check.add(item, inner, "a group holds no groups");
+      return [];
+    });
   }
   const [entry, ...more] = Object.entries(value);
   if (entry === undefined || more.length > 0) {
@@ -198,7 +217,11 @@ function project(
   );
   if (written === undefined) return [];
   if (!trusted && written["load-branch"] !== undefined) {
-    check.add(item, [...path, "load-branch"], "load-branch: an untrusted project is loaded from each of its branches");
+    check.add(
+      item,
+      [...path, "load-branch"],
+      "load-branch: an untrusted project is loaded from each of its branches",
+    );
   }
   for (const [index, one] of (written["extra-config-paths"] ?? []).entries()) {
     if (one.startsWith("/") || one.split("/").includes("..")) {
@@ -223,4 +246,14 @@ function project(
     impliedBranchMatchers: written["implied-branch-matchers"],
     configureProjects: regexes("configure-projects", configure) ?? [],
   };
+}
+
+/** Whether the tenant has this branch of the project. */
+export function includesBranch(
+  { trusted, includeBranches, excludeBranches }: TenantProject,
+  branch: string,
+): boolean {
+  if (trusted) return true;
+  if (includeBranches !== undefined) return includeBranches.some((regex) => regex.matches(branch));
+  return !excludeBranches.some((regex) => regex.matches(branch));
 }

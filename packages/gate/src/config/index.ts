@@ -1,0 +1,17 @@
+export type { BranchedSubject, LoadedProject } from "./branches.ts";
+export type { LoadedLayout } from "./build.ts";
+export { CONFIG_ROOTS, type ConfigFile, type ConfigSource, isConfigPath } from "./files.ts";
+export {
+  type FreezeResult,
+  type FreezeSubject,
+  type FrozenJobDefinition,
+  type JobExplanation,
+  LOCAL_LABEL,
+  NOOP,
+} from "./freeze.ts";
+export type { PhaseStep } from "./inherit.ts";
+export { type ForgeEvent, Layout, type LayoutParts, type Reporting } from "./layout.ts";
+export { CONFIG_LIMITS } from "./limits.ts";
+export { type ChangedConfig, ConfigLoader, type ValidatedChange } from "./loader.ts";
+export type { MergeMode, PipelineDefinition, ReporterAction, Variables } from "./model.ts";
+export { parseTenants, type Tenant, type TenantProject } from "./tenant.ts";

@@ -1,0 +1,198 @@
+import type {
+  JobAttributes,
+  JobDependency,
+  JobVariant,
+  Json,
+  NodesetDefinition,
+  Origin,
+  RequiredProject,
+  Step,
+  Variables,
+} from "./model.ts";
+import type { Regex } from "./regex.ts";
+
+/** A step of a phase. An executable is looked up where the job that names it is defined; a command needs nothing. */
+export type PhaseStep = {
+  readonly project: string;
+  readonly branch: string;
+  /** Defined by a config-project. */
+  readonly trusted: boolean;
+  /** The job whose definition has it. */
+  readonly job: string;
+} & Step;
+
+/** A definition may not be added to those before it; the message says why. */
+export class RefusedVariant extends Error {
+  override readonly name = "RefusedVariant";
+}
+
+/** What a final or protected job lets nobody else set. */
+const OF_EXECUTION: readonly (keyof JobAttributes)[] = [
+  "timeout",
+  "preTimeout",
+  "postTimeout",
+  "vars",
+  "extraVars",
+  "nodeset",
+  "preRun",
+  "run",
+  "postRun",
+  "attempts",
+  "requiredProjects",
+  "allowedProjects",
+  "overrideCheckout",
+  "postReview",
+  "workspaceScheme",
+  "network",
+  "reuse",
+];
+
+/** A job while definitions are added to it, from the oldest ancestor's to the project's. */
+export class Inheritance {
+  readonly name: string;
+  #last: string | undefined;
+  #protectedBy: string | undefined;
+  abstract = false;
+  intermediate = false;
+  final = false;
+  description: string | undefined;
+  voting = true;
+  attempts = 3;
+  files: readonly Regex[] | undefined;
+  irrelevantFiles: readonly Regex[] | undefined;
+  matchOnConfigUpdates = true;
+  readonly tags = new Set<string>();
+  allowedProjects: ReadonlySet<string> | undefined;
+  postReview = false;
+  dependencies: readonly JobDependency[] = [];
+  holdFollowingChanges = false;
+  nodeset: string | NodesetDefinition | undefined;
+  timeout: number | undefined;
+  preTimeout: number | undefined;
+  postTimeout: number | undefined;
+  workspaceScheme: "golang" | "flat" | "unique" = "golang";
+  overrideCheckout: string | undefined;
+  readonly requiredProjects = new Map<string, RequiredProject>();
+  preRun: readonly PhaseStep[] = [];
+  run: readonly PhaseStep[] = [];
+  postRun: readonly PhaseStep[] = [];
+  vars: Variables = {};
+  extraVars: Variables = {};
+  network = false;
+  successMessage: string | undefined;
+  failureMessage: string | undefined;
+  readonly path: (Origin & { readonly job: string })[] = [];
+
+  constructor(name: string) {
+    this.name = name;
+  }
+
+  /** @throws RefusedVariant */
+  apply(variant: JobVariant): void {
+    const { attributes: set, origin } = variant;
+    const isChild = this.#last !== undefined && variant.name !== this.#last;
+    this.#refuse(variant);
+    if (isChild || this.#last === undefined) {
+      this.abstract = set.abstract ?? false;
+      this.intermediate = set.intermediate ?? false;
+    } else {
+      this.abstract ||= set.abstract ?? false;
+      this.intermediate ||= set.intermediate ?? false;
+    }
+    this.final = set.final ?? this.final;
+    if (set.protected === true) this.#protectedBy ??= origin.project;
+
+    this.description = set.description ?? this.description;
+    this.voting = set.voting ?? this.voting;
+    this.attempts = set.attempts ?? this.attempts;
+    this.files = set.files ?? this.files;
+    this.irrelevantFiles = set.irrelevantFiles ?? this.irrelevantFiles;
+    this.matchOnConfigUpdates = set.matchOnConfigUpdates ?? this.matchOnConfigUpdates;
+    this.dependencies = set.dependencies ?? this.dependencies;
+    this.holdFollowingChanges = set.holdFollowingChanges ?? this.holdFollowingChanges;
+    this.nodeset = set.nodeset ?? this.nodeset;
+    this.timeout = set.timeout ?? this.timeout;
+    this.preTimeout = set.preTimeout ?? this.preTimeout;
+    this.postTimeout = set.postTimeout ?? this.postTimeout;
+    this.workspaceScheme = set.workspaceScheme ?? this.workspaceScheme;
+    this.overrideCheckout = set.overrideCheckout ?? this.overrideCheckout;
+    this.network = set.network ?? this.network;
+    this.successMessage = set.successMessage ?? this.successMessage;
+    this.failureMessage = set.failureMessage ?? this.failureMessage;
+    this.postReview ||= set.postReview ?? false;
+
+    for (const tag of set.tags ?? []) this.tags.add(tag);
+    for (const one of set.requiredProjects ?? []) this.requiredProjects.set(one.name, one);
+    if (set.allowedProjects !== undefined) {
+      const before = this.allowedProjects;
+      this.allowedProjects = new Set(set.allowedProjects.filter((name) => before?.has(name) ?? true));
+    }
+    const steps = (list: readonly Step[]): PhaseStep[] =>
+      list.map((step) => ({
+        project: origin.project,
+        branch: origin.branch,
+        trusted: origin.trusted,
+        job: variant.name,
+        ...step,
+      }));
+    if (set.preRun !== undefined) this.preRun = [...this.preRun, ...steps(set.preRun)];
+    if (set.run !== undefined) this.run = steps(set.run);
+    if (set.postRun !== undefined) this.postRun = [...steps(set.postRun), ...this.postRun];
+    if (set.vars !== undefined) this.vars = Inheritance.merge(this.vars, set.vars);
+    if (set.extraVars !== undefined) this.extraVars = Inheritance.merge(this.extraVars, set.extraVars);
+
+    this.path.push({ ...origin, job: variant.name });
+    this.#last = variant.name;
+  }
+
+  #refuse(variant: JobVariant): void {
+    if (this.#last === undefined) return;
+    const { attributes: set, origin } = variant;
+    const touched =
+      OF_EXECUTION.find((key) => set[key] !== undefined) ??
+      (variant.parent === undefined ? undefined : "parent");
+    if (touched !== undefined) {
+      if (this.final) {
+        throw new RefusedVariant(
+          `job ${this.#last} is final, so that ${where(variant)} may not set ${kebab(touched)}`,
+        );
+      }
+      if (this.#protectedBy !== undefined && this.#protectedBy !== origin.project) {
+        throw new RefusedVariant(
+          `job ${this.#last} is protected by ${this.#protectedBy}, so that ${where(variant)} may not set ${kebab(touched)}`,
+        );
+      }
+    }
+    if (this.intermediate && set.abstract !== true) {
+      throw new RefusedVariant(
+        `job ${this.#last} is intermediate, so that ${where(variant)} must be abstract to inherit from it`,
+      );
+    }
+    if (set.protected === false && this.#protectedBy !== undefined) {
+      throw new RefusedVariant(`job ${this.#last} is protected, which ${where(variant)} may not undo`);
+    }
+  }
+
+  /** Maps merge key by key, at every depth; anything else is replaced. */
+  static merge(under: Variables, over: Variables): Variables {
+    const merged: Record<string, Json> = { ...under };
+    for (const [key, value] of Object.entries(over)) {
+      const below = Object.hasOwn(under, key) ? under[key] : undefined;
+      merged[key] = isMap(below) && isMap(value) ? Inheritance.merge(below, value) : value;
+    }
+    return merged;
+  }
+}
+
+function isMap(value: Json | undefined): value is Variables {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function where({ origin, name, isOfProject }: JobVariant): string {
+  const what = isOfProject ? `the project's ${name}` : name;
+  return `${what} at ${origin.project} ${origin.branch} ${origin.file}:${origin.line}`;
+}
+
+function kebab(key: string): string {
+  return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
