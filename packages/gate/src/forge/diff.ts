@@ -83,8 +83,8 @@ function readCounts(
     const [, added, removed, path] = /^(-|\d+)\t(-|\d+)\t(.*)$/s.exec(fields[at]!) ?? [];
     if (path === undefined) continue;
     const number = (text: string): number | null => (text === "-" ? null : Number(text));
-    const key = path === "" ? fields[(at += 2)]! : path;
-    counts.set(key, { added: number(added!), removed: number(removed!) });
+    if (path === "") at += 2;
+    counts.set(path === "" ? fields[at]! : path, { added: number(added!), removed: number(removed!) });
   }
   return counts;
 }

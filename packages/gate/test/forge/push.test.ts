@@ -190,47 +190,50 @@ describe("a push for review", () => {
     ]);
   });
 
-  test("refuses what cannot be, with the reason", async () => {
+  test("refuses what cannot be, with the reason for each ref", async () => {
     const clone = await stage.clone(project, "alice");
-    const main = await clone.head();
-    const refused = async (ref: string, ...options: string[]): Promise<string> => {
-      const said = await clone.push(ref, ...options);
-      expect(said.code).not.toBe(0);
-      return said.text;
-    };
-    expect(await refused("refs/for/main")).toContain(
-      "main has " + main.slice(0, 10) + " already: there is nothing to review",
+    const main = (await clone.head()).slice(0, 10);
+    expect((await clone.push("refs/for/main")).text).toContain(
+      `main has ${main} already: there is nothing to review`,
     );
     await clone.commit("One", { a: "1" });
-    expect(await refused("refs/for/nowhere")).toContain(
-      `${project} has no branch nowhere; it has main, stable`,
-    );
-    expect(await refused("refs/for/main%change=77777")).toContain("there is no change 77777");
-    expect(await refused("refs/for/main%change=x")).toContain("change=x: no number of a change");
-    expect(await refused("refs/for/main%reviewer=x")).toContain("there is no option reviewer=x");
-    expect(await refused("refs/for/main", "-o", "ci.skip")).toContain("there is no option ci.skip");
-    expect(
-      (await clone.git("push", "--atomic", "origin", "HEAD:refs/for/main", "HEAD:refs/for/stable")).text,
-    ).toContain("without --atomic");
-    expect(await refused("refs/heads/main")).toContain("main is gated: push to refs/for/main");
-    expect(await refused("refs/heads/main", "--force")).toContain("main is gated");
-    expect(await refused("refs/heads/new")).toContain("only operators make branches");
-    expect(await refused("refs/tags/v1")).toContain("only operators make branches, and make or move tags");
-    expect(await refused("refs/notes/x")).toContain("only operators");
-    expect(await refused("refs/changes/1/1")).toContain("deny updating a hidden ref");
-    expect(await refused("refs/drover/x")).toContain("deny updating a hidden ref");
-    expect((await clone.git("push", "origin", ":refs/heads/stable")).text).toContain("stable is gated");
+    const blob = await clone.ok("hash-object", "-w", "a");
     await clone.ok("checkout", "-q", "--orphan", "other");
-    await clone.commit("Root", { z: "1" });
-    expect(await refused("refs/for/main")).toContain("no history in common with main");
-    await clone.amend("Root\n\nChange-Id: Inothing");
-    expect(await refused("refs/for/main")).toContain(
-      "is Inothing: it must be an I and 8 to 64 hexadecimal digits",
-    );
-    const blob = await clone.ok("hash-object", "-w", "z");
-    expect((await clone.git("push", "origin", `${blob}:refs/for/main`)).text).toContain(
-      "it is a blob, not a commit",
-    );
+    await clone.commit("Root\n\nChange-Id: Inothing", { z: "1" });
+    await clone.ok("checkout", "-q", "main");
+    const refusals: Record<string, string> = {
+      "HEAD:refs/for/nowhere": `${project} has no branch nowhere; it has main, stable`,
+      "HEAD:refs/for/main%change=77777": "there is no change 77777",
+      "HEAD:refs/for/main%change=x": "change=x: no number of a change",
+      "HEAD:refs/for/main%reviewer=x": "there is no option reviewer=x",
+      "HEAD:refs/for/main%topic=": "a topic has 1 to 100 characters",
+      "HEAD:refs/heads/main": "main is gated: push to refs/for/main",
+      "+other:refs/heads/stable": "stable is gated",
+      "HEAD:refs/heads/new": "only operators make branches",
+      "HEAD:refs/tags/v1": "only operators make branches, and make or move tags",
+      "HEAD:refs/notes/x": "push to refs/for/BRANCH; operators also to refs/heads/",
+      "HEAD:refs/changes/1/1": "deny updating a hidden ref",
+      "HEAD:refs/drover/x": "deny updating a hidden ref",
+      "other:refs/for/main": "is Inothing: it must be an I and 8 to 64 hexadecimal digits",
+      [`${blob}:refs/for/stable`]: "it is a blob, not a commit",
+      [`HEAD:refs/for/${"x".repeat(200)}`]: "the name has 209 bytes, limit maxRefBytes 200",
+    };
+    const said = await clone.git("push", "origin", ...Object.keys(refusals));
+    expect(said.code).not.toBe(0);
+    for (const [refspec, reason] of Object.entries(refusals)) {
+      const [source, ref] = refspec.replace("+", "").split(":") as [string, string];
+      const line = said.text
+        .split("\n")
+        .find((one) => one.includes(`${source} -> ${ref.replace(/^refs\/(heads|tags)\//, "")}`));
+      expect(line, refspec).toContain(reason);
+    }
+    expect((await clone.git("push", "origin", ":refs/heads/stable")).text).toContain("stable is gated");
+    expect((await clone.push("refs/for/main", "-o", "ci.skip")).text).toContain("there is no option ci.skip");
+    const both = await clone.git("push", "--atomic", "origin", "HEAD:refs/for/main", "HEAD:refs/for/stable");
+    expect(both.text).toContain("push one ref at a time, or without --atomic");
+    await clone.ok("checkout", "-q", "other");
+    await clone.amend("Root");
+    expect((await clone.push("refs/for/main")).text).toContain("no history in common with main");
     expect(stage.forge.changes({ project })).toEqual([]);
     expect(stage.told()).toEqual([]);
   });
