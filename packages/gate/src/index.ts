@@ -2,6 +2,15 @@ export * from "./bus/index.ts";
 export * from "./config/index.ts";
 export * from "./executor/index.ts";
 export * from "./forge/index.ts";
+export {
+  GATE_FILE,
+  GATE_FUNCTION_RULES,
+  GATE_FUNCTIONS,
+  Gate,
+  GateError,
+  type GateErrorCode,
+  type GateOptions,
+} from "./gate.ts";
 export { GitError, type GitOptions, git, gitLine } from "./git/git.ts";
 export { bytesOf, textOf } from "./git/text.ts";
 export { gitVersion } from "./git/version.ts";

@@ -10,8 +10,8 @@ export {
   NOOP,
 } from "./freeze.ts";
 export type { PhaseStep } from "./inherit.ts";
-export { type ForgeEvent, Layout, type LayoutParts, type Reporting } from "./layout.ts";
+export { type ForgeEvent as TriggerEvent, Layout, type LayoutParts, type Reporting } from "./layout.ts";
 export { CONFIG_LIMITS } from "./limits.ts";
 export { type ChangedConfig, ConfigLoader, type ValidatedChange } from "./loader.ts";
-export type { MergeMode, PipelineDefinition, ReporterAction, Variables } from "./model.ts";
+export type { PipelineDefinition, ReporterAction, Variables } from "./model.ts";
 export { parseTenants, type Tenant, type TenantProject } from "./tenant.ts";

@@ -12,6 +12,7 @@ type Variables = Record<string, Json>;
 export interface SubjectFacts {
   readonly number: number | null;
   readonly title: string;
+  readonly owner: string | null;
   readonly message: string;
   readonly topic: string | null;
   readonly url: string | null;
@@ -44,7 +45,9 @@ export function buildRequest(
 ): BuildRequest {
   const job = frozen.jobs[name];
   if (job === undefined) throw new BuildImpossible(`there is no job ${name} among those that were frozen`);
-  const projects = [...new Set([subject.project, ...frozen.chain.map((link) => link.project), ...projectsOf(job)])];
+  const projects = [
+    ...new Set([subject.project, ...frozen.chain.map((link) => link.project), ...projectsOf(job)]),
+  ];
   const returned = parts.parents.map((parent) => (parent.outcome?.data.variables ?? {}) as Variables);
   const vars = [...returned, job.vars as Variables, job.extraVars as Variables].reduce(merged, {});
   return {
@@ -72,7 +75,14 @@ export function buildRequest(
         required: job.requiredProjects.some((required) => required.name === project),
       };
     }),
-    zuul: { ...zuulOf(subject, frozen, parts), pipeline, buildset: String(buildset), voting: job.voting, jobtags: [...job.tags], build_number: build },
+    zuul: {
+      ...zuulOf(subject, frozen, parts),
+      pipeline,
+      buildset: String(buildset),
+      voting: job.voting,
+      jobtags: [...job.tags],
+      build_number: build,
+    },
   };
 }
 
@@ -87,7 +97,8 @@ function entryOf(
   const repository = repositories[project]!;
   // Nobody's change may alter what a config-project has run before it has merged.
   const commit = (trusted ? repository.merged[branch] : undefined) ?? repository.branches[branch];
-  if (commit === undefined) throw new BuildImpossible(`${project} has no branch ${branch} any more, where ${path} is`);
+  if (commit === undefined)
+    throw new BuildImpossible(`${project} has no branch ${branch} any more, where ${path} is`);
   return { project, commit, path, level };
 }
 
@@ -117,7 +128,11 @@ function checkoutOf(
   throw new BuildImpossible(`${project} has neither the branch ${subject.branch} nor ${defaultBranch}`);
 }
 
-function zuulOf(subject: Subject, { chain }: FrozenBuildset, { tenant, facts, postReview, parents }: Parts): Variables {
+function zuulOf(
+  subject: Subject,
+  { chain }: FrozenBuildset,
+  { tenant, facts, postReview, parents }: Parts,
+): Variables {
   const own = facts(subject);
   const common = {
     tenant,

@@ -1,6 +1,6 @@
+import type { FrozenJobDefinition } from "../config/index.ts";
 import type { BuildId, BuildsetId, ChainLink, ItemId, Subject } from "../core/index.ts";
 import type { BuildOutcome, BuildRequest } from "../executor/index.ts";
-import type { FrozenJobDefinition } from "../config/index.ts";
 import type { GateDatabase, Migration } from "../store/database.ts";
 
 /** Tables of what was run. Times are milliseconds since 1970. */
@@ -122,7 +122,10 @@ export class BuildTable {
     return row === undefined ? undefined : (JSON.parse(row.frozen as string) as FrozenBuildset);
   }
 
-  begin(build: Omit<BuildRow, "execution" | "result" | "detail" | "outcome" | "endedMs">, request: BuildRequest): void {
+  begin(
+    build: Omit<BuildRow, "execution" | "result" | "detail" | "outcome" | "endedMs">,
+    request: BuildRequest,
+  ): void {
     const { id, buildset, item, pipeline, job, subject, voting, attempt, startedMs } = build;
     this.#db.db
       .prepare(
@@ -162,7 +165,8 @@ export class BuildTable {
     atMs: number,
   ): void {
     const { result, detail, outcome } = end;
-    const kept = outcome === null ? null : JSON.stringify({ data: outcome.data, artifacts: outcome.artifacts });
+    const kept =
+      outcome === null ? null : JSON.stringify({ data: outcome.data, artifacts: outcome.artifacts });
     this.#db.db
       .prepare(
         `UPDATE gate_builds SET request = NULL, result = ?, detail = ?, outcome = ?, ended_ms = ?,

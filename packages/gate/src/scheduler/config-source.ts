@@ -28,13 +28,21 @@ export class RepositoryConfig implements ConfigSource {
     return (await gitLine(["symbolic-ref", "HEAD"], { gitDir })).replace(/^refs\/heads\//, "");
   }
 
-  async files(project: string, branch: string, extraPaths: readonly string[]): Promise<readonly ConfigFile[]> {
+  async files(
+    project: string,
+    branch: string,
+    extraPaths: readonly string[],
+  ): Promise<readonly ConfigFile[]> {
     const commit = (await this.#forge.branches(project)).get(branch);
     if (commit === undefined) throw new Error(`there is no branch ${branch}`);
     return this.filesAt(project, commit, extraPaths);
   }
 
-  async filesAt(project: string, commit: string, extraPaths: readonly string[]): Promise<readonly ConfigFile[]> {
+  async filesAt(
+    project: string,
+    commit: string,
+    extraPaths: readonly string[],
+  ): Promise<readonly ConfigFile[]> {
     const isFolder = (path: string): boolean => path.endsWith("/");
     const wanted: WantedFiles = {
       files: [...FILES, ...extraPaths.filter((path) => !isFolder(path))],

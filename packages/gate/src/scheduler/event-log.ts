@@ -27,8 +27,11 @@ CREATE TABLE gate_snapshots (
   state TEXT NOT NULL
 ) STRICT;
 
+-- what the forge told before there was anybody to hear it, as JSON
+CREATE TABLE gate_unheard (seq INTEGER PRIMARY KEY, events TEXT NOT NULL) STRICT;
+
 -- one row: names this gate for ever, so that what it asks of others cannot be taken for another gate's
-CREATE TABLE gate_self (id TEXT NOT NULL, layout_version INTEGER NOT NULL) STRICT;
+CREATE TABLE gate_self (id TEXT NOT NULL) STRICT;
 `,
   },
 ];
@@ -57,9 +60,7 @@ export class EventLog {
       .prepare("SELECT seq, state FROM gate_snapshots ORDER BY seq DESC LIMIT 1")
       .get() as { seq: number; state: string } | undefined;
     const core =
-      snapshot === undefined
-        ? new GateCore()
-        : GateCore.restore(JSON.parse(snapshot.state) as GateSnapshot);
+      snapshot === undefined ? new GateCore() : GateCore.restore(JSON.parse(snapshot.state) as GateSnapshot);
     this.#seq = snapshot?.seq ?? 0;
     const rows = this.#db.db
       .prepare("SELECT seq, at_ms, events FROM gate_events WHERE seq > ? ORDER BY seq")

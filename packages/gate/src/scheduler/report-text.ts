@@ -17,7 +17,9 @@ export function reportText(
   const parts = [message === "" ? reason : message];
   if (message !== "" && reason !== "" && what !== "start" && what !== "success") parts.push(reason);
   if (problems.length > 0) {
-    const shown = problems.slice(0, SHOWN_PROBLEMS).map(({ file, line, message: text }) => `- ${file}${line === null ? "" : `:${line}`}: ${text}`);
+    const shown = problems
+      .slice(0, SHOWN_PROBLEMS)
+      .map(({ file, line, message: text }) => `- ${file}${line === null ? "" : `:${line}`}: ${text}`);
     if (problems.length > SHOWN_PROBLEMS) shown.push(`- and ${problems.length - SHOWN_PROBLEMS} more`);
     parts.push(shown.join("\n"));
   }

@@ -130,7 +130,10 @@ export class Scheduler {
     if (this.#isOver) return;
     this.#isOver = true;
     clearTimeout(this.#timer);
-    this.#options.log.error({ code: "GATE_LOST", error }, "the gate cannot go on; what it was told is in its log");
+    this.#options.log.error(
+      { code: "GATE_LOST", error },
+      "the gate cannot go on; what it was told is in its log",
+    );
     this.#options.onLost(error);
   }
 }

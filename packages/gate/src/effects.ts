@@ -1,0 +1,309 @@
+import type { Log } from "@drover/server";
+import type { BuildBus, BuildEnd, RunningBuild } from "./bus/index.ts";
+import { type ConfigLoader, isConfigPath } from "./config/index.ts";
+import type {
+  BuildId,
+  ChainLink,
+  GateEffect,
+  GateEvent,
+  MergeResult,
+  RunResult,
+  Subject,
+} from "./core/index.ts";
+import { ForgeError, type LocalForge } from "./forge/index.ts";
+import type { MergeRequest, Merger } from "./merger/index.ts";
+import type { LocalSlots } from "./nodes/local-slots.ts";
+import { BuildImpossible, buildRequest, type SubjectFacts } from "./scheduler/build-request.ts";
+import type { BuildRow, BuildTable } from "./scheduler/build-table.ts";
+import type { RepositoryConfig } from "./scheduler/config-source.ts";
+import { freezeBuildset } from "./scheduler/freezing.ts";
+import { reportText } from "./scheduler/report-text.ts";
+import type { GateDatabase } from "./store/database.ts";
+
+/** Author of what pipelines report. */
+export const GATE_AUTHOR = "gate";
+
+export interface EffectParts {
+  readonly database: GateDatabase;
+  readonly forge: LocalForge;
+  readonly merger: Merger;
+  readonly loader: ConfigLoader;
+  readonly source: RepositoryConfig;
+  readonly builds: BuildTable;
+  readonly slots: LocalSlots;
+  readonly bus: BuildBus;
+  /** Where builds run. */
+  readonly zone: string;
+  /** Names this gate for ever. */
+  readonly gateId: string;
+  readonly log: Log;
+  readonly nowMs: () => number;
+  readonly tell: (event: GateEvent) => void;
+  /** Loads the configuration of projects again, and tells the core. */
+  readonly reconfigure: (projects: readonly string[]) => Promise<GateEvent | null>;
+  readonly facts: (subject: Subject) => SubjectFacts;
+  /** Address of a page of a build; `null` where none is known. */
+  readonly buildUrl: (build: BuildId) => string | null;
+}
+
+/** Does what the core asks for, and tells it what came of it. */
+export class Effects {
+  readonly #parts: EffectParts;
+  readonly #running = new Map<BuildId, RunningBuild>();
+  /** Of what is under way besides builds. */
+  readonly #underWay = new Set<Promise<void>>();
+  #isOver = false;
+
+  constructor(parts: EffectParts) {
+    this.#parts = parts;
+  }
+
+  /** Executions of builds that run, as they are known so far. */
+  get runningBuilds(): ReadonlySet<BuildId> {
+    return new Set(this.#running.keys());
+  }
+
+  act(effect: GateEffect): void {
+    if (this.#isOver) return;
+    switch (effect.kind) {
+      case "merge":
+        this.#do(effect, () => this.#merge(effect.buildset, effect.chain));
+        break;
+      case "freeze":
+        this.#do(effect, () => this.#freeze(effect));
+        break;
+      case "requestNodes":
+        if (!this.#parts.slots.request(effect.build, effect.labels.length, effect.rank))
+          this.#parts.tell({ kind: "nodes", build: effect.build, granted: false });
+        this.#grant();
+        break;
+      case "releaseNodes":
+        this.#parts.slots.release(effect.build);
+        this.#grant();
+        break;
+      case "startBuild":
+        this.#do(effect, async () => this.#start(effect));
+        break;
+      case "cancelBuild":
+        this.#cancel(effect.build);
+        break;
+      case "report":
+        this.#do(effect, async () => this.#report(effect));
+        break;
+      case "land":
+        this.#do(effect, () => this.#land(effect));
+        break;
+    }
+  }
+
+  /** Starts nothing more. Builds go on; they are joined again by whoever starts this gate again. */
+  async close(): Promise<void> {
+    this.#isOver = true;
+    await Promise.all(this.#underWay);
+  }
+
+  #do(effect: GateEffect, act: () => Promise<void>): void {
+    const done = act().catch((error: Error) => {
+      this.#parts.log.error(
+        { code: "GATE_EFFECT_FAILED", effect: effect.kind, error },
+        "the gate could not do what it decided",
+      );
+      this.#answerFailure(effect, error);
+    });
+    this.#underWay.add(done);
+    void done.finally(() => this.#underWay.delete(done));
+  }
+
+  /** Whatever is asked for is answered: a queue must not wait for a fault. */
+  #answerFailure(effect: GateEffect, { message }: Error): void {
+    const { tell } = this.#parts;
+    if (effect.kind === "merge")
+      tell({ kind: "merged", buildset: effect.buildset, result: { kind: "error", detail: message } });
+    else if (effect.kind === "freeze") {
+      const { project, branch } = effect.subject;
+      const problems = [{ project, branch: branch ?? "", file: "", line: null, message }];
+      tell({
+        kind: "frozen",
+        buildset: effect.buildset,
+        layout: effect.layout,
+        result: { kind: "problems", problems },
+      });
+    } else if (effect.kind === "startBuild") {
+      this.#end(effect.build, { result: { kind: "final", result: "ERROR" }, outcome: null, detail: message });
+    } else if (effect.kind === "report") tell({ kind: "reported", report: effect.report });
+    else if (effect.kind === "land") tell({ kind: "landed", buildset: effect.buildset, refused: message });
+  }
+
+  #grant(): void {
+    for (const build of this.#parts.slots.grant()) this.#parts.tell({ kind: "nodes", build, granted: true });
+  }
+
+  async #merge(buildset: number, chain: readonly ChainLink[]): Promise<void> {
+    const { merger, tell } = this.#parts;
+    const answer = await merger.merge(this.#mergeRequest(chain));
+    let result: MergeResult;
+    if (answer.kind === "merged") {
+      const commits = chain.map(({ project }, at) => ({ project, commit: answer.steps[at]!.commit }));
+      await merger.hold(`bs-${buildset}`, commits);
+      result = { kind: "merged", steps: answer.steps };
+    } else if (answer.kind === "conflict") {
+      result = { kind: "conflict", link: answer.link, detail: answer.detail };
+    } else result = answer;
+    tell({ kind: "merged", buildset, result });
+  }
+
+  #mergeRequest(chain: readonly ChainLink[]): MergeRequest {
+    const { loader, forge } = this.#parts;
+    const layout = loader.current!.layout;
+    return {
+      steps: chain.map(({ change, revision, project, branch, commit }) => {
+        const number = forge.numberOf(change);
+        const row =
+          number === undefined
+            ? undefined
+            : forge.change(number)?.revisions.find((one) => one.revision === revision);
+        const mode = layout.mergeModeOf(project);
+        return { project, branch, commit, mode, ...(row === undefined ? {} : { since: row.base }) };
+      }),
+    };
+  }
+
+  async #freeze(effect: Extract<GateEffect, { kind: "freeze" }>): Promise<void> {
+    const { forge, loader, source, builds, nowMs, tell } = this.#parts;
+    const { buildset, pipeline, layout } = effect;
+    const frozen = await freezeBuildset({ forge, loader, source }, effect);
+    if (frozen.kind === "graph") builds.freeze(buildset, pipeline, frozen.buildset, nowMs());
+    const result = frozen.kind === "graph" ? { kind: "graph" as const, graph: frozen.graph } : frozen;
+    tell({ kind: "frozen", buildset, layout, result });
+  }
+
+  async #start(effect: Extract<GateEffect, { kind: "startBuild" }>): Promise<void> {
+    const { builds, database, nowMs, loader, forge, facts, bus, gateId, zone, slots } = this.#parts;
+    const { build, buildset, item, pipeline, subject, job, attempt } = effect;
+    if (this.#running.has(build)) return;
+    const frozen = builds.frozen(buildset);
+    if (frozen === undefined)
+      throw new Error(`nothing is on record of what was frozen for buildset ${buildset}`);
+    const definition = frozen.jobs[job];
+    slots.adopt(build, definition?.nodes.length ?? 1);
+    let request = builds.request(build);
+    if (request === undefined) {
+      const layout = loader.current!.layout;
+      try {
+        request = buildRequest(effect, frozen, {
+          tenant: loader.tenant.name,
+          buildName: `${gateId}-${build}`,
+          gitDir: (project) => forge.gitDir(project),
+          facts,
+          postReview: layout.pipelines.find(({ name }) => name === pipeline)?.postReview ?? false,
+          parents: this.#parentsOf(buildset, job, frozen.jobs),
+        });
+      } catch (error) {
+        if (!(error instanceof BuildImpossible)) throw error;
+        const detail = error.message;
+        this.#end(build, { result: { kind: "final", result: "ERROR" }, outcome: null, detail });
+        return;
+      }
+      const row = { id: build, buildset, item, pipeline, job, subject, attempt, startedMs: nowMs() };
+      database.transaction(() => builds.begin({ ...row, voting: definition?.voting ?? true }, request!));
+    }
+    const running = bus.start(`${gateId}-${build}`, request, zone, {
+      execution: (execution) => builds.setExecution(build, execution),
+    });
+    this.#running.set(build, running);
+    void running.ended.then((end) => {
+      if (this.#running.get(build) !== running) return;
+      this.#running.delete(build);
+      if (end !== undefined && !this.#isOver) this.#end(build, end);
+    });
+  }
+
+  /** Builds of the jobs before a job, those of its parents' parents among them, in the order of the graph. */
+  #parentsOf(
+    buildset: number,
+    job: string,
+    jobs: Readonly<Record<string, { dependencies: readonly { name: string }[] }>>,
+  ): BuildRow[] {
+    const wanted = new Set<string>();
+    const walk = (name: string): void => {
+      for (const { name: parent } of jobs[name]?.dependencies ?? []) {
+        if (wanted.has(parent)) continue;
+        wanted.add(parent);
+        walk(parent);
+      }
+    };
+    walk(job);
+    const rows = this.#parts.builds.ofBuildset(buildset);
+    return Object.keys(jobs).flatMap((name) => (wanted.has(name) ? (rows.get(name) ?? []) : []));
+  }
+
+  #end(build: BuildId, { result, outcome, detail }: BuildEnd): void {
+    const { builds, database, nowMs, tell } = this.#parts;
+    database.transaction(() => builds.end(build, { result: nameOf(result), detail, outcome }, nowMs()));
+    const childJobs = outcome?.data.childJobs;
+    tell({ kind: "ended", build, result, ...(childJobs == null ? {} : { childJobs }) });
+  }
+
+  #cancel(build: BuildId): void {
+    const { builds, database, nowMs } = this.#parts;
+    const running = this.#running.get(build);
+    this.#running.delete(build);
+    running?.cancel();
+    database.transaction(() =>
+      builds.end(build, { result: "CANCELED", detail: null, outcome: null }, nowMs()),
+    );
+  }
+
+  #report(effect: Extract<GateEffect, { kind: "report" }>): void {
+    const { loader, forge, builds, buildUrl, log, tell } = this.#parts;
+    const { report, what, pipeline, subject } = effect;
+    const reporting = loader.current!.layout.reportersOf(pipeline, what);
+    const number = subject.kind === "change" ? forge.numberOf(subject.id) : undefined;
+    if (subject.kind === "change" && number !== undefined) {
+      const text = reportText(effect, reporting, (id) => builds.get(id), buildUrl);
+      for (const { vote, comment } of reporting.actions) {
+        if (vote === null && !comment) continue;
+        try {
+          const written = { text: comment ? text : "", revision: subject.revision };
+          forge.report(number, GATE_AUTHOR, vote === null ? written : { ...written, vote });
+        } catch (error) {
+          // The others go on: what is wrong with one is the change's own affair.
+          if (!(error instanceof ForgeError)) throw error;
+          log.warn({ code: error.code, change: number, detail: error.message }, "a report was not taken");
+        }
+      }
+    }
+    tell({ kind: "reported", report });
+  }
+
+  async #land(effect: Extract<GateEffect, { kind: "land" }>): Promise<void> {
+    const { forge, gateId, tell, loader, reconfigure } = this.#parts;
+    const { buildset, link, base, commit } = effect;
+    const { project, branch, change, revision } = link;
+    const changeNumber = forge.numberOf(change);
+    if (changeNumber === undefined) {
+      tell({ kind: "landed", buildset, refused: `${change} is no change of this forge` });
+      return;
+    }
+    const extraPaths = loader.tenant.projects.get(project)?.extraConfigPaths ?? [];
+    const files = await forge.paths(changeNumber, revision);
+    const changesConfig = files.some((path) => isConfigPath(path.toString(), extraPaths));
+    const key = `${gateId}-${buildset}`;
+    const { refused } = await forge.land({ key, project, branch, base, commit, changeNumber, revision });
+    if (refused === null) {
+      const configured = changesConfig ? await reconfigure([project]) : null;
+      // What is configured now is so for whoever is next.
+      if (configured !== null) tell(configured);
+      tell({ kind: "landed", buildset, refused });
+      return;
+    }
+    const tip = (await forge.branches(project)).get(branch);
+    tell({ kind: "landed", buildset, refused, moved: tip !== base });
+  }
+}
+
+/** A result as it is on record. */
+function nameOf(result: RunResult): string {
+  if (result.kind === "final") return result.result;
+  return result.kind === "retry" ? "RETRY" : "LOST";
+}
