@@ -130,7 +130,14 @@ export class Judge {
     const told = chain.map(({ change, revision }) => `${change}@${revision}`);
     ensure(same(told, tree), "I1", () => `buildset ${buildset} is of ${told}, and its item hangs at ${tree}`);
     ensure(item.active, "window", () => `item ${item.id} is outside of the window and is merged`);
-    this.#buildsets.set(buildset, { chain, item: item.id, merge: null, graph: null, isBroken: false, layout: 0 });
+    this.#buildsets.set(buildset, {
+      chain,
+      item: item.id,
+      merge: null,
+      graph: null,
+      isBroken: false,
+      layout: 0,
+    });
   }
 
   #freeze({ buildset, layout }: Effect<"freeze">): void {
@@ -178,7 +185,11 @@ export class Judge {
     ensure(judged?.merge?.kind === "merged", "G1", () => `${link.change} merged without a tested commit`);
     const { chain, merge, graph } = judged;
     const last = merge.steps.at(-1);
-    ensure(last?.commit === commit, "G1", () => `${link.change} merged as ${commit}, tested as ${last?.commit}`);
+    ensure(
+      last?.commit === commit,
+      "G1",
+      () => `${link.change} merged as ${commit}, tested as ${last?.commit}`,
+    );
     const history = this.#forge.history(link.project, link.branch);
     const onBranch = chain
       .filter(({ project, branch }) => project === link.project && branch === link.branch)
@@ -206,15 +217,27 @@ export class Judge {
     let nnfi: ItemStatus | null = null;
     const ahead = new Map<string, ItemStatus>();
     items.forEach((item, i) => {
-      ensure(item.active === (window === 0 || i < window), "window", () => `item ${item.id} at ${i} of ${window}`);
+      ensure(
+        item.active === (window === 0 || i < window),
+        "window",
+        () => `item ${item.id} at ${i} of ${window}`,
+      );
       const needed = this.#needs(item).map((id) => ahead.get(id));
       const isLost = !item.isLanding && needed.includes(undefined);
       ensure(!isLost, "needs", () => `${item.subject.id} stays without what it needs`);
       const needsFailing = needed.some((need) => (need?.failing ?? null) !== null);
       const failing = needsFailing || this.#hasFailed(item);
-      ensure(failing === (item.failing !== null), "I6", () => `${item.subject.id} is failing: ${item.failing}`);
+      ensure(
+        failing === (item.failing !== null),
+        "I6",
+        () => `${item.subject.id} is failing: ${item.failing}`,
+      );
       const hangsRight = item.itemAhead === (nnfi?.id ?? null);
-      ensure(hangsRight || needsFailing, "I4", () => `item ${item.id} hangs at ${item.itemAhead}, not ${nnfi?.id}`);
+      ensure(
+        hangsRight || needsFailing || item.isLanding,
+        "I4",
+        () => `item ${item.id} hangs at ${item.itemAhead}, not ${nnfi?.id}`,
+      );
       ensure(!needsFailing || item.buildset === null, "I4", () => `item ${item.id} runs for nothing`);
       const parent = all.get(item.itemAhead ?? -1);
       const isLinked = parent === undefined ? item.itemAhead === null : parent.itemsBehind.includes(item.id);
@@ -249,7 +272,11 @@ export class Judge {
       if (build === null) continue;
       const told = this.#results.get(build);
       if (state === "running")
-        ensure(told === undefined, "G6", () => `build ${build} of ${name} was told to be ${told}, and is lost`);
+        ensure(
+          told === undefined,
+          "G6",
+          () => `build ${build} of ${name} was told to be ${told}, and is lost`,
+        );
       if (state === "ended" && reason === null)
         ensure(result === told, "G6", () => `build ${build} of ${name} is ${result}, told was ${told}`);
     }
@@ -271,7 +298,11 @@ export class Judge {
       const ahead = this.#before.get(itemAhead ?? -1);
       const now = items.get(id);
       if (ahead?.buildset !== event.buildset || buildset === null || now === undefined) continue;
-      ensure(now.buildset === buildset, "I5", () => `item ${id} starts again though ${ahead.subject.id} merged`);
+      ensure(
+        now.buildset === buildset,
+        "I5",
+        () => `item ${id} starts again though ${ahead.subject.id} merged`,
+      );
     }
   }
 
@@ -282,7 +313,8 @@ export class Judge {
     for (const queue of gate?.queues ?? []) for (const { subject } of queue.items) there.add(subject.id);
     for (const [id] of this.#owed) {
       // A project that is gone takes its changes along.
-      if (this.#queued.has(id) && !this.#settings.layout.projects.has(this.#changes.get(id)!.project)) continue;
+      if (this.#queued.has(id) && !this.#settings.layout.projects.has(this.#changes.get(id)!.project))
+        continue;
       const isKnown = there.has(id) || this.#changes.get(id)?.state === "merged";
       ensure(isKnown, "G2", () => `${id} is approved, and forgotten`);
     }

@@ -114,13 +114,16 @@ export class GateWorld {
     switch (asked.kind) {
       case "merge": {
         if (!this.#isCalm && random.chance(0.03))
-          return [{ kind: "merged", buildset: asked.buildset, result: { kind: "error", detail: "no merger" } }];
+          return [
+            { kind: "merged", buildset: asked.buildset, result: { kind: "error", detail: "no merger" } },
+          ];
         return [{ kind: "merged", buildset: asked.buildset, result: this.forge.merge(asked.chain) }];
       }
       case "freeze":
         return [settings.freeze(asked, this.#isCalm)];
       case "requestNodes": {
-        if (!this.#isCalm && random.chance(0.01)) return [{ kind: "nodes", build: asked.build, granted: false }];
+        if (!this.#isCalm && random.chance(0.01))
+          return [{ kind: "nodes", build: asked.build, granted: false }];
         this.#held.add(asked.build);
         return [{ kind: "nodes", build: asked.build, granted: true }];
       }
@@ -208,7 +211,8 @@ export class GateWorld {
     this.#inbox = this.#inbox.filter(({ durable }) => durable);
     this.#restore();
     const oneProcess = this.random.chance(0.5);
-    for (const [key, { kind }] of this.#asked) if (oneProcess || kind !== "startBuild") this.#asked.delete(key);
+    for (const [key, { kind }] of this.#asked)
+      if (oneProcess || kind !== "startBuild") this.#asked.delete(key);
     this.#held.clear();
     this.#take([{ kind: "restarted" }]);
   }

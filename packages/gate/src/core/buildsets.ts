@@ -161,7 +161,6 @@ export function onFrozen(gate: Gate, event: Extract<GateEvent, { kind: "frozen" 
   const { item } = buildset;
   markDirty(gate, item);
   buildset.isRefreezing = false;
-  buildset.steps = buildset.steps.slice(-1);
   const { result } = event;
   if (result.kind === "graph") {
     const faults = faultsOf(result.graph);
