@@ -56,7 +56,7 @@ export class GateWorld {
   /** Builds whose nodes are taken. */
   readonly #held = new Set<number>();
   /** Answers that may be told once more. */
-  readonly #told: GateEvent[] = [];
+  #told: GateEvent[] = [];
   #nowMs = 0;
   #isCalm = false;
   events = 0;
@@ -213,7 +213,9 @@ export class GateWorld {
     const oneProcess = this.random.chance(0.5);
     for (const [key, { kind }] of this.#asked)
       if (oneProcess || kind !== "startBuild") this.#asked.delete(key);
+    // Nodes are of the process, and so is the word that they were granted.
     this.#held.clear();
+    this.#told = this.#told.filter(({ kind }) => kind !== "nodes");
     this.#take([{ kind: "restarted" }]);
   }
 

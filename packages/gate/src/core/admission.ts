@@ -42,7 +42,8 @@ export function admitChange(gate: Gate, pipeline: Pipeline, id: ChangeId, terms:
 /** Refs need nothing and nothing needs them. */
 export function admitRef(gate: Gate, pipeline: Pipeline, ref: RefUpdate, terms: Terms): string | null {
   if (pipeline.rules.manager === "dependent") return "is not a change, and this pipeline merges changes";
-  if (!gate.layout.projects.has(ref.project)) return `is of project ${ref.project}, which is not in this tenant`;
+  if (!gate.layout.projects.has(ref.project))
+    return `is of project ${ref.project}, which is not in this tenant`;
   if (liveItem(gate, pipeline, ref.id) === null) append(gate, ownQueue(gate, pipeline), ref, true, terms);
   return null;
 }
