@@ -3,10 +3,13 @@ import { Worker } from "node:worker_threads";
 import type { Assignment, Report } from "./shard.ts";
 
 /*
- * Simulates the job server: many seeds, each a world of its own. `npm run sim -- --seed 17` repeats one seed exactly.
+ * Simulates the job server, or the gate: many seeds, each a world of its own. `npm run sim -- --seed 17` repeats one
+ * seed exactly.
  */
 
-const USAGE = `Usage: npm run sim -- [options]
+const USAGE = `Usage: npm run sim -- [gate] [options]
+
+  gate          the core of the gate; its steps are events (default: 2000)
 
   --seeds N     run the seeds from --from on (default: 1000)
   --from S      first seed (default: 1)
@@ -16,14 +19,15 @@ const USAGE = `Usage: npm run sim -- [options]
   --crashes     the server with a store, which crashes between any two effects (default: 2000 steps)
 
 Every 20th seed is run a second time, which must come out the same to the last byte, and without the peers that speak
-nonsense, which must not change what anybody else is sent. The exit code is 1 when a seed fails.
+nonsense, which must not change what anybody else is sent; of the gate, a second time only. The exit code is 1 when a seed fails.
 `;
 
 /** Failing seeds after which it ends early. */
 const ENOUGH_FAILURES = 5;
 const THOROUGH_EVERY = 20;
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
     seeds: { type: "string", default: "1000" },
     from: { type: "string", default: "1" },
@@ -35,8 +39,14 @@ const { values } = parseArgs({
   },
 });
 
+const gate = positionals[0] === "gate";
+if (positionals.length > (gate ? 1 : 0)) {
+  process.stderr.write(`there is nothing to simulate called ${positionals.at(-1)}\n`);
+  process.exit(1);
+}
+
 function count(name: "seeds" | "from" | "seed" | "steps" | "threads"): number {
-  const value = Number(values[name] ?? (values.crashes ? 2000 : 10_000));
+  const value = Number(values[name] ?? (values.crashes || gate ? 2000 : 10_000));
   if (Number.isSafeInteger(value) && value >= 0) return value;
   process.stderr.write(`--${name} takes a whole number, not ${values[name]}\n`);
   process.exit(1);
@@ -67,7 +77,7 @@ function tell(report: Report): void {
     const events = failure.events.map((event) => `  ${event.slice(0, 220)}\n`).join("");
     process.stdout.write(
       `\nseed ${seed} broke an invariant at step ${report.steps}\n${events}  ${failure.text}\n` +
-        `repeat: npm run sim --${values.crashes ? " --crashes" : ""} --seed ${seed} --steps ${steps}\n\n`,
+        `repeat: npm run sim --${gate ? " gate" : ""}${values.crashes ? " --crashes" : ""} --seed ${seed} --steps ${steps}\n\n`,
     );
   }
   const now = performance.now();
@@ -89,7 +99,7 @@ function runThread(): Promise<void> {
       }
       const seed = nextSeed++;
       const thorough = single || seed % THOROUGH_EVERY === 0;
-      const assignment: Assignment = { seed, steps, thorough, crashes: values.crashes };
+      const assignment: Assignment = { seed, steps, thorough, crashes: values.crashes, gate };
       thread.postMessage(assignment);
     };
     thread.on("message", (report: Report) => {

@@ -1,5 +1,6 @@
 import { parentPort } from "node:worker_threads";
 import { runCrashes } from "./crash/run.ts";
+import { explainGate, runGate } from "./gate/run.ts";
 import { checkIsolation, checkRepetition, explainSeed, type Failure, runSeed } from "./run.ts";
 
 /** What a thread is asked for. */
@@ -10,6 +11,8 @@ export interface Assignment {
   readonly thorough: boolean;
   /** The world with a store that crashes. */
   readonly crashes: boolean;
+  /** The core of the gate, not the job server. */
+  readonly gate: boolean;
 }
 
 /** What it answers. */
@@ -19,7 +22,8 @@ export interface Report {
   readonly failure: Failure | null;
 }
 
-function run({ seed, steps, thorough, crashes }: Assignment): Report {
+function run({ seed, steps, thorough, crashes, gate }: Assignment): Report {
+  if (gate) return runOfGate(seed, steps, thorough);
   if (crashes) {
     const { failure: text } = runCrashes(seed, steps);
     return { seed, steps, failure: text === null ? null : { rule: "crashes", text, events: [] } };
@@ -28,6 +32,15 @@ function run({ seed, steps, thorough, crashes }: Assignment): Report {
   if (outcome.failure !== null) return explainSeed(seed, steps);
   if (!thorough) return outcome;
   return { ...outcome, failure: checkRepetition(seed, steps) ?? checkIsolation(seed, steps) };
+}
+
+function runOfGate(seed: number, steps: number, thorough: boolean): Report {
+  const outcome = runGate(seed, steps);
+  if (outcome.failure !== null) return explainGate(seed, steps);
+  if (!thorough) return outcome;
+  const again = runGate(seed, steps);
+  if (again.hash === outcome.hash) return outcome;
+  return { ...outcome, failure: { rule: "repetition", text: "a second run was another one", events: [] } };
 }
 
 parentPort?.on("message", (assignment: Assignment) => parentPort!.postMessage(run(assignment)));

@@ -124,7 +124,9 @@ export class Authors {
         pipeline: random.pick(["gate", "check"]),
         ignoreRequirements: random.chance(0.3),
         // Ignoring a parent in git would merge it unseen, which no operator can ask for.
-        ignoreNeeds: random.chance(0.5) ? needs.map(({ source }) => source).filter((s) => s === "nowhere") : [],
+        ignoreNeeds: random.chance(0.5)
+          ? needs.map(({ source }) => source).filter((s) => s === "nowhere")
+          : [],
       },
     ];
   }

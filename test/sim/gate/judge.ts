@@ -44,6 +44,9 @@ export class Judge {
   readonly #finals = new Map<number, string>();
   readonly #starts = new Set<number>();
   readonly #reported = new Set<number>();
+  readonly #inGate = new Set<number>();
+  /** Buildsets that could not merge since their branch had moved. */
+  readonly #outrun = new Set<number>();
   #before = new Map<number, ItemStatus>();
   #queued = new Set<string>();
 
@@ -54,6 +57,9 @@ export class Judge {
 
   step(events: readonly GateEvent[], effects: readonly GateEffect[], core: GateCore): void {
     const restarted = events.some(({ kind }) => kind === "restarted");
+    // Of one batch a new layout is taken first, and what answers for the old one is dropped.
+    if (events.some(({ kind }) => kind === "configured"))
+      for (const effect of effects) if (effect.kind === "freeze") this.#freeze(effect);
     for (const event of events) this.#told(event);
     const status = core.status();
     const items = new Map<number, ItemStatus>();
@@ -64,11 +70,13 @@ export class Judge {
       for (const queue of queues) {
         this.#waits(queue);
         if (manager === "dependent") this.#dependent(queue, items);
+        if (manager === "dependent") for (const { id } of queue.items) this.#inGate.add(id);
         for (const item of queue.items) this.#results0(item);
       }
       ensure(name !== "gate" || !hasTwice(queues), "twice", () => "a change is in the gate twice");
     }
     this.#mergedAlone(events, items);
+    for (const event of events) if (event.kind === "branchMoved") this.#startAnew(event, items);
     this.#forgotten(core);
     this.#before = items;
   }
@@ -100,6 +108,8 @@ export class Judge {
       this.#granted.add(event.build);
     } else if (event.kind === "ended" && event.result.kind === "final") {
       if (!this.#results.has(event.build)) this.#results.set(event.build, event.result.result);
+    } else if (event.kind === "landed" && event.moved) {
+      this.#outrun.add(event.buildset);
     } else if (event.kind === "reported") {
       this.#reported.add(event.report);
     } else if (event.kind === "configured") {
@@ -130,7 +140,14 @@ export class Judge {
     const told = chain.map(({ change, revision }) => `${change}@${revision}`);
     ensure(same(told, tree), "I1", () => `buildset ${buildset} is of ${told}, and its item hangs at ${tree}`);
     ensure(item.active, "window", () => `item ${item.id} is outside of the window and is merged`);
-    this.#buildsets.set(buildset, { chain, item: item.id, merge: null, graph: null, isBroken: false, layout: 0 });
+    this.#buildsets.set(buildset, {
+      chain,
+      item: item.id,
+      merge: null,
+      graph: null,
+      isBroken: false,
+      layout: 0,
+    });
   }
 
   #freeze({ buildset, layout }: Effect<"freeze">): void {
@@ -164,6 +181,8 @@ export class Judge {
     if (pipeline !== "gate") return;
     if (this.#owed.get(subject.id) === (subject.kind === "change" ? subject.revision : 0))
       this.#owed.delete(subject.id);
+    const isBlamed = what === "failure" && buildset !== null && this.#outrun.has(buildset);
+    ensure(!isBlamed, "moved", () => `${subject.id} is blamed for a push: ${reason}`);
     const judged = buildset === null ? undefined : this.#buildsets.get(buildset);
     if (judged === undefined || !reason.includes(" failed: ")) return;
     for (const { change } of judged.chain.slice(0, -1)) {
@@ -178,7 +197,11 @@ export class Judge {
     ensure(judged?.merge?.kind === "merged", "G1", () => `${link.change} merged without a tested commit`);
     const { chain, merge, graph } = judged;
     const last = merge.steps.at(-1);
-    ensure(last?.commit === commit, "G1", () => `${link.change} merged as ${commit}, tested as ${last?.commit}`);
+    ensure(
+      last?.commit === commit,
+      "G1",
+      () => `${link.change} merged as ${commit}, tested as ${last?.commit}`,
+    );
     const history = this.#forge.history(link.project, link.branch);
     const onBranch = chain
       .filter(({ project, branch }) => project === link.project && branch === link.branch)
@@ -191,14 +214,17 @@ export class Judge {
     }
     ensure(graph !== null && graph.jobs.length > 0, "G1", () => `${link.change} merged without jobs`);
     for (const { name, voting } of graph.jobs) {
-      if (!voting) continue;
-      for (const [build, told] of this.#builds) {
-        if (told.buildset !== buildset || told.job !== name) continue;
-        const result = this.#results.get(build);
-        const isBad = result !== undefined && result !== "SUCCESS";
-        ensure(!isBad, "G1", () => `${link.change} merged although ${name} ended with ${result}`);
-      }
+      const result = this.#newestResult(buildset, name);
+      const isBad = voting && result !== undefined && result !== "SUCCESS";
+      ensure(!isBad, "G1", () => `${link.change} merged although ${name} ended with ${result}`);
     }
+  }
+
+  #newestResult(buildset: number, job: string): string | undefined {
+    let newest: number | undefined;
+    for (const [build, told] of this.#builds)
+      if (told.buildset === buildset && told.job === job) newest = Math.max(newest ?? 0, build);
+    return newest === undefined ? undefined : this.#results.get(newest);
   }
 
   /** The tree and the window of a dependent queue, worked out anew from head to tail. */
@@ -206,15 +232,27 @@ export class Judge {
     let nnfi: ItemStatus | null = null;
     const ahead = new Map<string, ItemStatus>();
     items.forEach((item, i) => {
-      ensure(item.active === (window === 0 || i < window), "window", () => `item ${item.id} at ${i} of ${window}`);
+      ensure(
+        item.active === (window === 0 || i < window),
+        "window",
+        () => `item ${item.id} at ${i} of ${window}`,
+      );
       const needed = this.#needs(item).map((id) => ahead.get(id));
       const isLost = !item.isLanding && needed.includes(undefined);
       ensure(!isLost, "needs", () => `${item.subject.id} stays without what it needs`);
       const needsFailing = needed.some((need) => (need?.failing ?? null) !== null);
       const failing = needsFailing || this.#hasFailed(item);
-      ensure(failing === (item.failing !== null), "I6", () => `${item.subject.id} is failing: ${item.failing}`);
+      ensure(
+        failing === (item.failing !== null),
+        "I6",
+        () => `${item.subject.id} is failing: ${item.failing}`,
+      );
       const hangsRight = item.itemAhead === (nnfi?.id ?? null);
-      ensure(hangsRight || needsFailing, "I4", () => `item ${item.id} hangs at ${item.itemAhead}, not ${nnfi?.id}`);
+      ensure(
+        hangsRight || needsFailing || item.isLanding,
+        "I4",
+        () => `item ${item.id} hangs at ${item.itemAhead}, not ${nnfi?.id}`,
+      );
       ensure(!needsFailing || item.buildset === null, "I4", () => `item ${item.id} runs for nothing`);
       const parent = all.get(item.itemAhead ?? -1);
       const isLinked = parent === undefined ? item.itemAhead === null : parent.itemsBehind.includes(item.id);
@@ -239,7 +277,8 @@ export class Judge {
     const merge = judged?.merge;
     if (judged?.isBroken || judged?.graph?.jobs.length === 0) return true;
     if (merge?.kind === "conflict" && merge.link === chain.length - 1) return true;
-    if (jobs.some(({ voting, result }) => voting && result !== null && !PASSES.has(result))) return true;
+    const voting = new Set(judged?.graph?.jobs.filter((job) => job.voting).map(({ name }) => name));
+    if (jobs.some(({ name, result }) => voting.has(name) && !PASSES.has(result ?? "SUCCESS"))) return true;
     return jobs.length > 0 && jobs.every(({ result }) => result === "SKIPPED");
   }
 
@@ -249,7 +288,11 @@ export class Judge {
       if (build === null) continue;
       const told = this.#results.get(build);
       if (state === "running")
-        ensure(told === undefined, "G6", () => `build ${build} of ${name} was told to be ${told}, and is lost`);
+        ensure(
+          told === undefined,
+          "G6",
+          () => `build ${build} of ${name} was told to be ${told}, and is lost`,
+        );
       if (state === "ended" && reason === null)
         ensure(result === told, "G6", () => `build ${build} of ${name} is ${result}, told was ${told}`);
     }
@@ -271,7 +314,24 @@ export class Judge {
       const ahead = this.#before.get(itemAhead ?? -1);
       const now = items.get(id);
       if (ahead?.buildset !== event.buildset || buildset === null || now === undefined) continue;
-      ensure(now.buildset === buildset, "I5", () => `item ${id} starts again though ${ahead.subject.id} merged`);
+      ensure(
+        now.buildset === buildset,
+        "I5",
+        () => `item ${id} starts again though ${ahead.subject.id} merged`,
+      );
+    }
+  }
+
+  /** Nothing is built any more on a branch that is not there. */
+  #startAnew(
+    { project, branch }: Extract<GateEvent, { kind: "branchMoved" }>,
+    items: ReadonlyMap<number, ItemStatus>,
+  ): void {
+    for (const { id, subject, buildset, isLanding } of this.#before.values()) {
+      const now = items.get(id);
+      if (subject.project !== project || subject.branch !== branch || !this.#inGate.has(id)) continue;
+      const goesOn = buildset !== null && now?.buildset === buildset && !isLanding && !now.isLanding;
+      ensure(!goesOn, "moved", () => `item ${id} goes on although ${branch} of ${project} was moved`);
     }
   }
 
@@ -282,7 +342,8 @@ export class Judge {
     for (const queue of gate?.queues ?? []) for (const { subject } of queue.items) there.add(subject.id);
     for (const [id] of this.#owed) {
       // A project that is gone takes its changes along.
-      if (this.#queued.has(id) && !this.#settings.layout.projects.has(this.#changes.get(id)!.project)) continue;
+      if (this.#queued.has(id) && !this.#settings.layout.projects.has(this.#changes.get(id)!.project))
+        continue;
       const isKnown = there.has(id) || this.#changes.get(id)?.state === "merged";
       ensure(isKnown, "G2", () => `${id} is approved, and forgotten`);
     }

@@ -8,7 +8,11 @@ export interface GateOutcome {
   readonly steps: number;
   /** Of all events and all effects: equal for equal runs. */
   readonly hash: number;
-  readonly failure: { readonly rule: string; readonly text: string; readonly events: readonly string[] } | null;
+  readonly failure: {
+    readonly rule: string;
+    readonly text: string;
+    readonly events: readonly string[];
+  } | null;
 }
 
 /** Runs one seed until the core was told so many events, then lets it end, and says what became of it. */
@@ -35,7 +39,5 @@ export function explainGate(seed: number, events: number, options: GateWorldOpti
     if (lines.length > 80) lines.shift();
   };
   const outcome = runGate(seed, events, { ...options, trace });
-  return outcome.failure === null
-    ? outcome
-    : { ...outcome, failure: { ...outcome.failure, events: lines } };
+  return outcome.failure === null ? outcome : { ...outcome, failure: { ...outcome.failure, events: lines } };
 }

@@ -57,7 +57,10 @@ export class Settings {
 
   /** Every project is there, and nothing is odd any more. */
   calm(): void {
-    this.layout = this.#take(new Map(this.layout.pipelines.find(({ name }) => name === "gate")!.queues), null);
+    this.layout = this.#take(
+      new Map(this.layout.pipelines.find(({ name }) => name === "gate")!.queues),
+      null,
+    );
   }
 
   #take(queues: Map<string, { name: string; perBranch: boolean }>, gone: string | null): CoreLayout {

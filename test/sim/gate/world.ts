@@ -56,7 +56,7 @@ export class GateWorld {
   /** Builds whose nodes are taken. */
   readonly #held = new Set<number>();
   /** Answers that may be told once more. */
-  readonly #told: GateEvent[] = [];
+  #told: GateEvent[] = [];
   #nowMs = 0;
   #isCalm = false;
   events = 0;
@@ -114,13 +114,16 @@ export class GateWorld {
     switch (asked.kind) {
       case "merge": {
         if (!this.#isCalm && random.chance(0.03))
-          return [{ kind: "merged", buildset: asked.buildset, result: { kind: "error", detail: "no merger" } }];
+          return [
+            { kind: "merged", buildset: asked.buildset, result: { kind: "error", detail: "no merger" } },
+          ];
         return [{ kind: "merged", buildset: asked.buildset, result: this.forge.merge(asked.chain) }];
       }
       case "freeze":
         return [settings.freeze(asked, this.#isCalm)];
       case "requestNodes": {
-        if (!this.#isCalm && random.chance(0.01)) return [{ kind: "nodes", build: asked.build, granted: false }];
+        if (!this.#isCalm && random.chance(0.01))
+          return [{ kind: "nodes", build: asked.build, granted: false }];
         this.#held.add(asked.build);
         return [{ kind: "nodes", build: asked.build, granted: true }];
       }
@@ -208,8 +211,11 @@ export class GateWorld {
     this.#inbox = this.#inbox.filter(({ durable }) => durable);
     this.#restore();
     const oneProcess = this.random.chance(0.5);
-    for (const [key, { kind }] of this.#asked) if (oneProcess || kind !== "startBuild") this.#asked.delete(key);
+    for (const [key, { kind }] of this.#asked)
+      if (oneProcess || kind !== "startBuild") this.#asked.delete(key);
+    // Nodes are of the process, and so is the word that they were granted.
     this.#held.clear();
+    this.#told = this.#told.filter(({ kind }) => kind !== "nodes");
     this.#take([{ kind: "restarted" }]);
   }
 

@@ -32,27 +32,56 @@ export interface Refusal {
 
 /** Lets a change into a pipeline with all that belongs to it. @returns `null` when it is there, now or already. */
 export function admitChange(gate: Gate, pipeline: Pipeline, id: ChangeId, terms: Terms): Refusal | null {
-  const admission = new Admission(gate, pipeline);
-  if (pipeline.rules.manager === "independent") return admission.independent(id, terms);
-  const refusal = admission.dependent(id, terms, []);
-  admission.behind();
+  if (pipeline.rules.manager === "independent") return new Admission(gate, pipeline).independent(id, terms);
+  const entered: Change[] = [];
+  const refusal = new Admission(gate, pipeline).dependent(id, terms, entered);
+  if (entered.length > 0) admitBehind(gate, pipeline, entered);
   return refusal;
 }
 
 /** Refs need nothing and nothing needs them. */
 export function admitRef(gate: Gate, pipeline: Pipeline, ref: RefUpdate, terms: Terms): string | null {
   if (pipeline.rules.manager === "dependent") return "is not a change, and this pipeline merges changes";
-  if (!gate.layout.projects.has(ref.project)) return `its project ${ref.project} is not in this tenant`;
+  if (!gate.layout.projects.has(ref.project))
+    return `is of project ${ref.project}, which is not in this tenant`;
   if (liveItem(gate, pipeline, ref.id) === null) append(gate, ownQueue(gate, pipeline), ref, true, terms);
   return null;
 }
 
-/** One change's way in. */
+/** Lets in what needs the changes that entered: depth first, so that each follows what it needs. */
+function admitBehind(gate: Gate, pipeline: Pipeline, entered: readonly Change[]): void {
+  const next = entered.toReversed();
+  const seen = new Set<ChangeId>();
+  for (let change = next.pop(); change !== undefined; change = next.pop()) {
+    const { id, revision } = change;
+    if (seen.has(id)) continue;
+    seen.add(id);
+    const more: Change[] = [];
+    if (liveItem(gate, pipeline, id, revision) === null) {
+      const terms = { ignoreRequirements: false, ignoreNeeds: ignoredNeeds(gate, pipeline, id) };
+      if (new Admission(gate, pipeline).dependent(id, terms, more) !== null) continue;
+    }
+    const key = queueKey(pipeline, change);
+    const needing = gate.changes.needing(id).filter((other) => {
+      return other.isApproved && queueKey(pipeline, other) === key;
+    });
+    next.push(...needing.toReversed(), ...more.toReversed());
+  }
+}
+
+/** What an operator has said need not be waited for. */
+function ignoredNeeds(gate: Gate, { rules }: Pipeline, id: ChangeId): readonly string[] {
+  return gate.intents.find(id, rules.name)?.ignoreNeeds ?? [];
+}
+
+/** One change's way in: it enters with everything that it needs, or nothing does. */
 class Admission {
   readonly #gate: Gate;
   readonly #pipeline: Pipeline;
-  readonly #appended: Change[] = [];
+  /** Everything that the answer depends on. */
   readonly #asked = new Set<ChangeId>();
+  /** What is going to enter, in its order. */
+  readonly #planned = new Map<ChangeId, { readonly change: Change; readonly terms: Terms }>();
 
   constructor(gate: Gate, pipeline: Pipeline) {
     this.#gate = gate;
@@ -63,8 +92,19 @@ class Admission {
     return { reason, waits, waitsFor: [...this.#asked] };
   }
 
+  /** @param entered Gets the changes that entered, in their order. */
+  dependent(id: ChangeId, terms: Terms, entered: Change[]): Refusal | null {
+    const refusal = this.#plan(id, terms, []);
+    if (refusal !== null) return refusal;
+    for (const { change, terms } of this.#planned.values()) {
+      append(this.#gate, queueFor(this.#gate, this.#pipeline, change), change, true, terms);
+      entered.push(change);
+    }
+    return null;
+  }
+
   /** @param path The changes on whose behalf this one is asked for, outermost first. */
-  dependent(id: ChangeId, terms: Terms, path: readonly ChangeId[]): Refusal | null {
+  #plan(id: ChangeId, terms: Terms, path: readonly ChangeId[]): Refusal | null {
     const gate = this.#gate;
     const { rules } = this.#pipeline;
     this.#asked.add(id);
@@ -77,67 +117,37 @@ class Admission {
     if (!change.isApproved) return this.#refuse("is not approved", false);
     const absent = absence(gate, change);
     if (absent !== null) return this.#refuse(absent, true);
-    const queue = queueFor(gate, this.#pipeline, change);
+    if (liveItem(gate, this.#pipeline, id) !== null)
+      return this.#refuse("is being merged at an older revision", true);
+    const key = queueKey(this.#pipeline, change);
     const onward = [...path, id];
     for (const need of change.needs) {
-      const refusal = this.#ahead(need, queue, terms, onward);
+      const refusal = this.#planNeed(need, key, terms, onward);
       if (refusal !== null) return refusal;
     }
-    if (liveItem(gate, this.#pipeline, id, change.revision) !== null) return null;
-    append(gate, queue, change, true, terms);
-    this.#appended.push(change);
+    this.#planned.set(id, { change, terms });
     return null;
   }
 
   /** Sees to it that what a change needs is merged, or ahead. */
-  #ahead(need: Dependency, queue: Queue, terms: Terms, path: readonly ChangeId[]): Refusal | null {
+  #planNeed(need: Dependency, key: string, terms: Terms, path: readonly ChangeId[]): Refusal | null {
     if (terms.ignoreNeeds.includes(need.source)) return null;
     if (need.change !== null) this.#asked.add(need.change);
     const obstacle = needObstacle(this.#gate, need);
     if (obstacle !== null) return this.#refuse(obstacle, true);
     const needed = this.#gate.changes.get(need.change!)!;
-    if (needed.state === "merged") return null;
-    if (path.includes(needed.id))
-      return this.#refuse(`needs itself: ${[...path, needed.id].join(" needs ")}`, true);
-    if (path.length > MAX_DEPENDENCIES)
-      return this.#refuse(`needs more than ${MAX_DEPENDENCIES} changes that are not merged`, true);
-    if (liveItem(this.#gate, this.#pipeline, needed.id, needed.revision)?.queue === queue) return null;
-    if (queueKey(this.#pipeline, needed) !== queue.key)
-      return this.#refuse(`needs ${needed.id}, which is in another queue and has to merge first`, true);
-    if (!needed.isApproved) return this.#refuse(`needs ${needed.id}, which is not approved`, true);
-    const known = this.#gate.intents.find(needed.id, this.#pipeline.rules.name);
-    const refusal = this.dependent(needed.id, { ...terms, ignoreNeeds: known?.ignoreNeeds ?? [] }, path);
+    const { id, revision, state } = needed;
+    if (state === "merged" || this.#planned.has(id)) return null;
+    if (path.includes(id)) return this.#refuse(circle(path, id), true);
+    if (path.length + this.#planned.size > MAX_DEPENDENCIES) return this.#refuse(TOO_MANY, true);
+    if (queueKey(this.#pipeline, needed) !== key)
+      return this.#refuse(`needs ${id}, which is in another queue and has to merge first`, true);
+    if (liveItem(this.#gate, this.#pipeline, id, revision) !== null) return null;
+    const onItsTerms = { ...terms, ignoreNeeds: ignoredNeeds(this.#gate, this.#pipeline, id) };
+    const refusal = this.#plan(id, onItsTerms, path);
     if (refusal === null) return null;
     const { reason } = refusal;
-    return this.#refuse(
-      reason.startsWith("needs itself") ? reason : `needs ${needed.id}, which ${reason}`,
-      true,
-    );
-  }
-
-  /** Lets in what needs the changes that came in: depth first, so that each follows what it needs. */
-  behind(): void {
-    const gate = this.#gate;
-    const next = [...this.#appended].reverse();
-    const seen = new Set<ChangeId>();
-    for (let change = next.pop(); change !== undefined; change = next.pop()) {
-      if (seen.has(change.id)) continue;
-      seen.add(change.id);
-      const key = queueKey(this.#pipeline, change);
-      const { name } = this.#pipeline.rules;
-      const known = gate.intents.find(change.id, name);
-      const terms = { ignoreRequirements: false, ignoreNeeds: known?.ignoreNeeds ?? [] };
-      const before = this.#appended.length;
-      if (liveItem(gate, this.#pipeline, change.id, change.revision) === null) {
-        const follower = new Admission(gate, this.#pipeline);
-        if (follower.dependent(change.id, terms, []) !== null && follower.#appended.length === 0) continue;
-        this.#appended.push(...follower.#appended);
-      }
-      const needing = gate.changes.needing(change.id).filter((other) => {
-        return other.isApproved && queueKey(this.#pipeline, other) === key;
-      });
-      next.push(...needing.toReversed(), ...this.#appended.slice(before).reverse());
-    }
+    return this.#refuse(reason.startsWith(CIRCLE) ? reason : `needs ${id}, which ${reason}`, true);
   }
 
   independent(id: ChangeId, terms: Terms): Refusal | null {
@@ -173,10 +183,8 @@ class Admission {
       if (needed !== undefined && isOutdated(need, needed)) continue;
       if (obstacle !== null) return this.#refuse(obstacle, true);
       if (needed!.state === "merged" || into.includes(needed!)) continue;
-      if (path.includes(needed!.id))
-        return this.#refuse(`needs itself: ${[...path, needed!.id].join(" needs ")}`, true);
-      if (path.length + into.length > MAX_DEPENDENCIES)
-        return this.#refuse(`needs more than ${MAX_DEPENDENCIES} changes that are not merged`, true);
+      if (path.includes(needed!.id)) return this.#refuse(circle(path, needed!.id), true);
+      if (path.length + into.length > MAX_DEPENDENCIES) return this.#refuse(TOO_MANY, true);
       const refusal = this.#underneath(needed!, terms, into, [...path, needed!.id]);
       if (refusal !== null) return refusal;
       if (!into.includes(needed!)) into.push(needed!);
@@ -184,6 +192,10 @@ class Admission {
     return null;
   }
 }
+
+const TOO_MANY = `needs more than ${MAX_DEPENDENCIES} changes that are not merged`;
+const CIRCLE = "needs itself: ";
+const circle = (path: readonly ChangeId[], id: ChangeId): string => CIRCLE + [...path, id].join(" needs ");
 
 function isOutdated({ revision }: Dependency, needed: Change): boolean {
   return revision !== null && revision !== needed.revision;
@@ -241,7 +253,7 @@ const WORDS: Readonly<Record<keyof Requirements, string>> = {
 };
 
 function absence({ layout }: Gate, { project }: Change): string | null {
-  return layout.projects.has(project) ? null : `its project ${project} is not in this tenant`;
+  return layout.projects.has(project) ? null : `is of project ${project}, which is not in this tenant`;
 }
 
 /** Names the queue of a project and branch in a dependent pipeline. */

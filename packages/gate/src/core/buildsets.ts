@@ -67,6 +67,8 @@ function freeze(gate: Gate, buildset: Buildset): void {
 
 /** Has a buildset's jobs frozen by a new layout. Builds whose jobs are still there go on. */
 export function refreeze(gate: Gate, buildset: Buildset): void {
+  // What merges already was tested by what was right then.
+  if (buildset.item.landing !== null) return;
   if (buildset.state !== "ready" && buildset.state !== "freezing") return;
   buildset.isRefreezing = buildset.state === "ready";
   buildset.layout = gate.layout.version;
@@ -137,6 +139,8 @@ export function resolveBlocked(gate: Gate, item: Item): void {
   } else if (!culprit.live) {
     buildset.state = "conflict";
     buildset.detail = `${link.change}, which it needs: ${buildset.detail}`;
+  } else if (culprit.landing !== null) {
+    // Its answer decides; a refusal resets this one, too.
   } else if (culprit.buildset?.state === "freezing" || culprit.buildset?.state === "ready") {
     if (++culprit.disputes <= MAX_DISPUTES) {
       resetTree(gate, culprit, `${subjectName(item)} behind it found that it does not merge any more`);
@@ -161,7 +165,6 @@ export function onFrozen(gate: Gate, event: Extract<GateEvent, { kind: "frozen" 
   const { item } = buildset;
   markDirty(gate, item);
   buildset.isRefreezing = false;
-  buildset.steps = buildset.steps.slice(-1);
   const { result } = event;
   if (result.kind === "graph") {
     const faults = faultsOf(result.graph);

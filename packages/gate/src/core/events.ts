@@ -42,12 +42,18 @@ export interface ChainLink {
   readonly commit: string;
 }
 
+/** What a branch was before a link of a chain was merged into it, and the commit that it became. */
+export interface MergeStep {
+  readonly base: string;
+  readonly commit: string;
+}
+
 /** What a merger made of a chain. */
 export type MergeResult =
   | {
       readonly kind: "merged";
-      /** For each link of the chain, in its order: what its branch was before it, and the commit that it became. */
-      readonly steps: readonly { readonly base: string; readonly commit: string }[];
+      /** One for each link of the chain, in its order. */
+      readonly steps: readonly MergeStep[];
     }
   /** The last link does not merge; or one before it, which `link` (from 0) tells. */
   | { readonly kind: "conflict"; readonly link: number; readonly detail: string }
@@ -143,7 +149,7 @@ export type GateEffect =
       readonly pipeline: string;
       readonly subject: Subject;
       readonly chain: readonly ChainLink[];
-      readonly steps: readonly { readonly base: string; readonly commit: string }[];
+      readonly steps: readonly MergeStep[];
       /** Version of the layout that it is frozen under. */
       readonly layout: number;
     }

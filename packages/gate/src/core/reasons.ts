@@ -35,7 +35,6 @@ export function ownFailure(item: Item): string | null {
     case "broken":
       return `its configuration is wrong${withAhead(item)}: ${buildset.problems[0]?.message ?? "no jobs could be frozen"}`;
     case "ready": {
-      if (buildset.isRefreezing) return item.failing;
       if (buildset.jobs.size === 0)
         return pipeline.rules.manager === "dependent" ? "has no jobs in this pipeline" : null;
       const failure = failureOf(buildset.jobs);

@@ -1,6 +1,6 @@
 import type { Change, Subject } from "./change.ts";
 import { Decisions } from "./decisions.ts";
-import type { BuildId, ChainLink, ConfigProblem, ItemId, Result } from "./events.ts";
+import type { BuildId, ChainLink, ConfigProblem, ItemId, MergeStep, Result } from "./events.ts";
 import { type Intent, Intents } from "./intents.ts";
 import { KnownChanges } from "./known-changes.ts";
 import type { CoreLayout, FrozenJob, JobGraph, PipelineRules } from "./layout.ts";
@@ -52,7 +52,8 @@ interface BuildsetData {
   readonly state: Buildset["state"];
   /** Places in `links`. */
   readonly chain: readonly number[];
-  readonly steps: readonly { readonly base: string; readonly commit: string }[];
+  /** Places in `steps`. */
+  readonly steps: readonly number[];
   readonly detail: string | null;
   readonly blockedBy: number;
   readonly mergeErrors: number;
@@ -105,6 +106,7 @@ export interface GateSnapshot {
   readonly intents: readonly Intent[];
   readonly decisions: ReturnType<Decisions["list"]>;
   readonly links: readonly ChainLink[];
+  readonly steps: readonly MergeStep[];
   readonly graphs: readonly JobGraph[];
   readonly queues: readonly QueueData[];
   readonly reports: readonly Report[];
@@ -133,13 +135,18 @@ class Places<T> {
   }
 }
 
+interface Tables {
+  readonly links: Places<ChainLink>;
+  readonly steps: Places<MergeStep>;
+  readonly graphs: Places<JobGraph>;
+}
+
 export function snapshotOf(gate: Gate): GateSnapshot {
-  const links = new Places<ChainLink>();
-  const graphs = new Places<JobGraph>();
+  const tables: Tables = { links: new Places(), steps: new Places(), graphs: new Places() };
   const queues: QueueData[] = [];
   for (const pipeline of gate.pipelines.values()) {
     for (const { serial, key, name, branch, window, items } of pipeline.queues.values()) {
-      const data = items.map((item) => itemData(item, links, graphs));
+      const data = items.map((item) => itemData(item, tables));
       queues.push({ serial, pipeline: pipeline.rules.name, key, name, branch, window, items: data });
     }
   }
@@ -151,8 +158,9 @@ export function snapshotOf(gate: Gate): GateSnapshot {
     changes: gate.changes.list(),
     intents: gate.intents.list().map((intent) => ({ ...intent })),
     decisions: gate.decisions.list(),
-    links: links.list,
-    graphs: graphs.list,
+    links: tables.links.list,
+    steps: tables.steps.list,
+    graphs: tables.graphs.list,
     queues,
     reports: [...gate.reports.values()],
     counters: { ...gate.counters, builds: { ...gate.counters.builds } },
@@ -160,22 +168,23 @@ export function snapshotOf(gate: Gate): GateSnapshot {
   };
 }
 
-function itemData(item: Item, links: Places<ChainLink>, graphs: Places<JobGraph>): ItemData {
+function itemData(item: Item, tables: Tables): ItemData {
   const { pipeline, queue, active, isDirty, itemsBehind, itemAhead, buildset, landing, ...plain } = item;
   return {
     ...plain,
     itemAhead: itemAhead?.id ?? null,
-    buildset: buildset === null ? null : buildsetData(buildset, links, graphs),
+    buildset: buildset === null ? null : buildsetData(buildset, tables),
     landing: landing === null ? null : { ...landing },
   };
 }
 
-function buildsetData(buildset: Buildset, links: Places<ChainLink>, graphs: Places<JobGraph>): BuildsetData {
-  const { item, chain, graph, jobs, ...plain } = buildset;
+function buildsetData(buildset: Buildset, tables: Tables): BuildsetData {
+  const { item, chain, steps, graph, jobs, ...plain } = buildset;
   return {
     ...plain,
-    chain: chain.map((link) => links.of(link)),
-    graph: graph === null ? null : graphs.of(graph),
+    chain: chain.map((link) => tables.links.of(link)),
+    steps: steps.map((step) => tables.steps.of(step)),
+    graph: graph === null ? null : tables.graphs.of(graph),
     runs: [...jobs.values()].map(({ job, buildset, ...run }) => ({ name: job.name, ...run })),
   };
 }
@@ -200,7 +209,7 @@ export function gateFrom(snapshot: GateSnapshot): Gate {
   return gate;
 }
 
-function restoreQueue(gate: Gate, data: QueueData, { links, graphs }: GateSnapshot): void {
+function restoreQueue(gate: Gate, data: QueueData, snapshot: GateSnapshot): void {
   const pipeline = gate.pipelines.get(data.pipeline)!;
   const { serial, key, name, branch, window } = data;
   const queue = new Queue(serial, pipeline, key, name, branch, window);
@@ -219,7 +228,7 @@ function restoreQueue(gate: Gate, data: QueueData, { links, graphs }: GateSnapsh
       landing: landing === null ? null : { ...landing },
       isDirty: false,
     };
-    if (buildset !== null) item.buildset = buildsetFrom(item, buildset, links, graphs);
+    if (buildset !== null) item.buildset = buildsetFrom(item, buildset, snapshot);
     ahead?.itemsBehind.add(item);
     byId.set(item.id, item);
     queue.items.push(item);
@@ -227,15 +236,18 @@ function restoreQueue(gate: Gate, data: QueueData, { links, graphs }: GateSnapsh
   queue.refreshActive();
 }
 
-function buildsetFrom(
-  item: Item,
-  { chain, graph, runs, ...plain }: BuildsetData,
-  links: readonly ChainLink[],
-  graphs: readonly JobGraph[],
-): Buildset {
-  const jobs = new Map<string, JobRun>();
+function buildsetFrom(item: Item, data: BuildsetData, { links, steps, graphs }: GateSnapshot): Buildset {
+  const { chain, graph, runs, ...plain } = data;
   const frozen = graph === null ? null : graphs[graph]!;
-  const buildset: Buildset = { ...plain, item, chain: chain.map((at) => links[at]!), graph: frozen, jobs };
+  const jobs = new Map<string, JobRun>();
+  const buildset: Buildset = {
+    ...plain,
+    item,
+    chain: chain.map((at) => links[at]!),
+    steps: plain.steps.map((at) => steps[at]!),
+    graph: frozen,
+    jobs,
+  };
   const byName = new Map<string, FrozenJob>(frozen?.jobs.map((job) => [job.name, job]));
   for (const { name, ...run } of runs) jobs.set(name, { ...run, job: byName.get(name)!, buildset });
   return buildset;

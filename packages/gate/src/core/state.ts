@@ -7,6 +7,7 @@ import type {
   ConfigProblem,
   GateEffect,
   ItemId,
+  MergeStep,
   ReportId,
   Result,
 } from "./events.ts";
@@ -47,8 +48,8 @@ export interface Buildset {
    * tried. `conflict` and `broken` end it; `ready` has jobs.
    */
   state: "merging" | "retrying" | "blocked" | "conflict" | "freezing" | "broken" | "ready";
-  /** What became of each link; only the last is kept once it is ready. */
-  steps: readonly { readonly base: string; readonly commit: string }[];
+  /** What became of each link. */
+  steps: readonly MergeStep[];
   /** Why it is `conflict`, `blocked`, `retrying`. */
   detail: string | null;
   /** The link that does not merge, of `blocked`. */

@@ -1,0 +1,131 @@
+import type { GateEffect, GateEvent, JobGraph } from "../../../packages/gate/src/core/index.ts";
+import { Intents } from "../../../packages/gate/src/core/intents.ts";
+import { Queue } from "../../../packages/gate/src/core/queue.ts";
+import type { Item } from "../../../packages/gate/src/core/state.ts";
+import type { Tampering } from "./world.ts";
+
+/*
+ * Cores that are wrong in one way each. The simulation has to notice every one of them; if it does not, it would not
+ * notice the same mistake in the real one either.
+ */
+
+export interface GateMutant {
+  readonly name: string;
+  /** Makes the wrong core out of a right one. Called for each world. */
+  readonly make: () => Tampering;
+  /** Puts back what `make` changed for everyone. */
+  readonly undo?: () => void;
+}
+
+/** A core with another method in one of its classes. */
+function replacing<T extends object, K extends keyof T>(
+  name: string,
+  prototype: T,
+  key: K,
+  method: (original: T[K]) => T[K],
+): GateMutant {
+  const original = prototype[key];
+  return {
+    name,
+    make: () => {
+      prototype[key] = method(original);
+      return {};
+    },
+    undo: () => {
+      prototype[key] = original;
+    },
+  };
+}
+
+/** A core that takes each event for another one. */
+function hearing(name: string, change: (event: GateEvent) => GateEvent): GateMutant {
+  return { name, make: () => ({ events: (events) => events.map(change) }) };
+}
+
+/** A core that asks for other things than it should. */
+function asking(name: string, change: (effects: GateEffect[]) => GateEffect[]): GateMutant {
+  return { name, make: () => ({ effects: change }) };
+}
+
+function withGraph(event: GateEvent, change: (graph: JobGraph) => JobGraph): GateEvent {
+  if (event.kind !== "frozen" || event.result.kind !== "graph") return event;
+  return { ...event, result: { kind: "graph", graph: change(event.result.graph) } };
+}
+
+/** Counts a job's result from before it started again, too. */
+function hearingTheFirstResult(): GateMutant {
+  return {
+    name: "an answer that comes late counts for the buildset that took its place",
+    make: () => {
+      let last = 0;
+      const effects = (asked: GateEffect[]) => {
+        for (const effect of asked) if (effect.kind === "merge") last = effect.buildset;
+        return asked;
+      };
+      const late = (event: GateEvent): GateEvent =>
+        event.kind === "merged" && event.buildset === last - 1 ? { ...event, buildset: last } : event;
+      return { effects, events: (events) => events.map(late) };
+    },
+  };
+}
+
+export const GATE_MUTANTS: readonly GateMutant[] = [
+  replacing("items stay behind one that is failing", Queue.prototype, "nearestNonFailing", () => {
+    return function (this: Queue, item: Item) {
+      return this.items[this.indexOf(item) - 1] ?? null;
+    };
+  }),
+  replacing("a reset does not reach what hangs below", Queue.prototype, "treeOf", () => {
+    return (item: Item) => [item];
+  }),
+  replacing("the window is not applied", Queue.prototype, "refreshActive", () => {
+    return () => [];
+  }),
+  replacing("a chain begins at the nearest item ahead", Queue.prototype, "chainOf", (original) => {
+    return function (this: Queue, item: Item) {
+      return original.call(this, item).slice(-2);
+    };
+  }),
+  replacing("an approved change that has to wait is forgotten", Intents.prototype, "remember", () => {
+    return () => {};
+  }),
+  replacing("a change that waits is not tried again", Intents.prototype, "touch", () => {
+    return () => {};
+  }),
+  hearing("a job that does not vote counts", (event) =>
+    withGraph(event, (graph) => ({ ...graph, jobs: graph.jobs.map((job) => ({ ...job, voting: true })) })),
+  ),
+  hearing("a job that votes does not count", (event) =>
+    withGraph(event, (graph) => ({ ...graph, jobs: graph.jobs.map((job) => ({ ...job, voting: false })) })),
+  ),
+  hearing("a refused merge counts as done", (event) =>
+    event.kind === "landed" ? { ...event, refused: null } : event,
+  ),
+  hearing("a push past the gate is not noticed, and neither is a branch that moved", (event) => {
+    if (event.kind === "branchMoved") return { kind: "tick" };
+    return event.kind === "landed" && event.refused !== null ? { ...event, moved: false } : event;
+  }),
+  hearingTheFirstResult(),
+  asking("nodes are not given back", (effects) =>
+    effects.filter(({ kind }, i) => kind !== "releaseNodes" || i % 2 === 0),
+  ),
+  asking("a change is merged as something else than was tested", (effects) =>
+    effects.map((effect) => (effect.kind === "land" ? { ...effect, commit: effect.base } : effect)),
+  ),
+  {
+    name: "reports that nobody answered are forgotten by a restart",
+    make: () => ({ snapshot: (snapshot) => ({ ...snapshot, reports: [] }) }),
+  },
+  {
+    name: "results are forgotten by a restart",
+    make: () => ({
+      snapshot: (snapshot) => ({
+        ...snapshot,
+        queues: snapshot.queues.map((queue) => ({
+          ...queue,
+          items: queue.items.map((item) => ({ ...item, buildset: null })),
+        })),
+      }),
+    }),
+  },
+];
