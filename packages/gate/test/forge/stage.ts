@@ -67,7 +67,7 @@ export class Stage {
       },
       ...options,
     });
-    this.#app = Fastify();
+    this.#app = Fastify({ forceCloseConnections: true });
     addGitRoutes(this.#app, { forge: this.forge, log, ...http });
     const port = this.url === "" ? 0 : Number(new URL(this.url).port);
     this.url = await this.#app.listen({ host: "127.0.0.1", port });
