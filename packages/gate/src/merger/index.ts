@@ -5,8 +5,8 @@ export {
   MERGE_MODES,
   type MergeAnswer,
   type MergeMode,
-  MergerError,
   type MergeRequest,
+  MergerError,
   type MergeStep,
 } from "./request.ts";
 export type { Committer } from "./steps.ts";
