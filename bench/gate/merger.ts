@@ -53,9 +53,7 @@ async function measure(bare: string, workTree: string, changes: readonly string[
   const again: number[] = [];
   for (let at = 0; at < changes.length; at += CHAIN) {
     const chain = changes.slice(at, at + CHAIN);
-    const steps = chain.map(
-      (commit): MergeStep => ({ project: "p", branch: "main", commit, mode: "merge" }),
-    );
+    const steps = chain.map((commit): MergeStep => ({ project: "p", branch: "main", commit, mode: "merge" }));
     let tree = "";
     const ofMerger = async () => {
       const startedMs = performance.now();

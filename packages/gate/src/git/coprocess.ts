@@ -131,7 +131,8 @@ class Run {
       try {
         parsed = question.parse(bytes);
       } catch (error) {
-        this.end(new GitError("GIT_FAILED", `${this.#shown}: ${(error as Error).message}`));
+        const failure = error instanceof GitError ? error : undefined;
+        this.end(failure ?? new GitError("GIT_FAILED", `${this.#shown}: ${(error as Error).message}`));
         return;
       }
       if (typeof parsed === "number") {

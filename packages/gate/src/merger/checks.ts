@@ -10,12 +10,34 @@ const project = z.string().min(1).max(1_000);
 const branch = z.string().refine((name) => isRefName(`refs/heads/${name}`), "is no name of a branch");
 const commit = z.string().regex(OBJECT_ID, "is no full object id");
 
-const REQUEST = z.object({
+const tips = z.array(z.object({ project, branch, commit })).max(MAX_STEPS);
+
+export const REQUEST = z.object({
   steps: z
-    .array(z.object({ project, branch, commit, mode: z.enum(MERGE_MODES), since: commit.optional() }))
+    .array(z.object({ project, branch, commit, mode: z.enum(MERGE_MODES), since: commit.exactOptional() }))
     .max(MAX_STEPS),
-  bases: z.array(z.object({ project, branch, commit })).max(MAX_STEPS).optional(),
+  bases: tips.exactOptional(),
 });
+
+const counted = { bases: tips, merges: z.int().nonnegative() };
+
+export const ANSWER = z.discriminatedUnion("kind", [
+  z.object({
+    kind: z.literal("merged"),
+    steps: z.array(z.object({ base: commit, commit })),
+    heads: tips,
+    warnings: z.array(z.string()),
+    ...counted,
+  }),
+  z.object({
+    kind: z.literal("conflict"),
+    link: z.int().nonnegative(),
+    detail: z.string(),
+    paths: z.array(z.string()),
+    ...counted,
+  }),
+  z.object({ kind: z.literal("error"), detail: z.string() }),
+]);
 
 /** @throws MergerError `MERGER_REQUEST_INVALID` */
 export function checkRequest(request: unknown): asserts request is MergeRequest {

@@ -1,3 +1,4 @@
+export { MergerClient, mergerWorker } from "./bus.ts";
 export type { Files, WantedFiles } from "./files.ts";
 export { type HeldCommit, Merger, type MergerOptions } from "./merger.ts";
 export {

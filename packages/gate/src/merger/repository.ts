@@ -1,6 +1,6 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { type Commit, CommitWriter, type NewCommit, readCommit } from "../git/commits.ts";
-import { GitError, git } from "../git/git.ts";
+import { git } from "../git/git.ts";
 import { ObjectReader } from "../git/objects.ts";
 import { bytesOf, textOf } from "../git/text.ts";
 import { AttributeReader, type Attributes, OWN_DRIVERS } from "./attributes.ts";

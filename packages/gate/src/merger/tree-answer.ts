@@ -1,4 +1,5 @@
 import type { Parsed } from "../git/coprocess.ts";
+import { GitError } from "../git/git.ts";
 import { OBJECT_ID } from "../git/objects.ts";
 import { textOf } from "../git/text.ts";
 
@@ -15,6 +16,8 @@ export type TreeAnswer =
 
 const MAX_SHOWN_PATHS = 20;
 const MAX_PATHS = 1_000;
+
+const ADVICE = "Recursive merging with submodules";
 
 /** Records that end with a NUL, from the front of what may not be all of them. */
 class Records {
@@ -37,7 +40,7 @@ class Records {
 
 /**
  * Reads one answer of `git merge-tree --write-tree --stdin -z`.
- * @throws Error when it is not one.
+ * @throws GitError `GIT_FAILED` when it is not one.
  */
 export function parseTreeAnswer(bytes: Buffer): Parsed<TreeAnswer> {
   const records = new Records(bytes);
@@ -64,7 +67,8 @@ export function parseTreeAnswer(bytes: Buffer): Parsed<TreeAnswer> {
   for (;;) {
     const count = records.next();
     if (count === undefined) return more;
-    if (count.length === 0) break;
+    // Git gives its advice about submodules where the end would be.
+    if (count.length === 0 || count.toString("latin1", 0, ADVICE.length) === ADVICE) break;
     if (!/^\d{1,9}$/.test(count.toString("latin1"))) throw wrong("number of paths", count);
     const paths: Buffer[] = [];
     for (let left = Number(count.toString("latin1")); left > 0; left--) {
@@ -92,6 +96,7 @@ function shown(paths: readonly string[], kinds: ReadonlyMap<string, string>): st
   return left > 0 ? `${words.join(", ")} and ${left} more` : words.join(", ");
 }
 
-function wrong(what: string, said: Buffer): Error {
-  return new Error(`for a ${what} it said ${JSON.stringify(said.toString("latin1", 0, 200))}`);
+function wrong(what: string, said: Buffer): GitError {
+  const shown = JSON.stringify(said.toString("latin1", 0, 200));
+  return new GitError("GIT_FAILED", `git merge-tree for a ${what} said ${shown}`);
 }
