@@ -81,9 +81,11 @@ const TIDY_MS = 600_000;
 
 /** File names within the folder of a gate. */
 export const GATE_FILE = "gate.yaml";
-const DATABASE_FILE = "gate.db";
-const REPOSITORIES = "repositories";
+export const DATABASE_FILE = "gate.db";
+export const REPOSITORIES = "repositories";
 const BUILDS = "builds";
+
+export const GATE_MIGRATIONS = [...FORGE_MIGRATIONS, ...EVENT_LOG_MIGRATIONS, ...BUILD_MIGRATIONS];
 
 /** What a gate consists of. */
 interface Parts {
@@ -152,11 +154,7 @@ export class Gate {
     await gitVersion();
     const tenant = readTenant(folder);
     const inFolder = (name: string): string => join(folder, name);
-    const database = new GateDatabase(inFolder(DATABASE_FILE), [
-      ...FORGE_MIGRATIONS,
-      ...EVENT_LOG_MIGRATIONS,
-      ...BUILD_MIGRATIONS,
-    ]);
+    const database = new GateDatabase(inFolder(DATABASE_FILE), GATE_MIGRATIONS);
     const undo: (() => unknown)[] = [() => database.close()];
     try {
       const gateId = selfOf(database);

@@ -14,5 +14,6 @@ export {
 export { GitError, type GitOptions, git, gitLine } from "./git/git.ts";
 export { bytesOf, textOf } from "./git/text.ts";
 export { gitVersion } from "./git/version.ts";
+export { type InitOptions, type InitResult, initGate } from "./init.ts";
 export * from "./merger/index.ts";
 export { GateDatabase, GateStoreError, type Migration } from "./store/database.ts";
