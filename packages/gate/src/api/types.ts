@@ -1,5 +1,8 @@
 /* What the gate's HTTP API answers below `/api/gate`. Times are milliseconds since 1970. A page may import this, as types. */
 
+/** An element of `GET /api/gate/config-problems`. */
+export type { ConfigProblem } from "../core/events.ts";
+
 export type BuildState = "waiting" | "queued" | "running" | "ended";
 
 /** A job of an item, and the build that does it. */
@@ -153,4 +156,6 @@ export interface BuildView {
   readonly artifacts: readonly { readonly name: string; readonly url: string }[];
   /** `GET` it with `from=BYTES`; an `Accept` of `text/event-stream` follows it. */
   readonly logUrl: string;
+  /** Bytes of its console so far, from which a viewer knows where the end begins. Undefined: not known. */
+  readonly logBytes?: number;
 }
