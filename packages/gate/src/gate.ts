@@ -1,13 +1,14 @@
 import { randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Client } from "@drover/client";
 import { type FunctionRule, Identity, type JobServer, type Log } from "@drover/server";
 import { type Connection, memoryPair } from "@drover/transport";
 import type { Worker } from "@drover/worker";
+import { parseDocument, type YAMLSeq } from "yaml";
 import { BUILD_FUNCTION_SETTINGS, BUILD_FUNCTIONS, BuildBus, buildWorker } from "./bus/index.ts";
 import { ConfigLoader, type LoadedLayout, parseTenants, type Tenant } from "./config/index.ts";
-import type { ConfigProblem, GateEvent, RefUpdate, Subject } from "./core/index.ts";
+import type { Change, ConfigProblem, GateEvent, RefUpdate, Subject } from "./core/index.ts";
 import { Effects } from "./effects.ts";
 import { Executor } from "./executor/index.ts";
 import { FORGE_MIGRATIONS, type ForgeEvent, type ForgeTrigger, LocalForge } from "./forge/index.ts";
@@ -86,6 +87,13 @@ export const REPOSITORIES = "repositories";
 const BUILDS = "builds";
 
 export const GATE_MIGRATIONS = [...FORGE_MIGRATIONS, ...EVENT_LOG_MIGRATIONS, ...BUILD_MIGRATIONS];
+
+/** Where a change is. */
+interface Place {
+  readonly pipeline: string;
+  /** `null`: it is in its queue. */
+  readonly waits: string | null;
+}
 
 /** What a gate consists of. */
 interface Parts {
@@ -257,25 +265,49 @@ export class Gate {
     return () => this.#watchers.delete(told);
   }
 
-  /** Puts a change or ref into a pipeline, as an operator. */
+  /**
+   * Puts a change or ref into a pipeline, as an operator.
+   * @returns What became of it, in sentences.
+   */
   enqueue(
     subject: Subject,
     pipeline: string,
     wanted: { readonly ignoreRequirements?: boolean; readonly ignoreNeeds?: readonly string[] } = {},
-  ): void {
+  ): string[] {
     const { ignoreRequirements = false, ignoreNeeds = [] } = wanted;
-    this.scheduler.tell({
-      kind: "enqueue",
-      subject: subject.kind === "change" ? subject.id : subject,
-      pipeline,
-      ignoreRequirements,
-      ignoreNeeds,
-    });
+    const asked = subject.kind === "change" ? subject.id : subject;
+    this.scheduler.tellNow({ kind: "enqueue", subject: asked, pipeline, ignoreRequirements, ignoreNeeds });
+    const where = this.pipelinesOf(subject.id);
+    const last = this.scheduler.core.explain(subject.id).at(-1);
+    return where.length > 0 || last === undefined ? where : [last.text];
   }
 
-  /** @param subject Id of a change or ref. */
-  dequeue(subject: string, pipeline: string): void {
-    this.scheduler.tell({ kind: "dequeue", subject, pipeline });
+  /**
+   * @param subject Id of a change or ref.
+   * @returns `null` when it was not in the pipeline.
+   */
+  dequeue(subject: string, pipeline: string): string[] | null {
+    const isThere = (): boolean => this.#places(subject).some((place) => place.pipeline === pipeline);
+    if (!isThere()) return null;
+    this.scheduler.tellNow({ kind: "dequeue", subject, pipeline });
+    return [`it has left ${pipeline}`, ...this.pipelinesOf(subject)];
+  }
+
+  /** Where a change or ref is, in sentences. */
+  pipelinesOf(subject: string): string[] {
+    return this.#places(subject).map(({ pipeline, waits }) =>
+      waits === null ? `it is in ${pipeline}` : `it waits for ${pipeline}: ${waits}`,
+    );
+  }
+
+  #places(subject: string): Place[] {
+    return this.scheduler.status().pipelines.flatMap(({ name, queues, waiting }): Place[] => {
+      const isIn = queues.some(({ items }) => items.some((item) => item.live && item.subject.id === subject));
+      if (isIn) return [{ pipeline: name, waits: null }];
+      return waiting
+        .filter(({ change }) => change === subject)
+        .map(({ reason }) => ({ pipeline: name, waits: reason }));
+    });
   }
 
   /** While it is paused no build starts and nothing merges; pushes and results are taken. */
@@ -283,11 +315,28 @@ export class Gate {
     this.scheduler.tell({ kind: "pause", on });
   }
 
-  /** Reads the whole configuration again. */
+  /**
+   * Makes a project, or takes it from a folder or URL, and adds it to the tenant.
+   * @throws ForgeError, GateError, GitError
+   */
+  async addProject(name: string, importFrom?: string): Promise<void> {
+    await this.forge.createProject(name, importFrom === undefined ? {} : { importFrom });
+    if (!this.tenant.projects.has(name)) addToTenant(join(this.folder, GATE_FILE), this.tenant.name, name);
+    await this.reconfigure();
+  }
+
+  /** Reads the tenant file and the whole configuration again. @throws GateError */
   async reconfigure(): Promise<readonly ConfigProblem[]> {
+    this.loader.tenant = readTenant(this.folder);
     const event = await this.#reload(undefined);
     this.scheduler.tell(event);
     return this.configProblems;
+  }
+
+  /** A change as the forge has it; `undefined` when it is of another one. */
+  recordOf(id: string): Change | undefined {
+    const number = this.forge.numberOf(id);
+    return number === undefined ? undefined : this.forge.record(number);
   }
 
   /** What is shown of a subject, and told to its builds. */
@@ -472,6 +521,19 @@ function readTenant(folder: string): Tenant {
     );
   }
   return tenant;
+}
+
+/** Writes a project into the tenant file, whose comments stay. @throws GateError */
+function addToTenant(path: string, tenant: string, project: string): void {
+  const document = parseDocument(readFileSync(path, "utf8"));
+  const items = document.contents as YAMLSeq | null;
+  const at = items?.items.findIndex((_, index) => document.getIn([index, "tenant", "name"]) === tenant) ?? -1;
+  if (at < 0) throw new GateError("GATE_CONFIG_INVALID", `${path} has no tenant ${tenant}`);
+  const list = [at, "tenant", "source", "local", "untrusted-projects"];
+  if (document.hasIn(list)) document.addIn(list, project);
+  else document.setIn(list, [project]);
+  writeFileSync(`${path}.new`, document.toString());
+  renameSync(`${path}.new`, path);
 }
 
 /** What recovering finds done: it has happened, though nobody can be told yet. */

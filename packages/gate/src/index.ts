@@ -1,3 +1,4 @@
+export { type GateHttpOptions, gateHttp } from "./api/routes.ts";
 export * from "./bus/index.ts";
 export * from "./config/index.ts";
 export * from "./executor/index.ts";

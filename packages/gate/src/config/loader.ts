@@ -27,7 +27,8 @@ export interface ValidatedChange {
  * same, so that a change of one file costs that file and putting all together.
  */
 export class ConfigLoader {
-  readonly tenant: Tenant;
+  /** May be replaced by one of the same name, before it is loaded again. */
+  tenant: Tenant;
   readonly #source: ConfigSource;
   #version = 0;
   #projects: ReadonlyMap<string, ParsedProject> = new Map();

@@ -83,6 +83,11 @@ export interface BuildRow {
   readonly endedMs: number | null;
 }
 
+export interface BuildTimes {
+  readonly startedMs: number;
+  readonly endedMs: number | null;
+}
+
 export interface BuildFilter {
   readonly project?: string | undefined;
   readonly job?: string | undefined;
@@ -96,6 +101,7 @@ export interface BuildFilter {
 }
 
 const MAX_PAGE = 500;
+const MAX_TIMES = 50_000;
 /** Past runs from which the time of the next is guessed. */
 const GUESSED_FROM = 10;
 const COLUMNS =
@@ -104,6 +110,8 @@ const COLUMNS =
 /** What is known of builds beside what the core knows: what they ran, where, and how they ended. */
 export class BuildTable {
   readonly #db: GateDatabase;
+  /** Of builds that were looked at lately. */
+  readonly #times = new Map<BuildId, BuildTimes>();
   /** Guessed durations by job, project and branch. */
   readonly #estimates = new Map<string, number | null>();
 
@@ -165,6 +173,7 @@ export class BuildTable {
     atMs: number,
   ): void {
     const { result, detail, outcome } = end;
+    this.#times.delete(id);
     const kept =
       outcome === null ? null : JSON.stringify({ data: outcome.data, artifacts: outcome.artifacts });
     this.#db.db
@@ -179,6 +188,18 @@ export class BuildTable {
   get(id: BuildId): BuildRow | undefined {
     const row = this.#db.db.prepare(`SELECT ${COLUMNS} FROM gate_builds WHERE id = ?`).get(id);
     return row === undefined ? undefined : rowOf(row);
+  }
+
+  /** When a build ran; `undefined` when it did not begin. */
+  timesOf(id: BuildId): BuildTimes | undefined {
+    const known = this.#times.get(id);
+    if (known !== undefined) return known;
+    const row = this.#db.db.prepare("SELECT started_ms, ended_ms FROM gate_builds WHERE id = ?").get(id);
+    if (row === undefined) return undefined;
+    const times = { startedMs: row.started_ms as number, endedMs: row.ended_ms as number | null };
+    if (this.#times.size >= MAX_TIMES) this.#times.clear();
+    this.#times.set(id, times);
+    return times;
   }
 
   unfinished(): BuildRow[] {

@@ -48,6 +48,12 @@ export class Scheduler {
     this.#flushing ??= setImmediate(() => this.#flush());
   }
 
+  /** Tells what an operator wants, and has it decided upon before it returns. */
+  tellNow(event: GateEvent): void {
+    this.#told.push(event);
+    this.#flush();
+  }
+
   /** Writes what happened within the transaction that is under way, so that it has happened exactly when that succeeds. */
   append(events: readonly GateEvent[]): void {
     if (events.length === 0 || this.#isOver) return;

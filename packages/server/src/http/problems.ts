@@ -22,6 +22,7 @@ export const PROBLEMS = {
   "not-acceptable": [406, false, "The answer has no form that Accept allows."],
   "unique-conflict": [409, false, "A job of the unique waits, and joining was not wanted."],
   "already-running": [409, false, "The job runs already."],
+  conflict: [409, false, "What it is about is in a state in which this cannot be done."],
   "state-lost": [410, true, "What the job reported so far is not known: submit again with the same unique."],
   "lease-lost": [410, false, "The job was given to another worker, timed out, was cancelled or has ended."],
   "too-large": [413, false, "Body, function name or unique exceeds its limit."],

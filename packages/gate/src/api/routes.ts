@@ -1,0 +1,382 @@
+import { createReadStream, realpathSync, statSync } from "node:fs";
+import { join, sep } from "node:path";
+import type { Log } from "@drover/server";
+import { type HttpExtension, Problem } from "@drover/server/http";
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import * as z from "zod";
+import {
+  addGitRoutes,
+  type ChangeFilter,
+  ForgeError,
+  type ForgeErrorCode,
+  type User,
+} from "../forge/index.ts";
+import { type Gate, GateError } from "../gate.ts";
+import type { BuildRow } from "../scheduler/build-table.ts";
+import { followLog } from "./log-stream.ts";
+import { gateMetrics } from "./metrics.ts";
+import { StatusStream } from "./status-stream.ts";
+import type { DoneView, UserView } from "./types.ts";
+import { API, buildView, changeSummary, changeView, explanationView, statusView } from "./views.ts";
+
+export interface GateHttpOptions {
+  readonly log: Log;
+  /** Whether reading needs a token, as writing does. Default: false. */
+  readonly readsNeedToken?: boolean;
+}
+
+/** The gate on the HTTP port: `/api/gate`, `/git/`, and its families in `/metrics`. */
+export function gateHttp(gate: Gate, options: GateHttpOptions): HttpExtension {
+  return {
+    addRoutes(app) {
+      const { log, readsNeedToken = false } = options;
+      addGitRoutes(app, { forge: gate.forge, log, readsNeedToken });
+      const status = new StatusStream(gate);
+      app.addHook("preClose", async () => status.close());
+      app.register(async (scope) => {
+        scope.addHook("onRequest", async (request, reply) => {
+          reply.header("cache-control", "no-store");
+          if (readsNeedToken || request.method !== "GET") userOf(gate, request);
+        });
+        addReads(scope, gate, status);
+        addWrites(scope, gate);
+      });
+      app.get("/changes/:number", (request, reply) => {
+        const { number } = request.params as { number: string };
+        reply.redirect(`/#/gate/changes/${numberIn(number)}`);
+      });
+    },
+    metrics: () => gateMetrics(gate),
+  };
+}
+
+function addReads(app: FastifyInstance, gate: Gate, status: StatusStream): void {
+  const { forge, builds } = gate;
+  app.get(`${API}/status`, () => statusView(gate, Date.now()));
+  app.get(`${API}/events`, (_request, reply) => {
+    reply.hijack();
+    if (!status.add(reply.raw)) reply.raw.writeHead(503, { "retry-after": "5" }).end();
+  });
+  app.get(`${API}/whoami`, (request): UserView => userOf(gate, request));
+  app.get(`${API}/changes`, (request) => {
+    const wanted = Object.entries(query(changesQuery, request)).filter(([, value]) => value !== undefined);
+    const filter = Object.fromEntries(wanted) as ChangeFilter;
+    return forge.changes(filter).map(({ number }) => changeSummary(gate, number));
+  });
+  app.get(`${API}/changes/:number`, (request) => changeView(gate, changeIn(gate, request))!);
+  app.get(`${API}/changes/:number/diff`, async (request, reply) => {
+    const { revision } = query(z.object({ revision: whole.optional() }), request);
+    const { text, isCut } = await forgeDoes(() => forge.diff(changeIn(gate, request), revision));
+    reply.type("text/x-diff; charset=utf-8").header("drover-cut", String(isCut));
+    return text;
+  });
+  app.get(`${API}/explain/:number`, (request) => explanationView(gate, changeIn(gate, request)));
+  app.get(`${API}/builds`, (request) => {
+    const { change, ...filter } = query(buildsQuery, request);
+    const subjectId = change === undefined ? undefined : `${forge.connection}:${change}`;
+    return builds.list({ ...filter, subjectId }).map((row) => buildView(gate, row));
+  });
+  app.get(`${API}/builds/:id`, async (request) => {
+    const row = buildIn(gate, request);
+    const end =
+      row.execution === null
+        ? undefined
+        : await gate.executor?.readLog(row.execution, Number.MAX_SAFE_INTEGER).catch(() => undefined);
+    return { ...buildView(gate, row), ...(end === undefined ? {} : { logBytes: end.offset }) };
+  });
+  app.get(`${API}/builds/:id/log`, async (request, reply) => {
+    const row = buildIn(gate, request);
+    const { from = 0 } = query(z.object({ from: whole.optional() }), request);
+    if (/\btext\/event-stream\b/.test(request.headers.accept ?? "")) {
+      const last = Number(request.headers["last-event-id"] ?? from);
+      reply.hijack();
+      await followLog(gate, row.id, Number.isSafeInteger(last) ? last : from, reply.raw);
+      return;
+    }
+    const chunk = row.execution === null ? undefined : await gate.executor?.readLog(row.execution, from);
+    reply
+      .type("text/plain; charset=utf-8")
+      .header("drover-log-from", String(chunk?.offset ?? from))
+      .header("drover-log-ended", String(row.endedMs !== null && (chunk?.isEnded ?? true)));
+    return Buffer.from(chunk?.bytes ?? []);
+  });
+  app.get(`${API}/builds/:id/artifacts/*`, (request, reply) => {
+    const row = buildIn(gate, request);
+    const name = (request.params as { "*": string })["*"];
+    const folder = row.execution === null ? undefined : gate.executor?.folderOf(row.execution);
+    const file = folder === undefined ? undefined : fileBelow(join(folder, "artifacts"), name);
+    if (file === undefined) throw new Problem("not-found", `build ${row.id} has no artifact of this name`);
+    // A build's files are not the gate's word: a browser must not run them as if they were.
+    reply
+      .header("content-security-policy", "sandbox; default-src 'none'")
+      .header("content-disposition", "attachment");
+    return reply.type("application/octet-stream").send(createReadStream(file));
+  });
+  app.get(`${API}/config-problems`, () => gate.configProblems);
+  app.get(`${API}/projects`, () =>
+    forge.projects().map((name) => ({ name, isConfigured: gate.tenant.projects.has(name) })),
+  );
+}
+
+function addWrites(app: FastifyInstance, gate: Gate): void {
+  const { forge } = gate;
+  const onChange = (
+    verb: string,
+    act: (number: number, user: User, request: FastifyRequest) => void,
+    done: (number: number) => string,
+  ): void => {
+    app.post(`${API}/changes/:number/${verb}`, async (request): Promise<DoneView> => {
+      const user = userOf(gate, request);
+      const number = changeIn(gate, request);
+      await forgeDoes(() => act(number, user, request));
+      return { done: [done(number), ...gate.pipelinesOf(`${forge.connection}:${number}`)] };
+    });
+  };
+  onChange(
+    "approve",
+    (number, user) => forge.approve(number, user),
+    (number) => `change ${number} is approved`,
+  );
+  onChange(
+    "unapprove",
+    (number, user) => forge.unapprove(number, user),
+    (number) => `change ${number} is not approved any more`,
+  );
+  onChange(
+    "abandon",
+    (number, user) => forge.abandon(number, user),
+    (number) => `change ${number} is abandoned`,
+  );
+  onChange(
+    "restore",
+    (number, user) => forge.restore(number, user),
+    (number) => `change ${number} is open again`,
+  );
+  onChange(
+    "comment",
+    (number, user, request) => {
+      const { text, vote, file, line, revision } = body(commentBody, request);
+      forge.comment(number, user, {
+        text,
+        ...(vote === undefined ? {} : { vote }),
+        ...(file === undefined ? {} : { file }),
+        ...(line === undefined ? {} : { line }),
+        ...(revision === undefined ? {} : { revision }),
+      });
+    },
+    (number) => `change ${number} has the comment`,
+  );
+  app.post(`${API}/enqueue`, async (request): Promise<DoneView> => {
+    operator(gate, request);
+    const { change, pipeline, ignoreRequirements, ignoreDependsOn } = body(enqueueBody, request);
+    const record = forge.record(change);
+    if (record === undefined) throw new Problem("not-found", `there is no change ${change}`);
+    knownPipeline(gate, pipeline);
+    return { done: gate.enqueue(record, pipeline, { ignoreRequirements, ignoreNeeds: ignoreDependsOn }) };
+  });
+  app.post(`${API}/dequeue`, async (request): Promise<DoneView> => {
+    operator(gate, request);
+    const { change, project, pipeline } = body(dequeueBody, request);
+    const record = forge.record(change);
+    if (record === undefined) throw new Problem("not-found", `there is no change ${change}`);
+    if (project !== undefined && project !== record.project) {
+      throw new Problem("not-found", `change ${change} is of ${record.project}, not of ${project}`);
+    }
+    knownPipeline(gate, pipeline);
+    const done = gate.dequeue(record.id, pipeline);
+    if (done === null)
+      throw new Problem("not-found", `change ${change} is neither in ${pipeline} nor waits for it`);
+    return { done };
+  });
+  app.post(`${API}/pause`, async (request): Promise<DoneView> => {
+    operator(gate, request);
+    const { on } = body(z.strictObject({ on: z.boolean() }), request);
+    gate.pause(on);
+    return { done: [on ? "no build starts and nothing is merged until it goes on" : "it goes on"] };
+  });
+  app.post(`${API}/reconfigure`, async (request): Promise<DoneView> => {
+    operator(gate, request);
+    const problems = await forgeDoes(() => gate.reconfigure());
+    return {
+      done: [
+        problems.length === 0
+          ? "the configuration is read again"
+          : `the configuration is read again, with ${problems.length} problems`,
+        ...problems
+          .slice(0, 20)
+          .map(
+            ({ project, branch, file, line, message }) =>
+              `${project} ${branch} ${file}:${line ?? "?"}: ${message}`,
+          ),
+      ],
+    };
+  });
+  app.post(`${API}/projects`, async (request): Promise<DoneView> => {
+    operator(gate, request);
+    const { name, importFrom } = body(projectBody, request);
+    await forgeDoes(() => gate.addProject(name, importFrom));
+    return { done: [`project ${name} is there, and gated`] };
+  });
+  app.post(`${API}/users`, async (request): Promise<DoneView & { readonly token: string }> => {
+    operator(gate, request);
+    const { name, role } = body(userBody, request);
+    const token = await forgeDoes(() => {
+      forge.users.add(name, role);
+      return forge.users.createToken(name).text;
+    });
+    return { done: [`${name} is ${role === "operator" ? "an operator" : "a user"}`], token };
+  });
+}
+
+const whole = z.coerce.number().int().min(0);
+const name = z.string().min(1).max(255);
+
+const changesQuery = z.object({
+  project: name.optional(),
+  branch: name.optional(),
+  state: z.enum(["open", "merged", "abandoned"]).optional(),
+  owner: name.optional(),
+  topic: name.optional(),
+  needs: whole.optional(),
+  before: whole.optional(),
+  limit: whole.optional(),
+});
+
+const buildsQuery = z.object({
+  project: name.optional(),
+  job: name.optional(),
+  result: name.optional(),
+  pipeline: name.optional(),
+  change: whole.optional(),
+  before: whole.optional(),
+  limit: whole.optional(),
+});
+
+const commentBody = z.strictObject({
+  text: z.string().min(1),
+  vote: z.union([z.literal(-1), z.literal(0), z.literal(1)]).optional(),
+  file: z.string().min(1).optional(),
+  line: z.number().int().min(1).optional(),
+  revision: z.number().int().min(1).optional(),
+});
+
+const enqueueBody = z.strictObject({
+  change: z.number().int().min(1),
+  pipeline: name,
+  ignoreRequirements: z.boolean().default(false),
+  ignoreDependsOn: z.array(z.string()).default([]),
+});
+
+const dequeueBody = z.strictObject({
+  change: z.number().int().min(1),
+  pipeline: name,
+  /** Where given, it must be the change's. */
+  project: name.optional(),
+});
+
+const projectBody = z.strictObject({ name, importFrom: z.string().min(1).optional() });
+const userBody = z.strictObject({ name, role: z.enum(["user", "operator"]).default("user") });
+
+/** @throws Problem `bad-request` */
+function query<S extends z.ZodObject>(schema: S, request: FastifyRequest): z.output<S> {
+  return checked(schema, request.query);
+}
+
+/** @throws Problem `bad-request` */
+function body<S extends z.ZodObject>(schema: S, { body: bytes }: FastifyRequest): z.output<S> {
+  let value: unknown;
+  try {
+    value = JSON.parse(bytes === undefined || bytes === null ? "" : String(bytes));
+  } catch {
+    throw new Problem("bad-request", "the body is no JSON");
+  }
+  return checked(schema, value);
+}
+
+function checked<S extends z.ZodObject>(schema: S, value: unknown): z.output<S> {
+  const { success, data, error } = schema.safeParse(value);
+  if (success) return data;
+  const [issue] = error.issues;
+  throw new Problem(
+    "bad-request",
+    `${issue!.path.map(String).join(".") || "the request"}: ${issue!.message}`,
+  );
+}
+
+/** @throws Problem `unauthenticated` */
+function userOf(gate: Gate, { headers }: FastifyRequest): User {
+  const token = /^bearer +(\S+)$/i.exec(headers.authorization ?? "")?.[1];
+  if (token === undefined)
+    throw new Problem("unauthenticated", "send your token of this gate: Authorization: Bearer TOKEN");
+  const user = gate.forge.users.authenticate(token);
+  if (user === undefined) throw new Problem("unauthenticated", "the token is not valid (any more)");
+  return user;
+}
+
+/** @throws Problem `unauthenticated`, `forbidden` */
+function operator(gate: Gate, request: FastifyRequest): User {
+  const user = userOf(gate, request);
+  if (user.role !== "operator") throw new Problem("forbidden", `${user.name} is no operator`);
+  return user;
+}
+
+function numberIn(text: string): number {
+  const number = Number(text);
+  if (!Number.isSafeInteger(number) || number < 1) throw new Problem("bad-request", "that is no number");
+  return number;
+}
+
+/** @throws Problem `bad-request`, `not-found` */
+function changeIn(gate: Gate, request: FastifyRequest): number {
+  const number = numberIn((request.params as { number: string }).number);
+  if (gate.forge.record(number) === undefined) throw new Problem("not-found", `there is no change ${number}`);
+  return number;
+}
+
+/** @throws Problem `bad-request`, `not-found` */
+function buildIn(gate: Gate, request: FastifyRequest): BuildRow {
+  const id = numberIn((request.params as { id: string }).id);
+  const row = gate.builds.get(id);
+  if (row === undefined) throw new Problem("not-found", `there is no build ${id}, or it is too long ago`);
+  return row;
+}
+
+/** @throws Problem `not-found` */
+function knownPipeline(gate: Gate, pipeline: string): void {
+  const known = gate.loader.current?.layout.pipelines.map((one) => one.name) ?? [];
+  if (!known.includes(pipeline)) {
+    throw new Problem("not-found", `there is no pipeline ${pipeline}; there are: ${known.join(", ")}`);
+  }
+}
+
+const STATUS_OF: Partial<Record<ForgeErrorCode, "not-found" | "conflict" | "forbidden" | "too-large">> = {
+  CHANGE_UNKNOWN: "not-found",
+  PROJECT_UNKNOWN: "not-found",
+  REVISION_UNKNOWN: "not-found",
+  USER_UNKNOWN: "not-found",
+  CHANGE_CLOSED: "conflict",
+  PROJECT_EXISTS: "conflict",
+  NOT_PERMITTED: "forbidden",
+  FORGE_LIMIT: "too-large",
+};
+
+/** What the forge refuses, as problems. */
+async function forgeDoes<T>(act: () => T | Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    if (error instanceof ForgeError) throw new Problem(STATUS_OF[error.code] ?? "bad-request", error.message);
+    if (error instanceof GateError) throw new Problem("conflict", error.message);
+    throw error;
+  }
+}
+
+/** A file in a folder, whatever its name says; `undefined` when there is none. */
+function fileBelow(folder: string, path: string): string | undefined {
+  try {
+    const file = realpathSync(join(folder, path));
+    return file.startsWith(realpathSync(folder) + sep) && statSync(file).isFile() ? file : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,225 @@
+import type { ItemStatus, JobStatus, Subject } from "../core/index.ts";
+import type { Gate } from "../gate.ts";
+import type { BuildRow } from "../scheduler/build-table.ts";
+import type {
+  BuildView,
+  ChangeSummaryView,
+  ChangeView,
+  ExplanationView,
+  ItemView,
+  JobView,
+  StatusView,
+  SubjectView,
+} from "./types.ts";
+
+/* What is shown of the gate, from what its parts know. */
+
+/** Where the API is. */
+export const API = "/api/gate";
+/** Builds that a change's page shows. */
+const SHOWN_BUILDS = 50;
+
+export function subjectView(gate: Gate, subject: Subject): SubjectView {
+  const { title, owner, number } = gate.factsOf(subject);
+  const isChange = subject.kind === "change";
+  return {
+    kind: subject.kind,
+    id: subject.id,
+    number,
+    revision: isChange ? subject.revision : null,
+    project: subject.project,
+    branch: subject.branch,
+    commit: isChange ? subject.commit : subject.newCommit,
+    title,
+    owner,
+  };
+}
+
+export function statusView(gate: Gate, nowMs: number): StatusView {
+  const { isPaused, version, pipelines } = gate.scheduler.status();
+  const descriptions = new Map(
+    gate.loader.current?.layout.pipelines.map(({ name, description }) => [name, description]),
+  );
+  return {
+    tenant: gate.tenant.name,
+    atMs: nowMs,
+    version,
+    isPaused,
+    slots: { total: gate.slots.total, used: gate.slots.used },
+    configProblems: gate.configProblems.length,
+    pipelines: pipelines.map(({ name, manager, queues, waiting }) => ({
+      name,
+      manager,
+      description: descriptions.get(name) ?? null,
+      queues: queues.map((queue) => ({
+        name: queue.name,
+        branch: queue.branch,
+        window: queue.window,
+        items: queue.items.map((item) => itemView(gate, item, nowMs)),
+      })),
+      waiting: waiting.flatMap(({ change, reason }) => {
+        const record = gate.recordOf(change);
+        return record === undefined ? [] : [{ subject: subjectView(gate, record), pipeline: name, reason }];
+      }),
+    })),
+  };
+}
+
+function itemView(gate: Gate, item: ItemStatus, nowMs: number): ItemView {
+  const { failing, waiting, resetReason, subject } = item;
+  const jobs = item.jobs.map((job) => jobView(gate, subject, job));
+  return {
+    id: item.id,
+    subject: subjectView(gate, subject),
+    live: item.live,
+    active: item.active,
+    failing: failing !== null,
+    reasons: [failing, ...waiting, item.resets > 0 ? resetReason : null].filter((reason) => reason !== null),
+    itemAhead: item.itemAhead,
+    itemsBehind: item.itemsBehind,
+    enqueuedMs: item.enqueuedMs,
+    remainingMs: remainingMs(jobs, nowMs),
+    buildset: item.buildset,
+    resets: item.resets,
+    jobs,
+  };
+}
+
+function jobView(gate: Gate, subject: Subject, job: JobStatus): JobView {
+  const times = job.build === null ? undefined : gate.builds.timesOf(job.build);
+  return {
+    name: job.name,
+    voting: job.voting,
+    state: job.state,
+    result: job.result,
+    build: job.build === null ? null : String(job.build),
+    attempt: job.attempt,
+    startedMs: times?.startedMs ?? null,
+    endedMs: times?.endedMs ?? null,
+    estimatedMs: gate.builds.estimate(job.name, subject.project, subject.branch),
+    reason: job.reason,
+    dependencies: job.dependencies,
+  };
+}
+
+/** Until the last of the jobs ends, each beginning when those that it depends on have ended. */
+function remainingMs(jobs: readonly JobView[], nowMs: number): number | null {
+  if (jobs.length === 0) return null;
+  const byName = new Map(jobs.map((job) => [job.name, job]));
+  const known = new Map<string, number>();
+  let isUnknown = false;
+  const until = ({ name, state, estimatedMs, startedMs, dependencies }: JobView): number => {
+    const found = known.get(name);
+    if (found !== undefined) return found;
+    // A circle cannot be; if it were, it would end here.
+    known.set(name, 0);
+    let ms = 0;
+    if (state !== "ended") {
+      if (estimatedMs === null) isUnknown = true;
+      const left = (estimatedMs ?? 0) - (startedMs === null ? 0 : nowMs - startedMs);
+      const before = dependencies
+        .map((parent) => byName.get(parent))
+        .filter((parent) => parent !== undefined);
+      ms = Math.max(0, left) + Math.max(0, ...before.map(until));
+    }
+    known.set(name, ms);
+    return ms;
+  };
+  const longest = Math.max(...jobs.map(until));
+  return isUnknown ? null : longest;
+}
+
+export function buildView(gate: Gate, row: BuildRow): BuildView {
+  const frozen = gate.builds.frozen(row.buildset);
+  return {
+    id: String(row.id),
+    buildset: row.buildset,
+    job: row.job,
+    pipeline: row.pipeline,
+    subject: subjectView(gate, row.subject),
+    chain: (frozen?.chain ?? []).map(({ project, change, revision }) => ({
+      project,
+      number: gate.forge.numberOf(change) ?? null,
+      revision,
+    })),
+    voting: row.voting,
+    attempt: row.attempt,
+    result: row.result,
+    startedMs: row.startedMs,
+    endedMs: row.endedMs,
+    detail: row.detail,
+    artifacts: (row.outcome?.artifacts ?? []).map(({ name }) => ({
+      name,
+      url: `${API}/builds/${row.id}/artifacts/${name.split("/").map(encodeURIComponent).join("/")}`,
+    })),
+    logUrl: `${API}/builds/${row.id}/log`,
+  };
+}
+
+export function changeView(gate: Gate, number: number): ChangeView | undefined {
+  const change = gate.forge.change(number);
+  if (change === undefined) return undefined;
+  const { record, revisions, approvals, comments } = change;
+  const [base] = gate.forge.urls;
+  const where = base === undefined ? gate.forge.gitDir(record.project) : `${base}/git/${record.project}.git`;
+  return {
+    subject: subjectView(gate, record),
+    state: change.state,
+    message: revisions.at(-1)?.message ?? "",
+    approvals,
+    isApproved: record.isApproved,
+    needs: record.needs.map(({ source, change: id, problem }) => ({
+      source,
+      change: id === null ? null : (gate.forge.numberOf(id) ?? null),
+      problem,
+    })),
+    revisions: revisions.map(({ revision, head, atMs }) => ({ revision, commit: head, atMs })),
+    comments,
+    fetchCommand: `git fetch ${where} ${gate.forge.refOf(number, change.revision)}`,
+    builds: gate.builds
+      .list({ subjectId: record.id, limit: SHOWN_BUILDS })
+      .map((row) => buildView(gate, row)),
+  };
+}
+
+export function changeSummary(gate: Gate, number: number): ChangeSummaryView {
+  const { record, state, topic, updatedMs } = gate.forge.change(number)!;
+  return { subject: subjectView(gate, record), state, isApproved: record.isApproved, topic, updatedMs };
+}
+
+export async function explanationView(gate: Gate, number: number): Promise<ExplanationView | undefined> {
+  const record = gate.forge.record(number);
+  if (record === undefined) return undefined;
+  const now: string[] = [];
+  for (const { name, queues, waiting } of gate.scheduler.status().pipelines) {
+    for (const { items } of queues) {
+      for (const item of items.filter(({ subject, live }) => live && subject.id === record.id)) {
+        now.push(
+          `${name}: ${item.failing ?? (item.isLanding ? "it is being merged" : "it is being tested")}`,
+        );
+        now.push(...item.waiting.map((reason) => `${name}: ${reason}`));
+        for (const job of item.jobs)
+          if (job.reason !== null) now.push(`${name}: job ${job.name}: ${job.reason}`);
+      }
+    }
+    for (const one of waiting) if (one.change === record.id) now.push(`${name}: ${one.reason}`);
+  }
+  if (now.length === 0) now.push(`it is ${record.state}, and in no pipeline`);
+  now.push(...(await jobReasons(gate, number, record)));
+  return { subject: subjectView(gate, record), now, decisions: gate.scheduler.core.explain(record.id) };
+}
+
+/** Of each job in each pipeline: whether it would run now, and why. */
+async function jobReasons(gate: Gate, number: number, { project, branch }: Subject): Promise<string[]> {
+  const layout = gate.loader.current?.layout;
+  if (layout === undefined) return [];
+  const files = (await gate.forge.paths(number)).map((path) => path.toString());
+  return layout.pipelines.flatMap(({ name }) =>
+    layout
+      .explainJobs(name, { project, branch, files })
+      .map(
+        ({ job, runs, reasons }) =>
+          `${name}: job ${job} ${runs ? "runs" : "does not run"}: ${reasons.join("; ")}`,
+      ),
+  );
+}
