@@ -5,6 +5,7 @@ export type CliErrorCode =
   | "CONFIG_INVALID"
   | "DEMO_WRONG"
   | "DRILL_FAILED"
+  | "GATE_REFUSED"
   | "NEEDS_DROVER"
   | "FILE_NOT_WRITABLE"
   | "OPTION_REFUSED"

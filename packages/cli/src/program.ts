@@ -9,6 +9,7 @@ import { ConfigError } from "./config/problem.ts";
 import { demoCommand } from "./demo/command.ts";
 import { drillCommand } from "./drill/command.ts";
 import { CommandFailed, EXIT, UsageError } from "./errors.ts";
+import { gateCommand } from "./gate/command.ts";
 import { serveCommand } from "./serve/command.ts";
 import { statusCommand } from "./status/command.ts";
 import { submitCommand } from "./submit/command.ts";
@@ -40,6 +41,7 @@ export function droverProgram(): Command {
     restoreCommand(),
     importCommand(),
     drillCommand(),
+    gateCommand(),
     configCommand(),
     completionCommand(() => program),
   ];
@@ -92,6 +94,13 @@ function isStoreError(error: unknown): error is Error {
   return error instanceof Error && error.name === "StoreError";
 }
 
+const GATE_ERRORS = new Set(["GateError", "GateStoreError", "GitError", "ForgeError", "ExecutorError"]);
+
+/** What the gate's package cannot do, which other commands do without. */
+function isGateError(error: unknown): error is Error {
+  return error instanceof Error && GATE_ERRORS.has(error.name);
+}
+
 /** Likewise an `AuthError`. */
 function isAuthError(error: unknown): error is Error {
   return error instanceof Error && error.name === "AuthError";
@@ -106,6 +115,7 @@ function exitCodeOf(error: unknown): number {
     error instanceof TransportError ||
     isStoreError(error) ||
     isAuthError(error) ||
+    isGateError(error) ||
     error instanceof CommandFailed
   ) {
     for (const line of error.message.split("\n")) process.stderr.write(`drover: ${line}\n`);

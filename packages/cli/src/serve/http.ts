@@ -1,4 +1,5 @@
 import type { HttpServer, HttpServerOptions, JobServer } from "@drover/server";
+import type { HttpExtension } from "@drover/server/http";
 import type { ListeningSockets, TlsFiles } from "@drover/transport";
 import type { ResolvedConfig } from "../config/resolve.ts";
 import type { ServerLog } from "./log.ts";
@@ -9,6 +10,7 @@ interface HttpPlaces {
   /** Certificates, for where it listens with TLS. */
   readonly files?: TlsFiles | undefined;
   readonly sockets: ListeningSockets;
+  readonly extensions?: readonly HttpExtension[];
 }
 
 /**
@@ -19,7 +21,7 @@ export async function startHttp(
   config: ResolvedConfig,
   server: JobServer,
   log: ServerLog,
-  { byDefault, files, sockets }: HttpPlaces,
+  { byDefault, files, sockets, extensions = [] }: HttpPlaces,
 ): Promise<HttpServer | undefined> {
   const listen = httpAddresses(config, byDefault);
   const { https = [] } = config.server;
@@ -27,7 +29,16 @@ export async function startHttp(
   const secure = files === undefined || https.length === 0 ? {} : { secure: { listen: https, files } };
   // Those who do without HTTP start without loading it.
   const [{ HttpServer }, { DASHBOARD_FOLDER: dashboard }] = await load();
-  return HttpServer.start({ ...httpOptions(config), ...secure, server, log, listen, sockets, dashboard });
+  return HttpServer.start({
+    ...httpOptions(config),
+    ...secure,
+    server,
+    log,
+    listen,
+    sockets,
+    dashboard,
+    extensions,
+  });
 }
 
 /** Loads what `startHttp` will need. */

@@ -13,6 +13,7 @@ import {
 import { formatAddress, ListeningSockets, type PeerAddress, type TlsFiles } from "@drover/transport";
 import { type ConfigInputs, type ResolvedConfig, resolveConfig } from "../config/resolve.ts";
 import { UsageError } from "../errors.ts";
+import { type GateWanted, gateServerOptions, type StartedGate, startGate } from "../gate/serve.ts";
 import { deliverSignals, type Signal } from "../signals.ts";
 import { VERSION } from "../version.ts";
 import { refuseExposure } from "./exposure.ts";
@@ -48,6 +49,8 @@ export interface ServeRequest {
   readonly quiet?: boolean;
   /** For a person: keeps background jobs in a file of this user's, and has HTTP on loopback, where nothing else is said. */
   readonly forPerson?: boolean;
+  /** The gate that is to be beside it. */
+  readonly gate?: GateWanted | undefined;
 }
 
 /** A server that listens. */
@@ -57,6 +60,7 @@ export interface Started {
   readonly store: string;
   /** Where it speaks HTTP, as `host:port`. */
   readonly http: readonly string[];
+  readonly gate: StartedGate | undefined;
 }
 
 /**
@@ -102,6 +106,7 @@ export async function serve(request: ServeRequest): Promise<never> {
   let store: Store | undefined;
   let identities: Identities | undefined;
   let files: TlsFiles | undefined;
+  let gate: StartedGate | undefined;
   try {
     const httpByDefault = request.forPerson === true ? httpOfPort(server.port) : undefined;
     if (predecessor !== undefined) {
@@ -128,12 +133,20 @@ export async function serve(request: ServeRequest): Promise<never> {
       onShutdownRequest: (how) =>
         ending?.begin(how === "graceful" ? "drain" : "stop", "an administrator's shutdown"),
       onStoreLost: () => ending?.begin("fail", "the store was lost"),
+      ...(request.gate === undefined ? {} : await gateServerOptions(config.rules)),
     });
+    if (request.gate !== undefined) {
+      const onLost = () => ending?.begin("fail", "the gate was lost");
+      const isProtected = identities !== undefined && !identities.hasAnonymous;
+      gate = await startGate(request.gate, started, log, { onLost, readsNeedToken: isProtected });
+    }
     http = await startHttp(config, started, log, {
       byDefault: httpByDefault,
       files,
       sockets,
+      extensions: gate === undefined ? [] : [gate.http],
     });
+    gate?.reachedAt(http?.addresses ?? []);
     if (server.user !== undefined) {
       if (sink instanceof FileSink) giveAway(sink.fd, server.user, log);
       if (store !== undefined) giveStoreAway(store, server.user);
@@ -145,6 +158,7 @@ export async function serve(request: ServeRequest): Promise<never> {
   } catch (error) {
     for (const step of undo.reverse()) step();
     await http?.close();
+    await gate?.close();
     if (started === undefined) await store?.close();
     else await started.stop(0);
     throw error;
@@ -162,7 +176,7 @@ export async function serve(request: ServeRequest): Promise<never> {
   }
 
   const where = `serves ${jobServer.addresses.map(shownAddress).join(", ")}, store ${storeName}`;
-  const ended = { server: jobServer, http, sockets, log, systemd, graceMs: graceMs(server) };
+  const ended = { server: jobServer, http, gate, sockets, log, systemd, graceMs: graceMs(server) };
   const tidyUp = () => {
     for (const step of undo.splice(0).reverse()) step();
   };
@@ -174,14 +188,12 @@ export async function serve(request: ServeRequest): Promise<never> {
   });
   ending = end;
   predecessor?.serves();
-  request.onReady?.({ addresses: jobServer.addresses, store: storeName, http: http?.addresses ?? [] });
+  request.onReady?.({ addresses: jobServer.addresses, store: storeName, http: http?.addresses ?? [], gate });
   systemd?.ready(where);
   deliverSignals((signal) => {
     if (signal === "SIGHUP") {
       systemd?.reloading();
-      void reload(request.inputs, { jobServer, identities, files, sink, log }).then(() =>
-        systemd?.ready(where),
-      );
+      void reload(request, { jobServer, identities, files, sink, log }).then(() => systemd?.ready(where));
     } else if (signal === "SIGUSR2") void end.handOver();
     else end.begin(signal === "SIGUSR1" ? "drain" : "stop", signal);
   });
@@ -192,6 +204,7 @@ export async function serve(request: ServeRequest): Promise<never> {
 interface Ended {
   readonly server: JobServer;
   readonly http: HttpServer | undefined;
+  readonly gate: StartedGate | undefined;
   readonly sockets: ListeningSockets;
   readonly log: ServerLog;
   readonly systemd: SystemdNotifier | undefined;
@@ -215,16 +228,19 @@ class Ending {
 
   /** @param how `fail`: as `stop`, and the exit code is 1. */
   begin(how: "drain" | "stop" | "fail", reason: string | Signal): void {
-    const { server, http, log, systemd, graceMs } = this.#ended;
+    const { server, http, gate, log, systemd, graceMs } = this.#ended;
     if (how === "drain") {
       if (this.#state !== "running") return;
       this.#state = "draining";
       systemd?.status("drains: no new connections, ends when no job is left");
       log.info({ reason }, "draining: no new connections, ends when no job is left");
       void http?.stopAccepting();
-      void server.drain().then(() => {
-        if (this.#state === "draining") this.#stop(0);
-      });
+      // Its builds are jobs, too, and are run again by the next process.
+      void (gate?.close() ?? Promise.resolve())
+        .then(() => server.drain())
+        .then(() => {
+          if (this.#state === "draining") this.#stop(0);
+        });
       return;
     }
     if (this.#state === "stopping") {
@@ -269,8 +285,9 @@ class Ending {
   }
 
   async #close(graceMs: number): Promise<void> {
-    const { server, http } = this.#ended;
+    const { server, http, gate } = this.#ended;
     void http?.stopAccepting();
+    await gate?.close();
     await server.stop(graceMs);
     // Requests that waited have been answered by now.
     await http?.close();
@@ -281,7 +298,10 @@ function startServer(
   config: ResolvedConfig,
   store: Store | undefined,
   log: ServerLog,
-  more: Pick<JobServerOptions, "identities" | "secure" | "sockets" | "onShutdownRequest" | "onStoreLost">,
+  more: Pick<
+    JobServerOptions,
+    "functions" | "identities" | "onShutdownRequest" | "onStoreLost" | "reserved" | "secure" | "sockets"
+  >,
 ): Promise<JobServer> {
   const files = openFileLimit();
   const wanted = config.server.fileDescriptors;
@@ -371,7 +391,7 @@ interface Reloaded {
 }
 
 async function reload(
-  inputs: ConfigInputs,
+  { inputs, gate }: ServeRequest,
   { jobServer, identities, files, sink, log }: Reloaded,
 ): Promise<void> {
   try {
@@ -387,7 +407,8 @@ async function reload(
     }
     if (config.identities !== undefined) identities?.reconfigure(config.identities);
     files?.reload();
-    jobServer.applySettings(config.rules, functionDefaults(config.server));
+    const functions = gate === undefined ? config.rules : (await gateServerOptions(config.rules)).functions;
+    jobServer.applySettings(functions, functionDefaults(config.server));
     jobServer.applySchedules(config.schedules);
     const { rules, schedules } = config;
     log.info(

@@ -2,16 +2,19 @@ import { StoreError } from "@drover/server";
 import { TransportError } from "@drover/transport";
 import type { ConfigInputs } from "../config/resolve.ts";
 import { UsageError } from "../errors.ts";
+import type { GateWanted, StartedGate } from "../gate/serve.ts";
+import { gateOfUp } from "../gate/up.ts";
 import { type Started, serve, shownAddress } from "../serve/run.ts";
 import { VERSION } from "../version.ts";
 
 /** Runs the server in the foreground, for a person. */
-export async function up(inputs: ConfigInputs): Promise<never> {
+export async function up(inputs: ConfigInputs, gate?: GateWanted): Promise<never> {
   try {
     return await serve({
       inputs,
       quiet: true,
       forPerson: true,
+      gate: gate ?? (await gateOfUp(inputs)),
       onReady: (started) => process.stdout.write(welcome(started)),
     });
   } catch (error) {
@@ -35,7 +38,7 @@ export async function up(inputs: ConfigInputs): Promise<never> {
 }
 
 /** Addresses, where background jobs are, and commands that can be copied. */
-export function welcome({ addresses, store, http }: Started): string {
+export function welcome({ addresses, store, http, gate }: Started): string {
   const tcp = addresses.find(({ transport }) => transport === "tcp");
   const shown = addresses.map(shownAddress).join(" and ");
   const standard = tcp?.port === 4730;
@@ -56,6 +59,23 @@ ${http.length === 0 ? "" : `    curl --data "hello drover" http://${http[0]!.rep
   and look at what happens:
     npx drover top${to}
 
-Ctrl-C stops it.
+${gate === undefined ? "" : gateLines(gate, http)}Ctrl-C stops it.
+`;
+}
+
+/** What there is of the gate, and what to do with it. */
+function gateLines({ folder, projects, isolation }: StartedGate, [address]: readonly string[]): string {
+  const warning =
+    isolation === "bubblewrap" || isolation === null
+      ? ""
+      : "  builds run without bubblewrap: install it, or trust whoever may push\n";
+  const base = address === undefined ? "" : `http://${address.replace("127.0.0.1", "localhost")}`;
+  const sample = projects.find((name) => name === "sample") ?? projects[0];
+  return `The gate of ${folder} has ${projects.length} projects: ${projects.slice(0, 5).join(", ")}
+${warning}  propose a change, see it tested, and have it merged when it has passed:
+    git clone ${base}/git/${sample}.git
+    npx drover gate status
+  its page:  ${base}/#/gate
+
 `;
 }

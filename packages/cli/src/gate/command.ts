@@ -1,0 +1,155 @@
+import { Command } from "commander";
+import { addServerOptions, collect, serveInputs } from "../serve/flags.ts";
+import { addGatePlace } from "./place.ts";
+
+const EXAMPLES = `
+Examples:
+  drover gate init my-gate && drover gate up my-gate
+  git push origin HEAD:refs/for/main                     proposes a change
+  drover gate status -w                                  what is tested, on top of what
+  drover gate approve 12                                 it is merged when it has passed
+  drover gate explain 12                                 why it is where it is
+
+Exit codes: 0 done, 1 refused or failed, 2 wrong options.`;
+
+/** `drover gate`: tests changes on top of everything approved before them, and merges exactly what passed. */
+export function gateCommand(): Command {
+  const gate = new Command("gate")
+    .summary("test changes as the future that they will make, and merge what passed")
+    .description(
+      "A gate for many repositories: each approved change is tested on top of all those approved before it, and merged " +
+        "exactly as it was tested.",
+    )
+    .addHelpText("after", EXAMPLES);
+  addLocal(gate);
+  addReads(gate);
+  addReviews(gate);
+  addOperations(gate);
+  return gate;
+}
+
+function addLocal(gate: Command): void {
+  gate
+    .command("init")
+    .description("Makes the folder of a gate: pipelines, a sample project, and a token for you.")
+    .argument("<dir>", "a folder that is empty or is not there")
+    .option("--tenant <name>", "name of the tenant", "main")
+    .option("--user <name>", "your name there (default: that of this machine)")
+    .option("--no-sample", "without the sample project")
+    .option("--json", "as JSON")
+    .action(async (dir, flags) => (await import("./local.ts")).init(dir, flags));
+  const up = gate
+    .command("up")
+    .description(
+      "Runs the gate of a folder, with a job server, an executor and the dashboard. Ctrl-C stops it.",
+    )
+    .argument("<dir>", "as init has made it")
+    .option("--slots <number>", "builds at a time (default: one for each processor)")
+    .option("--no-executor", "run no builds here: executors elsewhere do")
+    .option("--direct-push", "operators may push to gated branches")
+    .option("--config <file>", "drover.yaml (default: DROVER_CONFIG, else ./drover.yaml where there is one)");
+  addServerOptions(up);
+  up.action(async (dir, flags) => (await import("./local.ts")).gateUp(dir, serveInputs(flags), flags));
+  const config = gate.command("config").description("Looks for what is wrong in a configuration.");
+  config
+    .command("check")
+    .description("Checks the configuration of a gate's folder, or of a work tree, without a gate that runs.")
+    .argument("<dir>", "folder of a gate, or a work tree with zuul.yaml")
+    .option("--json", "as JSON")
+    .action(async (dir, { json }) => (await import("./local.ts")).checkConfig(dir, json === true));
+  reads(config, "problems", "Lists what is wrong in the merged configuration of a gate that runs.").action(
+    async (flags) => (await import("./run.ts")).configProblems(flags),
+  );
+}
+
+function addReads(gate: Command): void {
+  reads(gate, "status", "Shows what is in the pipelines, on top of what, and how far it is.")
+    .option("-w, --watch", "again each second")
+    .action(async (flags) => (await import("./run.ts")).showStatus(flags));
+  reads(gate, "changes", "Lists changes, the newest first.")
+    .option("--project <name>", "of this project")
+    .option("--state <state>", "open, merged or abandoned")
+    .option("--owner <user>", "of this user")
+    .option("--limit <number>", "at most so many", "50")
+    .action(async (flags) => (await import("./run.ts")).listChanges(flags));
+  reads(gate, "explain", "Tells why a change is where it is, and which jobs it runs.")
+    .argument("<change>", "its number")
+    .action(async (change, flags) => (await import("./run.ts")).explain(change, flags));
+  reads(gate, "builds", "Lists builds, the newest first.")
+    .option("--project <name>", "of this project")
+    .option("--job <name>", "of this job")
+    .option("--result <result>", "such as FAILURE")
+    .option("--pipeline <name>", "in this pipeline")
+    .option("--change <number>", "of this change")
+    .option("--limit <number>", "at most so many", "20")
+    .action(async (flags) => (await import("./run.ts")).listBuilds(flags));
+  addGatePlace(gate.command("log"))
+    .description("Prints the log of a build.")
+    .argument("<build>", "its number")
+    .option("-f, --follow", "until it has ended; the exit code is 1 when it did not succeed")
+    .action(async (build, flags) => (await import("./run.ts")).showLog(build, flags));
+}
+
+function addReviews(gate: Command): void {
+  const verbs = {
+    approve: "Approves changes: a gate pipeline tests them, and merges what passes.",
+    unapprove: "Takes back your approval; an operator takes back everybody's.",
+    abandon: "Closes changes without merging them.",
+    restore: "Opens abandoned changes again.",
+  };
+  for (const [verb, description] of Object.entries(verbs)) {
+    reads(gate, verb, description)
+      .argument("<change...>", "their numbers")
+      .action(async (changes, flags) => (await import("./run.ts")).actOnChange(verb, changes, flags));
+  }
+  reads(gate, "comment", "Writes on a change; a pipeline may wait for it, such as `recheck`.")
+    .argument("<change>", "its number")
+    .argument("<text>", "what to say")
+    .option("--vote <vote>", "-1, 0 or 1")
+    .option("--file <path>", "about this file")
+    .option("--line <number>", "about this line of it")
+    .action(async (change, text, flags) => (await import("./run.ts")).comment(change, text, flags));
+}
+
+function addOperations(gate: Command): void {
+  reads(gate, "enqueue", "Puts a change into a pipeline.")
+    .argument("<change>", "its number")
+    .requiredOption("--pipeline <name>", "which one")
+    .option("--force", "though it does not meet the pipeline's requirements")
+    .option("--ignore-depends-on <url>", "do not wait for this; may be given several times", collect)
+    .action(async (change, flags) => (await import("./run.ts")).enqueue(change, flags));
+  reads(gate, "dequeue", "Takes a change out of a pipeline, and what depends on it.")
+    .argument("<change>", "its number")
+    .requiredOption("--pipeline <name>", "which one")
+    .option("--project <name>", "only if it is of this project")
+    .action(async (change, flags) => (await import("./run.ts")).dequeue(change, flags));
+  reads(gate, "reconfigure", "Reads the whole configuration again.").action(async (flags) =>
+    (await import("./run.ts")).operate("/reconfigure", {}, flags),
+  );
+  reads(gate, "pause", "Stops starting builds and merging; pushes and results are taken.").action(
+    async (flags) => (await import("./run.ts")).operate("/pause", { on: true }, flags),
+  );
+  reads(gate, "unpause", "Goes on.").action(async (flags) =>
+    (await import("./run.ts")).operate("/pause", { on: false }, flags),
+  );
+  const project = gate.command("project").description("Adds projects.");
+  reads(project, "add", "Makes an empty project, and gates it.")
+    .argument("<name>", "such as tools/build")
+    .action(async (name, flags) => (await import("./run.ts")).operate("/projects", { name }, flags));
+  reads(project, "import", "Takes branches and tags from a repository, and gates it.")
+    .argument("<name>", "such as tools/build")
+    .argument("<source>", "folder on the gate's machine, or URL")
+    .action(async (name, importFrom, flags) =>
+      (await import("./run.ts")).operate("/projects", { name, importFrom }, flags),
+    );
+  const user = gate.command("user").description("Adds users.");
+  reads(user, "add", "Adds a user, and prints a token for him.")
+    .argument("<name>", "his name")
+    .option("--operator", "who may do everything")
+    .action(async (name, flags) => (await import("./run.ts")).addUser(name, flags));
+}
+
+/** A command that talks to a gate, and can answer as JSON. */
+function reads(parent: Command, name: string, description: string): Command {
+  return addGatePlace(parent.command(name)).description(description).option("--json", "as JSON");
+}

@@ -1,0 +1,102 @@
+import { userInfo } from "node:os";
+import { resolve } from "node:path";
+import type { ConfigInputs } from "../config/resolve.ts";
+import { CommandFailed, UsageError } from "../errors.ts";
+import { up } from "../up/run.ts";
+import { keepToken } from "./place.ts";
+
+/* Commands of `drover gate` that work on a folder of this machine. */
+
+export interface InitFlags {
+  readonly tenant?: string;
+  readonly user?: string;
+  readonly sample?: boolean;
+  readonly json?: boolean;
+}
+
+export async function init(
+  dir: string,
+  { tenant, user = userInfo().username, sample = true, json }: InitFlags,
+): Promise<void> {
+  const folder = resolve(dir);
+  const { initGate } = await import("@drover/gate");
+  const made = await initGate(folder, {
+    log: silent,
+    user,
+    sample: sample ? "sample" : null,
+    ...(tenant === undefined ? {} : { tenant }),
+  });
+  const kept = keepToken(made.token);
+  if (json === true) {
+    process.stdout.write(`${JSON.stringify({ folder, user, tokenFile: kept, ...made })}\n`);
+    return;
+  }
+  const remote = `http://${user}@localhost:4780/git`;
+  process.stdout.write(`A gate is in ${folder}
+  ${made.configProject.padEnd(8)} pipelines and base jobs: check, gate, post
+${made.sample === null ? "" : `  ${made.sample.padEnd(8)} a project with one job\n`}
+You are ${user}, an operator. Your token, shown this once and kept in ${kept}:
+
+  ${made.token}
+
+Start it:
+  drover gate up ${dir}
+
+${
+  made.sample === null
+    ? ""
+    : `Then, in another terminal, propose a change (the password is the token):
+  git clone ${remote}/${made.sample}.git && cd ${made.sample}
+  echo "More." >> README.md && git commit -am "Say more"
+  git push origin HEAD:refs/for/main
+
+`
+}See it tested, then approve it, as somebody else than who pushed it:
+  drover gate status
+  drover gate user add reviewer --operator > reviewer.token
+  drover gate approve 1 --token-file reviewer.token
+`);
+}
+
+export interface UpFlags {
+  readonly slots?: string;
+  readonly executor?: boolean;
+  readonly directPush?: boolean;
+}
+
+/** Runs the gate of a folder with a job server beside it. */
+export async function gateUp(dir: string, inputs: ConfigInputs, flags: UpFlags): Promise<never> {
+  return up(inputs, {
+    folder: resolve(dir),
+    slots: slotsOf(flags.slots),
+    hasExecutor: flags.executor ?? true,
+    directPush: flags.directPush ?? false,
+  });
+}
+
+/** @throws UsageError */
+export function slotsOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const slots = Number(text);
+  if (/^\d+$/.test(text) && slots >= 1 && slots <= 10_000) return slots;
+  throw new UsageError("OPTION_INVALID", `--slots ${JSON.stringify(text)} is no number from 1 to 10000`);
+}
+
+export async function checkConfig(dir: string, json: boolean): Promise<void> {
+  const { checkConfigFolder } = await import("@drover/gate");
+  const { problems, summary } = await checkConfigFolder(resolve(dir));
+  if (json) process.stdout.write(`${JSON.stringify({ problems, summary })}\n`);
+  else {
+    const { problemLine } = await import("./run.ts");
+    for (const problem of problems) process.stdout.write(`${problemLine(problem)}\n`);
+    process.stdout.write(`${summary}\n`);
+  }
+  if (problems.length > 0) {
+    throw new CommandFailed(
+      "CONFIG_INVALID",
+      `${problems.length} ${problems.length === 1 ? "problem" : "problems"} in ${dir}`,
+    );
+  }
+}
+
+const silent = { debug() {}, info() {}, warn() {}, error() {} };

@@ -1,0 +1,134 @@
+import type {
+  BuildView,
+  ChangeSummaryView,
+  ItemView,
+  JobView,
+  StatusView,
+  SubjectView,
+} from "@drover/gate/api";
+import { printable } from "@drover/protocol";
+import { durationText, tableLines } from "../terminal/table.ts";
+
+/* The gate as lines of text. */
+
+const MARKS: Readonly<Record<string, string>> = { SUCCESS: "✓", FAILURE: "✗" };
+const MAX_TITLE = 60;
+
+export function statusLines(status: StatusView, nowMs: number): string[] {
+  const lines: string[] = [];
+  const { tenant, isPaused, slots, configProblems } = status;
+  lines.push(
+    `${printable(tenant)}: ${slots.used} of ${slots.total} slots in use` +
+      `${isPaused ? ", PAUSED" : ""}${configProblems > 0 ? `, ${configProblems} problems in the configuration: drover gate config problems` : ""}`,
+  );
+  for (const { name, queues, waiting } of status.pipelines) {
+    const count = queues.reduce((sum, { items }) => sum + items.filter(({ live }) => live).length, 0);
+    if (count === 0 && waiting.length === 0) continue;
+    lines.push("", `${printable(name)}: ${count} ${count === 1 ? "item" : "items"}`);
+    for (const queue of queues) {
+      if (queue.items.length === 0) continue;
+      const window = queue.window === 0 ? "" : `, window ${queue.window}`;
+      lines.push(
+        `  ${printable(queue.name)}${queue.branch === null ? "" : ` (${printable(queue.branch)})`}${window}`,
+      );
+      for (const { item, depth } of asTree(queue.items)) lines.push(...itemLines(item, depth, nowMs));
+    }
+    for (const { subject, reason } of waiting) {
+      lines.push(`  waits  ${subjectText(subject)}`, `         ${printable(reason, 500)}`);
+    }
+  }
+  if (lines.length === 1) lines.push("", "Nothing is in a pipeline.");
+  return lines;
+}
+
+/** Items in the order of their queue, each as deep as its branch of the tree: the failing ones stand aside. */
+function asTree(items: readonly ItemView[]): { readonly item: ItemView; readonly depth: number }[] {
+  const depths = new Map<number, number>();
+  const byId = new Map(items.map((item) => [item.id, item]));
+  return items.map((item) => {
+    const ahead = item.itemAhead === null ? undefined : byId.get(item.itemAhead);
+    // The first behind an item goes on below it; others branch off.
+    const isFirst = ahead === undefined || ahead.itemsBehind[0] === item.id;
+    const depth = ahead === undefined ? 0 : (depths.get(ahead.id) ?? 0) + (isFirst ? 0 : 1);
+    depths.set(item.id, item.failing ? depth + 1 : depth);
+    return { item, depth: item.failing ? depth + 1 : depth };
+  });
+}
+
+function itemLines(item: ItemView, depth: number, nowMs: number): string[] {
+  const indent = "  ".repeat(2 + depth);
+  const mark = item.failing ? "✗" : !item.live ? "·" : item.active ? "●" : "○";
+  const since = durationText(nowMs - item.enqueuedMs);
+  const left = item.remainingMs === null ? "" : `, about ${durationText(item.remainingMs)} left`;
+  const resets = item.resets === 0 ? "" : `, reset ${item.resets} times`;
+  const lines = [`${indent}${mark} ${subjectText(item.subject)}  (${since}${left}${resets})`];
+  for (const reason of item.reasons) lines.push(`${indent}    ${printable(reason, 500)}`);
+  for (const job of item.jobs) lines.push(`${indent}    ${jobText(job, nowMs)}`);
+  return lines;
+}
+
+function jobText(
+  { name, state, result, voting, build, startedMs, endedMs, estimatedMs, reason, attempt }: JobView,
+  nowMs: number,
+): string {
+  const mark = result === null ? (state === "running" ? "▶" : "·") : (MARKS[result] ?? "!");
+  const took = startedMs === null ? "" : ` ${durationText((endedMs ?? nowMs) - startedMs)}`;
+  const guess = state === "running" && estimatedMs !== null ? ` of about ${durationText(estimatedMs)}` : "";
+  const again = attempt > 1 ? `, attempt ${attempt}` : "";
+  const why = reason === null || result === "SUCCESS" ? "" : `: ${printable(reason, 300)}`;
+  return `${mark} ${printable(name)} ${result ?? state}${took}${guess}${again}${voting ? "" : " (non-voting)"}${build === null ? "" : ` [build ${build}]`}${why}`;
+}
+
+export function subjectText({ number, revision, project, branch, title }: SubjectView): string {
+  const name = number === null ? printable(title) : `${number},${revision}`;
+  const shown = number === null ? "" : ` ${printable(title, MAX_TITLE)}`;
+  return `${name} ${printable(project)}${branch === null ? "" : `/${printable(branch)}`}${shown}`;
+}
+
+export function buildLines(builds: readonly BuildView[]): string[] {
+  if (builds.length === 0) return ["There are no builds."];
+  const columns = [
+    { title: "build", right: true },
+    { title: "result" },
+    { title: "job", maxWidth: 40 },
+    { title: "change" },
+    { title: "project", maxWidth: 30 },
+    { title: "pipeline" },
+    { title: "took", right: true },
+    { title: "began" },
+  ];
+  const rows = builds.map(({ id, result, job, subject, pipeline, startedMs, endedMs }) => [
+    id,
+    result ?? "runs",
+    printable(job),
+    subject.number === null ? printable(subject.title) : `${subject.number},${subject.revision}`,
+    printable(subject.project),
+    printable(pipeline),
+    startedMs === null || endedMs === null ? "" : durationText(endedMs - startedMs),
+    startedMs === null ? "" : new Date(startedMs).toISOString().slice(0, 19).replace("T", " "),
+  ]);
+  return tableLines(columns, rows);
+}
+
+export function changeLines(changes: readonly ChangeSummaryView[]): string[] {
+  if (changes.length === 0) return ["There are no such changes."];
+  const columns = [
+    { title: "change" },
+    { title: "state" },
+    { title: "project", maxWidth: 30 },
+    { title: "branch" },
+    { title: "owner" },
+    { title: "title", maxWidth: 70 },
+  ];
+  return tableLines(
+    columns,
+    changes.map(({ subject, state, isApproved }) => [
+      `${subject.number},${subject.revision}`,
+      state === "open" && isApproved ? "approved" : state,
+      printable(subject.project),
+      printable(subject.branch ?? ""),
+      printable(subject.owner ?? ""),
+      printable(subject.title),
+    ]),
+  );
+}

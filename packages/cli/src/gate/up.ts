@@ -1,0 +1,29 @@
+import { existsSync } from "node:fs";
+import { userInfo } from "node:os";
+import { join } from "node:path";
+import type { ConfigInputs } from "../config/resolve.ts";
+import { defaultGateFolder, keepToken } from "./place.ts";
+import type { GateWanted } from "./serve.ts";
+
+const silent = { debug() {}, info() {}, warn() {}, error() {} };
+
+/**
+ * The gate of `drover up`, which is made when it is not there. A server on any free port is a passing one and has none; so has
+ * a machine without git, which is told.
+ */
+export async function gateOfUp({ flags }: ConfigInputs): Promise<GateWanted | undefined> {
+  if (String(flags.get("port") ?? "") === "0") return undefined;
+  const folder = defaultGateFolder();
+  const { gitVersion, initGate } = await import("@drover/gate");
+  try {
+    await gitVersion();
+    if (!existsSync(join(folder, "gate.yaml"))) {
+      const { token } = await initGate(folder, { log: silent, user: userInfo().username });
+      keepToken(token);
+    }
+    return { folder };
+  } catch (error) {
+    process.stderr.write(`drover: without a gate: ${(error as Error).message}\n`);
+    return undefined;
+  }
+}
