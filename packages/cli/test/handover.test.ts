@@ -2,17 +2,13 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { Client, type ClientOptions } from "@drover/client";
 import { Worker } from "@drover/worker";
-import { afterEach, describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { stage, until } from "./running.ts";
 
 /* A server hands its listening sockets and its store over to a new process, while clients come all the time. */
 
-const at = stage();
-/** Those that follow write to the streams of the first server, whose end the stage waits for. */
-const followers: number[] = [];
-afterEach(() => {
-  for (const pid of followers.splice(0)) if (isAlive(pid)) process.kill(pid, "SIGKILL");
-});
+// Those that follow have the streams of the first server, whose end the stage waits for.
+const at = stage({ withFollowers: true });
 
 interface Ready {
   readonly pid: number;
@@ -40,7 +36,6 @@ async function handOver(readyFile: string): Promise<Ready> {
     const ready = readyIn(readyFile);
     return ready?.pid === before.pid ? undefined : ready;
   });
-  followers.push(after.pid);
   await until("the one before is gone", () => !isAlive(before.pid));
   return after;
 }
@@ -82,6 +77,30 @@ function knock(to: { port: number; host: string } | { path: string }): Promise<v
     socket.on("error", (error) => isIn || reject(error));
     socket.once("close", () => resolve());
   });
+}
+
+/** A foreground job that ends when it is told to. */
+async function aJobThatRuns(servers: string, more: Omit<ClientOptions, "servers"> = {}) {
+  const [started, finished] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const worker = new Worker({ servers, ...more });
+  worker.handle("slow", async () => {
+    started.resolve();
+    await finished.promise;
+    return "done";
+  });
+  await worker.run();
+  const client = new Client({ servers, ...more });
+  const result = client.submit("slow", "").result();
+  result.catch(() => {});
+  await started.promise;
+  return {
+    result,
+    finish: () => finished.resolve(),
+    async [Symbol.asyncDispose]() {
+      finished.resolve();
+      await Promise.all([client.close(), worker.close()]);
+    },
+  };
 }
 
 describe("SIGUSR2", () => {
@@ -171,5 +190,21 @@ describe("SIGUSR2", () => {
     // Both had the pipe of its standard error.
     expect(await server.ended).toBe(0);
     expect(server.stderr()).not.toContain('"handing over"');
+  });
+
+  test("a server that is asked to end while it hands over lets jobs end, and nobody serves after it", async () => {
+    const server = await at.serve("--warm-up-ms", "0", "--grace", "20");
+    const exit = new Promise((resolve) => server.child.once("exit", resolve));
+    await using busy = await aJobThatRuns(`127.0.0.1:${server.port}`);
+    process.kill(server.child.pid!, "SIGUSR2");
+    await until("it hands over", () => server.stderr().includes('"handing over"'));
+    process.kill(server.child.pid!, "SIGTERM");
+    await until("it says so", () => server.stderr().includes("so does the process that takes over"));
+    busy.finish();
+    expect(Buffer.from(await busy.result).toString()).toBe("done");
+    expect(await exit).toBe(0);
+    // Both had the pipe of its standard error.
+    await server.ended;
+    expect(existsSync(server.readyFile)).toBe(false);
   });
 });
