@@ -56,6 +56,7 @@ export const packages: readonly Package[] = [
   { name: "postgresql", isPresent: hasDebianPostgres },
   { name: "php-cli", isPresent: hasPrograms("php") },
   { name: "chromium", isPresent: hasPrograms("chromium") },
+  { name: "prometheus", isPresent: hasPrograms("prometheus", "promtool") },
   { name: "php-gearman", isPresent: succeeds("php", "-r", "exit(extension_loaded('gearman') ? 0 : 1);") },
 ];
 
@@ -68,6 +69,7 @@ export const peers = {
   libgearman: ["libgearman-dev", "gcc", "libc6-dev", "make"],
   "perl-gearman": ["perl", "libgearman-client-perl"],
   chromium: ["chromium"],
+  prometheus: ["prometheus"],
   "php-gearman": ["php-cli", "php-gearman"],
 } as const satisfies Record<string, readonly string[]>;
 
