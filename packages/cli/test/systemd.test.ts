@@ -132,6 +132,14 @@ exec ${findProgram("systemd-notify")} "$@"
     await until("three signs of life", () => messages().filter((one) => one === "WATCHDOG=1").length >= 3);
   });
 
+  test("that it lives as soon as it serves: the one before may have told so long ago", async () => {
+    const server = await serve({ WATCHDOG_USEC: "3600000000" }, "--warm-up-ms", "0");
+    const signs = () => messages().filter((one) => one === "WATCHDOG=1");
+    await until("it lives", () => signs().length === 1);
+    server.child.kill("SIGUSR2");
+    await until("the follower lives", () => signs().length === 2);
+  });
+
   test("nothing of a watchdog that is meant for another process", async () => {
     const server = await serve({ WATCHDOG_USEC: "1000", WATCHDOG_PID: "1" });
     server.child.kill("SIGTERM");

@@ -76,6 +76,8 @@ export class SystemdNotifier {
   ready(text: string): void {
     this.#send("READY=1", status(text));
     if (this.#watchdogMs === 0 || this.#watchdog !== undefined) return;
+    // At once, since the process before this one, if there was one, may have done so last long ago.
+    this.#send("WATCHDOG=1");
     // From the loop that serves jobs: when that hangs, systemd is to notice. A sign behind untaken ones tells nothing new.
     this.#watchdog = setInterval(() => this.#untaken === 0 && this.#send("WATCHDOG=1"), this.#watchdogMs);
     this.#watchdog.unref();
