@@ -1,23 +1,28 @@
 import { spawnSync } from "node:child_process";
 import {
   cpSync,
-  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 
 /*
  * `npm run pack -- FOLDER`: builds every package and writes the tarballs to publish. In the repository the packages'
  * doors are their TypeScript sources, so that nothing has to be built to run; published ones open to `dist/`.
+ *
+ * It builds a copy of the sources, so that nothing of earlier builds is published, and no server of this repository loses its
+ * page meanwhile.
  */
 
 const ROOT = resolve(import.meta.dirname, "..");
+/** What the packages' folders have that is not their source. */
+const LEFT_OUT = new Set(["dist", "node_modules", "test"]);
 
 interface Manifest {
   name: string;
@@ -29,32 +34,45 @@ interface Manifest {
 
 const target = resolve(process.argv[2] ?? join(ROOT, "dist"));
 mkdirSync(target, { recursive: true });
-run("npm", ["run", "--silent", "build"], ROOT);
-const staging = mkdtempSync(join(tmpdir(), "drover-pack-"));
+const copy = mkdtempSync(join(tmpdir(), "drover-pack-"));
 try {
-  for (const name of readdirSync(join(ROOT, "packages"))) stage(name);
+  copySources();
+  run("npm", ["run", "--silent", "build"], copy);
+  for (const name of readdirSync(join(copy, "packages"))) pack(join(copy, "packages", name));
 } finally {
-  rmSync(staging, { recursive: true });
+  rmSync(copy, { recursive: true });
 }
 
-function stage(name: string): void {
-  const source = join(ROOT, "packages", name);
-  const folder = join(staging, name);
-  const manifest = JSON.parse(readFileSync(join(source, "package.json"), "utf8")) as Manifest;
-  const doors = Object.entries(manifest.exports).map(([door, path]) => [door, published(path)]);
+function copySources(): void {
+  for (const name of ["package.json", "tsconfig.json", "tsconfig.base.json"]) {
+    cpSync(join(ROOT, name), join(copy, name));
+  }
+  cpSync(join(ROOT, "packages"), join(copy, "packages"), {
+    recursive: true,
+    filter: (path) => !LEFT_OUT.has(basename(path)) && !path.endsWith(".tsbuildinfo"),
+  });
+  const modules = join(copy, "node_modules");
+  mkdirSync(join(modules, "@drover"), { recursive: true });
+  for (const name of readdirSync(join(ROOT, "node_modules"))) {
+    if (name !== "@drover") symlinkSync(join(ROOT, "node_modules", name), join(modules, name));
+  }
+  for (const name of readdirSync(join(ROOT, "node_modules/@drover"))) {
+    symlinkSync(join(copy, "packages", name), join(modules, "@drover", name));
+  }
+}
+
+function pack(folder: string): void {
+  const path = join(folder, "package.json");
+  const manifest = JSON.parse(readFileSync(path, "utf8")) as Manifest;
+  const doors = Object.entries(manifest.exports).map(([door, source]) => [door, published(source)]);
   manifest.exports = Object.fromEntries(doors);
   for (const choices of Object.values(manifest.imports ?? {})) {
-    for (const [condition, path] of Object.entries(choices)) choices[condition] = published(path);
+    for (const [condition, source] of Object.entries(choices)) choices[condition] = published(source);
   }
   delete manifest.devDependencies;
-  mkdirSync(folder);
-  for (const part of ["dist", "bin", "README.md", ...(manifest.files ?? [])]) {
-    if (existsSync(join(source, part))) cpSync(join(source, part), join(folder, part), { recursive: true });
-  }
+  manifest.files = ["bin", "dist", "!*.tsbuildinfo"];
+  writeFileSync(path, `${JSON.stringify(manifest, null, 2)}\n`);
   cpSync(join(ROOT, "LICENSE"), join(folder, "LICENSE"));
-  delete manifest.files;
-  writeFileSync(join(folder, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
-  writeFileSync(join(folder, ".npmignore"), "*.tsbuildinfo\n");
   run("npm", ["pack", "--silent", "--pack-destination", target], folder);
 }
 
@@ -64,7 +82,9 @@ function published(path: string): string {
 }
 
 function run(program: string, args: readonly string[], cwd: string): void {
-  const { status, error } = spawnSync(program, args, { cwd, stdio: "inherit" });
+  // Else the page is built for whoever develops it, and tells the paths of its sources.
+  const env = { ...process.env, NODE_ENV: "production" };
+  const { status, error } = spawnSync(program, args, { cwd, env, stdio: "inherit" });
   if (error !== undefined) throw error;
   if (status !== 0) process.exit(status ?? 1);
 }

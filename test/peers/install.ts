@@ -23,6 +23,9 @@ export function installObstacle(): string | undefined {
   return undefined;
 }
 
+/** Packages whose service has their name, and would run from the machine's next start on. */
+const SERVICES = ["gearman-job-server", "prometheus"];
+
 /** A machine without a network is to say so soon. */
 const network = ["-o", "Acquire::Retries=1", "-o", "Acquire::http::Timeout=20"];
 
@@ -61,8 +64,8 @@ export async function install(
         if (reason !== undefined) failures.set(name, reason);
       }
     }
-    if (names.includes("gearman-job-server") && !failures.has("gearman-job-server")) {
-      await run("update-rc.d", "gearman-job-server", "disable");
+    for (const service of SERVICES) {
+      if (names.includes(service) && !failures.has(service)) await run("update-rc.d", service, "disable");
     }
   } finally {
     releaseServices();

@@ -57,6 +57,7 @@ export const packages: readonly Package[] = [
   { name: "php-cli", isPresent: hasPrograms("php") },
   { name: "bubblewrap", isPresent: hasPrograms("bwrap") },
   { name: "chromium", isPresent: hasPrograms("chromium") },
+  { name: "prometheus", isPresent: hasPrograms("prometheus", "promtool") },
   { name: "php-gearman", isPresent: succeeds("php", "-r", "exit(extension_loaded('gearman') ? 0 : 1);") },
 ];
 
@@ -70,6 +71,7 @@ export const peers = {
   "perl-gearman": ["perl", "libgearman-client-perl"],
   bubblewrap: ["bubblewrap"],
   chromium: ["chromium"],
+  prometheus: ["prometheus"],
   "php-gearman": ["php-cli", "php-gearman"],
 } as const satisfies Record<string, readonly string[]>;
 

@@ -11,9 +11,9 @@ import { afterEach, beforeEach } from "vitest";
 export const BIN = resolve(import.meta.dirname, "../bin/drover.js");
 const DEADLINE_MS = 20_000;
 
-const running = new Set<ChildProcess>();
+const running = new Set<Started>();
 process.on("exit", () => {
-  for (const child of running) child.kill("SIGKILL");
+  for (const { kill } of running) kill();
 });
 
 export interface Ran {
@@ -29,6 +29,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly cwd?: string;
   readonly program?: string;
+  /** It and what it starts are a process group, and are killed together, even when it has ended by itself. */
+  readonly withFollowers?: boolean;
 }
 
 /** Runs a command line to its end. */
@@ -52,6 +54,8 @@ export interface Started {
   readonly stdout: () => string;
   readonly stderr: () => string;
   readonly bytes: () => Buffer;
+  /** Kills it if it has not ended. */
+  readonly kill: () => void;
 }
 
 /** Starts a program, with nothing of ours in its environment but what is given. */
@@ -61,27 +65,41 @@ export function start(args: readonly string[], options: RunOptions = {}): Starte
     cwd: options.cwd ?? tmpdir(),
     env: { ...Object.fromEntries(inherited), ...options.env },
     stdio: ["pipe", "pipe", "pipe"],
+    detached: options.withFollowers === true,
   });
-  running.add(child);
   const out: Buffer[] = [];
   const err: Buffer[] = [];
   child.stdout.on("data", (chunk: Buffer) => out.push(chunk));
   child.stderr.on("data", (chunk: Buffer) => err.push(chunk));
   child.stdin.on("error", () => {});
   const ended = once(child, "close").then(([code]) => {
-    running.delete(child);
+    running.delete(started);
     return code as number | null;
   });
   const impatience = setTimeout(() => child.kill("SIGKILL"), DEADLINE_MS);
   void ended.then(() => clearTimeout(impatience));
-  return {
+  const started: Started = {
     child,
     ended,
     hasEnded: () => child.exitCode !== null || child.signalCode !== null,
     stdout: () => Buffer.concat(out).toString("utf8"),
     stderr: () => Buffer.concat(err).toString("utf8"),
     bytes: () => Buffer.concat(out),
+    kill: () => {
+      if (options.withFollowers === true) killGroup(child.pid!);
+      else child.kill("SIGKILL");
+    },
   };
+  running.add(started);
+  return started;
+}
+
+function killGroup(leader: number): void {
+  try {
+    process.kill(-leader, "SIGKILL");
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+  }
 }
 
 export function startDrover(args: readonly string[], options: RunOptions = {}): Started {
@@ -127,10 +145,15 @@ export async function startServe(
     cwd: folder,
     ...options,
   });
-  await until("the server is ready", () => {
-    if (started.hasEnded()) throw new Error(`drover serve ended: ${started.stderr()}`);
-    return existsSync(readyFile);
-  });
+  try {
+    await until("the server is ready", () => {
+      if (started.hasEnded()) throw new Error(`drover serve ended: ${started.stderr()}`);
+      return existsSync(readyFile);
+    });
+  } catch (error) {
+    started.kill();
+    throw error;
+  }
   const { listeners } = JSON.parse(readFileSync(readyFile, "utf8")) as { listeners: { port: number }[] };
   return { ...started, readyFile, port: listeners[0]!.port };
 }
@@ -141,8 +164,11 @@ export function findProgram(name: string): string | undefined {
   return folders.map((folder) => join(folder, name)).find((path) => existsSync(path));
 }
 
-/** A folder and servers for each test of a file, which end with it. To be called once, at the top of the file. */
-export function stage(): {
+/**
+ * A folder and servers for each test of a file, which end with it. To be called once, at the top of the file.
+ * @param options Of every server.
+ */
+export function stage(options: RunOptions = {}): {
   /** The folder of the test that runs. */
   readonly folder: ReturnType<typeof temporaryFolder>;
   readonly serving: Serving[];
@@ -157,7 +183,7 @@ export function stage(): {
   });
   afterEach(async () => {
     for (const server of serving.splice(0)) {
-      if (!server.hasEnded()) server.child.kill("SIGKILL");
+      server.kill();
       await server.ended;
     }
     folder.remove();
@@ -168,7 +194,7 @@ export function stage(): {
     },
     serving,
     async serve(...args) {
-      const server = await startServe(folder.path, args);
+      const server = await startServe(folder.path, args, options);
       serving.push(server);
       return server;
     },

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { describe, expect, test } from "vitest";
@@ -34,12 +34,33 @@ describe.skipIf(missing.length > 0)(`systemd is told, which needs python3 and sy
   const told = (what: string) =>
     until(`systemd is told ${what}`, () => messages().some((one) => one.includes(what)));
 
+  /** A `systemd-notify` that hands on messages that begin so only when it may. */
+  function gated(begin: string) {
+    const [reached, opened] = [at.folder.file("reached"), at.folder.file("opened")];
+    const program = at.folder.file("systemd-notify");
+    writeFileSync(
+      program,
+      `#!/bin/sh
+case "$1" in "${begin}"*) : >${reached}; while [ ! -e ${opened} ]; do sleep 0.01; done ;; esac
+exec ${findProgram("systemd-notify")} "$@"
+`,
+    );
+    chmodSync(program, 0o755);
+    return {
+      path: `${at.folder.path}:${process.env.PATH}`,
+      isReached: () => existsSync(reached),
+      open: () => writeFileSync(opened, ""),
+    };
+  }
+
   async function serve(env: Readonly<Record<string, string>> = {}, ...args: string[]) {
     const socket = at.folder.file("notify");
     receiver = start(["python3", "-c", RECEIVER, socket]);
+    at.serving.push({ ...receiver, port: 0, readyFile: "" });
     await until("the socket is there", () => receiver.stdout().includes("bound"));
-    const server = await startServe(at.folder.path, args, { env: { NOTIFY_SOCKET: socket, ...env } });
-    at.serving.push(server, { ...receiver, port: 0, readyFile: "" });
+    const options = { env: { NOTIFY_SOCKET: socket, ...env }, withFollowers: true };
+    const server = await startServe(at.folder.path, args, options);
+    at.serving.push(server);
     return server;
   }
 
@@ -61,31 +82,62 @@ describe.skipIf(missing.length > 0)(`systemd is told, which needs python3 and sy
   });
 
   test("which process is the main one, before the one that was ends", async () => {
-    const server = await serve({ WATCHDOG_USEC: "100000" });
+    const gate = gated("MAINPID=");
+    const server = await serve({ WATCHDOG_USEC: "100000", PATH: gate.path });
+    const old = server.child.pid!;
     server.child.kill("SIGUSR2");
-    await until(
-      "the follower is ready",
-      () => messages().filter((one) => one.includes("READY=1")).length === 2,
-    );
-    const all = messages().filter((one) => one !== "WATCHDOG=1");
-    const pid = Number(/^MAINPID=(\d+)\nSTATUS=hands over/.exec(all[1]!)?.[1]);
-    expect(pid).not.toBe(server.child.pid);
+    const isReady = (one: string) => one.startsWith("READY=1");
+    await until("the follower is ready", () => messages().filter(isReady).length === 2);
+    await until("systemd is to be told who is the main one", gate.isReached);
+    expect(server.hasEnded()).toBe(false);
+    const { pid } = JSON.parse(readFileSync(server.readyFile, "utf8")) as { pid: number };
+    expect(pid).not.toBe(old);
+    gate.open();
+    await until("the one that was ends", server.hasEnded);
+    expect(server.child.exitCode).toBe(0);
+    await told("MAINPID=");
+    // The two tell by ways of their own: only what waits for the other's has an order.
+    const [first, hands, ...rest] = messages().filter((one) => one !== "WATCHDOG=1");
+    expect([first, hands]).toEqual([
+      expect.stringMatching(/^READY=1\n/),
+      `STATUS=hands over to process ${pid}`,
+    ]);
+    expect(rest.sort()).toEqual([`MAINPID=${pid}`, first]);
     const count = messages().length;
-    await until(
-      "it tells that it lives",
-      () =>
-        messages()
-          .slice(count)
-          .filter((one) => one === "WATCHDOG=1").length >= 3,
-    );
+    const signs = () =>
+      messages()
+        .slice(count)
+        .filter((one) => one === "WATCHDOG=1");
+    await until("the new one tells that it lives", () => signs().length >= 3);
     process.kill(pid, "SIGTERM");
     // Both had the pipe of its standard error.
     expect(await server.ended).toBe(0);
   });
 
+  test("of no other main process when that one fails, and the one that was fails as well", async () => {
+    const gate = gated("STATUS=hands over");
+    const server = await serve({ PATH: gate.path }, "--warm-up-ms", "0");
+    server.child.kill("SIGUSR2");
+    await until("the follower is prepared", gate.isReached);
+    const pid = Number(/"successor":(\d+)/.exec(server.stderr())![1]);
+    process.kill(pid, "SIGKILL");
+    gate.open();
+    expect(await server.ended).toBe(1);
+    await told("hands over");
+    expect(messages()).not.toContainEqual(expect.stringContaining("MAINPID="));
+  });
+
   test("that it lives, at half of what the unit allows", async () => {
     await serve({ WATCHDOG_USEC: "100000" });
     await until("three signs of life", () => messages().filter((one) => one === "WATCHDOG=1").length >= 3);
+  });
+
+  test("that it lives as soon as it serves: the one before may have told so long ago", async () => {
+    const server = await serve({ WATCHDOG_USEC: "3600000000" }, "--warm-up-ms", "0");
+    const signs = () => messages().filter((one) => one === "WATCHDOG=1");
+    await until("it lives", () => signs().length === 1);
+    server.child.kill("SIGUSR2");
+    await until("the follower lives", () => signs().length === 2);
   });
 
   test("nothing of a watchdog that is meant for another process", async () => {

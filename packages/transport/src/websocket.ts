@@ -35,7 +35,10 @@ const DEFLATE_THRESHOLD_BYTES = 4_096;
 const OPEN = 1;
 const BINARY = { binary: true };
 
-/** What `ws` is to be told of the options, on either side. */
+/**
+ * What `ws` is to be told of the options, on either side.
+ * @internal
+ */
 export function libraryOptions(options: WebSocketOptions): Partial<ServerOptions> {
   const { maxMessageBytes = 1_048_576, maxFragments = 256, endGraceMs = 5_000 } = options;
   const limits = {
@@ -94,7 +97,10 @@ export class WebSocketConnection implements Connection {
   #unansweredPings = 0;
   #bytesHeard = 0;
 
-  /** @param socket What `ws` runs on. */
+  /**
+   * @param socket What `ws` runs on.
+   * @internal Published types must not need those of `ws`, which nobody has installed.
+   */
   constructor(ws: WebSocket, socket: Socket, peer: PeerAddress, options: WebSocketOptions = {}) {
     const { pingIntervalMs = 25_000, endGraceMs = 5_000 } = options;
     this.#ws = ws;

@@ -216,7 +216,7 @@ class Ending {
   readonly #ended: Ended;
   readonly #tidyUp: () => void;
   readonly #exit: (code: number) => void;
-  #state: "running" | "draining" | "stopping" = "running";
+  #state: "running" | "draining" | "handing over" | "stopping" = "running";
   #successor: Promise<Successor> | undefined;
 
   /** @param tidyUp Takes away what a successor makes for itself. */
@@ -229,6 +229,13 @@ class Ending {
   /** @param how `fail`: as `stop`, and the exit code is 1. */
   begin(how: "drain" | "stop" | "fail", reason: string | Signal): void {
     const { server, http, gate, log, systemd, graceMs } = this.#ended;
+    if (how === "stop" && this.#state === "handing over") {
+      log.info({ reason, graceMs }, "stopping, and so does the process that takes over");
+      this.#state = "stopping";
+      systemd?.stopping(`stops, ${server.core.state.running} jobs run`);
+      void this.#successor?.then((successor) => successor.kill());
+      return;
+    }
     if (how === "drain") {
       if (this.#state !== "running") return;
       this.#state = "draining";
@@ -243,7 +250,7 @@ class Ending {
         });
       return;
     }
-    if (this.#state === "stopping") {
+    if (this.#state === "stopping" || this.#state === "handing over") {
       log.warn({ reason }, "asked again to stop: stopping at once");
       this.#exit(1);
       return;
@@ -258,22 +265,31 @@ class Ending {
     if (this.#state !== "running" || this.#successor !== undefined) return;
     log.info({}, "starting a process that takes over");
     this.#successor = Successor.start(sockets);
+    let began = false;
     try {
       const successor = await this.#successor;
       // Meanwhile it was asked to end: then so does the successor, which nobody lets go on.
       if (this.#state !== "running") return;
       log.info({ successor: successor.pid, graceMs }, "handing over");
-      this.#state = "stopping";
-      systemd?.handOver(successor.pid);
+      this.#state = "handing over";
+      began = true;
+      systemd?.status(`hands over to process ${successor.pid}`);
       sockets.handOver();
       await this.#close(graceMs);
       this.#tidyUp();
-      await successor.release();
+      // Else that could overtake what the successor tells, by another way.
+      await systemd?.taken();
+      if (this.#state === "handing over") {
+        await successor.release();
+        // Not before it serves: until then this process is the one whose failure systemd is to answer with a restart.
+        systemd?.mainProcess(successor.pid);
+        await systemd?.taken();
+      }
       this.#exit(0);
     } catch (error) {
       log.error({ problem: (error as Error).message }, "could not hand over");
       this.#successor = undefined;
-      if (this.#state === "stopping") this.#exit(1);
+      if (began) this.#exit(this.#state === "handing over" ? 1 : 0);
     }
   }
 

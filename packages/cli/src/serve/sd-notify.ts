@@ -6,11 +6,13 @@ const SEPARATOR = "\x1f";
 
 /**
  * Hands on one message a line, until there are no more: starting a program from a shell is cheap, from a server with much
- * memory it is not. `systemd-notify` ends when the message was taken.
+ * memory it is not. `systemd-notify` ends when the message was taken, and an empty line tells that.
  */
-const RELAY = `IFS="$(printf '\\037')"
+const RELAY = `trap '' PIPE
+IFS="$(printf '\\037')"
 while read -r first second third; do
-  systemd-notify "$first" \${second:+"$second"} \${third:+"$third"}
+  systemd-notify "$first" \${second:+"$second"} \${third:+"$third"} >/dev/null
+  echo
 done`;
 
 type Variable =
@@ -25,6 +27,9 @@ export class SystemdNotifier {
   #relay: ChildProcess | undefined;
   readonly #watchdogMs: number;
   #watchdog: NodeJS.Timeout | undefined;
+  /** Messages that the relay has, and systemd not for sure. */
+  #untaken = 0;
+  readonly #whenTaken: (() => void)[] = [];
 
   /** @param watchdogMs How often to say that the server lives; 0 = never. */
   private constructor(relay: ChildProcess, watchdogMs: number) {
@@ -39,7 +44,7 @@ export class SystemdNotifier {
   static start(env: NodeJS.ProcessEnv, onProblem: (problem: string) => void): SystemdNotifier | undefined {
     if (env.NOTIFY_SOCKET === undefined || env.NOTIFY_SOCKET === "") return undefined;
     const relay = spawn("/bin/sh", ["-c", RELAY], {
-      stdio: ["pipe", "ignore", "ignore"],
+      stdio: ["pipe", "pipe", "ignore"],
       // A signal to the process group must not end it before our last message.
       detached: true,
       env: { PATH: env.PATH, NOTIFY_SOCKET: env.NOTIFY_SOCKET },
@@ -49,13 +54,16 @@ export class SystemdNotifier {
       if (notifier.#relay === undefined) return;
       notifier.#relay = undefined;
       clearInterval(notifier.#watchdog);
+      notifier.#took(notifier.#untaken);
       onProblem(problem);
     };
     relay.on("error", ({ message }) => lost(message));
     relay.on("exit", (code, signal) => lost(`the relay ended (${signal ?? code})`));
     relay.stdin!.on("error", ({ message }) => lost(message));
+    // One byte a message.
+    relay.stdout!.on("data", (lines: Buffer) => notifier.#took(lines.length));
     relay.unref();
-    (relay.stdin as Socket).unref();
+    for (const pipe of [relay.stdin, relay.stdout]) (pipe as Socket).unref();
     return notifier;
   }
 
@@ -68,8 +76,10 @@ export class SystemdNotifier {
   ready(text: string): void {
     this.#send("READY=1", status(text));
     if (this.#watchdogMs === 0 || this.#watchdog !== undefined) return;
-    // From the loop that serves jobs: when that hangs, systemd is to notice.
-    this.#watchdog = setInterval(() => this.#send("WATCHDOG=1"), this.#watchdogMs);
+    // At once, since the process before this one, if there was one, may have done so last long ago.
+    this.#send("WATCHDOG=1");
+    // From the loop that serves jobs: when that hangs, systemd is to notice. A sign behind untaken ones tells nothing new.
+    this.#watchdog = setInterval(() => this.#untaken === 0 && this.#send("WATCHDOG=1"), this.#watchdogMs);
     this.#watchdog.unref();
   }
 
@@ -78,17 +88,34 @@ export class SystemdNotifier {
     this.#send("RELOADING=1", `MONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
   }
 
-  /** Another process is the main one from now on. Signs of life go on until that one is ready. */
-  handOver(pid: number): void {
-    this.#send(`MAINPID=${pid}`, status(`hands over to process ${pid}`));
+  /** Another process is the main one from now on, whose end is the end of the service. */
+  mainProcess(pid: number): void {
+    this.#send(`MAINPID=${pid}`);
   }
 
   stopping(text: string): void {
     this.#send("STOPPING=1", status(text));
   }
 
+  /** Resolves when systemd has taken all that it was told, or cannot be told any more. */
+  async taken(): Promise<void> {
+    if (this.#untaken === 0 || this.#relay === undefined) return;
+    // What waits for this may be all that the process still does.
+    this.#relay.ref();
+    (this.#relay.stdout as Socket).ref();
+    await new Promise<void>((resolve) => this.#whenTaken.push(resolve));
+  }
+
   #send(...variables: Variable[]): void {
-    this.#relay?.stdin?.write(`${variables.join(SEPARATOR)}\n`);
+    if (this.#relay === undefined) return;
+    this.#untaken++;
+    this.#relay.stdin!.write(`${variables.join(SEPARATOR)}\n`);
+  }
+
+  #took(messages: number): void {
+    this.#untaken -= messages;
+    if (this.#untaken > 0) return;
+    for (const resolve of this.#whenTaken.splice(0)) resolve();
   }
 }
 
