@@ -1,6 +1,7 @@
 export type { BranchedSubject, LoadedProject } from "./branches.ts";
 export type { LoadedLayout } from "./build.ts";
 export { CONFIG_ROOTS, type ConfigFile, type ConfigSource, isConfigPath } from "./files.ts";
+export { checkConfigFolder, type FolderCheck } from "./folder.ts";
 export {
   type FreezeResult,
   type FreezeSubject,
@@ -14,5 +15,5 @@ export { type ForgeEvent, Layout, type LayoutParts, type Reporting } from "./lay
 export { CONFIG_LIMITS } from "./limits.ts";
 export { type ChangedConfig, ConfigLoader, type ValidatedChange } from "./loader.ts";
 export type { MergeMode, PipelineDefinition, ReporterAction, Variables } from "./model.ts";
-export { parseTenants, type Tenant, type TenantProject } from "./tenant.ts";
 export { STARTER_CONFIG_FILES, starterProjectFile, starterTenantFile } from "./starter.ts";
+export { parseTenants, type Tenant, type TenantProject } from "./tenant.ts";
