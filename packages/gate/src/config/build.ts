@@ -34,6 +34,8 @@ export interface ParsedProject {
 export interface LoadedLayout {
   readonly layout: Layout;
   readonly problems: readonly ConfigProblem[];
+  /** Those of them that are names of things which are not there. */
+  readonly unresolved: ReadonlySet<ConfigProblem>;
 }
 
 /**
@@ -50,6 +52,7 @@ class Builder {
   readonly #parsed: readonly ParsedProject[];
   readonly #projects: ReadonlyMap<string, LoadedProject>;
   readonly #problems: ConfigProblem[] = [];
+  readonly #unresolved = new Set<ConfigProblem>();
   readonly #refused = new Set<string>();
   readonly #pipelines = new Map<string, PipelineDefinition>();
   readonly #jobs = new Map<string, JobVariant[]>();
@@ -101,11 +104,17 @@ class Builder {
     this.#checkJobs();
     this.#checkAncestors();
     this.#checkProjects(parts);
-    return { layout: new Layout(parts), problems: this.#problems };
+    return { layout: new Layout(parts), problems: this.#problems, unresolved: this.#unresolved };
   }
 
   #problem({ project, branch, file, line }: Origin, message: string, at: number | undefined = line): void {
     this.#problems.push({ project, branch, file, line: at, message });
+  }
+
+  /** Tells of a name that is not there. */
+  #unknown(origin: Origin, message: string, at?: number): void {
+    this.#problem(origin, message, at);
+    this.#unresolved.add(this.#problems.at(-1)!);
   }
 
   #add(project: LoadedProject, file: ParsedFile, byRegex: ProjectStanza[]): void {
@@ -233,7 +242,7 @@ class Builder {
       else this.#problem(origin, `project ${name}: a regular expression stands in a config-project only`);
     } else if (!this.#projects.has(name)) {
       const near = suggestion(name, this.#projects.keys());
-      this.#problem(origin, `project ${name} is none of the tenant's${near}`);
+      this.#unknown(origin, `project ${name} is none of the tenant's${near}`);
     } else if (!mayConfigure(name)) {
       this.#problem(
         origin,
@@ -278,7 +287,7 @@ class Builder {
       for (const other of supercedes) {
         if (this.#pipelines.has(other)) continue;
         const missing = this.#missing("pipeline", other, this.#pipelines.keys());
-        this.#problem(origin, `pipeline ${name} supercedes ${other}, ${missing}`, supercedesLine);
+        this.#unknown(origin, `pipeline ${name} supercedes ${other}, ${missing}`, supercedesLine);
       }
       if (triggers.length > 0 && allowedTriggers?.includes("local") === false) {
         this.#problem(origin, `pipeline ${name}: the tenant does not allow the trigger local`);
@@ -301,14 +310,14 @@ class Builder {
         this.#checkReferences(job);
         if (job.parent == null || this.#jobs.has(job.parent)) continue;
         const missing = this.#missing("job", job.parent, this.#jobs.keys());
-        this.#problem(job.origin, `job ${name} has the parent ${job.parent}, ${missing}`, job.lines.parent);
+        this.#unknown(job.origin, `job ${name} has the parent ${job.parent}, ${missing}`, job.lines.parent);
       }
     }
     const orphan = orphans[0];
     if (orphan !== undefined && !this.#jobs.has(defaultParent)) {
       const missing = this.#missing("job", defaultParent, this.#jobs.keys());
       const more = orphans.length > 1 ? ` (so do ${orphans.length - 1} further jobs)` : "";
-      this.#problem(
+      this.#unknown(
         orphan.origin,
         `job ${orphan.name} has the default parent ${defaultParent}, ${missing}${more}`,
       );
@@ -319,7 +328,7 @@ class Builder {
     const { nodeset, requiredProjects = [], allowedProjects = [] } = attributes;
     if (typeof nodeset === "string" && !this.#nodesets.has(nodeset)) {
       const missing = this.#missing("nodeset", nodeset, this.#nodesets.keys());
-      this.#problem(origin, `job ${name} has the nodeset ${nodeset}, ${missing}`, lines.nodeset);
+      this.#unknown(origin, `job ${name} has the nodeset ${nodeset}, ${missing}`, lines.nodeset);
     }
     for (const [key, names] of [
       ["required-projects", requiredProjects.map((one) => one.name)],
@@ -328,7 +337,7 @@ class Builder {
       for (const one of names) {
         if (this.#projects.has(one)) continue;
         const near = suggestion(one, this.#projects.keys());
-        this.#problem(
+        this.#unknown(
           origin,
           `job ${name} has ${one} among its ${key}, which is no project here${near}`,
           lines[key],
@@ -383,11 +392,11 @@ class Builder {
       for (const { name, line } of stanza.templates) {
         if (this.#templates.has(name)) continue;
         const missing = this.#missing("project-template", name, this.#templates.keys());
-        this.#problem(stanza.origin, `there is the template ${name}, ${missing}`, line);
+        this.#unknown(stanza.origin, `there is the template ${name}, ${missing}`, line);
       }
       for (const [name, { jobs, line }] of stanza.pipelines) {
         if (!this.#pipelines.has(name)) {
-          this.#problem(
+          this.#unknown(
             stanza.origin,
             `there is the pipeline ${name}, ${this.#missing("pipeline", name, this.#pipelines.keys())}`,
             line,
@@ -396,7 +405,7 @@ class Builder {
         for (const job of jobs) {
           this.#checkReferences(job);
           if (job.name === NOOP || this.#jobs.has(job.name)) continue;
-          this.#problem(
+          this.#unknown(
             job.origin,
             `there is the job ${job.name}, ${this.#missing("job", job.name, this.#jobs.keys())}`,
           );

@@ -19,6 +19,8 @@ export type PhaseStep = {
   readonly trusted: boolean;
   /** The job whose definition has it. */
   readonly job: string;
+  /** How many definitions stand before that one, so that a post-run step can tell whether its pre-run was begun. */
+  readonly level: number;
 } & Step;
 
 /** A definition may not be added to those before it; the message says why. */
@@ -133,6 +135,7 @@ export class Inheritance {
         branch: origin.branch,
         trusted: origin.trusted,
         job: variant.name,
+        level: this.path.length,
         ...step,
       }));
     if (set.preRun !== undefined) this.preRun = [...this.preRun, ...steps(set.preRun)];

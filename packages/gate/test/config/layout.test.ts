@@ -303,6 +303,7 @@ describe("a large configuration", () => {
       branch: "main",
       trusted: job === "base",
       job,
+      level: job === "base" ? 0 : 1,
       path,
     });
     expect(tox.preRun).toEqual([step("base", "playbooks/base/pre"), step("tox", "playbooks/tox/pre")]);
@@ -391,8 +392,12 @@ describe("a large configuration", () => {
     });
     expect(layout.reportersOf("gate", "failure").message).toBe("Build failed. See gate.");
     expect(layout.reportersOf("gate", "start").message).toBe("Starting gate jobs.");
-    expect(layout.reportersOf("gate", "merge-conflict").actions).toEqual([{ ...local, vote: -1, merge: false }]);
-    expect(layout.reportersOf("gate", "config-error").actions).toEqual([{ ...local, vote: -1, merge: false }]);
+    expect(layout.reportersOf("gate", "merge-conflict").actions).toEqual([
+      { ...local, vote: -1, merge: false },
+    ]);
+    expect(layout.reportersOf("gate", "config-error").actions).toEqual([
+      { ...local, vote: -1, merge: false },
+    ]);
     expect(layout.reportersOf("gate", "dequeue").actions).toEqual([]);
     expect(layout.reportersOf("check", "no-jobs").message).toBe("There is nothing to run here.");
     expect(layout.reportersOf("nowhere", "success").actions).toEqual([]);

@@ -1,4 +1,10 @@
-import { type ConfigFile, ConfigLoader, type ConfigSource, parseTenants, type Tenant } from "../../src/index.ts";
+import {
+  type ConfigFile,
+  ConfigLoader,
+  type ConfigSource,
+  parseTenants,
+  type Tenant,
+} from "../../src/index.ts";
 
 /** Texts by project, branch and path. */
 export type Repositories = Record<string, Record<string, Record<string, string>>>;
