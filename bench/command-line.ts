@@ -18,6 +18,7 @@ Parts (default: all that measure):
   transports HTTP against a bare server of the same stack, WebSocket, idle event streams
   curves     cost of a job by the number of functions, workers and queued jobs
   libraries  client and worker libraries
+  gate       the pure core of the gate; printed only, and only when named
   report     no measurement: README.md and the charts anew from results/
 
 Options:
@@ -38,7 +39,7 @@ missing.
 `;
 
 const MEASURING = ["compare", "memory", "durable", "transports", "curves", "libraries"] as const;
-export type Part = (typeof MEASURING)[number] | "report";
+export type Part = (typeof MEASURING)[number] | "gate" | "report";
 
 function words() {
   return parseArgs({
@@ -84,7 +85,7 @@ export function readRequest(): Request {
 
 function partsOf(positionals: readonly string[], { only }: Options): ReadonlySet<Part> {
   for (const word of positionals)
-    if (word !== "report" && !isAmong(word, MEASURING))
+    if (!isAmong(word, [...MEASURING, "gate", "report"]))
       throw new Error(`there is no part ${word}; see --help`);
   if (positionals.length > 0) return new Set(positionals as Part[]);
   // What is told by name is of the other parts.

@@ -4,6 +4,7 @@ import { HELP, type Part, type Request, readRequest } from "./command-line.ts";
 import { comparePlan } from "./compare.ts";
 import { curvesPlan } from "./curves.ts";
 import { durablePlan } from "./durable.ts";
+import { benchGateCore } from "./gate/core.ts";
 import { benchLibraries } from "./libraries/main.ts";
 import { memoryPlan } from "./memory.ts";
 import { runPlan, type Step } from "./plan.ts";
@@ -29,6 +30,10 @@ async function main(): Promise<number> {
     return (await check()) + (await checkTransports()) === 0 ? 0 : 1;
   }
   const { parts, options } = request;
+  if (parts.has("gate")) {
+    benchGateCore();
+    if (parts.size === 1) return 0;
+  }
   let wrong = 0;
   if (["compare", "memory", "durable", "transports", "curves"].some((part) => parts.has(part as Part))) {
     wrong += await measureServers(request);

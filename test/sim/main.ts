@@ -19,7 +19,8 @@ const USAGE = `Usage: npm run sim -- [gate] [options]
   --crashes     the server with a store, which crashes between any two effects (default: 2000 steps)
 
 Every 20th seed is run a second time, which must come out the same to the last byte, and without the peers that speak
-nonsense, which must not change what anybody else is sent; of the gate, a second time only. The exit code is 1 when a seed fails.
+nonsense, which must not change what anybody else is sent; those of the gate only a second time. The exit code is 1
+when a seed fails.
 `;
 
 /** Failing seeds after which it ends early. */

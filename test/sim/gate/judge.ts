@@ -1,6 +1,7 @@
 import type {
   ChainLink,
   Change,
+  CoreLayout,
   GateCore,
   GateEffect,
   GateEvent,
@@ -11,7 +12,6 @@ import type {
 } from "../../../packages/gate/src/core/index.ts";
 import { ensure } from "../violation.ts";
 import type { Forge } from "./forge.ts";
-import type { Settings } from "./settings.ts";
 
 type Effect<K extends GateEffect["kind"]> = Extract<GateEffect, { kind: K }>;
 
@@ -31,7 +31,7 @@ interface JudgedBuildset {
  */
 export class Judge {
   readonly #forge: Forge;
-  readonly #settings: Settings;
+  readonly #settings: { readonly layout: CoreLayout };
   readonly #changes = new Map<string, Change>();
   readonly #buildsets = new Map<number, JudgedBuildset>();
   readonly #builds = new Map<number, { readonly buildset: number; readonly job: string }>();
@@ -50,7 +50,8 @@ export class Judge {
   #before = new Map<number, ItemStatus>();
   #queued = new Set<string>();
 
-  constructor(forge: Forge, settings: Settings) {
+  /** @param settings Tells the layout that is in force. */
+  constructor(forge: Forge, settings: { readonly layout: CoreLayout }) {
     this.#forge = forge;
     this.#settings = settings;
   }
@@ -71,7 +72,7 @@ export class Judge {
         this.#waits(queue);
         if (manager === "dependent") this.#dependent(queue, items);
         if (manager === "dependent") for (const { id } of queue.items) this.#inGate.add(id);
-        for (const item of queue.items) this.#results0(item);
+        for (const item of queue.items) this.#shown(item);
       }
       ensure(name !== "gate" || !hasTwice(queues), "twice", () => "a change is in the gate twice");
     }
@@ -271,19 +272,19 @@ export class Judge {
   }
 
   /** By its own buildset. */
-  #hasFailed({ buildset, jobs, chain }: ItemStatus): boolean {
+  #hasFailed({ buildset, jobs }: ItemStatus): boolean {
     if (buildset === null) return false;
     const judged = this.#buildsets.get(buildset);
     const merge = judged?.merge;
     if (judged?.isBroken || judged?.graph?.jobs.length === 0) return true;
-    if (merge?.kind === "conflict" && merge.link === chain.length - 1) return true;
+    if (merge?.kind === "conflict" && merge.link === judged!.chain.length - 1) return true;
     const voting = new Set(judged?.graph?.jobs.filter((job) => job.voting).map(({ name }) => name));
     if (jobs.some(({ name, result }) => voting.has(name) && !PASSES.has(result ?? "SUCCESS"))) return true;
     return jobs.length > 0 && jobs.every(({ result }) => result === "SKIPPED");
   }
 
   /** G6: results that were told are shown, and none that was not. */
-  #results0({ jobs }: ItemStatus): void {
+  #shown({ jobs }: ItemStatus): void {
     for (const { build, state, result, name, reason } of jobs) {
       if (build === null) continue;
       const told = this.#results.get(build);

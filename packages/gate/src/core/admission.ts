@@ -4,7 +4,7 @@ import { dropItem } from "./leaving.ts";
 import { touch } from "./news.ts";
 import { Queue } from "./queue.ts";
 import { note } from "./reasons.ts";
-import { type Gate, type Item, itemsOf, liveItem, markDirty, type Pipeline } from "./state.ts";
+import { type Gate, type Item, itemsOf, linkOf, liveItem, markDirty, type Pipeline } from "./state.ts";
 
 /*
  * Who may enter a pipeline, and whom it brings along. In a dependent one, what a change needs goes ahead of it in the
@@ -297,6 +297,7 @@ function append(gate: Gate, queue: Queue, subject: Subject, live: boolean, terms
     id: ++gate.last.item,
     pipeline,
     subject,
+    link: linkOf(subject),
     live,
     enqueuedMs: gate.nowMs,
     ignoreRequirements: terms.ignoreRequirements,

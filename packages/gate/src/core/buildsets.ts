@@ -1,5 +1,5 @@
 import { withdraw, withdrawAll } from "./builds.ts";
-import type { ChainLink, GateEffect, GateEvent } from "./events.ts";
+import type { GateEffect, GateEvent } from "./events.ts";
 import { faultsOf } from "./job-graph.ts";
 import type { JobGraph } from "./layout.ts";
 import { note, subjectName } from "./reasons.ts";
@@ -17,20 +17,12 @@ export const MERGE_RETRY_MS = 2_000;
 /** How often an item behind may find that an item which merged does not. */
 const MAX_DISPUTES = 3;
 
-function linkOf({ subject }: Item): ChainLink | null {
-  if (subject.kind === "ref") return null;
-  const { id: change, revision, project, branch, commit } = subject;
-  return { change, revision, project, branch, commit };
-}
-
 /** Gives an item what it needs to be tested: a chain that from now on stays as it is. */
 export function prepare(gate: Gate, item: Item): void {
   if (item.buildset !== null) return;
   const id = ++gate.last.buildset;
-  const chain = item.queue
-    .chainOf(item)
-    .map(linkOf)
-    .filter((link) => link !== null);
+  const links = item.queue.chainOf(item).map(({ link }) => link);
+  const chain = links.filter((link) => link !== null);
   const buildset: Buildset = {
     id,
     item,

@@ -5,7 +5,17 @@ import { type Intent, Intents } from "./intents.ts";
 import { KnownChanges } from "./known-changes.ts";
 import type { CoreLayout, FrozenJob, JobGraph, PipelineRules } from "./layout.ts";
 import { Queue } from "./queue.ts";
-import type { Buildset, Counters, Gate, Item, JobRun, Landing, Pipeline, Report } from "./state.ts";
+import {
+  type Buildset,
+  type Counters,
+  type Gate,
+  type Item,
+  type JobRun,
+  type Landing,
+  linkOf,
+  type Pipeline,
+  type Report,
+} from "./state.ts";
 
 /* The state between two steps as JSON, and back. What many share (links of chains, job graphs) is written once. */
 
@@ -117,18 +127,23 @@ export interface GateSnapshot {
 /** Writes equal values once, and gives their places. */
 class Places<T> {
   readonly list: T[] = [];
+  readonly #keyOf: (value: T) => string;
   readonly #places = new Map<string, number>();
-  /** Of values that were seen before, so that their text is not made again. */
+  /** Of values that were seen before, so that their keys are not made again. */
   readonly #seen = new Map<T, number>();
+
+  constructor(keyOf: (value: T) => string) {
+    this.#keyOf = keyOf;
+  }
 
   of(value: T): number {
     const seen = this.#seen.get(value);
     if (seen !== undefined) return seen;
-    const text = JSON.stringify(value);
-    let place = this.#places.get(text);
+    const key = this.#keyOf(value);
+    let place = this.#places.get(key);
     if (place === undefined) {
       place = this.list.push(value) - 1;
-      this.#places.set(text, place);
+      this.#places.set(key, place);
     }
     this.#seen.set(value, place);
     return place;
@@ -142,7 +157,11 @@ interface Tables {
 }
 
 export function snapshotOf(gate: Gate): GateSnapshot {
-  const tables: Tables = { links: new Places(), steps: new Places(), graphs: new Places() };
+  const tables: Tables = {
+    links: new Places(({ change, revision, commit }) => `${change} ${revision} ${commit}`),
+    steps: new Places(({ base, commit }) => `${base} ${commit}`),
+    graphs: new Places((graph) => JSON.stringify(graph)),
+  };
   const queues: QueueData[] = [];
   for (const pipeline of gate.pipelines.values()) {
     for (const { serial, key, name, branch, window, items } of pipeline.queues.values()) {
@@ -169,7 +188,8 @@ export function snapshotOf(gate: Gate): GateSnapshot {
 }
 
 function itemData(item: Item, tables: Tables): ItemData {
-  const { pipeline, queue, active, isDirty, itemsBehind, itemAhead, buildset, landing, ...plain } = item;
+  const { pipeline, queue, active, link, isDirty, itemsBehind, itemAhead, buildset, landing, ...plain } =
+    item;
   return {
     ...plain,
     itemAhead: itemAhead?.id ?? null,
@@ -222,6 +242,7 @@ function restoreQueue(gate: Gate, data: QueueData, snapshot: GateSnapshot): void
       pipeline,
       queue,
       active: false,
+      link: linkOf(plain.subject),
       itemAhead: ahead,
       itemsBehind: new Set(),
       buildset: null,

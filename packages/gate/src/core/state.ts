@@ -74,6 +74,8 @@ export interface Item {
   readonly pipeline: Pipeline;
   /** As it was when it was enqueued; work under test keeps its revision. */
   readonly subject: Subject;
+  /** What it is in chains; `null` for a ref. */
+  readonly link: ChainLink | null;
   /** Runs jobs and reports. If not, it is only merged underneath the ones behind it. */
   readonly live: boolean;
   readonly enqueuedMs: number;
@@ -195,4 +197,10 @@ export function revisionOf(subject: Subject): number {
 
 export function isLanding(item: Item): boolean {
   return item.landing !== null;
+}
+
+export function linkOf(subject: Subject): ChainLink | null {
+  if (subject.kind === "ref") return null;
+  const { id: change, revision, project, branch, commit } = subject;
+  return { change, revision, project, branch, commit };
 }

@@ -1,5 +1,5 @@
 import type { ChangeId, Subject } from "./change.ts";
-import type { BuildId, BuildsetId, ChainLink, ItemId, Result } from "./events.ts";
+import type { BuildId, BuildsetId, ItemId, Result } from "./events.ts";
 import { ownFailure, waitingReasons } from "./reasons.ts";
 import type { Gate, Item, JobRun } from "./state.ts";
 
@@ -33,7 +33,6 @@ export interface ItemStatus {
   readonly itemsBehind: readonly ItemId[];
   readonly enqueuedMs: number;
   readonly buildset: BuildsetId | null;
-  readonly chain: readonly ChainLink[];
   readonly resets: number;
   /** Why it was reset last. */
   readonly resetReason: string | null;
@@ -106,7 +105,6 @@ function itemStatus(gate: Gate, item: Item): ItemStatus {
     itemsBehind: [...itemsBehind].map((behind) => behind.id).sort((a, b) => a - b),
     enqueuedMs,
     buildset: buildset?.id ?? null,
-    chain: buildset?.chain ?? [],
     resets,
     resetReason: item.resetReason,
     isLanding: item.landing !== null,
