@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from "node:crypto";
-import { existsSync, lstatSync, mkdirSync, readFileSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { BuildLog, type OutputChunk, readLogFile } from "./build-log.ts";
@@ -7,7 +7,7 @@ import { type BuildOutcome, type BuildRequest, checkRequest, ExecutorError } fro
 import { DiskWatch } from "./disk-watch.ts";
 import { Execution, type ExecutionRecord, writeRecord } from "./execution.ts";
 import { type Isolation, isRoot, Sandbox } from "./isolation.ts";
-import { endTrail } from "./processes.ts";
+import { endTrail, isSame, markOf, type ProcessMark } from "./processes.ts";
 import { removeFolder } from "./workspace.ts";
 
 /** What one build may use. Past a limit that build fails, and says why in its log; others do not notice. */
@@ -106,6 +106,7 @@ export class Executor implements AsyncDisposable {
     const executions = join(folder, "executions");
     try {
       await mkdir(executions, { recursive: true, mode: 0o700 });
+      claim(folder);
       const terms = {
         readOnly: options.readOnly ?? [],
         hidden: [folder, "/etc/drover", ...(options.hidden ?? [])].map((path) => resolve(path)),
@@ -115,7 +116,7 @@ export class Executor implements AsyncDisposable {
       const sandbox = await Sandbox.find(folder, terms, options.isolation ?? "bubblewrap");
       const leftovers = await endLeftovers(executions);
       const work = sandbox.isolation === "user" ? openWorkFolder(folder) : join(folder, "work");
-      await removeFolder(join(folder, "work"));
+      await removeFolder(work);
       await mkdir(work, { recursive: true, mode: sandbox.isolation === "user" ? 0o711 : 0o700 });
       return new Executor(executions, work, sandbox, limits, options.diskLookMs ?? 1_000, leftovers);
     } catch (error) {
@@ -227,6 +228,8 @@ export class Executor implements AsyncDisposable {
   async close(): Promise<void> {
     this.#closing.abort();
     await Promise.allSettled(this.#running.values());
+    await removeFolder(this.#work);
+    await rm(join(this.#executions, "..", OWNER), { force: true });
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -239,6 +242,19 @@ const WARNINGS: Readonly<Record<Isolation, string | null>> = {
   user: "there is no working bubblewrap: builds run as users of their own, with the network; install Debian's package bubblewrap",
   none: "there is no working bubblewrap: a build can do what the gate can, also control it; install Debian's package bubblewrap",
 };
+
+/** Which process has the folder: a second one would end the builds of the first. */
+const OWNER = "owner.json";
+
+function claim(folder: string): void {
+  const path = join(folder, OWNER);
+  if (existsSync(path)) {
+    const owner = JSON.parse(readFileSync(path, "utf8")) as ProcessMark | null;
+    if (owner !== null && isSame(owner))
+      throw new ExecutorError("EXECUTOR_UNUSABLE", `process ${owner.pid} runs the executor of ${folder}`);
+  }
+  writeFileSync(path, JSON.stringify(markOf(process.pid)), { mode: 0o600 });
+}
 
 async function endLeftovers(executions: string): Promise<number> {
   let left = 0;

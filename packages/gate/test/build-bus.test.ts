@@ -1,0 +1,145 @@
+import { Client } from "@drover/client";
+import { JobServer } from "@drover/server";
+import type { Worker } from "@drover/worker";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { describeWith } from "../../../test/peers/needs.ts";
+import { until } from "../../../test/peers/until.ts";
+import { BuildBus, type BuildFollower } from "../src/bus/build-bus.ts";
+import { BUILD_FUNCTION_SETTINGS, BUILD_FUNCTIONS } from "../src/bus/build-messages.ts";
+import { buildWorker } from "../src/bus/build-worker.ts";
+import type { BuildRequest } from "../src/executor/build-request.ts";
+import { Stage, script } from "./executor-stage.ts";
+
+describeWith(["bubblewrap"], "builds over the job server", () => {
+  const stage = new Stage();
+  let server: JobServer;
+  let address: string;
+  let worker: Worker;
+  let bus: BuildBus;
+  let client: Client;
+
+  beforeAll(async () => {
+    server = await JobServer.start({
+      listen: ["127.0.0.1:0"],
+      functions: [{ glob: BUILD_FUNCTIONS, settings: BUILD_FUNCTION_SETTINGS }],
+      log: { info() {}, warn() {}, error() {} },
+      version: "0-test",
+    });
+    address = `127.0.0.1:${server.addresses[0]!.port}`;
+    worker = buildWorker(stage.executor, { servers: address, zone: "here", slots: 2 });
+    await worker.run();
+    client = new Client({ servers: address });
+    bus = new BuildBus(client);
+  });
+  afterAll(async () => {
+    await client.close();
+    await worker.close();
+    await server.stop(0);
+  });
+
+  /** Follows a build, and tells what it wrote. */
+  function follow(unique: string, request: BuildRequest, on = bus) {
+    const seen = { execution: "", text: "", next: 0 };
+    const follower: BuildFollower = {
+      execution: (execution) => {
+        seen.execution = execution;
+      },
+      output: ({ offset, bytes }) => {
+        seen.text += Buffer.from(bytes).toString();
+        seen.next = offset + bytes.length;
+      },
+    };
+    return { seen, build: on.start(unique, request, "here", follower) };
+  }
+
+  test("a build is run, followed and answered", async () => {
+    const { seen, build } = follow("a", { ...stage.request("echo hello"), postRun: [script("echo bye")] });
+    const end = await build.ended;
+    expect(end).toMatchObject({ result: { kind: "final", result: "SUCCESS" }, detail: null });
+    expect(end!.outcome!.execution).toBe(seen.execution);
+    expect(seen.text).toBe(await stage.wholeLogOf(seen.execution));
+    expect(seen.next).toBe(end!.outcome!.outputBytes);
+  });
+
+  test("the same unique joins what runs, and gets the result of what has ended", async () => {
+    const request = stage.request("echo up; sleep 1");
+    const first = follow("b", request);
+    await until("it runs", 20_000, () => first.seen.text.includes("up\n"));
+    await using other = new Client({ servers: address });
+    const second = follow("b", request, new BuildBus(other));
+    const [one, two] = await Promise.all([first.build.ended, second.build.ended]);
+    expect(two!.outcome).toEqual(one!.outcome);
+    expect((await follow("b", request).build.ended)!.outcome).toEqual(one!.outcome);
+  });
+
+  test("a build that is cancelled ends where it runs", async () => {
+    const { seen, build } = follow("c", stage.request("echo up; sleep 1000"));
+    await until("it runs", 20_000, () => seen.text.includes("up\n"));
+    build.cancel();
+    expect(await build.ended).toBeUndefined();
+    await until("it has ended", 20_000, () => stage.executor.running === 0);
+    expect(await stage.wholeLogOf(seen.execution)).toMatch(/drover: cancelled\n$/);
+  });
+
+  test("a build goes on when one of two who wait for it cancels", async () => {
+    const request = stage.request("echo up; sleep 1");
+    await using other = new Client({ servers: address });
+    const [first, second] = [follow("d", request), follow("d", request, new BuildBus(other))];
+    await until("it runs", 20_000, () => first.seen.text.includes("up\n"));
+    first.build.cancel();
+    expect((await second.build.ended)!.result).toEqual({ kind: "final", result: "SUCCESS" });
+  });
+
+  test("a gate that goes away leaves its builds running, and joins them when it is back", async () => {
+    const request = stage.request("echo up; sleep 1; echo down");
+    const leaving = new Client({ servers: address });
+    const first = follow("e", request, new BuildBus(leaving));
+    await until("it runs", 20_000, () => first.seen.text.includes("up\n"));
+    await leaving.close();
+    expect(await first.build.ended).toBeUndefined();
+    const end = await follow("e", request).build.ended;
+    expect(end!.outcome!.execution).toBe(first.seen.execution);
+    expect(end!.result).toEqual({ kind: "final", result: "SUCCESS" });
+  });
+
+  test("a build whose executor goes away is lost, and its processes have ended", async () => {
+    const going = buildWorker(stage.executor, { servers: address, zone: "there", slots: 1 });
+    await going.run();
+    const seen: string[] = [];
+    const build = bus.start("f", stage.request("echo up; sleep 1000"), "there", {
+      output: ({ bytes }) => seen.push(Buffer.from(bytes).toString()),
+    });
+    await until("it runs", 20_000, () => seen.join("").includes("up\n"));
+    await going.close();
+    expect(await build.ended).toMatchObject({ result: { kind: "lost" }, outcome: null });
+    expect(stage.executor.running).toBe(0);
+  });
+
+  test("a request that makes no sense is an ERROR that says so", async () => {
+    const end = await follow("g", { ...stage.request("true"), run: [] }).build.ended;
+    expect(end!.result).toEqual({ kind: "final", result: "ERROR" });
+    expect(end!.detail).toMatch(/BUILD_REQUEST_INVALID: run/);
+    const nonsense = client.submit("gate:build:here", "{", { unique: "h" });
+    await expect(nonsense.result()).rejects.toThrow(/BUILD_REQUEST_INVALID/);
+  });
+
+  test("no more builds run at a time than there are slots", async () => {
+    let most = 0;
+    const looking = setInterval(() => {
+      most = Math.max(most, stage.executor.running);
+    }, 10);
+    onTestFinished(() => clearInterval(looking));
+    const builds = ["i", "j", "k", "l"].map((unique) => follow(unique, stage.request("sleep 0.2")).build);
+    await Promise.all(builds.map(({ ended }) => ended));
+    expect(most).toBe(2);
+  });
+
+  test("a cancel before it runs takes it out of the queue", async () => {
+    const first = ["m", "n"].map((unique) => follow(unique, stage.request("sleep 0.5")).build);
+    const waiting = follow("o", stage.request("echo never"));
+    await until("two run", 20_000, () => stage.executor.running === 2);
+    waiting.build.cancel();
+    await Promise.all(first.map(({ ended }) => ended));
+    expect([await waiting.build.ended, waiting.seen.execution]).toEqual([undefined, ""]);
+  });
+});
