@@ -1,13 +1,15 @@
+import { signal } from "@preact/signals";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { DeadLettersPage } from "./dead-letters-page.tsx";
 import { Dialogs } from "./dialogs.tsx";
 import { FunctionPage } from "./function-page.tsx";
 import { FunctionsPage } from "./functions-page.tsx";
+import { gateConnection, hasGate } from "./gate/presence.ts";
 import { JobPage } from "./job-page.tsx";
 import { connection } from "./live.ts";
 import { Notices } from "./notices.tsx";
 import { Empty } from "./pieces.tsx";
-import { type Route, route, searchHref } from "./route.ts";
+import { changeHref, type GateRoute, isOfGate, type Route, route, searchHref } from "./route.ts";
 import { SchedulesPage } from "./schedules-page.tsx";
 import { SearchPage } from "./search-page.tsx";
 import { tokenState } from "./session.ts";
@@ -23,7 +25,9 @@ const TABS: readonly { href: string; name: string; pages: readonly Route["page"]
 
 export function App() {
   const [filter, setFilter] = useState("");
+  const [gateFilter, setGateFilter] = useState("");
   const at = route.value;
+  const isInGate = isOfGate(at);
   const search = useRef<HTMLInputElement>(null);
   const main = useRef<HTMLElement>(null);
   useSlash(search);
@@ -44,13 +48,22 @@ export function App() {
               {name}
             </a>
           ))}
+          {(hasGate.value || isInGate) && (
+            <a href="#/gate" aria-current={isInGate ? "page" : undefined}>
+              Gate
+            </a>
+          )}
         </nav>
-        <Search field={search} text={filter} onText={setFilter} />
+        {isInGate ? (
+          <Search {...OF_GATE} field={search} text={gateFilter} onText={setGateFilter} />
+        ) : (
+          <Search {...OF_SERVER} field={search} text={filter} onText={setFilter} />
+        )}
         <ConnectionState />
         <ThemeSwitch />
       </header>
       <main ref={main} id="main" tabIndex={-1}>
-        <Content at={at} filter={filter} />
+        {isInGate ? <Gate at={at} filter={gateFilter} /> : <Content at={at} filter={filter} />}
       </main>
       <Notices />
       <Dialogs />
@@ -58,7 +71,7 @@ export function App() {
   );
 }
 
-function Content({ at, filter }: { readonly at: Route; readonly filter: string }) {
+function Content({ at, filter }: { readonly at: Exclude<Route, GateRoute>; readonly filter: string }) {
   switch (at.page) {
     case "functions":
       return <FunctionsPage filter={filter} />;
@@ -79,12 +92,52 @@ function Content({ at, filter }: { readonly at: Route; readonly filter: string }
   }
 }
 
-/** Filters the list while it is typed, and looks for uniques and handles when it is entered. */
+type GatePages = typeof import("./gate/pages.tsx");
+
+/** The gate's pages, which whoever has no gate does not load. */
+const gatePages = signal<GatePages | "missing" | undefined>(undefined);
+
+function Gate({ at, filter }: { readonly at: GateRoute; readonly filter: string }) {
+  useEffect(() => {
+    import("./gate/pages.tsx").then(
+      (loaded) => {
+        gatePages.value = loaded;
+      },
+      () => {
+        gatePages.value = "missing";
+      },
+    );
+  }, []);
+  const pages = gatePages.value;
+  if (pages === undefined) return <p class="quiet">Loading …</p>;
+  if (pages === "missing")
+    return <Empty title="The server has another version of this page: load it again" />;
+  return <pages.GatePages at={at} filter={filter} />;
+}
+
+const OF_SERVER = {
+  label: "Filter functions, or enter a unique or handle",
+  placeholder: "Filter; Enter finds a unique or handle",
+  hrefOf: searchHref,
+};
+const OF_GATE = {
+  label: "Filter queue items, or enter a change's number",
+  placeholder: "Filter; Enter finds a change's number",
+  hrefOf: (text: string) => (/^[1-9]\d{0,14}$/.test(text) ? changeHref(Number(text)) : "#/gate"),
+};
+
+/** Filters the list while it is typed, and leads on when it is entered. */
 function Search({
+  label,
+  placeholder,
+  hrefOf,
   field,
   text,
   onText,
 }: {
+  readonly label: string;
+  readonly placeholder: string;
+  readonly hrefOf: (text: string) => string;
   readonly field: { current: HTMLInputElement | null };
   readonly text: string;
   readonly onText: (text: string) => void;
@@ -94,15 +147,15 @@ function Search({
       <form
         onSubmit={(event) => {
           event.preventDefault();
-          if (text.trim() !== "") location.hash = searchHref(text.trim());
+          if (text.trim() !== "") location.hash = hrefOf(text.trim());
         }}
       >
         <input
           ref={field}
           type="search"
-          aria-label="Filter functions, or enter a unique or handle"
+          aria-label={label}
           aria-keyshortcuts="/"
-          placeholder="Filter; Enter finds a unique or handle"
+          placeholder={placeholder}
           value={text}
           onInput={(event) => onText(event.currentTarget.value)}
           onKeyDown={(event) => {
@@ -117,8 +170,8 @@ function Search({
 const CONNECTION_NAMES = { connecting: "Connecting", live: "Live", lost: "Reconnecting" } as const;
 
 function ConnectionState() {
-  const state = connection.value;
-  if (tokenState.value === "declined") {
+  const state = gateConnection.value ?? connection.value;
+  if (gateConnection.value === null && tokenState.value === "declined") {
     const ask = () => {
       tokenState.value = "asking";
     };
@@ -153,13 +206,16 @@ function useSlash(search: { current: HTMLInputElement | null }): void {
 /** Names the page, and on another one leads the focus to its heading, so that it is read out. */
 function useArrival(at: Route, main: { current: HTMLElement | null }): void {
   const isFirst = useRef(true);
+  const pages = gatePages.value;
   useEffect(() => {
     const heading = main.current!.querySelector("h1");
     document.title = `${heading?.textContent ?? "Drover"} – Drover`;
+    // Of a page that is still loaded.
+    if (isOfGate(at) && pages === undefined) return;
     if (isFirst.current) isFirst.current = false;
     else heading?.focus({ preventScroll: true });
     scrollTo(0, 0);
-  }, [at]);
+  }, [at, pages]);
 }
 
 function Mark() {

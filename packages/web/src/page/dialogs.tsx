@@ -74,25 +74,40 @@ function Confirm({ title, text, yes, answer }: Question) {
   );
 }
 
-function AskToken() {
+interface TokenQuestion {
+  readonly title: string;
+  readonly text: ComponentChildren;
+  /** `null`: none was given. */
+  readonly answer: (token: string | null) => void;
+}
+
+const tokenQuestion = signal<TokenQuestion | null>(null);
+
+/** Asks for a token, which the caller keeps. @returns `null` when none was given. */
+export function askedToken(title: string, text: string): Promise<string | null> {
+  return new Promise((resolve) => {
+    tokenQuestion.value = {
+      title,
+      text,
+      answer(token) {
+        tokenQuestion.value = null;
+        resolve(token);
+      },
+    };
+  });
+}
+
+function AskToken({ title, text, answer }: TokenQuestion) {
   const [token, setToken] = useState("");
   return (
-    <Modal
-      title="This server asks for a token"
-      onCancel={() => {
-        tokenState.value = "declined";
-      }}
-    >
+    <Modal title={title} onCancel={() => answer(null)}>
       <form
         onSubmit={(event) => {
           event.preventDefault();
-          giveToken(token.trim());
+          answer(token.trim());
         }}
       >
-        <p>
-          Its role must be <code>status</code> to look, <code>admin</code> to act. It is kept until this tab
-          is closed.
-        </p>
+        <p>{text} It is kept until this tab is closed.</p>
         <label class="field">
           Token
           <input
@@ -112,7 +127,21 @@ function AskToken() {
   );
 }
 
+const OF_SERVER: TokenQuestion = {
+  title: "This server asks for a token",
+  text: (
+    <>
+      Its role must be <code>status</code> to look, <code>admin</code> to act.
+    </>
+  ),
+  answer(token) {
+    if (token === null) tokenState.value = "declined";
+    else giveToken(token);
+  },
+};
+
 export function Dialogs() {
-  if (tokenState.value === "asking") return <AskToken />;
+  if (tokenQuestion.value !== null) return <AskToken {...tokenQuestion.value} />;
+  if (tokenState.value === "asking") return <AskToken {...OF_SERVER} />;
   return question.value === null ? null : <Confirm {...question.value} />;
 }

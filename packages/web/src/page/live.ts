@@ -1,6 +1,6 @@
 import type { Changes, FunctionRow, Sample, Snapshot } from "@drover/server/api";
 import { effect, signal } from "@preact/signals";
-import { session, stream } from "./session.ts";
+import { followed, type StreamState, session } from "./session.ts";
 
 /* What the server tells once a second, kept for all pages. */
 
@@ -25,7 +25,7 @@ export interface LiveFunction {
 
 /** Changes with everything that is told: whoever reads it is drawn again. */
 export const beat = signal(0);
-export const connection = signal<"connecting" | "live" | "lost">("connecting");
+export const connection = signal<StreamState>("connecting");
 /** Functions that there are; those listed may be fewer. */
 export const functionCount = signal(0);
 /** One a second, oldest first. */
@@ -42,7 +42,6 @@ const busy = new Set<string>();
 const MAX_SAMPLES = 600;
 /** How much of a rate is that of the last second. */
 const NEWEST = 0.5;
-const RECONNECT_MS = 2000;
 
 /** Follows the changes for as long as the page is open. */
 export function followServer(): void {
@@ -52,32 +51,17 @@ export function followServer(): void {
   effect(() => {
     // Anew with each token.
     session.value;
-    return follow();
+    return followed(
+      () => "v1/changes",
+      {
+        snapshot: (data) => takeSnapshot(JSON.parse(data) as Snapshot),
+        changes: (data) => takeChanges(JSON.parse(data) as Changes),
+      },
+      (state) => {
+        connection.value = state;
+      },
+    );
   });
-}
-
-function follow(): () => void {
-  const source = stream("v1/changes");
-  let retry: ReturnType<typeof setTimeout> | undefined;
-  let stop = () => source.close();
-  source.addEventListener("snapshot", (event) => {
-    takeSnapshot(JSON.parse(event.data) as Snapshot);
-    connection.value = "live";
-  });
-  source.addEventListener("changes", (event) => takeChanges(JSON.parse(event.data) as Changes));
-  source.addEventListener("error", () => {
-    connection.value = "lost";
-    // It gives up by itself when it is answered with anything but a stream.
-    if (source.readyState !== source.CLOSED || retry !== undefined) return;
-    retry = setTimeout(() => {
-      stop = follow();
-    }, RECONNECT_MS);
-  });
-  return () => {
-    clearTimeout(retry);
-    stop();
-    source.close();
-  };
 }
 
 function takeSnapshot(snapshot: Snapshot): void {

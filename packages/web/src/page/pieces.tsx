@@ -44,9 +44,11 @@ function shellQuoted(text: string): string {
 const LOOKS: Readonly<Record<string, string>> = {
   running: "good",
   done: "good",
+  merged: "good",
   asleep: "quiet",
   failed: "bad",
   dead: "bad",
+  abandoned: "bad",
   paused: "warn",
   delayed: "quiet",
 };

@@ -5,7 +5,15 @@ export type Route =
   | { readonly page: "functions" | "workers" | "dead-letters" | "schedules" | "unknown" }
   | { readonly page: "function"; readonly name: string }
   | { readonly page: "job"; readonly handle: string }
-  | { readonly page: "search"; readonly text: string };
+  | { readonly page: "search"; readonly text: string }
+  | GateRoute;
+
+export type GateRoute =
+  | { readonly page: "gate" | "gate-config" }
+  | { readonly page: "gate-change"; readonly number: number }
+  | { readonly page: "gate-build"; readonly id: string }
+  /** `query`: what its filter was. */
+  | { readonly page: "gate-builds"; readonly query: string };
 
 export const route = signal<Route>(parse(location.hash));
 
@@ -30,9 +38,26 @@ function parse(hash: string): Route {
       return { page: "job", handle: name };
     case "search":
       return { page: "search", text: name };
+    case "gate":
+      return parseGate(rest);
     default:
       return { page: "unknown" };
   }
+}
+
+function parseGate([first = "", ...rest]: readonly string[]): Route {
+  const [page, query = ""] = first.split("?");
+  const name = decoded(rest.join("/"));
+  if (page === "" && name === "") return { page: "gate" };
+  if (page === "config" && name === "") return { page: "gate-config" };
+  if (page === "builds") return name ? { page: "gate-build", id: name } : { page: "gate-builds", query };
+  if (page === "changes" && /^[1-9]\d{0,14}$/.test(name ?? ""))
+    return { page: "gate-change", number: Number(name) };
+  return { page: "unknown" };
+}
+
+export function isOfGate(at: Route): at is GateRoute {
+  return at.page === "gate" || at.page.startsWith("gate-");
 }
 
 function decoded(text: string): string | null {
@@ -46,3 +71,5 @@ function decoded(text: string): string | null {
 export const functionHref = (name: string): string => `#/functions/${encodeURIComponent(name)}`;
 export const jobHref = (handle: string): string => `#/jobs/${encodeURIComponent(handle)}`;
 export const searchHref = (text: string): string => `#/search/${encodeURIComponent(text)}`;
+export const changeHref = (number: number): string => `#/gate/changes/${number}`;
+export const buildHref = (id: string): string => `#/gate/builds/${encodeURIComponent(id)}`;

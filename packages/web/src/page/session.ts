@@ -4,6 +4,9 @@ import { EventSource } from "eventsource";
 /* Requests to the server, with the token of whoever sits here where the server wants one. */
 
 const TOKEN = "drover-token";
+/** The gate's users have tokens of their own. */
+const GATE_TOKEN = "drover-gate-token";
+const GATE = "api/gate/";
 
 /** `asking` after an answer 401; `declined` when nothing was given then, so that it is not asked for again and again. */
 export const tokenState = signal<"fine" | "asking" | "declined">("fine");
@@ -20,7 +23,19 @@ export function giveToken(token: string): void {
   session.value++;
 }
 
-function askForToken(): void {
+export function gateToken(): string | null {
+  return sessionStorage.getItem(GATE_TOKEN);
+}
+
+/** @param token `null` forgets the one that was kept. */
+export function keepGateToken(token: string | null): void {
+  if (token === null) sessionStorage.removeItem(GATE_TOKEN);
+  else sessionStorage.setItem(GATE_TOKEN, token);
+}
+
+function askForToken(path: string): void {
+  // Looking at the gate asks by itself, since it may be open to all where the job server is not, or the other way about.
+  if (path.startsWith(GATE)) return;
   if (tokenState.value === "fine") tokenState.value = "asking";
 }
 
@@ -36,9 +51,9 @@ export class Refusal extends Error {
   }
 }
 
-function authorized(headers: HeadersInit | undefined): Headers {
+function authorized(path: string, headers: HeadersInit | undefined): Headers {
   const all = new Headers(headers);
-  const token = sessionStorage.getItem(TOKEN);
+  const token = (path.startsWith(GATE) ? gateToken() : null) ?? sessionStorage.getItem(TOKEN);
   if (token !== null) all.set("authorization", `Bearer ${token}`);
   return all;
 }
@@ -46,13 +61,13 @@ function authorized(headers: HeadersInit | undefined): Headers {
 async function request(path: string, init: RequestInit): Promise<Response> {
   let response: Response;
   try {
-    response = await fetch(path, { ...init, headers: authorized(init.headers) });
+    response = await fetch(path, { ...init, headers: authorized(path, init.headers) });
   } catch (error) {
     if (init.signal?.aborted) throw error;
     throw new Refusal(0, "the server cannot be reached");
   }
   if (response.ok) return response;
-  if (response.status === 401) askForToken();
+  if (response.status === 401) askForToken(path);
   throw new Refusal(response.status, await detailOf(response));
 }
 
@@ -73,6 +88,41 @@ export async function load<T>(path: string, abort: AbortSignal): Promise<T> {
   return (await response.json()) as T;
 }
 
+/** The text that a path answers, of which no more is read than `maxCharacters`. @throws Refusal */
+export async function loadText(
+  path: string,
+  maxCharacters: number,
+  abort: AbortSignal,
+): Promise<{ readonly text: string; readonly isCut: boolean }> {
+  const response = await request(path, { signal: abort });
+  let text = "";
+  for await (const part of response.body?.pipeThrough(new TextDecoderStream()) ?? []) {
+    text += part;
+    if (text.length > maxCharacters) return { text: text.slice(0, maxCharacters), isCut: true };
+  }
+  return { text, isCut: false };
+}
+
+/** Whether a path answers with success; its answer is not read. */
+export async function answers(path: string): Promise<boolean> {
+  try {
+    const response = await request(path, {});
+    void response.body?.cancel();
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** @throws Refusal */
+export async function post(path: string, body: object): Promise<void> {
+  await request(path, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+}
+
 /** Does what only an administrator may. @throws Refusal */
 export async function act(method: "POST" | "DELETE", path: string): Promise<void> {
   try {
@@ -83,13 +133,50 @@ export async function act(method: "POST" | "DELETE", path: string): Promise<void
   }
 }
 
-/** Follows a stream of events, which comes back by itself when it is cut. */
+/** A stream of events, which comes back by itself when it is cut. */
 export function stream(path: string): EventSource {
   return new EventSource(path, {
     async fetch(url, init) {
-      const response = await fetch(url, { ...init, headers: authorized(init.headers) } as RequestInit);
-      if (response.status === 401) askForToken();
+      const response = await fetch(url, { ...init, headers: authorized(path, init.headers) } as RequestInit);
+      if (response.status === 401) askForToken(path);
       return response;
     },
   });
+}
+
+const RECONNECT_MS = 2000;
+
+export type StreamState = "connecting" | "live" | "lost";
+
+/**
+ * Follows a stream of events, again and again when it is cut or refused.
+ * @param path Asked for at each connection, so that one may go on where the last ended.
+ * @param onState `status`: why it is lost, where an answer told.
+ * @returns Ends it.
+ */
+export function followed(
+  path: () => string,
+  takers: Readonly<Record<string, (data: string) => void>>,
+  onState: (state: StreamState, status?: number) => void,
+): () => void {
+  let retry: ReturnType<typeof setTimeout> | undefined;
+  let source = open();
+  function open(): EventSource {
+    const opened = stream(path());
+    for (const [name, take] of Object.entries(takers))
+      opened.addEventListener(name, (event) => take(event.data));
+    opened.addEventListener("open", () => onState("live"));
+    opened.addEventListener("error", ({ code }) => {
+      opened.close();
+      onState("lost", code);
+      retry = setTimeout(() => {
+        source = open();
+      }, RECONNECT_MS);
+    });
+    return opened;
+  }
+  return () => {
+    clearTimeout(retry);
+    source.close();
+  };
 }

@@ -1,0 +1,32 @@
+import type { GateRoute } from "../route.ts";
+import "./gate.css";
+import { BuildPage } from "./build-page.tsx";
+import { BuildsPage } from "./builds-page.tsx";
+import { ChangePage } from "./change-page.tsx";
+import { ConfigPage } from "./config-page.tsx";
+import { GateMenu } from "./pieces.tsx";
+import { StatusPage } from "./status-page.tsx";
+
+export function GatePages({ at, filter }: { readonly at: GateRoute; readonly filter: string }) {
+  return (
+    <>
+      <GateMenu at={at} />
+      <Content at={at} filter={filter} />
+    </>
+  );
+}
+
+function Content({ at, filter }: { readonly at: GateRoute; readonly filter: string }) {
+  switch (at.page) {
+    case "gate":
+      return <StatusPage filter={filter} />;
+    case "gate-change":
+      return <ChangePage key={at.number} number={at.number} />;
+    case "gate-build":
+      return <BuildPage key={at.id} id={at.id} />;
+    case "gate-builds":
+      return <BuildsPage key={at.query} query={at.query} />;
+    case "gate-config":
+      return <ConfigPage />;
+  }
+}
