@@ -84,19 +84,16 @@ export function slotsOf(text: string | undefined): number | undefined {
 
 export async function checkConfig(dir: string, json: boolean): Promise<void> {
   const { checkConfigFolder } = await import("@drover/gate");
-  const { problems, summary } = await checkConfigFolder(resolve(dir));
-  if (json) process.stdout.write(`${JSON.stringify({ problems, summary })}\n`);
+  const { kind, files, problems } = await checkConfigFolder(resolve(dir));
+  if (json) process.stdout.write(`${JSON.stringify({ kind, files, problems })}\n`);
   else {
     const { problemLine } = await import("./run.ts");
     for (const problem of problems) process.stdout.write(`${problemLine(problem)}\n`);
-    process.stdout.write(`${summary}\n`);
+    if (problems.length === 0) process.stdout.write(`${dir}: ${files} files of a ${kind}, no problems\n`);
   }
-  if (problems.length > 0) {
-    throw new CommandFailed(
-      "CONFIG_INVALID",
-      `${problems.length} ${problems.length === 1 ? "problem" : "problems"} in ${dir}`,
-    );
-  }
+  if (problems.length === 0) return;
+  const count = `${problems.length} ${problems.length === 1 ? "problem" : "problems"}`;
+  throw new CommandFailed("CONFIG_INVALID", `${count} in ${dir}`);
 }
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
