@@ -1,4 +1,5 @@
 export { type GateHttpOptions, gateHttp } from "./api/routes.ts";
+export { statusView } from "./api/views.ts";
 export * from "./bus/index.ts";
 export * from "./config/index.ts";
 export * from "./executor/index.ts";
@@ -12,6 +13,7 @@ export {
   type GateErrorCode,
   type GateOptions,
 } from "./gate.ts";
+export { commitFiles } from "./git/commit-files.ts";
 export { GitError, type GitOptions, git, gitLine } from "./git/git.ts";
 export { bytesOf, textOf } from "./git/text.ts";
 export { gitVersion } from "./git/version.ts";

@@ -1,8 +1,12 @@
 import { Command } from "commander";
 import { addServerOption } from "../server-address.ts";
+import type { GateDemoFlags } from "./gate.ts";
 import type { HerdFlags } from "./herd.ts";
 
-const DEMOS = [["herd", "a thousand clients want the same ten things; ten pieces of work are done"]] as const;
+const DEMOS = [
+  ["herd", "a thousand clients want the same ten things; ten pieces of work are done"],
+  ["gate", "twelve changes to three repositories; those that would break something are not merged"],
+] as const;
 
 /** `drover demo`: shows what Drover does, and checks it. */
 export function demoCommand(): Command {
@@ -41,5 +45,22 @@ too few open files allowed.`,
       const { herdDemo } = await import("./herd.ts");
       await herdDemo(flags);
     });
-  return demo.addCommand(herd);
+  const gate = new Command("gate")
+    .description(
+      "Three repositories and twelve changes in a gate of its own: some need each other, one breaks another repository, " +
+        "two do not go together, one conflicts, and one meets a failure that passes. Shows the queue, and checks what is merged.",
+    )
+    .option("--slots <number>", "builds at a time", "4")
+    .option("--timeout <duration>", "give up after so long", "180s")
+    .option("--keep", "leave the repositories in the temporary folder")
+    .option("--json", "the report as JSON")
+    .addHelpText(
+      "after",
+      "\nExit codes: 0 exactly the good changes were merged, 1 not so, 2 wrong options or no git.",
+    )
+    .action(async (flags: GateDemoFlags) => {
+      const { gateDemo } = await import("./gate.ts");
+      await gateDemo(flags);
+    });
+  return demo.addCommand(herd).addCommand(gate);
 }

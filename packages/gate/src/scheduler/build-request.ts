@@ -55,9 +55,9 @@ export function buildRequest(
     job: name,
     attempt,
     attempts: job.attempts,
-    preRun: job.preRun.map((step) => entryOf(step, job, frozen)),
-    run: job.run.map((step) => entryOf(step, job, frozen)),
-    postRun: job.postRun.map((step) => entryOf(step, job, frozen)),
+    preRun: job.preRun.map((step) => entryOf(step, frozen)),
+    run: job.run.map((step) => entryOf(step, frozen)),
+    postRun: job.postRun.map((step) => entryOf(step, frozen)),
     timeoutMs: job.timeoutSec === null ? null : job.timeoutSec * 1000,
     postTimeoutMs: job.postTimeoutSec === null ? null : job.postTimeoutSec * 1000,
     vars,
@@ -86,12 +86,8 @@ export function buildRequest(
   };
 }
 
-function entryOf(
-  step: PhaseStep,
-  job: FrozenJobDefinition,
-  { repositories }: FrozenBuildset,
-): BuildRequest["run"][number] {
-  const level = levelOf(step, job);
+function entryOf(step: PhaseStep, { repositories }: FrozenBuildset): BuildRequest["run"][number] {
+  const { level } = step;
   if ("argv" in step) return { argv: [...step.argv], level };
   const { project, branch, trusted, path } = step;
   const repository = repositories[project]!;
@@ -102,13 +98,7 @@ function entryOf(
   return { project, commit, path, level };
 }
 
-/** How far the job that defines a step is below its base job. */
-function levelOf(step: PhaseStep, { inheritance }: FrozenJobDefinition): number {
-  const names = [...new Set(inheritance.map(({ job }) => job))];
-  return Math.max(0, names.indexOf(step.job));
-}
-
-/** @see gate facts of Zuul: project override, job override, the item's own ref, its branch, the default branch. */
+/** As Zuul chooses: the override of the project, that of the job, the item's own ref, its branch, the default branch. */
 function checkoutOf(
   project: string,
   subject: Subject,
