@@ -22,7 +22,7 @@ describeWith(["bubblewrap"], "builds over the job server", () => {
     server = await JobServer.start({
       listen: ["127.0.0.1:0"],
       functions: [{ glob: BUILD_FUNCTIONS, settings: BUILD_FUNCTION_SETTINGS }],
-      log: { info() {}, warn() {}, error() {} },
+      log: { debug() {}, info() {}, warn() {}, error() {} },
       version: "0-test",
     });
     address = `127.0.0.1:${server.addresses[0]!.port}`;
