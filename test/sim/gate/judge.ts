@@ -204,7 +204,9 @@ export class Judge {
       () => `${link.change} merged as ${commit}, tested as ${last?.commit}`,
     );
     const history = this.#forge.history(link.project, link.branch);
+    // What somebody had brought in already was merged by nothing, wherever it is.
     const onBranch = chain
+      .filter((_, i) => merge.steps[i]!.base !== merge.steps[i]!.commit)
       .filter(({ project, branch }) => project === link.project && branch === link.branch)
       .map(({ change, revision }) => `${change}@${revision}`);
     const order = history.filter((name) => onBranch.includes(name));

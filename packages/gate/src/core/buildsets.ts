@@ -69,10 +69,13 @@ export function refreeze(gate: Gate, buildset: Buildset): void {
 
 export function onMerged(gate: Gate, { buildset: id, result }: Extract<GateEvent, { kind: "merged" }>): void {
   const buildset = gate.buildsets.get(id);
-  if (buildset?.state !== "merging") {
+  if (buildset?.state !== "merging" && buildset?.state !== "retrying") {
     gate.counters.stale++;
     return;
   }
+  // An answer is as good when it was given up on.
+  if (buildset.state === "retrying" && result.kind === "error") return;
+  gate.retrying.delete(buildset);
   const { item } = buildset;
   const last = buildset.chain.length - 1;
   markDirty(gate, item);
