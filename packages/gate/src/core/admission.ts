@@ -4,7 +4,16 @@ import { dropItem } from "./leaving.ts";
 import { touch } from "./news.ts";
 import { Queue } from "./queue.ts";
 import { note } from "./reasons.ts";
-import { type Gate, type Item, itemsOf, linkOf, liveItem, markDirty, type Pipeline } from "./state.ts";
+import {
+  type Gate,
+  type Item,
+  itemsOf,
+  linkOf,
+  liveItem,
+  MAX_ITEMS,
+  markDirty,
+  type Pipeline,
+} from "./state.ts";
 
 /*
  * Who may enter a pipeline, and whom it brings along. In a dependent one, what a change needs goes ahead of it in the
@@ -44,7 +53,9 @@ export function admitRef(gate: Gate, pipeline: Pipeline, ref: RefUpdate, terms: 
   if (pipeline.rules.manager === "dependent") return "is not a change, and this pipeline merges changes";
   if (!gate.layout.projects.has(ref.project))
     return `is of project ${ref.project}, which is not in this tenant`;
-  if (liveItem(gate, pipeline, ref.id) === null) append(gate, ownQueue(gate, pipeline), ref, true, terms);
+  if (liveItem(gate, pipeline, ref.id) !== null) return null;
+  if (pipeline.size >= MAX_ITEMS) return FULL;
+  append(gate, ownQueue(gate, pipeline), ref, true, terms);
   return null;
 }
 
@@ -96,6 +107,7 @@ class Admission {
   dependent(id: ChangeId, terms: Terms, entered: Change[]): Refusal | null {
     const refusal = this.#plan(id, terms, []);
     if (refusal !== null) return refusal;
+    if (this.#pipeline.size + this.#planned.size > MAX_ITEMS) return this.#refuse(FULL, true);
     for (const { change, terms } of this.#planned.values()) {
       append(this.#gate, queueFor(this.#gate, this.#pipeline, change), change, true, terms);
       entered.push(change);
@@ -166,6 +178,7 @@ class Admission {
       const refusal = this.#underneath(change, terms, underneath, [id]);
       if (refusal !== null) return refusal;
     }
+    if (this.#pipeline.size + underneath.length >= MAX_ITEMS) return this.#refuse(FULL, true);
     const queue = ownQueue(gate, this.#pipeline);
     for (const needed of underneath) append(gate, queue, needed, false, terms);
     append(gate, queue, change, true, terms);
@@ -194,6 +207,7 @@ class Admission {
 }
 
 const TOO_MANY = `needs more than ${MAX_DEPENDENCIES} changes that are not merged`;
+const FULL = `finds the pipeline full: ${MAX_ITEMS} items`;
 const CIRCLE = "needs itself: ";
 const circle = (path: readonly ChangeId[], id: ChangeId): string => CIRCLE + [...path, id].join(" needs ");
 
@@ -319,6 +333,7 @@ function append(gate: Gate, queue: Queue, subject: Subject, live: boolean, terms
     isDirty: false,
   };
   queue.append(item);
+  pipeline.size++;
   gate.items.set(item.id, item);
   const others = gate.itemsOf.get(subject.id) ?? new Set();
   gate.itemsOf.set(subject.id, others.add(item));

@@ -15,7 +15,7 @@ export const MAX_MERGE_ERRORS = 5;
 /** Milliseconds before the first of these; each next one waits as long again. */
 export const MERGE_RETRY_MS = 2_000;
 /** How often an item behind may find that an item which merged does not. */
-const MAX_DISPUTES = 3;
+export const MAX_DISPUTES = 3;
 
 /** Gives an item what it needs to be tested: a chain that from now on stays as it is. */
 export function prepare(gate: Gate, item: Item): void {

@@ -1,12 +1,13 @@
 import { itemAheadOf, missingNeed } from "./admission.ts";
 import { advanceJobs } from "./builds.ts";
 import { prepare, resetTree, resolveBlocked } from "./buildsets.ts";
+import type { ReportKind } from "./events.ts";
 import { haveAllEnded } from "./job-graph.ts";
 import { dirtyFollowers, dropItem, remove, removeUnmerged, report, resizeWindow } from "./leaving.ts";
 import { retryIntents } from "./offers.ts";
 import { isHead, type Queue } from "./queue.ts";
 import { isHolding, note, ownFailure, subjectName } from "./reasons.ts";
-import { type Gate, type Item, itemsOf, liveAhead, markDirty } from "./state.ts";
+import { type Buildset, type Gate, type Item, itemsOf, liveAhead, markDirty } from "./state.ts";
 import { shrunk } from "./window.ts";
 
 /** Far more than any step can take; reached only by a mistake in here, which must not hang the process. */
@@ -147,6 +148,12 @@ function isDone({ buildset }: Item): boolean {
   return buildset.state === "ready" && !buildset.isRefreezing && haveAllEnded(buildset.jobs);
 }
 
+/** What is told of a failure that was not a job's. */
+const FAILURES: Partial<Record<Buildset["state"], ReportKind>> = {
+  conflict: "merge-conflict",
+  broken: "config-error",
+};
+
 /** An item that is done, with nothing ahead of it, merges or leaves. */
 function finish(gate: Gate, item: Item): void {
   const { queue, pipeline, failing } = item;
@@ -157,12 +164,7 @@ function finish(gate: Gate, item: Item): void {
     report(gate, item, "no-jobs", `${subjectName(item)} has no jobs in this pipeline`);
     removeUnmerged(gate, item, "has no jobs here");
   } else if (failing !== null) {
-    const what =
-      buildset.state === "conflict"
-        ? "merge-conflict"
-        : buildset.state === "broken"
-          ? "config-error"
-          : "failure";
+    const what = FAILURES[buildset.state] ?? "failure";
     note(gate, item, `failed: ${failing}`);
     report(gate, item, what, `${subjectName(item)} failed: ${failing}`);
     removeUnmerged(gate, item, "failed");

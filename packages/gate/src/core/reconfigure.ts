@@ -17,7 +17,7 @@ export function onConfigured(gate: Gate, layout: CoreLayout): void {
   for (const rules of layout.pipelines) {
     const known = before.get(rules.name);
     const isKept = known?.rules.manager === rules.manager;
-    gate.pipelines.set(rules.name, isKept ? known : { rules, queues: new Map() });
+    gate.pipelines.set(rules.name, isKept ? known : { rules, size: 0, queues: new Map() });
     if (isKept) before.delete(rules.name);
   }
   for (const gone of before.values()) empty(gate, gone);
