@@ -1,6 +1,6 @@
 import { withdraw, withdrawAll } from "./builds.ts";
 import type { GateEffect, GateEvent } from "./events.ts";
-import { faultsOf } from "./job-graph.ts";
+import { faultsOf, hasFailed } from "./job-graph.ts";
 import type { JobGraph } from "./layout.ts";
 import { note, subjectName } from "./reasons.ts";
 import { type Buildset, type Gate, type Item, type JobRun, markDirty } from "./state.ts";
@@ -179,7 +179,10 @@ export function onFrozen(gate: Gate, event: Extract<GateEvent, { kind: "frozen" 
   buildset.state = "broken";
 }
 
-/** Jobs that were there before keep their builds and results; those that are gone do not count any more. */
+/**
+ * Jobs that were there before keep their builds and results; those that are gone do not count any more. What only
+ * followed from other jobs is worked out again.
+ */
 function setGraph(gate: Gate, buildset: Buildset, graph: JobGraph): void {
   const before = new Map(buildset.jobs);
   buildset.jobs.clear();
@@ -193,6 +196,12 @@ function setGraph(gate: Gate, buildset: Buildset, graph: JobGraph): void {
   for (const gone of before.values()) withdraw(gate, gone);
   buildset.graph = graph;
   buildset.state = "ready";
+  const runs = [...buildset.jobs.values()];
+  const staysCancelled = graph.failFast && runs.some((run) => hasFailed(run) && run.result !== "CANCELED");
+  for (const { job, result } of runs) {
+    const follows = result === "SKIPPED" || (result === "CANCELED" && !staysCancelled);
+    if (follows) buildset.jobs.set(job.name, fresh(buildset, job));
+  }
 }
 
 function fresh(buildset: Buildset, job: JobRun["job"]): JobRun {
