@@ -1,5 +1,6 @@
 import { discard, resetTree } from "./buildsets.ts";
 import type { ReportedBuild, ReportKind } from "./events.ts";
+import { managerOf } from "./managers.ts";
 import { touch } from "./news.ts";
 import type { Queue } from "./queue.ts";
 import { note, subjectName } from "./reasons.ts";
@@ -76,7 +77,7 @@ export function remove(gate: Gate, item: Item): void {
   for (const other of queue.refreshActive()) markDirty(gate, other);
   if (itemAhead !== null) markDirty(gate, itemAhead);
   touch(gate, subject.id);
-  if (queue.items.length === 0 && pipeline.rules.manager === "independent") {
+  if (queue.items.length === 0 && managerOf(pipeline).queues === "own") {
     pipeline.queues.delete(queue.key);
     gate.dirtyQueues.delete(queue);
   }

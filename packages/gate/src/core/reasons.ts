@@ -1,5 +1,6 @@
 import type { Subject } from "./change.ts";
 import { failureOf, holdingJob } from "./job-graph.ts";
+import { managerOf } from "./managers.ts";
 import { type Gate, type Item, liveAhead } from "./state.ts";
 
 /* Every decision has a reason, and every reason is a sentence or the end of one: "local:12 was reset: …". */
@@ -35,8 +36,7 @@ export function ownFailure(item: Item): string | null {
     case "broken":
       return `its configuration is wrong${withAhead(item)}: ${buildset.problems[0]?.message ?? "no jobs could be frozen"}`;
     case "ready": {
-      if (buildset.jobs.size === 0)
-        return pipeline.rules.manager === "dependent" ? "has no jobs in this pipeline" : null;
+      if (buildset.jobs.size === 0) return managerOf(pipeline).merges ? "has no jobs in this pipeline" : null;
       const failure = failureOf(buildset.jobs);
       return failure === null ? null : `${failure}${withAhead(item)}`;
     }

@@ -1,5 +1,6 @@
 import type { ChangeId, Subject } from "./change.ts";
 import type { BuildId, BuildsetId, ItemId, Result } from "./events.ts";
+import { managerOf } from "./managers.ts";
 import { waitingReasons } from "./reasons.ts";
 import type { Gate, Item, JobRun } from "./state.ts";
 
@@ -92,7 +93,7 @@ export function statusOf(gate: Gate): CoreStatus {
   return { isPaused: gate.isPaused, version: gate.layout.version, pipelines };
 }
 
-/** A queue of a dependent pipeline; empty ones remember their window, too. */
+/** A queue that projects share; empty ones remember their window, too. */
 export interface WindowStatus {
   readonly pipeline: string;
   readonly queue: string;
@@ -102,8 +103,8 @@ export interface WindowStatus {
 }
 
 export function windowsOf(gate: Gate): WindowStatus[] {
-  const dependent = [...gate.pipelines.values()].filter(({ rules }) => rules.manager === "dependent");
-  return dependent.flatMap(({ rules, queues }) =>
+  const sharing = [...gate.pipelines.values()].filter((pipeline) => managerOf(pipeline).queues === "shared");
+  return sharing.flatMap(({ rules, queues }) =>
     [...queues.values()].map(({ name: queue, branch, window }) => {
       return { pipeline: rules.name, queue, branch, window };
     }),
