@@ -92,9 +92,11 @@ const JOBS = `# What every job begins with. A job that names no parent has this 
     attempts: 3
 `;
 
-const PROJECTS = `# This repository is gated as any other. \`noop\` always succeeds: its configuration is checked without a job.
+const PROJECTS = `# What every repository is gated with, also before it has jobs of its own: \`noop\` always succeeds, and configuration
+# is checked without a job.
 
 - project:
+    name: ^.*$
     check:
       jobs:
         - noop
