@@ -42,6 +42,8 @@ export interface EffectParts {
   /** Loads the configuration of projects again, and tells the core. */
   readonly reconfigure: (projects: readonly string[]) => Promise<GateEvent | null>;
   readonly facts: (subject: Subject) => SubjectFacts;
+  /** A text of the core as people read it. */
+  readonly readable: (text: string) => string;
   /** Address of a page of a build; `null` where none is known. */
   readonly buildUrl: (build: BuildId) => string | null;
 }
@@ -255,12 +257,12 @@ export class Effects {
   }
 
   #report(effect: Extract<GateEffect, { kind: "report" }>): void {
-    const { loader, forge, builds, buildUrl, log, tell } = this.#parts;
+    const { loader, forge, builds, buildUrl, readable, log, tell } = this.#parts;
     const { report, what, pipeline, subject } = effect;
     const reporting = loader.current!.layout.reportersOf(pipeline, what);
     const number = subject.kind === "change" ? forge.numberOf(subject.id) : undefined;
     if (subject.kind === "change" && number !== undefined) {
-      const text = reportText(effect, reporting, (id) => builds.get(id), buildUrl);
+      const text = readable(reportText(effect, reporting, (id) => builds.get(id), buildUrl));
       for (const { vote, comment } of reporting.actions) {
         if (vote === null && !comment) continue;
         try {

@@ -124,6 +124,7 @@ export class Gate {
   readonly #options: GateOptions;
   /** Told when there may be something else to see. */
   readonly #watchers = new Set<() => void>();
+  readonly #ids: RegExp;
   readonly #facts = new Map<string, SubjectFacts>();
   /** Added to the loader's numbers, which begin anew with each process. */
   #versionBase = 0;
@@ -138,6 +139,7 @@ export class Gate {
     const parts = make(this);
     this.#parts = parts;
     this.forge = parts.forge;
+    this.#ids = new RegExp(`\\b${parts.forge.connection}:(\\d+)\\b`, "g");
     this.executor = parts.executor;
     this.scheduler = parts.scheduler;
     this.builds = parts.builds;
@@ -223,6 +225,7 @@ export class Gate {
           tell: (event) => scheduler.tell(event),
           reconfigure: (projects) => self.#reload(projects),
           facts: (subject) => self.factsOf(subject),
+          readable: (text) => self.readable(text),
           buildUrl: (build) =>
             forge.urls[0] === undefined ? null : `${forge.urls[0]}/#/gate/builds/${build}`,
         });
@@ -279,7 +282,7 @@ export class Gate {
     this.scheduler.tellNow({ kind: "enqueue", subject: asked, pipeline, ignoreRequirements, ignoreNeeds });
     const where = this.pipelinesOf(subject.id);
     const last = this.scheduler.core.explain(subject.id).at(-1);
-    return where.length > 0 || last === undefined ? where : [last.text];
+    return where.length > 0 || last === undefined ? where : [this.readable(last.text)];
   }
 
   /**
@@ -296,7 +299,7 @@ export class Gate {
   /** Where a change or ref is, in sentences. */
   pipelinesOf(subject: string): string[] {
     return this.#places(subject).map(({ pipeline, waits }) =>
-      waits === null ? `it is in ${pipeline}` : `it waits for ${pipeline}: ${waits}`,
+      waits === null ? `it is in ${pipeline}` : `it waits for ${pipeline}: ${this.readable(waits)}`,
     );
   }
 
@@ -331,6 +334,11 @@ export class Gate {
     const event = await this.#reload(undefined);
     this.scheduler.tell(event);
     return this.configProblems;
+  }
+
+  /** A text of the core as people read it: its ids of changes are numbers here. */
+  readable(text: string): string {
+    return text.replaceAll(this.#ids, "change $1");
   }
 
   /** A change as the forge has it; `undefined` when it is of another one. */
