@@ -11,7 +11,7 @@ import type {
   Subject,
 } from "./core/index.ts";
 import { ForgeError, type LocalForge } from "./forge/index.ts";
-import type { MergeRequest, Merger } from "./merger/index.ts";
+import type { MergeRequest, Merger, MergerClient } from "./merger/index.ts";
 import type { LocalSlots } from "./nodes/local-slots.ts";
 import { BuildImpossible, buildRequest, type SubjectFacts } from "./scheduler/build-request.ts";
 import type { BuildRow, BuildTable } from "./scheduler/build-table.ts";
@@ -26,7 +26,10 @@ export const GATE_AUTHOR = "gate";
 export interface EffectParts {
   readonly database: GateDatabase;
   readonly forge: LocalForge;
+  /** Of this process, for what is kept. */
   readonly merger: Merger;
+  /** Wherever they are. */
+  readonly mergers: MergerClient;
   readonly loader: ConfigLoader;
   readonly source: RepositoryConfig;
   readonly builds: BuildTable;
@@ -141,8 +144,8 @@ export class Effects {
   }
 
   async #merge(buildset: number, chain: readonly ChainLink[]): Promise<void> {
-    const { merger, tell } = this.#parts;
-    const answer = await merger.merge(this.#mergeRequest(chain));
+    const { merger, mergers, tell } = this.#parts;
+    const answer = await mergers.merge(this.#mergeRequest(chain));
     let result: MergeResult;
     if (answer.kind === "merged") {
       const commits = chain.map(({ project }, at) => ({ project, commit: answer.steps[at]!.commit }));

@@ -13,7 +13,7 @@ import { Effects } from "./effects.ts";
 import { Executor } from "./executor/index.ts";
 import { FORGE_MIGRATIONS, type ForgeEvent, type ForgeTrigger, LocalForge } from "./forge/index.ts";
 import { gitVersion } from "./git/version.ts";
-import { Merger } from "./merger/index.ts";
+import { Merger, MergerClient, mergerWorker } from "./merger/index.ts";
 import { LocalSlots } from "./nodes/local-slots.ts";
 import type { SubjectFacts } from "./scheduler/build-request.ts";
 import { BUILD_MIGRATIONS, BuildTable } from "./scheduler/build-table.ts";
@@ -79,6 +79,8 @@ export interface GateOptions {
 const KEEP_MS = 30 * 24 * 3_600_000;
 const KEEP_BYTES = 10 * 1024 ** 3;
 const TIDY_MS = 600_000;
+/** Merges that may be under way at a time: of one repository they are done one after the other. */
+const MERGES = 4;
 
 /** File names within the folder of a gate. */
 export const GATE_FILE = "gate.yaml";
@@ -107,7 +109,8 @@ interface Parts {
   readonly effects: Effects;
   readonly client: Client;
   readonly executor: Executor | null;
-  readonly worker: Worker | null;
+  /** Merges, and builds where there is an executor. */
+  readonly workers: readonly Worker[];
 }
 
 /** A gate in one process: the core with its log, the forge, a merger and an executor, over a job server. */
@@ -193,8 +196,9 @@ export class Gate {
       const dial = dialIn(server);
       const client = new Client({ servers: "gate", dial });
       undo.push(() => client.close());
-      const worker =
-        executor === null ? null : buildWorker(executor, { zone, slots: slotCount, servers: "gate", dial });
+      const workers = [mergerWorker(merger, { servers: "gate", dial, concurrency: MERGES })];
+      if (executor !== null)
+        workers.push(buildWorker(executor, { zone, slots: slotCount, servers: "gate", dial }));
       const source = new RepositoryConfig(forge, merger);
       const loader = new ConfigLoader(tenant, source);
       const loaded = await loader.load();
@@ -213,6 +217,7 @@ export class Gate {
           database,
           forge,
           merger,
+          mergers: new MergerClient(client),
           loader,
           source,
           builds,
@@ -240,11 +245,11 @@ export class Gate {
           effects,
           client,
           executor,
-          worker,
+          workers,
         };
       });
       gate.#versionBase = gate.scheduler.status().version;
-      await worker?.run();
+      await Promise.all(workers.map((worker) => worker.run()));
       gate.#begin(loaded);
       return gate;
     } catch (error) {
@@ -374,7 +379,7 @@ export class Gate {
 
   /** Takes nothing more, ends what runs here, and leaves everything so that the next start goes on. */
   async close(): Promise<void> {
-    const { scheduler, effects, client, worker, executor, merger, forge, database } = this.#parts;
+    const { scheduler, effects, client, workers, executor, merger, forge, database } = this.#parts;
     clearInterval(this.#tidying);
     await forge.close();
     await effects.close();
@@ -382,7 +387,7 @@ export class Gate {
     await client.close();
     // Builds are ended: they would be run again anyway.
     await executor?.[Symbol.asyncDispose]();
-    await worker?.close();
+    await Promise.all(workers.map((worker) => worker.close()));
     await merger.close();
     database.close();
   }
