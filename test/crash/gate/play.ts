@@ -92,13 +92,17 @@ class World {
 
   async make(): Promise<void> {
     const folder = join(this.#folder, "gate");
-    const { stdout } = await this.#drover("gate", "init", folder, "--user", "alice", "--no-sample", "--json");
-    this.#token = (JSON.parse(stdout) as { token: string }).token;
-    const tenant = join(folder, "gate.yaml");
-    writeFileSync(
-      tenant,
-      readFileSync(tenant, "utf8").replace(/^( +)name: main$/m, "$1name: main\n$1self-approval: true"),
+    const { stdout } = await this.#drover(
+      "gate",
+      "init",
+      folder,
+      "--user",
+      "alice",
+      "--no-sample",
+      "--self-approval",
+      "--json",
     );
+    this.#token = (JSON.parse(stdout) as { token: string }).token;
     await this.#start();
     for (const project of PROJECTS) {
       await this.#post("/projects", { name: project });

@@ -36,6 +36,7 @@ function addLocal(gate: Command): void {
     .option("--tenant <name>", "name of the tenant", "main")
     .option("--user <name>", "your name there (default: that of this machine)")
     .option("--no-sample", "without the sample project")
+    .option("--self-approval", "whoever proposes a change may approve it, too")
     .option("--json", "as JSON")
     .action(async (dir, flags) => (await import("./local.ts")).init(dir, flags));
   const up = gate

@@ -11,12 +11,13 @@ export interface InitFlags {
   readonly tenant?: string;
   readonly user?: string;
   readonly sample?: boolean;
+  readonly selfApproval?: boolean;
   readonly json?: boolean;
 }
 
 export async function init(
   dir: string,
-  { tenant, user = userInfo().username, sample = true, json }: InitFlags,
+  { tenant, user = userInfo().username, sample = true, selfApproval = false, json }: InitFlags,
 ): Promise<void> {
   const folder = resolve(dir);
   const { initGate } = await import("@drover/gate");
@@ -24,6 +25,7 @@ export async function init(
     log: silent,
     user,
     sample: sample ? "sample" : null,
+    selfApproval,
     ...(tenant === undefined ? {} : { tenant }),
   });
   const kept = keepToken(made.token);
@@ -51,10 +53,11 @@ ${
   git push origin HEAD:refs/for/main
 
 `
-}See it tested, then approve it, as somebody else than who pushed it:
-  drover gate status
-  drover gate user add reviewer --operator > reviewer.token
-  drover gate approve 1 --token-file reviewer.token
+}${
+  selfApproval
+    ? "See it tested, then approve it:\n  drover gate status\n  drover gate approve 1"
+    : "See it tested, then approve it, as somebody else than who pushed it:\n  drover gate status\n  drover gate user add reviewer > reviewer.token\n  drover gate approve 1 --token-file reviewer.token"
+}
 `);
 }
 

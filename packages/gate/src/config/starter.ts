@@ -7,11 +7,14 @@ export function starterTenantFile(
   tenant: string,
   configProject: string,
   untrustedProjects: readonly string[],
+  selfApproval = false,
 ): string {
   const list = (names: readonly string[]): string => names.map((name) => `          - ${name}\n`).join("");
   return `# Which projects the gate knows. What is tested and how, the projects say themselves, in zuul.yaml.
 - tenant:
     name: ${tenant}
+    # Whether who proposes a change may approve it, too.
+    self-approval: ${selfApproval}
     source:
       local:
         # Trusted: pipelines and base jobs stand there.
