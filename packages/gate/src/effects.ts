@@ -3,6 +3,7 @@ import type { BuildBus, BuildEnd, RunningBuild } from "./bus/index.ts";
 import { type ConfigLoader, isConfigPath } from "./config/index.ts";
 import type {
   BuildId,
+  BuildsetId,
   ChainLink,
   GateEffect,
   GateEvent,
@@ -55,6 +56,8 @@ export interface EffectParts {
 export class Effects {
   readonly #parts: EffectParts;
   readonly #running = new Map<BuildId, RunningBuild>();
+  /** Version of the layout that each buildset is frozen under last. */
+  readonly #freezing = new Map<BuildsetId, number>();
   /** Of what is under way besides builds. */
   readonly #underWay = new Set<Promise<void>>();
   #isOver = false;
@@ -176,7 +179,11 @@ export class Effects {
   async #freeze(effect: Extract<GateEffect, { kind: "freeze" }>): Promise<void> {
     const { forge, loader, source, builds, nowMs, tell } = this.#parts;
     const { buildset, pipeline, layout } = effect;
+    this.#freezing.set(buildset, layout);
     const frozen = await freezeBuildset({ forge, loader, source }, effect);
+    // Asked again meanwhile, for another configuration: this answer would only overwrite that one.
+    if (this.#freezing.get(buildset) !== layout) return;
+    this.#freezing.delete(buildset);
     if (frozen.kind === "graph") builds.freeze(buildset, pipeline, frozen.buildset, nowMs());
     const result = frozen.kind === "graph" ? { kind: "graph" as const, graph: frozen.graph } : frozen;
     tell({ kind: "frozen", buildset, layout, result });
