@@ -2,6 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { git, gitLine } from "../src/git/git.ts";
+import { textOf } from "../src/git/text.ts";
 
 /** What a path is to hold: text of a plain file, or what and how. `null`: nothing. Text has one character for each byte. */
 export type Entry = string | { readonly mode: string; readonly content: string } | null;
@@ -48,7 +49,7 @@ export class BareRepository implements AsyncDisposable {
     if (from !== null) lines.push(`from ${from}`);
     if (merge !== undefined) lines.push(`merge ${merge}`);
     for (const [path, entry] of Object.entries(files)) {
-      const quoted = `"${path.replace(/["\\]/g, "\\$&")}"`;
+      const quoted = `"${path.replace(/["\\]/g, "\\$&").replaceAll("\n", "\\n")}"`;
       const { mode, content } =
         typeof entry === "string" ? { mode: "100644", content: entry } : (entry ?? {});
       if (content === undefined) lines.push(`D ${quoted}`);
@@ -63,7 +64,7 @@ export class BareRepository implements AsyncDisposable {
   }
 
   async tip(ref: string): Promise<string | null> {
-    const words = ["for-each-ref", "--format=%(objectname)", ref];
+    const words = ["for-each-ref", "--format=%(objectname)", textOf(Buffer.from(ref, "latin1"))];
     return (await gitLine(words, { gitDir: this.gitDir })) || null;
   }
 

@@ -48,6 +48,8 @@ function addLocal(gate: Command): void {
     .option("--slots <number>", "builds at a time (default: one for each processor)")
     .option("--no-executor", "run no builds here: executors elsewhere do")
     .option("--direct-push", "operators may push to gated branches")
+    .option("--keep <duration>", "how long builds, logs and artifacts are kept", "30d")
+    .option("--keep-bytes <size>", "how much logs and artifacts may take; the oldest go first", "10GiB")
     .option("--config <file>", "drover.yaml (default: DROVER_CONFIG, else ./drover.yaml where there is one)");
   addServerOptions(up);
   up.action(async (dir, flags) => (await import("./local.ts")).gateUp(dir, serveInputs(flags), flags));
