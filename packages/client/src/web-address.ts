@@ -24,12 +24,6 @@ export function webAddress(text: string): URL {
   return url;
 }
 
-/** The HTTP API beside a WebSocket, if it is at its usual place. */
-export function besideWebSocket({ href }: URL): URL | undefined {
-  if (!href.endsWith(WEBSOCKET_PATH)) return undefined;
-  return new URL(`${href.slice(0, -WEBSOCKET_PATH.length).replace(/^ws/, "http")}/`);
-}
-
 /** A WebSocket to where the page comes from. */
 export function ownWebSocket(page: URL): string {
   const scheme = page.protocol === "https:" ? "wss" : "ws";

@@ -1,7 +1,7 @@
 import { ProtocolError } from "./errors.ts";
 import { encodePacket, type Packet, REQ, RES } from "./packet.ts";
-import { type PacketName, PacketType, packetName } from "./packets.ts";
-import { type ByteSink, ReplyQueue, type WireError } from "./replies.ts";
+import { PacketType, packetName } from "./packets.ts";
+import { type ByteSink, ReplyQueue, type Unanswered, type WireError } from "./replies.ts";
 
 export type Priority = "high" | "normal" | "low";
 
@@ -149,21 +149,15 @@ export class ClientSession {
   submit(request: SubmitRequest, submitter: Submitter): void {
     const background = request.background === true || request.epochSeconds !== undefined;
     const [type, args] = submitPacket(request);
-    this.#ask(type, args, request.workload, {
-      request: packetName(type) as PacketName,
-      answeredBy: [PacketType.JOB_CREATED],
-      answer: (packet) => {
-        const handle = packet.args[0]!;
-        const job = background ? undefined : this.#attach(handle, submitter);
-        const traced = this.#newestTrace;
-        this.#newestTrace = undefined;
-        if (traced?.handle === handle) submitter.traced?.(traced.trace);
-        submitter.created(handle);
-        // The replayed one will not be told, being equal to the newest.
-        if (job?.status !== undefined && this.replays) tellStatus(submitter, job.status);
-      },
-      refused: (error) => submitter.refused(error),
-      lost: () => submitter.lost(),
+    this.#ask(type, args, request.workload, PacketType.JOB_CREATED, submitter, (packet) => {
+      const handle = packet.args[0]!;
+      const job = background ? undefined : this.#attach(handle, submitter);
+      const traced = this.#newestTrace;
+      this.#newestTrace = undefined;
+      if (traced?.handle === handle) submitter.traced?.(traced.trace);
+      submitter.created(handle);
+      // The replayed one will not be told, being equal to the newest.
+      if (job?.status !== undefined && this.replays) tellStatus(submitter, job.status);
     });
   }
 
@@ -173,92 +167,61 @@ export class ClientSession {
    * Needs drover.1.
    */
   attach(handle: string, submitter: Submitter): void {
-    this.#ask(PacketType.ATTACH, [handle], undefined, {
-      request: "ATTACH",
-      answeredBy: [PacketType.JOB_CREATED],
-      answer: ({ args }) => {
-        if (args[0] !== handle) throw mismatch("JOB_CREATED", "another handle");
-        const job = this.#attach(handle, submitter);
-        submitter.created(handle);
-        if (job.status !== undefined && this.replays) tellStatus(submitter, job.status);
-      },
-      refused: (error) => submitter.refused(error),
-      lost: () => submitter.lost(),
+    this.#ask(PacketType.ATTACH, [handle], undefined, PacketType.JOB_CREATED, submitter, ({ args }) => {
+      if (args[0] !== handle) throw mismatch("JOB_CREATED", "another handle");
+      const job = this.#attach(handle, submitter);
+      submitter.created(handle);
+      if (job.status !== undefined && this.replays) tellStatus(submitter, job.status);
     });
   }
 
   /** A job's state by handle. Stock gearmand never answers a handle above 63 bytes. */
   getStatus(handle: string, asker: Asker<JobStatus>): void {
-    this.#ask(PacketType.GET_STATUS, [handle], undefined, {
-      ...asking("GET_STATUS", PacketType.STATUS_RES, asker),
-      answer: (packet) => {
-        const [answered, known, running, numerator, denominator] = packet.args;
-        if (answered !== handle) throw mismatch("STATUS_RES", "another handle");
-        asker.answer({
-          known: known === "1",
-          running: running === "1",
-          numerator: numerator!,
-          denominator: denominator!,
-        });
-      },
+    this.#ask(PacketType.GET_STATUS, [handle], undefined, PacketType.STATUS_RES, asker, ({ args }) => {
+      if (args[0] !== handle) throw mismatch("STATUS_RES", "another handle");
+      asker.answer(statusOf(args));
     });
   }
 
   /** The state of the job with a unique, of whichever function. Stock gearmand never answers above 63 bytes. */
   getStatusOfUnique(unique: string, asker: Asker<JobStatus>): void {
-    this.#ask(PacketType.GET_STATUS_UNIQUE, [unique], undefined, {
-      ...asking("GET_STATUS_UNIQUE", PacketType.STATUS_RES_UNIQUE, asker),
-      // Whether the first argument is the unique or the handle depends on the server, so it is not looked at.
-      answer: (packet) => {
-        const [, known, running, numerator, denominator, waiting] = packet.args;
-        asker.answer({
-          known: known === "1",
-          running: running === "1",
-          numerator: numerator!,
-          denominator: denominator!,
-          waiting: Number(waiting),
-        });
-      },
-    });
+    // Whether the first argument is the unique or the handle depends on the server, so it is not looked at.
+    const answer = ({ args }: Packet) => asker.answer({ ...statusOf(args), waiting: Number(args[5]) });
+    const reply = PacketType.STATUS_RES_UNIQUE;
+    this.#ask(PacketType.GET_STATUS_UNIQUE, [unique], undefined, reply, asker, answer);
   }
 
   /** What became of a job, by function and unique, or by handle with an empty unique. Needs drover.1. */
   getOutcome(functionOrHandle: string, unique: string, asker: Asker<JobOutcome>): void {
-    this.#ask(PacketType.GET_OUTCOME, [functionOrHandle, unique], undefined, {
-      ...asking("GET_OUTCOME", PacketType.OUTCOME_RES, asker),
-      answer: ({ args }) =>
-        asker.answer({
-          function: args[0]!,
-          unique: args[1]!,
-          handle: args[2]!,
-          state: args[3]!,
-          numerator: args[4]!,
-          denominator: args[5]!,
-          waiting: Number(args[6]),
-          endedMs: Number(args[7]),
-        }),
-    });
+    const names = [functionOrHandle, unique];
+    this.#ask(PacketType.GET_OUTCOME, names, undefined, PacketType.OUTCOME_RES, asker, ({ args }) =>
+      asker.answer({
+        function: args[0]!,
+        unique: args[1]!,
+        handle: args[2]!,
+        state: args[3]!,
+        numerator: args[4]!,
+        denominator: args[5]!,
+        waiting: Number(args[6]),
+        endedMs: Number(args[7]),
+      }),
+    );
   }
 
   /** Asks for the payload back: shows that the server lives, and that all before it was answered. */
   echo(payload: Uint8Array, asker: Pick<Asker<Uint8Array>, "answer" | "lost">): void {
-    this.#ask(PacketType.ECHO_REQ, [], payload, {
-      request: "ECHO_REQ",
-      answeredBy: [PacketType.ECHO_RES],
-      answer: ({ data }) => {
-        if (!equal(data, payload)) throw mismatch("ECHO_RES", "another payload");
-        asker.answer(data);
-      },
-      lost: () => asker.lost(),
+    const lost = () => asker.lost();
+    this.#ask(PacketType.ECHO_REQ, [], payload, PacketType.ECHO_RES, { lost }, ({ data }) => {
+      if (!equal(data, payload)) throw mismatch("ECHO_RES", "another payload");
+      asker.answer(data);
     });
   }
 
   /** Asks for an option of the connection, such as `exceptions`. */
   option(name: string, asker: Asker<string>): void {
-    this.#ask(PacketType.OPTION_REQ, [name], undefined, {
-      ...asking("OPTION_REQ", PacketType.OPTION_RES, asker),
-      answer: ({ args }) => asker.answer(args[0]!),
-    });
+    this.#ask(PacketType.OPTION_REQ, [name], undefined, PacketType.OPTION_RES, asker, ({ args }) =>
+      asker.answer(args[0]!),
+    );
   }
 
   /** Leaves a job: its submissions here are told nothing more, not even `lost`. Needs drover.1. */
@@ -328,13 +291,15 @@ export class ClientSession {
   }
 
   #ask(
-    type: number,
+    request: number,
     args: readonly string[],
     data: Uint8Array | undefined,
-    reply: Parameters<ReplyQueue["expect"]>[0],
-  ) {
-    const bytes = encodePacket(REQ, type, args, data);
-    this.#replies.expect(reply);
+    answeredBy: number,
+    asker: Unanswered,
+    answer: (packet: Packet) => void,
+  ): void {
+    const bytes = encodePacket(REQ, request, args, data);
+    this.#replies.expect({ request, answeredBy: [answeredBy], answer, asker });
     this.#sink.write(bytes);
   }
 
@@ -444,12 +409,12 @@ function submitPacket(request: SubmitRequest): [number, readonly string[]] {
   return [PLAIN_TYPES[request.priority ?? "normal"][request.background ? 1 : 0], names];
 }
 
-function asking<T>(request: PacketName, answeredBy: number, asker: Asker<T>) {
+function statusOf([, known, running, numerator, denominator]: readonly string[]): JobStatus {
   return {
-    request,
-    answeredBy: [answeredBy],
-    refused: (error: WireError) => asker.refused(error),
-    lost: () => asker.lost(),
+    known: known === "1",
+    running: running === "1",
+    numerator: numerator!,
+    denominator: denominator!,
   };
 }
 

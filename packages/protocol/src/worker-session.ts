@@ -1,8 +1,8 @@
 import { ProtocolError } from "./errors.ts";
 import { decodeOptions } from "./options.ts";
 import { encodePacket, type Packet, REQ, RES } from "./packet.ts";
-import { type PacketName, PacketType, packetName } from "./packets.ts";
-import { type ByteSink, ReplyQueue, type WireError } from "./replies.ts";
+import { PacketType, packetName } from "./packets.ts";
+import { type ByteSink, ReplyQueue, type Unanswered, type WireError } from "./replies.ts";
 
 /** How jobs are grabbed: with the function only, with the unique too, or with everything the server can tell. */
 export type Grab = "plain" | "unique" | "all";
@@ -169,7 +169,7 @@ export class WorkerSession {
 
   /** Asks for the payload back: shows that the server lives. */
   echo(payload: Uint8Array, done: { answer(): void; lost(): void }): void {
-    this.#ask("ECHO_REQ", [PacketType.ECHO_RES], [], payload, () => done.answer(), {
+    this.#ask(PacketType.ECHO_REQ, [PacketType.ECHO_RES], [], payload, () => done.answer(), {
       lost: () => done.lost(),
     });
   }
@@ -180,7 +180,7 @@ export class WorkerSession {
     asker: { answer(name: string): void; refused(error: WireError): void; lost(): void },
   ): void {
     this.#ask(
-      "OPTION_REQ",
+      PacketType.OPTION_REQ,
       [PacketType.OPTION_RES],
       [name],
       undefined,
@@ -374,22 +374,15 @@ export class WorkerSession {
   }
 
   #ask(
-    request: PacketName,
+    request: number,
     answeredBy: readonly number[],
     args: readonly string[],
     data: Uint8Array | undefined,
     answer: (packet: Packet) => void,
-    rest: { lost(): void; refused?(error: WireError): void },
+    asker: Unanswered,
   ): void {
-    const bytes = encodePacket(REQ, PacketType[request], args, data);
-    const refused = rest.refused;
-    this.#replies.expect({
-      request,
-      answeredBy,
-      answer,
-      lost: () => rest.lost(),
-      ...(refused === undefined ? {} : { refused: (error: WireError) => refused.call(rest, error) }),
-    });
+    const bytes = encodePacket(REQ, request, args, data);
+    this.#replies.expect({ request, answeredBy, answer, asker });
     this.#sink.write(bytes);
   }
 
@@ -399,7 +392,11 @@ export class WorkerSession {
   }
 }
 
-const grabRequests = { plain: "GRAB_JOB", unique: "GRAB_JOB_UNIQ", all: "GRAB_JOB_ALL" } as const;
+const grabRequests: Readonly<Record<Grab, number>> = {
+  plain: PacketType.GRAB_JOB,
+  unique: PacketType.GRAB_JOB_UNIQ,
+  all: PacketType.GRAB_JOB_ALL,
+};
 
 const assignments: readonly number[] = [
   PacketType.NO_JOB,
