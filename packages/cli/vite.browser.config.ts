@@ -1,6 +1,6 @@
 import { resolve } from "node:path";
 import { defineConfig, type Plugin } from "vite";
-import { PACKETS, PacketType } from "../protocol/src/packets.ts";
+import { PACKETS, type PacketName, PacketType } from "../protocol/src/packets.ts";
 
 /**
  * `drover/browser` as a module without imports, for pages with a bundler and for those without, and beside it what is loaded
@@ -31,8 +31,8 @@ export default defineConfig({
 });
 
 /**
- * The packet table with what sessions ask of it alone: names, how many arguments, and whether there is data. Numbers take the
- * place of `PacketType.NAME`.
+ * The packet table with all that sessions need of it: how many arguments, and whether there is data. Numbers take the place of
+ * `PacketType.NAME`, and of the names in what is said about a server that breaks the protocol.
  */
 function packetsInLittle(): Plugin {
   return {
@@ -40,27 +40,35 @@ function packetsInLittle(): Plugin {
     enforce: "pre",
     load: (id) => (/protocol\/src\/packets\.ts$/.test(id) ? packetModule() : undefined),
     transform: (code) =>
-      code.replace(/\bPacketType\.(\w+)/g, (_, name: string) => String(PacketType[name as keyof typeof PacketType])),
+      code.replace(/\bPacketType\.(\w+)/g, (_, name) => String(PacketType[name as PacketName])),
   };
 }
 
 function packetModule(): string {
-  const rows = [];
-  for (const { type, name, args, data } of PACKETS) rows[type] = `${name}${args.length}${data === undefined ? "" : "+"}`;
-  // Without the gap before the numbers of extensions.
-  const first = PacketType.SUBMIT_JOB_EXT;
+  // For each packet a digit: twice the number of its arguments, and one for data.
+  const shapes = (from: number, to: number): string =>
+    PACKETS.filter(({ type }) => type >= from && type < to)
+      .map(({ args, data }) => (2 * args.length + (data === undefined ? 0 : 1)).toString(36))
+      .join("");
+  const extensions = PacketType.SUBMIT_JOB_EXT;
   return `
-    const byType = [];
-    const read = (from, rows) => rows.split(" ").forEach((row, i) => {
-      const [, name, count, data] = /(.*)(\\d)(\\+)?/.exec(row);
-      byType[from + i] = { name, args: [..."12345678".slice(0, count)], data };
-    });
-    read(1, ${JSON.stringify(rows.slice(1, first).filter(Boolean).join(" "))});
-    read(${first}, ${JSON.stringify(rows.slice(first).join(" "))});
     // Nobody asks for these two, so that they are left out.
     export const PacketType = ${JSON.stringify(PacketType)};
     export const PACKETS = ${JSON.stringify(PACKETS)};
+    const byType = [];
+    const read = (type, shapes) => {
+      for (const shape of shapes) {
+        const digit = parseInt(shape, 36);
+        byType[type] = {
+          name: packetName(type++),
+          args: [..."12345678"].slice(0, digit >> 1),
+          data: digit & 1 || undefined,
+        };
+      }
+    };
     export const packetDefinition = (type) => byType[type];
-    export const packetName = (type) => byType[type]?.name ?? "type " + type;
+    export const packetName = (type) => "type " + type;
+    read(1, "${shapes(1, extensions)}");
+    read(${extensions}, "${shapes(extensions, Number.POSITIVE_INFINITY)}");
   `;
 }

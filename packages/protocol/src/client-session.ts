@@ -1,7 +1,7 @@
-import { ProtocolError } from "./errors.ts";
 import { encodePacket, type Packet, REQ, RES } from "./packet.ts";
 import { PacketType, packetName } from "./packets.ts";
-import { type ByteSink, ReplyQueue, type Unanswered, type WireError } from "./replies.ts";
+import type { WireError } from "./replies.ts";
+import { type Asker, mismatch, Session } from "./session.ts";
 
 export type Priority = "high" | "normal" | "low";
 
@@ -54,13 +54,6 @@ export interface Submitter {
   lost(): void;
 }
 
-/** Who asked and is told the answer; exactly one of the functions is called. */
-export interface Asker<T> {
-  answer(value: T): void;
-  refused(error: WireError): void;
-  lost(): void;
-}
-
 /** Answer to `GET_STATUS` and `GET_STATUS_UNIQUE`. */
 export interface JobStatus {
   readonly known: boolean;
@@ -110,27 +103,19 @@ interface SharedJob {
  * Submitting a unique twice on one connection gives one handle and, from the server, one copy of each report for each
  * submission. Since the copies of a report come in a row, the first belongs to the first submission, and so on.
  */
-export class ClientSession {
+export class ClientSession extends Session {
   /**
    * Whether the server sends a late joiner, right after its `JOB_CREATED`, the data and warnings so far. Drover does,
    * gearmand does not. It matters where one connection submits a unique twice, and has to be right then.
    */
   replays = false;
-  readonly #sink: ByteSink;
-  readonly #replies: ReplyQueue;
   readonly #jobs = new Map<string, SharedJob>();
   /** What the newest `JOB_TRACE` told: it may come right before the `JOB_CREATED` of a submission that joined. */
   #newestTrace: { readonly handle: string; readonly trace: JobTrace } | undefined;
 
-  /** @param replies Give the worker session's, where one connection is both. */
-  constructor(sink: ByteSink, replies: ReplyQueue = new ReplyQueue()) {
-    this.#sink = sink;
-    this.#replies = replies;
-  }
-
   /** Requests without an answer so far. */
   get unanswered(): number {
-    return this.#replies.length;
+    return this.replies.length;
   }
 
   /** Foreground submissions that have a handle and no end. */
@@ -149,7 +134,7 @@ export class ClientSession {
   submit(request: SubmitRequest, submitter: Submitter): void {
     const background = request.background === true || request.epochSeconds !== undefined;
     const [type, args] = submitPacket(request);
-    this.#ask(type, args, request.workload, PacketType.JOB_CREATED, submitter, (packet) => {
+    this.ask(type, args, request.workload, [PacketType.JOB_CREATED], submitter, (packet) => {
       const handle = packet.args[0]!;
       const job = background ? undefined : this.#attach(handle, submitter);
       const traced = this.#newestTrace;
@@ -167,7 +152,7 @@ export class ClientSession {
    * Needs drover.1.
    */
   attach(handle: string, submitter: Submitter): void {
-    this.#ask(PacketType.ATTACH, [handle], undefined, PacketType.JOB_CREATED, submitter, ({ args }) => {
+    this.ask(PacketType.ATTACH, [handle], undefined, [PacketType.JOB_CREATED], submitter, ({ args }) => {
       if (args[0] !== handle) throw mismatch("JOB_CREATED", "another handle");
       const job = this.#attach(handle, submitter);
       submitter.created(handle);
@@ -177,7 +162,7 @@ export class ClientSession {
 
   /** A job's state by handle. Stock gearmand never answers a handle above 63 bytes. */
   getStatus(handle: string, asker: Asker<JobStatus>): void {
-    this.#ask(PacketType.GET_STATUS, [handle], undefined, PacketType.STATUS_RES, asker, ({ args }) => {
+    this.ask(PacketType.GET_STATUS, [handle], undefined, [PacketType.STATUS_RES], asker, ({ args }) => {
       if (args[0] !== handle) throw mismatch("STATUS_RES", "another handle");
       asker.answer(statusOf(args));
     });
@@ -187,14 +172,14 @@ export class ClientSession {
   getStatusOfUnique(unique: string, asker: Asker<JobStatus>): void {
     // Whether the first argument is the unique or the handle depends on the server, so it is not looked at.
     const answer = ({ args }: Packet) => asker.answer({ ...statusOf(args), waiting: Number(args[5]) });
-    const reply = PacketType.STATUS_RES_UNIQUE;
-    this.#ask(PacketType.GET_STATUS_UNIQUE, [unique], undefined, reply, asker, answer);
+    const reply = [PacketType.STATUS_RES_UNIQUE];
+    this.ask(PacketType.GET_STATUS_UNIQUE, [unique], undefined, reply, asker, answer);
   }
 
   /** What became of a job, by function and unique, or by handle with an empty unique. Needs drover.1. */
   getOutcome(functionOrHandle: string, unique: string, asker: Asker<JobOutcome>): void {
     const names = [functionOrHandle, unique];
-    this.#ask(PacketType.GET_OUTCOME, names, undefined, PacketType.OUTCOME_RES, asker, ({ args }) =>
+    this.ask(PacketType.GET_OUTCOME, names, undefined, [PacketType.OUTCOME_RES], asker, ({ args }) =>
       asker.answer({
         function: args[0]!,
         unique: args[1]!,
@@ -208,26 +193,10 @@ export class ClientSession {
     );
   }
 
-  /** Asks for the payload back: shows that the server lives, and that all before it was answered. */
-  echo(payload: Uint8Array, asker: Pick<Asker<Uint8Array>, "answer" | "lost">): void {
-    const lost = () => asker.lost();
-    this.#ask(PacketType.ECHO_REQ, [], payload, PacketType.ECHO_RES, { lost }, ({ data }) => {
-      if (!equal(data, payload)) throw mismatch("ECHO_RES", "another payload");
-      asker.answer(data);
-    });
-  }
-
-  /** Asks for an option of the connection, such as `exceptions`. */
-  option(name: string, asker: Asker<string>): void {
-    this.#ask(PacketType.OPTION_REQ, [name], undefined, PacketType.OPTION_RES, asker, ({ args }) =>
-      asker.answer(args[0]!),
-    );
-  }
-
   /** Leaves a job: its submissions here are told nothing more, not even `lost`. Needs drover.1. */
   detach(handle: string): void {
     this.#jobs.delete(handle);
-    this.#sink.write(encodePacket(REQ, PacketType.DETACH, [handle]));
+    this.sink.write(encodePacket(REQ, PacketType.DETACH, [handle]));
   }
 
   /**
@@ -268,14 +237,14 @@ export class ClientSession {
         this.#traced(packet);
         return true;
       case PacketType.ERROR:
-        return this.#replies.refuse({ code: packet.args[0]!, text: packet.args[1]! });
+        return this.replies.refuse({ code: packet.args[0]!, text: packet.args[1]! });
       case PacketType.JOB_CREATED:
       case PacketType.STATUS_RES:
       case PacketType.STATUS_RES_UNIQUE:
       case PacketType.OUTCOME_RES:
       case PacketType.ECHO_RES:
       case PacketType.OPTION_RES:
-        this.#replies.answer(packet);
+        this.replies.answer(packet);
         return true;
       default:
         return false;
@@ -287,20 +256,7 @@ export class ClientSession {
     const jobs = [...this.#jobs.values()];
     this.#jobs.clear();
     for (const job of jobs) for (const { submitter } of job.attached) submitter.lost();
-    this.#replies.lost();
-  }
-
-  #ask(
-    request: number,
-    args: readonly string[],
-    data: Uint8Array | undefined,
-    answeredBy: number,
-    asker: Unanswered,
-    answer: (packet: Packet) => void,
-  ): void {
-    const bytes = encodePacket(REQ, request, args, data);
-    this.#replies.expect({ request, answeredBy: [answeredBy], answer, asker });
-    this.#sink.write(bytes);
+    this.replies.lost();
   }
 
   #attach(handle: string, submitter: Submitter): SharedJob {
@@ -421,14 +377,4 @@ function statusOf([, known, running, numerator, denominator]: readonly string[])
 function tellStatus(submitter: Submitter, status: string): void {
   const [numerator, denominator] = status.split("\0");
   submitter.status(numerator!, denominator!);
-}
-
-function mismatch(packet: string, what: string): ProtocolError {
-  return new ProtocolError("UNEXPECTED_PACKET", `${packet} has ${what}`);
-}
-
-function equal(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false;
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
-  return true;
 }

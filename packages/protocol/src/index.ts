@@ -1,5 +1,4 @@
 export {
-  type Asker,
   ClientSession,
   type JobOutcome,
   type JobStatus,
@@ -33,6 +32,7 @@ export {
 } from "./packets.ts";
 export { MIDDLE_PAGE_BYTES, PAGE_BYTES, PagePool, SharedPages, SMALL_PAGE_BYTES } from "./pages.ts";
 export { type ByteSink, type PendingReply, ReplyQueue, type WireError } from "./replies.ts";
+export type { Asker } from "./session.ts";
 export { Found, PacketStream, type StreamLimits } from "./stream.ts";
 export {
   byteString,

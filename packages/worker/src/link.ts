@@ -246,27 +246,6 @@ class LinkConnection implements WorkerHandlers, Reports {
     this.#channel.end();
   }
 
-  trace(job: AssignedJob, traceparent: string): void {
-    this.session.trace(job, traceparent);
-  }
-  status(job: AssignedJob, numerator: number, denominator: number): void {
-    this.session.status(job, numerator, denominator);
-  }
-  data(job: AssignedJob, chunk: Uint8Array): void {
-    this.session.data(job, chunk);
-  }
-  warning(job: AssignedJob, chunk: Uint8Array): void {
-    this.session.warning(job, chunk);
-  }
-  complete(job: AssignedJob, result: Uint8Array): void {
-    this.session.complete(job, result);
-  }
-  fail(job: AssignedJob): void {
-    this.session.fail(job);
-  }
-  exception(job: AssignedJob, exception: Uint8Array): void {
-    this.session.exception(job, exception);
-  }
   writable(): Promise<void> | undefined {
     return this.#channel.writable();
   }

@@ -10,6 +10,6 @@ export function threadPool(_options: unknown): [run: Handler<unknown, unknown>, 
 }
 
 /** A page gets no signals. */
-export function onSignals(_signals: readonly string[], _run: () => void): () => void {
+export function onSignals(_wanted: unknown, _run: () => void): () => void {
   return () => {};
 }

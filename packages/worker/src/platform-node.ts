@@ -13,10 +13,12 @@ export function threadPool(options: ThreadOptions): [run: Handler<unknown, unkno
 }
 
 /**
- * Calls `run` at the first of each of these signals.
+ * Calls `run` at the first of each of these signals; true stands for those by which a process is asked to end.
  * @returns what takes that back.
  */
-export function onSignals(signals: readonly NodeJS.Signals[], run: () => void): () => void {
+export function onSignals(wanted: boolean | readonly NodeJS.Signals[], run: () => void): () => void {
+  const signals: readonly NodeJS.Signals[] =
+    typeof wanted === "boolean" ? (wanted ? ["SIGTERM", "SIGINT"] : []) : wanted;
   for (const signal of signals) process.once(signal, run);
   return () => {
     for (const signal of signals) process.removeListener(signal, run);

@@ -84,7 +84,7 @@ export class Worker implements AsyncDisposable {
   /** Resolves when the worker was drained or closed and no handler runs any more. */
   readonly stopped: Promise<void>;
   readonly #servers: readonly string[];
-  readonly #signals: readonly NodeJS.Signals[];
+  readonly #signals: boolean | readonly NodeJS.Signals[];
   readonly #linkOptions: LinkOptions;
   readonly #exceptionText: (error: unknown) => string;
   readonly #tracing: Tracing | undefined;
@@ -109,8 +109,7 @@ export class Worker implements AsyncDisposable {
     checkToken(token);
     if (!Number.isInteger(concurrency) || concurrency < 1)
       throw new RangeError("concurrency is not 1 or more");
-    this.#signals =
-      drainOnSignals === true ? ["SIGTERM", "SIGINT"] : drainOnSignals === false ? [] : drainOnSignals;
+    this.#signals = drainOnSignals;
     this.#exceptionText = options.exceptionText ?? messageOf;
     this.#tracing = options.tracing;
     this.stopped = this.#stopped.promise;
