@@ -23,7 +23,15 @@ export default defineConfig({
     rolldownOptions: {
       // What the part for requests shares with the rest stays in the rest.
       preserveEntrySignatures: "allow-extension",
-      output: { minify: true, comments: false, chunkFileNames: "browser-requests.js" },
+      output: {
+        minify: true,
+        comments: false,
+        chunkFileNames: ({ name }) => (name === "fetch-connection" ? "browser-requests.js" : "[name].js"),
+        codeSplitting: {
+          includeDependenciesRecursively: false,
+          groups: [{ name: "browser-tracing", test: /src\/trac(ing|eparent)\.ts$/ }],
+        },
+      },
     },
   },
   // The parts for Node are looked at, and left out.

@@ -6,7 +6,7 @@ import {
   type WireError,
 } from "@drover/protocol";
 import type { Connection } from "@drover/transport";
-import { checkServer, defaultServer, dialServer, sha256 } from "#platform";
+import { checkServer, defaultServer, dialServer, loadTracing, sha256 } from "#platform";
 import { checkToken } from "./authentication.ts";
 import { BackgroundSubmission } from "./background.ts";
 import type { Backoff } from "./backoff.ts";
@@ -14,12 +14,12 @@ import { type BytesLike, toBytes, toName } from "./bytes.ts";
 import { Call, type CallHost, type CallWaiter } from "./call.ts";
 import type { Notice, ServerConnection } from "./connection.ts";
 import { ClientClosed, InvalidArgument, NeedsDrover, NoServer, ServerLost, ServerRefused } from "./errors.ts";
-import type { DefinedFunction } from "./function.ts";
+import { type DefinedFunction, then } from "./function.ts";
 import { Following, Job } from "./job.ts";
 import { Places } from "./places.ts";
 import { type PoolWaiter, ServerPool } from "./pool.ts";
 import { handleFor, type Submission, uniqueFor } from "./submission.ts";
-import { SubmissionSpan, type Tracing } from "./tracing.ts";
+import type { SubmissionSpan, TracedSubmission, Tracing } from "./tracing.ts";
 
 export interface ClientOptions {
   /**
@@ -196,17 +196,20 @@ export class Client implements AsyncDisposable {
     input: unknown,
     options: SubmitOptions = {},
   ): Job<unknown> {
-    const { signal, deadlineMs } = options;
-    const { span, ...shape } = this.#shape(target, options, false);
+    const { signal, deadlineMs, keep, lingerMs } = options;
+    const shape = shapeOf(target, options);
     const decode = typeof target === "string" ? unchanged : target.decodeOutput;
-    const following = new Following<unknown>({ function: shape.function, signal, deadlineMs, decode, span });
-    const { keep, lingerMs } = options;
-    withEncoded(
-      target,
-      input,
-      (workload) => this.#begin(following, { ...shape, keep, lingerMs, workload }, options),
-      (error) => following.giveUp(error),
-    );
+    const following = new Following<unknown>({ function: shape.function, signal, deadlineMs, decode });
+    this.#withSpan({ ...shape, background: false }, (span) => {
+      following.trace(span);
+      const traceparent = options.traceparent ?? span?.traceparent;
+      withEncoded(
+        target,
+        input,
+        (workload) => this.#begin(following, { ...shape, traceparent, keep, lingerMs, workload }, options),
+        (error) => following.giveUp(error),
+      );
+    });
     return new Job(following);
   }
 
@@ -235,37 +238,40 @@ export class Client implements AsyncDisposable {
     return new Promise((resolve, fail) => {
       const atMs = options.at === undefined ? undefined : Number(options.at);
       if (Number.isNaN(atMs)) throw new InvalidArgument("at is no time");
-      const { span, ...shape } = this.#shape(target, options, true);
-      const reject = (error: Error) => {
-        span?.ended(error);
-        fail(error);
-      };
-      const extras = { background: true, atMs, rerunIfActive: options.rerunIfActive };
-      withEncoded(
-        target,
-        input,
-        (workload) => {
-          if (this.#closed) throw new ClientClosed();
-          const submission: Submission = { ...shape, ...extras, workload };
-          const rejoins = rejoinOf(submission, options) ? this.#host.maxRejoins : 0;
-          const pending = new BackgroundSubmission(submission, rejoins, {
-            traced: (trace) => span?.traced(trace),
-            connect: () => this.#connect(pending, keyOf(submission)),
-            resolve: (handle) => {
-              this.#leave(pending);
-              span?.created(handle);
-              span?.ended(undefined);
-              resolve(handle);
-            },
-            reject: (error) => {
-              this.#leave(pending);
-              reject(error);
-            },
-          });
-          this.#enter(pending, () => this.#connect(pending, keyOf(submission)));
-        },
-        reject,
-      );
+      const shape = { ...shapeOf(target, options), background: true };
+      this.#withSpan(shape, (span) => {
+        const reject = (error: Error) => {
+          span?.ended(error);
+          fail(error);
+        };
+        const traceparent = options.traceparent ?? span?.traceparent;
+        const extras = { traceparent, atMs, rerunIfActive: options.rerunIfActive };
+        withEncoded(
+          target,
+          input,
+          (workload) => {
+            if (this.#closed) throw new ClientClosed();
+            const submission: Submission = { ...shape, ...extras, workload };
+            const rejoins = rejoinOf(submission, options) ? this.#host.maxRejoins : 0;
+            const pending = new BackgroundSubmission(submission, rejoins, {
+              traced: (trace) => span?.traced(trace),
+              connect: () => this.#connect(pending, keyOf(submission)),
+              resolve: (handle) => {
+                this.#leave(pending);
+                span?.created(handle);
+                span?.ended(undefined);
+                resolve(handle);
+              },
+              reject: (error) => {
+                this.#leave(pending);
+                reject(error);
+              },
+            });
+            this.#enter(pending, () => this.#connect(pending, keyOf(submission)));
+          },
+          reject,
+        );
+      });
     });
   }
 
@@ -338,20 +344,18 @@ export class Client implements AsyncDisposable {
     return this.close();
   }
 
-  #shape(
-    target: string | DefinedFunction<unknown, unknown, unknown, unknown>,
-    options: JobOptions,
-    background: boolean,
-  ) {
-    const names = {
-      function: toName(typeof target === "string" ? target : target.name, "function name"),
-      unique: options.unique === undefined ? "" : toName(options.unique, "unique"),
-    };
-    const reducer = options.reducer === undefined ? undefined : toName(options.reducer, "reducer");
-    const tracing = options.traceparent === undefined ? this.#tracing : undefined;
-    const span = tracing === undefined ? undefined : new SubmissionSpan(tracing, { ...names, background });
-    const traceparent = options.traceparent ?? span?.traceparent;
-    return { ...names, priority: options.priority, reducer, traceparent, span };
+  /** Goes on with the span of a submission that is traced: in this turn, unless it takes loading first. */
+  #withSpan(
+    about: TracedSubmission & { readonly traceparent: string | undefined },
+    next: (span: SubmissionSpan | undefined) => void,
+  ): void {
+    const tracing = this.#tracing;
+    if (tracing === undefined || about.traceparent !== undefined) {
+      next(undefined);
+      return;
+    }
+    const parent = tracing.context.active();
+    void then(loadTracing(), (spans) => next(spans && new spans.SubmissionSpan(tracing, about, parent)));
   }
 
   #begin(following: Following<unknown>, submission: Submission, options: SubmitOptions): void {
@@ -361,7 +365,7 @@ export class Client implements AsyncDisposable {
     const joined = key === "" ? undefined : this.#calls.get(key);
     // One whose beginning is no longer here could not tell it all: then the server has to.
     if (joined !== undefined && !joined.feed.outgrown) {
-      following.terms.span?.coalesced();
+      following.span?.coalesced();
       following.begin(joined);
       return;
     }
@@ -490,6 +494,19 @@ export class Client implements AsyncDisposable {
 /** What waits for one answer of the server's. */
 interface Pending extends CallWaiter {
   fail(error: Error): void;
+}
+
+function shapeOf(
+  target: string | DefinedFunction<unknown, unknown, unknown, unknown>,
+  { unique, priority, reducer, traceparent }: JobOptions,
+) {
+  return {
+    function: toName(typeof target === "string" ? target : target.name, "function name"),
+    unique: unique === undefined ? "" : toName(unique, "unique"),
+    priority,
+    reducer: reducer === undefined ? undefined : toName(reducer, "reducer"),
+    traceparent,
+  };
 }
 
 /** Names what joins: equal keys are one job on the server. Empty for what never joins. */

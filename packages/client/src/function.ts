@@ -123,6 +123,6 @@ function attempt<T>(code: InvalidCode, name: string, run: () => T): T {
 }
 
 /** Goes on at once with what is at hand, so that a call without asynchronous schemas is sent in the turn it is made. */
-function then<T, R>(value: T | Promise<T>, next: (value: T) => R): R | Promise<R> {
+export function then<T, R>(value: T | Promise<T>, next: (value: T) => R): R | Promise<R> {
   return value instanceof Promise ? value.then(next) : next(value);
 }

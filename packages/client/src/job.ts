@@ -10,8 +10,6 @@ export interface JobTerms<Output> {
   readonly function: string;
   readonly signal: AbortSignal | undefined;
   readonly deadlineMs: number | undefined;
-  /** Traces the submission. */
-  readonly span: SubmissionSpan | undefined;
   readonly decode: (result: Uint8Array) => Output | Promise<Output>;
 }
 
@@ -69,6 +67,8 @@ export class Job<Output = Uint8Array> implements AsyncIterable<JobEvent> {
 /** What stands behind a `Job`: how its caller follows the call. */
 export class Following<Output> implements Follower {
   readonly terms: JobTerms<Output>;
+  /** Traces the submission. */
+  span: SubmissionSpan | undefined;
   readonly acknowledged = new Later<string>();
   handle: string | undefined;
   over = false;
@@ -93,6 +93,12 @@ export class Following<Output> implements Follower {
     }
   }
 
+  /** It is traced from here on, by `span` if any. */
+  trace(span: SubmissionSpan | undefined): void {
+    this.span = span;
+    if (this.#gaveUp !== undefined) span?.ended(this.#gaveUp);
+  }
+
   /** The call that serves this job is known. */
   begin(call: Call): void {
     this.#call = call;
@@ -103,12 +109,12 @@ export class Following<Output> implements Follower {
 
   created(handle: string): void {
     this.handle = handle;
-    this.terms.span?.created(handle);
+    this.span?.created(handle);
     this.acknowledged.resolve(handle);
   }
 
   traced(trace: JobTrace): void {
-    this.terms.span?.traced(trace);
+    this.span?.traced(trace);
   }
 
   ended(end: TerminalEvent | Error): void {
@@ -154,7 +160,7 @@ export class Following<Output> implements Follower {
   #finish(end: TerminalEvent | Error): boolean {
     if (this.over) return false;
     this.over = true;
-    this.terms.span?.ended(end);
+    this.span?.ended(end);
     clearTimeout(this.#timer);
     this.terms.signal?.removeEventListener("abort", this.#onAbort);
     return true;

@@ -44,6 +44,11 @@ export async function dialServer(
   throw unavailable;
 }
 
+/** Pages that trace are few. One that cannot load this works on, and is not traced. */
+export function loadTracing() {
+  return import("./tracing.ts").catch(() => undefined);
+}
+
 export function encodeText(text: string): Uint8Array {
   return bytesOf(byteStringOfText(text));
 }

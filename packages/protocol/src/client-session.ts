@@ -146,20 +146,6 @@ export class ClientSession extends Session {
     });
   }
 
-  /**
-   * Joins a job that is there already, by its handle: the submitter is told all of it, as after a submission that joined.
-   * It is refused with `JOB_NOT_FOUND` when there is no such job, and with `STATE_LOST` when its earlier reports are gone.
-   * Needs drover.1.
-   */
-  attach(handle: string, submitter: Submitter): void {
-    this.ask(PacketType.ATTACH, [handle], undefined, [PacketType.JOB_CREATED], submitter, ({ args }) => {
-      if (args[0] !== handle) throw mismatch("JOB_CREATED", "another handle");
-      const job = this.#attach(handle, submitter);
-      submitter.created(handle);
-      if (job.status !== undefined && this.replays) tellStatus(submitter, job.status);
-    });
-  }
-
   /** A job's state by handle. Stock gearmand never answers a handle above 63 bytes. */
   getStatus(handle: string, asker: Asker<JobStatus>): void {
     this.ask(PacketType.GET_STATUS, [handle], undefined, [PacketType.STATUS_RES], asker, ({ args }) => {

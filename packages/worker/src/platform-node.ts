@@ -1,5 +1,6 @@
 import type { Handler } from "./job.ts";
 import { type ThreadOptions, ThreadPool } from "./threads.ts";
+import * as tracing from "./tracing.ts";
 
 /* What differs between Node and browsers, for Node, as the client's `platform-node.ts`. */
 
@@ -10,6 +11,11 @@ export type EndPool = () => Promise<void>;
 export function threadPool(options: ThreadOptions): [run: Handler<unknown, unknown>, end: EndPool] {
   const pool = new ThreadPool(options);
   return [(job) => pool.run(job), () => pool.close()];
+}
+
+/** What makes spans; undefined where it could not be loaded. */
+export function loadTracing(): typeof tracing | Promise<typeof tracing | undefined> {
+  return tracing;
 }
 
 /**

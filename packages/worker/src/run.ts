@@ -1,8 +1,8 @@
 import { type BytesLike, type Tracing, toBytes } from "@drover/client";
 import { type AssignedJob, textOfByteString, type WorkerSession } from "@drover/protocol";
+import { loadTracing } from "#platform";
 import { JobAborted, JobFailure, type WorkerErrorCode } from "./errors.ts";
 import type { FunctionHandler, WorkerJob } from "./job.ts";
-import { RunSpan } from "./tracing.ts";
 
 /** Where a run reports to: the connection that gave the job. After its loss the session takes everything and does nothing. */
 export interface Reports {
@@ -17,7 +17,6 @@ export class Run {
   readonly job: AssignedJob;
   readonly ended: Promise<void>;
   readonly #reports: Reports;
-  readonly #span: RunSpan | undefined;
   readonly #controller = new AbortController();
 
   constructor(
@@ -29,18 +28,22 @@ export class Run {
   ) {
     this.job = job;
     this.#reports = reports;
-    this.#span = tracing === undefined ? undefined : new RunSpan(tracing, job);
-    this.ended = this.#do(handler, exceptionText);
+    this.ended = this.#do(handler, exceptionText, tracing);
   }
 
   abort(code: WorkerErrorCode, detail: string): void {
     this.#controller.abort(new JobAborted(code, detail));
   }
 
-  async #do(handler: FunctionHandler | undefined, exceptionText: (error: unknown) => string): Promise<void> {
+  async #do(
+    handler: FunctionHandler | undefined,
+    exceptionText: (error: unknown) => string,
+    tracing: Tracing | undefined,
+  ): Promise<void> {
     const { job } = this;
     const { session } = this.#reports;
-    const span = this.#span;
+    const spans = tracing === undefined ? undefined : await loadTracing();
+    const span = tracing === undefined || spans === undefined ? undefined : new spans.RunSpan(tracing, job);
     if (span?.traceparent !== undefined) session.trace(job, span.traceparent);
     if (handler === undefined) {
       span?.failed("HANDLER_MISSING", "this worker does not do the function");
