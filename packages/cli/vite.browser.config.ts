@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { defineConfig, type Plugin } from "vite";
 import { PACKETS, type PacketName, PacketType } from "../protocol/src/packets.ts";
+import { Found } from "../protocol/src/stream.ts";
 
 /**
  * `drover/browser` as a module without imports, for pages with a bundler and for those without, and beside it what is loaded
@@ -40,7 +41,7 @@ export default defineConfig({
 
 /**
  * The packet table with all that sessions need of it: how many arguments, and whether there is data. Numbers take the place of
- * `PacketType.NAME`, and of the names in what is said about a server that breaks the protocol.
+ * `PacketType.NAME` (and `Found.NAME`), and of the names in what is said about a server that breaks the protocol.
  */
 function packetsInLittle(): Plugin {
   return {
@@ -48,7 +49,9 @@ function packetsInLittle(): Plugin {
     enforce: "pre",
     load: (id) => (/protocol\/src\/packets\.ts$/.test(id) ? packetModule() : undefined),
     transform: (code) =>
-      code.replace(/\bPacketType\.(\w+)/g, (_, name) => String(PacketType[name as PacketName])),
+      code
+        .replace(/\bPacketType\.(\w+)/g, (_, name) => String(PacketType[name as PacketName]))
+        .replace(/\bFound\.(\w+)/g, (_, name) => String(Found[name as keyof typeof Found])),
   };
 }
 

@@ -44,7 +44,7 @@ export {
   type SchemaResult,
   type StandardSchema,
 } from "./function.ts";
-export { Heartbeat } from "./heartbeat.ts";
+export { Heartbeat, PING } from "./heartbeat.ts";
 export { Job } from "./job.ts";
 export { pause } from "./pool.ts";
 export {

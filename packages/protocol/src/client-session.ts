@@ -319,7 +319,9 @@ export class ClientSession extends Session {
   }
 }
 
-const NOBODY: Submitter = {
+/** A submitter that does not listen. */
+export const NOBODY: Submitter & Asker<unknown> = {
+  answer() {},
   created() {},
   data() {},
   warning() {},

@@ -3,6 +3,7 @@ export {
   type JobOutcome,
   type JobStatus,
   type JobTrace,
+  NOBODY,
   type Priority,
   type SubmitRequest,
   type Submitter,
@@ -32,7 +33,7 @@ export {
 } from "./packets.ts";
 export { MIDDLE_PAGE_BYTES, PAGE_BYTES, PagePool, SharedPages, SMALL_PAGE_BYTES } from "./pages.ts";
 export { type ByteSink, type PendingReply, ReplyQueue, type WireError } from "./replies.ts";
-export type { Asker } from "./session.ts";
+export type { Asker, Session } from "./session.ts";
 export { Found, PacketStream, type StreamLimits } from "./stream.ts";
 export {
   byteString,

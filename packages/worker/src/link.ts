@@ -5,14 +5,15 @@ import {
   DROVER_OPTION,
   Heartbeat,
   type Notice,
+  PING,
   pause,
   showToken,
   Unauthenticated,
 } from "@drover/client";
 import {
   type AssignedJob,
-  bytesOf,
   type Grab,
+  NOBODY,
   type Packet,
   ProtocolError,
   packetName,
@@ -49,8 +50,6 @@ export interface LinkHandlers {
   gone(reports: Reports): void;
   registered(): void;
 }
-
-const PING = bytesOf("drover");
 
 /** A worker's way to one server: connects, registers, and does both again whenever the connection is lost. */
 export class Link {
@@ -167,12 +166,7 @@ class LinkConnection implements WorkerHandlers, Reports {
     this.session = new WorkerSession(this.#channel, this, options.slots);
     const stopListening = options.slots.onFreed(() => this.session.slotFreed());
     void this.over.then(stopListening);
-    this.#heartbeat = new Heartbeat(
-      this.#channel,
-      options.heartbeatMs,
-      () => this.session.echo(PING, { answer() {}, lost() {} }),
-      () => this.destroy(new Error(`${server} was silent for ${2 * options.heartbeatMs} ms`)),
-    );
+    this.#heartbeat = Heartbeat.of(this.#channel, this.session, server, options.heartbeatMs);
     this.registered = this.#register();
   }
 
@@ -193,22 +187,21 @@ class LinkConnection implements WorkerHandlers, Reports {
         });
       }
       this.session.option(DROVER_OPTION, {
+        ...NOBODY,
         answer: () => {
           drover = true;
         },
-        refused() {},
-        lost() {},
       });
       if (clientId !== undefined) this.session.setClientId(clientId);
       for (const [name, timeoutMs] of abilities()) this.session.canDo(name, timeoutMs);
       // Behind the option, in case that the server passes it over in silence.
       this.session.echo(PING, {
+        ...NOBODY,
         answer: () => {
           if (shutOut) return;
           this.session.start({ extended: drover, ...(grab === undefined ? {} : { grab }) });
           resolve(drover);
         },
-        lost() {},
       });
       void this.over.then((error) =>
         reject(error ?? new Error(`${this.server} closed the connection at once`)),
