@@ -6,8 +6,7 @@ import {
   type WireError,
 } from "@drover/protocol";
 import type { Connection } from "@drover/transport";
-import { checkServer, defaultServer, dialServer, loadTracing, sha256 } from "#platform";
-import { checkToken } from "./authentication.ts";
+import { loadTracing, sha256 } from "#platform";
 import { BackgroundSubmission } from "./background.ts";
 import type { Backoff } from "./backoff.ts";
 import { type BytesLike, toBytes, toName } from "./bytes.ts";
@@ -19,6 +18,7 @@ import { Following, Job } from "./job.ts";
 import { Places } from "./places.ts";
 import { type PoolWaiter, ServerPool } from "./pool.ts";
 import { handleFor, type Submission, uniqueFor } from "./submission.ts";
+import { connectionTerms } from "./terms.ts";
 import type { SubmissionSpan, TracedSubmission, Tracing } from "./tracing.ts";
 
 export interface ClientOptions {
@@ -145,26 +145,11 @@ export class Client implements AsyncDisposable {
 
   /** @throws TransportError `ADDRESS_INVALID` */
   constructor(options: ClientOptions = {}) {
-    const { servers = defaultServer(), token } = options;
-    const { dial = (server, signal) => dialServer(server, signal, { token }) } = options;
-    const list = typeof servers === "string" ? [servers] : [...servers];
-    checkToken(token);
-    if (list.length === 0) throw new InvalidArgument("servers is empty");
-    if (options.dial === undefined) for (const server of list) checkServer(server);
+    const terms = connectionTerms(options);
+    if (terms.servers.length === 0) throw new InvalidArgument("servers is empty");
     this.#tracing = options.tracing;
     this.#unreachableMs = options.unreachableMs ?? 30_000;
-    this.#pool = new ServerPool({
-      servers: list,
-      dial,
-      token,
-      exceptions: options.exceptions ?? true,
-      connectTimeoutMs: options.connectTimeoutMs ?? 5_000,
-      heartbeatMs: options.heartbeatMs ?? 15_000,
-      backoff: options.backoff ?? {},
-      random: options.random ?? Math.random,
-      maxPacketBytes: options.maxPacketBytes ?? 1_073_741_824,
-      notice: options.onNotice ?? (() => {}),
-    });
+    this.#pool = new ServerPool({ ...terms, exceptions: options.exceptions ?? true });
     const { maxInFlight = 4_096, maxWaiting = 1_000_000 } = options;
     this.#answerPlaces = new Places(maxInFlight, maxWaiting);
     this.#host = {

@@ -168,35 +168,32 @@ export class Following<Output> implements Follower {
 }
 
 /**
- * A value to come, as a promise for who asks. Without one nothing is allocated, and a rejection that nobody looks at is
+ * A value to come, as a promise for who asks. Without one no promise is made, and a rejection that nobody looks at is
  * no unhandled one: of a job's several promises a caller mostly wants one.
  */
 class Later<T> {
-  #state: "open" | "resolved" | "rejected" = "open";
-  #value: T | undefined;
-  #error: Error | undefined;
+  #settle: ((asked: PromiseWithResolvers<T>) => void) | undefined;
   #asked: PromiseWithResolvers<T> | undefined;
 
   resolve(value: T): void {
-    if (this.#state !== "open") return;
-    this.#state = "resolved";
-    this.#value = value;
-    this.#asked?.resolve(value);
+    this.#be(({ resolve }) => resolve(value));
   }
 
   reject(error: Error): void {
-    if (this.#state !== "open") return;
-    this.#state = "rejected";
-    this.#error = error;
-    this.#asked?.reject(error);
+    this.#be(({ reject }) => reject(error));
   }
 
   promise(): Promise<T> {
     if (this.#asked === undefined) {
       this.#asked = Promise.withResolvers<T>();
-      if (this.#state === "resolved") this.#asked.resolve(this.#value as T);
-      else if (this.#state === "rejected") this.#asked.reject(this.#error);
+      this.#settle?.(this.#asked);
     }
     return this.#asked.promise;
+  }
+
+  #be(settle: (asked: PromiseWithResolvers<T>) => void): void {
+    if (this.#settle !== undefined) return;
+    this.#settle = settle;
+    if (this.#asked !== undefined) settle(this.#asked);
   }
 }

@@ -1,14 +1,10 @@
-import type { Connection } from "@drover/transport";
-import { type Backoff, backoffMs } from "./backoff.ts";
+import { backoffMs } from "./backoff.ts";
 import { ServerConnection, type ServerConnectionOptions } from "./connection.ts";
 import { Unauthenticated } from "./errors.ts";
+import type { ConnectionTerms } from "./terms.ts";
 
-export interface PoolOptions extends ServerConnectionOptions {
-  readonly servers: readonly string[];
-  readonly dial: (server: string, signal: AbortSignal) => Promise<Connection>;
-  readonly connectTimeoutMs: number;
-  readonly backoff: Backoff;
-  readonly random: () => number;
+export interface PoolOptions extends ConnectionTerms, ServerConnectionOptions {
+  readonly token: string | undefined;
 }
 
 /** Something that waits for a connection. */

@@ -1,10 +1,9 @@
 import {
-  type Backoff,
   backoffMs,
   Channel,
+  type ConnectionTerms,
   DROVER_OPTION,
   Heartbeat,
-  type Notice,
   PING,
   pause,
   showToken,
@@ -25,19 +24,10 @@ import type { Connection } from "@drover/transport";
 import type { Reports } from "./run.ts";
 import type { SharedSlots } from "./slots.ts";
 
-export interface LinkOptions {
-  readonly dial: (server: string, signal: AbortSignal) => Promise<Connection>;
-  /** Shown to the server before anything else. */
-  readonly token: string | undefined;
+export interface LinkOptions extends ConnectionTerms {
   readonly slots: SharedSlots;
   readonly clientId: string | undefined;
   readonly grab: Grab | undefined;
-  readonly connectTimeoutMs: number;
-  readonly heartbeatMs: number;
-  readonly maxPacketBytes: number;
-  readonly backoff: Backoff;
-  readonly random: () => number;
-  readonly notice: (notice: Notice) => void;
   /** Functions to register, and the timeout of each, 0 for none. */
   readonly abilities: () => Iterable<readonly [name: string, timeoutMs: number]>;
 }

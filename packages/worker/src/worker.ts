@@ -1,11 +1,8 @@
 import {
   type Backoff,
   type BytesLike,
-  checkServer,
-  checkToken,
+  connectionTerms,
   type DefinedFunction,
-  defaultServer,
-  dialServer,
   type Notice,
   type Tracing,
   toBytes,
@@ -101,30 +98,20 @@ export class Worker implements AsyncDisposable {
 
   /** @throws TransportError `ADDRESS_INVALID` */
   constructor(options: WorkerOptions = {}) {
-    const { servers = defaultServer(), concurrency = 1, drainOnSignals = false, token } = options;
-    const terms = { token, slots: concurrency };
-    const { dial = (server, signal) => dialServer(server, signal, terms) } = options;
-    this.#servers = typeof servers === "string" ? [servers] : [...servers];
-    if (options.dial === undefined) for (const server of this.#servers) checkServer(server);
-    checkToken(token);
+    const { concurrency = 1 } = options;
+    const terms = connectionTerms(options, concurrency);
+    this.#servers = terms.servers;
     if (!Number.isInteger(concurrency) || concurrency < 1)
       throw new RangeError("concurrency is not 1 or more");
-    this.#signals = drainOnSignals;
+    this.#signals = options.drainOnSignals ?? false;
     this.#exceptionText = options.exceptionText ?? messageOf;
     this.#tracing = options.tracing;
     this.stopped = this.#stopped.promise;
     this.#linkOptions = {
-      dial,
-      token,
+      ...terms,
       slots: new SharedSlots(concurrency),
       clientId: options.clientId === undefined ? undefined : byteStringOfText(options.clientId),
       grab: options.grab,
-      connectTimeoutMs: options.connectTimeoutMs ?? 5_000,
-      heartbeatMs: options.heartbeatMs ?? 15_000,
-      maxPacketBytes: options.maxPacketBytes ?? 1_073_741_824,
-      backoff: options.backoff ?? {},
-      random: options.random ?? Math.random,
-      notice: options.onNotice ?? (() => {}),
       abilities: () =>
         [...this.#functions.values()]
           .filter(({ name }) => !this.#withdrawn.has(name))
