@@ -66,20 +66,18 @@ function packetModule(): string {
     // Nobody asks for these two, so that they are left out.
     export const PacketType = ${JSON.stringify(PacketType)};
     export const PACKETS = ${JSON.stringify(PACKETS)};
-    const byType = [];
-    const read = (type, shapes) => {
-      for (const shape of shapes) {
-        const digit = parseInt(shape, 36);
-        byType[type] = {
-          name: packetName(type++),
-          args: [..."12345678"].slice(0, digit >> 1),
-          data: digit & 1 || undefined,
-        };
+    export const packetName = (type) => "type " + type;
+    export const packetDefinition = (type) => {
+      const shape = parseInt(
+        type < ${extensions}
+          ? "${shapes(1, extensions)}"[type - 1]
+          : "${shapes(extensions, Number.POSITIVE_INFINITY)}"[type - ${extensions}],
+        36,
+      );
+      if (shape >= 0) {
+        const args = [...Array(shape >> 1).keys()];
+        return { name: packetName(type), args, data: shape & 1 || undefined };
       }
     };
-    export const packetDefinition = (type) => byType[type];
-    export const packetName = (type) => "type " + type;
-    read(1, "${shapes(1, extensions)}");
-    read(${extensions}, "${shapes(extensions, Number.POSITIVE_INFINITY)}");
   `;
 }

@@ -33,10 +33,6 @@ export class BackgroundSubmission implements CallWaiter {
     }
   }
 
-  unreachable(error: Error): void {
-    this.fail(error);
-  }
-
   fail(error: Error): void {
     if (this.#over) return;
     this.#over = true;

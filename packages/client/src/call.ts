@@ -12,15 +12,15 @@ export interface CallHost {
   readonly maxBufferedBytes: number;
   readonly maxRejoins: number;
   /** Asks for a connection; `waiter.ready` may be called at once. */
-  connect(waiter: CallWaiter, key: string): void;
+  connect(waiter: CallWaiter): void;
   disconnect(waiter: CallWaiter): void;
   /** The call serves nobody any more. */
   ended(call: Call): void;
 }
 
-/** Something that waits for a connection, and is told when there is none for too long. */
+/** Something that waits for a connection, and fails when there is none for too long or the client is closed. */
 export interface CallWaiter extends Waiter {
-  unreachable(error: ClientError): void;
+  fail(error: Error): void;
 }
 
 /** Who follows a call: a job of this client. */
@@ -43,7 +43,7 @@ export class Call implements CallWaiter {
   readonly #followers = new Set<Follower>();
   readonly #begin = () => {
     this.#hasPlace = true;
-    this.#host.connect(this, this.key);
+    this.#host.connect(this);
   };
   #hasPlace = false;
   #attempt: Attempt | undefined;
@@ -74,10 +74,6 @@ export class Call implements CallWaiter {
     return this.#attempt?.handle;
   }
 
-  get over(): boolean {
-    return this.#over;
-  }
-
   follow(follower: Follower): void {
     this.#followers.add(follower);
     if (this.#trace !== undefined) follower.traced(this.#trace);
@@ -97,7 +93,7 @@ export class Call implements CallWaiter {
     this.#close();
   }
 
-  /** Ends it for all, because of the client's own doing. */
+  /** Ends it for all. */
   fail(error: Error): void {
     this.#end(error);
   }
@@ -111,10 +107,6 @@ export class Call implements CallWaiter {
     } catch (error) {
       this.#end(error as Error);
     }
-  }
-
-  unreachable(error: ClientError): void {
-    this.#end(error);
   }
 
   created(attempt: Attempt, handle: string): void {
@@ -161,7 +153,7 @@ export class Call implements CallWaiter {
         this.feed.reset(false);
         this.feed.push({ type: "restarted", reason: "connection lost", attempt: this.#rejoins + 1 });
       }
-      this.#host.connect(this, this.key);
+      this.#host.connect(this);
     }
   }
 

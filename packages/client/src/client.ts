@@ -1,9 +1,10 @@
 import {
+  type Asker,
   byteString,
   type JobOutcome,
+  type JobStatus,
   type Priority,
   textOfByteString,
-  type WireError,
 } from "@drover/protocol";
 import type { Connection } from "@drover/transport";
 import { loadTracing, sha256 } from "#platform";
@@ -136,7 +137,7 @@ export class Client implements AsyncDisposable {
   /** All foreground calls under way. */
   readonly #open = new Set<Call>();
   /** Questions and background submissions under way, and whether they have their place. */
-  readonly #pending = new Map<Pending, { hasPlace: boolean; readonly run: () => void }>();
+  readonly #pending = new Map<CallWaiter, { hasPlace: boolean; readonly run: () => void }>();
   readonly #waiting = new Map<
     CallWaiter,
     { readonly waiter: PoolWaiter; readonly timer: ReturnType<typeof setTimeout> }
@@ -156,7 +157,7 @@ export class Client implements AsyncDisposable {
       foregroundPlaces: new Places(maxInFlight, maxWaiting),
       maxBufferedBytes: options.maxBufferedBytes ?? 4_194_304,
       maxRejoins: options.maxRejoins ?? 10,
-      connect: (waiter, key) => this.#connect(waiter, key),
+      connect: (waiter) => this.#connect(waiter),
       disconnect: (waiter) => this.#disconnect(waiter),
       ended: (call) => {
         this.#open.delete(call);
@@ -240,7 +241,7 @@ export class Client implements AsyncDisposable {
             const rejoins = rejoinOf(submission, options) ? this.#host.maxRejoins : 0;
             const pending = new BackgroundSubmission(submission, rejoins, {
               traced: (trace) => span?.traced(trace),
-              connect: () => this.#connect(pending, keyOf(submission)),
+              connect: () => this.#connect(pending),
               resolve: (handle) => {
                 this.#leave(pending);
                 span?.created(handle);
@@ -252,7 +253,7 @@ export class Client implements AsyncDisposable {
                 reject(error);
               },
             });
-            this.#enter(pending, () => this.#connect(pending, keyOf(submission)));
+            this.#enter(pending, () => this.#connect(pending));
           },
           reject,
         );
@@ -269,27 +270,17 @@ export class Client implements AsyncDisposable {
 
   /** State of a job by its handle, on the server in use. @throws ServerLost, NoServer, InvalidArgument */
   status(handle: string): Promise<Status> {
-    return this.#ask("GET_STATUS", (connection, { resolve, reject, lost }) => {
-      connection.session.getStatus(handleFor(handle, connection), {
-        answer: ({ known, running, numerator, denominator }) =>
-          resolve({ known, running, numerator: count(numerator), denominator: count(denominator) }),
-        refused: reject,
-        lost,
-      });
-    });
+    return this.#ask<JobStatus>("GET_STATUS", (connection, asker) =>
+      connection.session.getStatus(handleFor(handle, connection), asker),
+    ).then(statusOf);
   }
 
   /** State of the job with a unique, whichever its function. @throws as `status` */
   statusOfUnique(unique: BytesLike): Promise<Status> {
     const name = toName(unique, "unique");
-    return this.#ask("GET_STATUS_UNIQUE", (connection, { resolve, reject, lost }) => {
-      connection.session.getStatusOfUnique(uniqueFor(name, connection), {
-        answer: ({ known, running, numerator, denominator, waiting = 0 }) =>
-          resolve({ known, running, numerator: count(numerator), denominator: count(denominator), waiting }),
-        refused: reject,
-        lost,
-      });
-    });
+    return this.#ask<JobStatus>("GET_STATUS_UNIQUE", (connection, asker) =>
+      connection.session.getStatusOfUnique(uniqueFor(name, connection), asker),
+    ).then(statusOf);
   }
 
   /**
@@ -308,9 +299,7 @@ export class Client implements AsyncDisposable {
   /** Asks the server for these bytes back: shows that it answers. @throws ServerLost, NoServer */
   echo(payload: BytesLike = "drover"): Promise<Uint8Array> {
     const bytes = toBytes(payload);
-    return this.#ask("ECHO_REQ", (connection, { resolve, lost }) => {
-      connection.session.echo(bytes, { answer: resolve, lost });
-    });
+    return this.#ask("ECHO_REQ", (connection, asker) => connection.session.echo(bytes, asker));
   }
 
   /** Closes the connection, after what was submitted has left. Whatever waits fails with `CLIENT_CLOSED`. */
@@ -361,47 +350,36 @@ export class Client implements AsyncDisposable {
     call.start();
   }
 
-  #outcome(functionOrHandle: string, unique: string): Promise<JobOutcome> {
-    return this.#ask("GET_OUTCOME", (connection, { resolve, reject, lost }) => {
+  async #outcome(functionOrHandle: string, unique: string): Promise<JobOutcome> {
+    const outcome = await this.#ask<JobOutcome>("GET_OUTCOME", (connection, asker) => {
       if (!connection.drover) throw new NeedsDrover("outcome", connection.server);
-      connection.session.getOutcome(functionOrHandle, unique, {
-        answer: (outcome) =>
-          resolve({
-            ...outcome,
-            function: textOfByteString(outcome.function),
-            unique: textOfByteString(outcome.unique),
-          }),
-        refused: reject,
-        lost,
-      });
+      connection.session.getOutcome(functionOrHandle, unique, asker);
     });
+    return {
+      ...outcome,
+      function: textOfByteString(outcome.function),
+      unique: textOfByteString(outcome.unique),
+    };
   }
 
   /** Sends a question when there is a connection and a place, and settles once. */
-  #ask<T>(
-    request: string,
-    send: (
-      connection: ServerConnection,
-      answer: { resolve(value: T): void; reject(error: WireError): void; lost(): void },
-    ) => void,
-  ): Promise<T> {
+  #ask<T>(request: string, send: (connection: ServerConnection, asker: Asker<T>) => void): Promise<T> {
     return new Promise((resolve, reject) => {
       if (this.#closed) throw new ClientClosed();
       const fail = (error: Error) => {
         this.#leave(waiter);
         reject(error);
       };
-      const waiter: Pending = {
+      const waiter: CallWaiter = {
         fail,
-        unreachable: fail,
         ready: (connection) => {
           try {
             send(connection, {
-              resolve: (value) => {
+              answer: (value) => {
                 this.#leave(waiter);
                 resolve(value);
               },
-              reject: ({ code, text }) => fail(new ServerRefused(request, code, text)),
+              refused: ({ code, text }) => fail(new ServerRefused(request, code, text)),
               lost: () => fail(new ServerLost(connection.server)),
             });
           } catch (error) {
@@ -409,12 +387,12 @@ export class Client implements AsyncDisposable {
           }
         },
       };
-      this.#enter(waiter, () => this.#connect(waiter, ""));
+      this.#enter(waiter, () => this.#connect(waiter));
     });
   }
 
   /** Begins once there is a place among what waits for an answer. @throws TooManyCalls */
-  #enter(pending: Pending, begin: () => void): void {
+  #enter(pending: CallWaiter, begin: () => void): void {
     const entry = {
       hasPlace: false,
       run: () => {
@@ -432,7 +410,7 @@ export class Client implements AsyncDisposable {
   }
 
   /** It was answered, or given up. */
-  #leave(pending: Pending): void {
+  #leave(pending: CallWaiter): void {
     const entry = this.#pending.get(pending);
     if (entry === undefined) return;
     this.#pending.delete(pending);
@@ -441,9 +419,9 @@ export class Client implements AsyncDisposable {
     else this.#answerPlaces.cancel(entry.run);
   }
 
-  #connect(waiter: CallWaiter, key: string): void {
+  #connect(waiter: CallWaiter): void {
     if (this.#closed) return;
-    const current = this.#pool.current(key);
+    const { current } = this.#pool;
     if (current !== undefined) {
       waiter.ready(current);
       return;
@@ -455,16 +433,16 @@ export class Client implements AsyncDisposable {
       },
       shutOut: (error) => {
         this.#disconnect(waiter);
-        waiter.unreachable(error);
+        waiter.fail(error);
       },
     };
     const timer = setTimeout(() => {
       this.#disconnect(waiter);
       const { servers, lastError } = this.#pool;
-      waiter.unreachable(new NoServer(servers, this.#unreachableMs, { cause: lastError }));
+      waiter.fail(new NoServer(servers, this.#unreachableMs, { cause: lastError }));
     }, this.#unreachableMs);
     this.#waiting.set(waiter, { waiter: inPool, timer });
-    this.#pool.wait(inPool, key);
+    this.#pool.wait(inPool);
   }
 
   #disconnect(waiter: CallWaiter): void {
@@ -474,11 +452,6 @@ export class Client implements AsyncDisposable {
     clearTimeout(waiting.timer);
     this.#pool.cancel(waiting.waiter);
   }
-}
-
-/** What waits for one answer of the server's. */
-interface Pending extends CallWaiter {
-  fail(error: Error): void;
 }
 
 function shapeOf(
@@ -509,6 +482,10 @@ function unchanged(result: Uint8Array): Uint8Array {
 
 function rejoinOf({ unique }: Submission, { rejoin }: JobOptions): boolean {
   return rejoin ?? unique !== "";
+}
+
+function statusOf({ numerator, denominator, ...rest }: JobStatus): Status {
+  return { ...rest, numerator: count(numerator), denominator: count(denominator) };
 }
 
 function count(text: string): number {

@@ -32,12 +32,12 @@ export class ServerConnection {
   readonly session: ClientSession;
   /** The server knows Drover's extensions. */
   drover = false;
+  over = false;
   /** Told once when the connection is over; to be set when it was handed over. */
   onLost: (error: Error | undefined) => void = () => {};
   readonly #channel: Channel;
   readonly #heartbeat: Heartbeat;
   readonly #notice: (notice: Notice) => void;
-  #over = false;
 
   /**
    * To be called in the turn in which `connection` was handed over. Rejects when the connection ends before the server
@@ -70,10 +70,6 @@ export class ServerConnection {
     );
     this.session = new ClientSession(this.#channel);
     this.#heartbeat = Heartbeat.of(this.#channel, this.session, server, options.heartbeatMs);
-  }
-
-  get over(): boolean {
-    return this.#over;
   }
 
   /** Sends what is written, then closes. */
@@ -124,7 +120,7 @@ export class ServerConnection {
   }
 
   #closed(error: Error | undefined): void {
-    this.#over = true;
+    this.over = true;
     this.#heartbeat.stop();
     // Whoever hears of a loss here may want the next connection, so that has to be in order first.
     this.onLost(error);

@@ -40,17 +40,13 @@ export class ServerPool {
     return this.#options.servers;
   }
 
-  /**
-   * The connection for a call, if there is one.
-   * @param _key Names what is to be done, so that equal calls can be sent to the same server; not used as long as one
-   * server is in use at a time.
-   */
-  current(_key: string): ServerConnection | undefined {
+  /** The connection for calls, if there is one. */
+  get current(): ServerConnection | undefined {
     return this.#current;
   }
 
   /** Hands over the connection for a call as soon as there is one. */
-  wait(waiter: PoolWaiter, _key: string): void {
+  wait(waiter: PoolWaiter): void {
     this.#waiting.add(waiter);
     this.#connect();
   }

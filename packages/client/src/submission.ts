@@ -46,6 +46,7 @@ export function handleFor(handle: string, connection: ServerConnection): string 
 export function requestFor(submission: Submission, connection: ServerConnection): SubmitRequest {
   const { function: name, workload, priority, background, atMs, reducer, traceparent } = submission;
   const unique = uniqueFor(submission.unique, connection);
+  const request = { function: name, unique, workload, priority, background, reducer };
   const wishes = {
     keep: submission.keep === true ? "1" : undefined,
     linger: submission.lingerMs === undefined ? undefined : String(Math.trunc(submission.lingerMs)),
@@ -58,38 +59,15 @@ export function requestFor(submission: Submission, connection: ServerConnection)
     if (atMs !== undefined && (priority ?? "normal") !== "normal") {
       throw new NeedsDrover("a priority for a delayed job", connection.server);
     }
-    return {
-      function: name,
-      unique,
-      workload,
-      ...(priority === undefined ? {} : { priority }),
-      ...(background === undefined ? {} : { background }),
-      // Never early.
-      ...(atMs === undefined ? {} : { epochSeconds: Math.ceil(atMs / 1_000) }),
-      ...(reducer === undefined ? {} : { reducer }),
-    };
+    // Never early.
+    return { ...request, epochSeconds: atMs === undefined ? undefined : Math.ceil(atMs / 1_000) };
   }
   const options = encodeOptions({
     ...wishes,
     at: atMs === undefined ? undefined : String(Math.ceil(atMs)),
     traceparent,
   });
-  if (options === "") {
-    return {
-      function: name,
-      unique,
-      workload,
-      ...(priority === undefined ? {} : { priority }),
-      ...(background === undefined ? {} : { background }),
-      ...(reducer === undefined ? {} : { reducer }),
-    };
-  }
+  if (options === "") return request;
   const rest = encodeOptions({ background: background === true ? "1" : undefined, priority, reducer });
-  return {
-    function: name,
-    unique,
-    workload,
-    background: background === true,
-    options: rest === "" ? options : `${options}&${rest}`,
-  };
+  return { ...request, options: rest === "" ? options : `${options}&${rest}` };
 }

@@ -11,7 +11,7 @@ const PLAIN_WEBSOCKET_PORT = "4780";
  * @throws TransportError `ADDRESS_INVALID`
  */
 export function webAddress(text: string): URL {
-  const [, scheme, authority, path] = /^(wss?|https?):\/\/([^/?#@\s]+)(\/[^?#\s]*)?$/i.exec(text) ?? [];
+  const [, authority] = /^(?:ws|http)s?:\/\/([^/?#@\s]+)(?:\/[^?#\s]*)?$/i.exec(text) ?? [];
   if (authority === undefined || !URL.canParse(text)) {
     throw new TransportError(
       "ADDRESS_INVALID",
@@ -19,8 +19,8 @@ export function webAddress(text: string): URL {
     );
   }
   const url = new URL(text);
-  if (/^wss?$/i.test(scheme!) && (path === undefined || path === "/")) url.pathname = WEBSOCKET_PATH;
-  if (/^ws$/i.test(scheme!) && !/:\d+$/.test(authority)) url.port = PLAIN_WEBSOCKET_PORT;
+  if (url.protocol.startsWith("ws") && url.pathname === "/") url.pathname = WEBSOCKET_PATH;
+  if (url.protocol === "ws:" && !/:\d+$/.test(authority)) url.port = PLAIN_WEBSOCKET_PORT;
   return url;
 }
 

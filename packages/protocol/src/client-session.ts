@@ -12,13 +12,13 @@ export interface SubmitRequest {
   readonly unique: string;
   readonly workload: Uint8Array;
   /** Default: normal. */
-  readonly priority?: Priority;
+  readonly priority?: Priority | undefined;
   /** Default: false. A background submission is told `created` and nothing more. */
-  readonly background?: boolean;
+  readonly background?: boolean | undefined;
   /** Unix time in whole seconds before which the job does not run. Gearman has it for background jobs only. */
-  readonly epochSeconds?: number;
+  readonly epochSeconds?: number | undefined;
   /** Makes it a reduce job. */
-  readonly reducer?: string;
+  readonly reducer?: string | undefined;
   /** Options argument of `SUBMIT_JOB_EXT`, which is then used whatever else is set. Needs drover.1. */
   readonly options?: string;
 }
@@ -112,11 +112,6 @@ export class ClientSession extends Session {
   readonly #jobs = new Map<string, SharedJob>();
   /** What the newest `JOB_TRACE` told: it may come right before the `JOB_CREATED` of a submission that joined. */
   #newestTrace: { readonly handle: string; readonly trace: JobTrace } | undefined;
-
-  /** Requests without an answer so far. */
-  get unanswered(): number {
-    return this.replies.length;
-  }
 
   /** Foreground submissions that have a handle and no end. */
   get attached(): number {

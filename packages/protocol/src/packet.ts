@@ -76,7 +76,7 @@ export function encodePacket(
   if (definition === undefined || definition.args.length !== args.length) {
     throw new ProtocolError(
       "MALFORMED_PACKET",
-      `${packetName(type)} takes ${definition?.args.length ?? "no"} arguments, got ${args.length}`,
+      `${packetName(type)} does not take ${args.length} arguments`,
     );
   }
   let size = data.length;

@@ -132,22 +132,19 @@ class LinkConnection implements WorkerHandlers, Reports {
   readonly session: WorkerSession;
   /** Resolves with whether the server is a Drover; rejects when the connection ends before it answers. */
   readonly registered: Promise<boolean>;
-  /** Resolves when the connection is over, with the error that ended it. */
-  readonly over: Promise<Error | undefined>;
   readonly #channel: Channel;
   readonly #handlers: LinkHandlers;
   readonly #options: LinkOptions;
   readonly #heartbeat: Heartbeat;
-  #onOver!: (error: Error | undefined) => void;
+  readonly #over = Promise.withResolvers<Error | undefined>();
+  /** Resolves when the connection is over, with the error that ended it. */
+  readonly over = this.#over.promise;
 
   /** In the turn in which `connection` was handed over. */
   constructor(connection: Connection, server: string, options: LinkOptions, handlers: LinkHandlers) {
     this.server = server;
     this.#options = options;
     this.#handlers = handlers;
-    this.over = new Promise((resolve) => {
-      this.#onOver = resolve;
-    });
     this.#channel = new Channel(
       connection,
       { packet: (packet) => this.#receive(packet), closed: (error) => this.#closed(error) },
@@ -208,7 +205,7 @@ class LinkConnection implements WorkerHandlers, Reports {
     this.#heartbeat.stop();
     this.session.lost();
     this.#handlers.gone(this);
-    this.#onOver(error);
+    this.#over.resolve(error);
   }
 
   assigned(job: AssignedJob): void {
@@ -218,7 +215,7 @@ class LinkConnection implements WorkerHandlers, Reports {
     this.#handlers.cancelled(job);
   }
   lateReport(error: WireError): void {
-    this.#options.notice({ type: "server error", server: this.server, ...error });
+    this.error(error);
   }
   error(error: WireError): void {
     // Registrations have no answer: the server says why, and closes.

@@ -146,14 +146,11 @@ export class Worker implements AsyncDisposable {
       unknown,
       unknown
     >;
-    const run =
-      typeof target === "string"
-        ? async (job: Omit<WorkerJob, "input">) =>
-            resultBytes((await work({ ...job, input: job.workload })) as HandlerResult)
-        : async (job: Omit<WorkerJob, "input">) => {
-            const input = await target.decodeInput(job.workload);
-            return target.encodeOutput((await work({ ...job, input })) as Out);
-          };
+    const run = async (job: Omit<WorkerJob, "input">) => {
+      if (typeof target === "string") return resultBytes((await work({ ...job, input: job.workload })) as HandlerResult);
+      const input = await target.decodeInput(job.workload);
+      return target.encodeOutput((await work({ ...job, input })) as Out);
+    };
     this.#functions.set(name, { name, timeoutMs, run });
     for (const link of this.#links ?? []) link.session?.canDo(name, toldTimeout(timeoutMs));
     return this;
