@@ -54,7 +54,8 @@ function stage(name: string): void {
   cpSync(join(ROOT, "LICENSE"), join(folder, "LICENSE"));
   delete manifest.files;
   writeFileSync(join(folder, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
-  writeFileSync(join(folder, ".npmignore"), "*.tsbuildinfo\n");
+  // The compiler's map of what Vite has put its own file in the place of.
+  writeFileSync(join(folder, ".npmignore"), "*.tsbuildinfo\ndist/browser.js.map\n");
   run("npm", ["pack", "--silent", "--pack-destination", target], folder);
 }
 

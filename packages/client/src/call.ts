@@ -2,7 +2,7 @@ import type { JobTrace, Submitter, WireError } from "@drover/protocol";
 import type { ServerConnection } from "./connection.ts";
 import { type ClientError, JobLost, QueueFull, ServerRefused } from "./errors.ts";
 import { EventFeed, type TerminalEvent } from "./feed.ts";
-import type { Places } from "./places.ts";
+import type { Placed, Places } from "./places.ts";
 import type { Waiter } from "./pool.ts";
 import { requestFor, type Submission } from "./submission.ts";
 
@@ -34,18 +34,14 @@ export interface Follower {
  * One foreground submission on the wire, with all jobs of this client that it serves. Begins to submit when made. Goes
  * from connection to connection as far as it may be joined again.
  */
-export class Call implements CallWaiter {
+export class Call implements CallWaiter, Placed {
   readonly key: string;
   readonly submission: Submission;
   readonly feed: EventFeed;
+  hasPlace = false;
   readonly #host: CallHost;
   readonly #rejoin: boolean;
   readonly #followers = new Set<Follower>();
-  readonly #begin = () => {
-    this.#hasPlace = true;
-    this.#host.connect(this);
-  };
-  #hasPlace = false;
   #attempt: Attempt | undefined;
   #trace: JobTrace | undefined;
   #rejoins = 0;
@@ -63,10 +59,14 @@ export class Call implements CallWaiter {
   /** Begins to submit, as soon as there is a place. */
   start(): void {
     try {
-      this.#host.foregroundPlaces.take(this.#begin);
+      this.#host.foregroundPlaces.take(this);
     } catch (error) {
       this.#end(error as Error);
     }
+  }
+
+  placed(): void {
+    this.#host.connect(this);
   }
 
   /** The handle, once there is one. */
@@ -169,8 +169,7 @@ export class Call implements CallWaiter {
     this.#attempt?.release();
     this.#attempt = undefined;
     this.#host.disconnect(this);
-    if (this.#hasPlace) this.#host.foregroundPlaces.release();
-    else this.#host.foregroundPlaces.cancel(this.#begin);
+    this.#host.foregroundPlaces.leave(this);
     this.#host.ended(this);
   }
 }

@@ -16,7 +16,7 @@ import type { Notice, ServerConnection } from "./connection.ts";
 import { ClientClosed, InvalidArgument, NeedsDrover, NoServer, ServerLost, ServerRefused } from "./errors.ts";
 import { type DefinedFunction, then } from "./function.ts";
 import { Following, Job } from "./job.ts";
-import { Places } from "./places.ts";
+import { type Placed, Places } from "./places.ts";
 import { type PoolWaiter, ServerPool } from "./pool.ts";
 import { handleFor, type Submission, uniqueFor } from "./submission.ts";
 import { connectionTerms } from "./terms.ts";
@@ -136,8 +136,8 @@ export class Client implements AsyncDisposable {
   readonly #calls = new Map<string, Call>();
   /** All foreground calls under way. */
   readonly #open = new Set<Call>();
-  /** Questions and background submissions under way, and whether they have their place. */
-  readonly #pending = new Map<CallWaiter, { hasPlace: boolean; readonly run: () => void }>();
+  /** Questions and background submissions under way, and their places. */
+  readonly #pending = new Map<CallWaiter, Placed>();
   readonly #waiting = new Map<
     CallWaiter,
     { readonly waiter: PoolWaiter; readonly timer: ReturnType<typeof setTimeout> }
@@ -253,7 +253,7 @@ export class Client implements AsyncDisposable {
                 reject(error);
               },
             });
-            this.#enter(pending, () => this.#connect(pending));
+            this.#enter(pending);
           },
           reject,
         );
@@ -387,22 +387,16 @@ export class Client implements AsyncDisposable {
           }
         },
       };
-      this.#enter(waiter, () => this.#connect(waiter));
+      this.#enter(waiter);
     });
   }
 
-  /** Begins once there is a place among what waits for an answer. @throws TooManyCalls */
-  #enter(pending: CallWaiter, begin: () => void): void {
-    const entry = {
-      hasPlace: false,
-      run: () => {
-        entry.hasPlace = true;
-        begin();
-      },
-    };
-    this.#pending.set(pending, entry);
+  /** Connects once there is a place among what waits for an answer. @throws TooManyCalls */
+  #enter(pending: CallWaiter): void {
+    const place = { hasPlace: false, placed: () => this.#connect(pending) };
+    this.#pending.set(pending, place);
     try {
-      this.#answerPlaces.take(entry.run);
+      this.#answerPlaces.take(place);
     } catch (error) {
       this.#pending.delete(pending);
       throw error;
@@ -411,12 +405,11 @@ export class Client implements AsyncDisposable {
 
   /** It was answered, or given up. */
   #leave(pending: CallWaiter): void {
-    const entry = this.#pending.get(pending);
-    if (entry === undefined) return;
+    const place = this.#pending.get(pending);
+    if (place === undefined) return;
     this.#pending.delete(pending);
     this.#disconnect(pending);
-    if (entry.hasPlace) this.#answerPlaces.release();
-    else this.#answerPlaces.cancel(entry.run);
+    this.#answerPlaces.leave(place);
   }
 
   #connect(waiter: CallWaiter): void {

@@ -93,7 +93,11 @@ export class SubmissionSpan {
   #linkedRun = "";
 
   /** @param parent The context that was active in the caller. */
-  constructor(tracing: Tracing, { function: fn, unique, background }: TracedSubmission, parent: TraceContext) {
+  constructor(
+    tracing: Tracing,
+    { function: fn, unique, background }: TracedSubmission,
+    parent: TraceContext,
+  ) {
     const name = textOfByteString(fn);
     const kind = background ? SpanKind.PRODUCER : SpanKind.CLIENT;
     const attributes = {

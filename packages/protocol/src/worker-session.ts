@@ -94,12 +94,7 @@ export class WorkerSession extends Session {
    * @param slots Taken for each outstanding grab and each job, so that no job comes without room for it.
    * @param replies Give the client session's, where one connection is both.
    */
-  constructor(
-    sink: ByteSink,
-    handlers: WorkerHandlers,
-    slots: Slots,
-    replies?: ReplyQueue,
-  ) {
+  constructor(sink: ByteSink, handlers: WorkerHandlers, slots: Slots, replies?: ReplyQueue) {
     super(sink, replies);
     this.#handlers = handlers;
     this.#slots = slots;

@@ -4,8 +4,8 @@ import {
   bytesOf,
   ClientSession,
   ProtocolError,
-  ReplyQueue,
   REQ,
+  ReplyQueue,
   type WireError,
 } from "../src/index.ts";
 import { fromServer, TellingSink, TellingSubmitter } from "./recorders.ts";

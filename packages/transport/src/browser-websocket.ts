@@ -89,7 +89,6 @@ class BrowserWebSocketConnection implements Connection {
   }
 
   attach(handlers: ConnectionHandlers): void {
-    if (this.#handlers !== undefined) throw new Error("bug: a connection is attached once");
     this.#handlers = handlers;
     this.resume();
   }

@@ -147,7 +147,8 @@ export class Worker implements AsyncDisposable {
       unknown
     >;
     const run = async (job: Omit<WorkerJob, "input">) => {
-      if (typeof target === "string") return resultBytes((await work({ ...job, input: job.workload })) as HandlerResult);
+      if (typeof target === "string")
+        return resultBytes((await work({ ...job, input: job.workload })) as HandlerResult);
       const input = await target.decodeInput(job.workload);
       return target.encodeOutput((await work({ ...job, input })) as Out);
     };
