@@ -14,7 +14,7 @@ import { type BytesLike, toBytes, toName } from "./bytes.ts";
 import { Call, type CallHost, type CallWaiter } from "./call.ts";
 import type { Notice, ServerConnection } from "./connection.ts";
 import { ClientClosed, InvalidArgument, NeedsDrover, NoServer, ServerLost, ServerRefused } from "./errors.ts";
-import { type DefinedFunction, then } from "./function.ts";
+import { type DefinedFunction, onceKnown } from "./function.ts";
 import { Following, Job } from "./job.ts";
 import { type Placed, Places } from "./places.ts";
 import { type PoolWaiter, ServerPool } from "./pool.ts";
@@ -329,7 +329,7 @@ export class Client implements AsyncDisposable {
       return;
     }
     const parent = tracing.context.active();
-    void then(loadTracing(), (spans) => next(spans && new spans.SubmissionSpan(tracing, about, parent)));
+    void onceKnown(loadTracing(), (spans) => next(spans && new spans.SubmissionSpan(tracing, about, parent)));
   }
 
   #begin(following: Following<unknown>, submission: Submission, options: SubmitOptions): void {
