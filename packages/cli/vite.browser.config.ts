@@ -5,7 +5,7 @@ import { Found } from "../protocol/src/stream.ts";
 
 /**
  * `drover/browser` as a module without imports, for pages with a bundler and for those without, and beside it what is loaded
- * for servers that are reached by requests.
+ * for servers that are reached by requests, and by pages that trace.
  */
 export default defineConfig({
   root: import.meta.dirname,
@@ -56,11 +56,15 @@ function packetsInLittle(): Plugin {
 }
 
 function packetModule(): string {
-  // For each packet a digit: twice the number of its arguments, and one for data.
-  const shapes = (from: number, to: number): string =>
-    PACKETS.filter(({ type }) => type >= from && type < to)
-      .map(({ args, data }) => (2 * args.length + (data === undefined ? 0 : 1)).toString(36))
-      .join("");
+  // For each number a digit: twice the arguments of its packet, and one for data; or no digit, where there is no packet.
+  const shapes = (from: number, to: number): string => {
+    const digits: string[] = [];
+    for (const { type, args, data } of PACKETS) {
+      const shape = 2 * args.length + (data === undefined ? 0 : 1);
+      if (type >= from && type < to) digits[type - from] = shape.toString(36);
+    }
+    return Array.from(digits, (digit) => digit ?? "-").join("");
+  };
   const extensions = PacketType.SUBMIT_JOB_EXT;
   return `
     // Nobody asks for these two, so that they are left out.
