@@ -165,7 +165,7 @@ export class GateStage implements AsyncDisposable {
   }
 
   #addActs(): void {
-    for (const act of ["approve", "unapprove", "abandon", "comment"]) {
+    for (const act of ["approve", "unapprove", "abandon", "restore", "comment"]) {
       this.#app.post<{ Params: { number: string } }>(
         `/api/gate/changes/:number/${act}`,
         ({ url, headers, body }, reply) => {
@@ -174,7 +174,7 @@ export class GateStage implements AsyncDisposable {
           if (headers.authorization !== `Bearer ${GateStage.TOKEN}`)
             return refuse(reply, 401, "nobody has this token");
           this.onAct(asked);
-          return reply.code(204).send();
+          return reply.send({ done: [`${act}: done`] });
         },
       );
     }
@@ -194,7 +194,9 @@ export class GateStage implements AsyncDisposable {
       const { bytes, hasEnded } = this.#consoleOf(place.build);
       while (place.sent < bytes.length) {
         const part = bytes.subarray(place.sent, place.sent + 64 * 1024);
-        reader.write(`data: ${JSON.stringify({ from: place.sent, text: part.toString() })}\n\n`);
+        reader.write(
+          `id: ${place.sent + part.length}\ndata: ${JSON.stringify({ from: place.sent, text: part.toString() })}\n\n`,
+        );
         place.sent += part.length;
       }
       if (!hasEnded) continue;

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { describeWith } from "../../../test/peers/needs.ts";
 import { until } from "../../../test/peers/until.ts";
@@ -226,7 +227,7 @@ describeWith(["chromium"], "pages of the gate", () => {
     await page.getByText("The gate does not know the token").waitFor();
     await page.getByRole("textbox", { name: "Token" }).fill(GateStage.TOKEN);
     await page.keyboard.press("Enter");
-    await page.getByText("Revision 1 is approved").waitFor();
+    await page.getByText("approve: done").waitFor();
     await page.locator(".title .state", { hasText: "approved" }).waitFor();
     const [first, second] = stage.asked;
     expect(first!.authorization).toBe("Bearer wrong");
@@ -288,6 +289,11 @@ describeWith(["chromium"], "pages of the gate", () => {
     expect(await lines.allTextContents()).toEqual(["red and plain", "über", "100 %", "done"]);
     stage.endConsole("b7");
     await page.getByText("ended", { exact: true }).waitFor();
+    const saving = page.waitForEvent("download");
+    await page.getByRole("button", { name: "Save all of it" }).click();
+    const saved = await saving;
+    expect(saved.suggestedFilename()).toBe("build-b7.log");
+    expect(readFileSync((await saved.path())!, "utf8")).toMatch(/^\u001b\[31mred[^]*done\n$/);
     expect(tab.faults).toEqual([]);
   });
 

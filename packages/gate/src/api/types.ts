@@ -153,9 +153,31 @@ export interface BuildView {
   readonly result: string | null;
   readonly startedMs: number | null;
   readonly endedMs: number | null;
+  /** What went wrong, in a sentence. */
+  readonly detail?: string | null;
   readonly artifacts: readonly { readonly name: string; readonly url: string }[];
   /** `GET` it with `from=BYTES`; an `Accept` of `text/event-stream` follows it. */
   readonly logUrl: string;
   /** Bytes of its console so far, from which a viewer knows where the end begins. Undefined: not known. */
   readonly logBytes?: number;
+}
+
+/** An element of `GET /api/gate/changes`, newest first. */
+export interface ChangeSummaryView {
+  readonly subject: SubjectView;
+  readonly state: "open" | "merged" | "abandoned";
+  readonly isApproved: boolean;
+  readonly topic: string | null;
+  readonly updatedMs: number;
+}
+
+/** What a write answers: what the gate made of it, in sentences. */
+export interface DoneView {
+  readonly done: readonly string[];
+}
+
+/** `GET /api/gate/whoami` */
+export interface UserView {
+  readonly name: string;
+  readonly role: "user" | "operator";
 }

@@ -74,18 +74,26 @@ function Acts({
 }) {
   const [isBusy, setBusy] = useState(false);
   const { number, revision } = change.subject;
-  const act = async (what: string, body: object, done: string): Promise<void> => {
+  const act = async (what: string, body: object): Promise<void> => {
     setBusy(true);
-    await acted(`${path}/${what}`, body, done);
+    await acted(`${path}/${what}`, body);
     setBusy(false);
     again();
   };
   const abandon = async (): Promise<void> => {
     const text = "It leaves its queues, and so does what needs it.";
-    if (await confirmed(`Abandon change ${number}?`, text, "Abandon"))
-      await act("abandon", {}, "It is abandoned");
+    if (await confirmed(`Abandon change ${number}?`, text, "Abandon")) await act("abandon", {});
   };
-  if (change.state !== "open") return null;
+  if (change.state === "merged") return null;
+  if (change.state === "abandoned") {
+    return (
+      <div class="buttons gate-acts">
+        <button type="button" disabled={isBusy} onClick={() => void act("restore", {})}>
+          Restore
+        </button>
+      </div>
+    );
+  }
   return (
     <div class="buttons gate-acts">
       <button
@@ -93,14 +101,14 @@ function Acts({
         class="primary"
         disabled={isBusy}
         // Of the revision that was seen, whatever was pushed since.
-        onClick={() => void act("approve", { revision }, `Revision ${revision} is approved`)}
+        onClick={() => void act("approve", { revision })}
       >
         Approve revision {revision}
       </button>
       <button
         type="button"
         disabled={isBusy || change.approvals.length === 0}
-        onClick={() => void act("unapprove", {}, "The approval is withdrawn")}
+        onClick={() => void act("unapprove", {})}
       >
         Withdraw approval
       </button>
