@@ -44,7 +44,7 @@ function jobs(forMs: number, fails = false): JobView[] {
 }
 
 function placed(number: number, ahead: number | null, more: Partial<ItemView>): ItemView {
-  return item(number, ahead, { subject: of(number), ...more });
+  return item(number, ahead, { subject: of(number), enqueuedMs: Date.now() - 10 * MIN, ...more });
 }
 
 const reset = (count: number) => ({
@@ -159,7 +159,7 @@ const CONSOLE = [
 await using viewer = await Viewer.open();
 await using stage = await GateStage.open(viewer.folder, STATUS);
 
-const own = of(418);
+const own = { ...of(418), commit: "2d2e880c41b97a5506f3e2a9b71c08d4e6f0a177" };
 stage.changes.set(
   418,
   change(418, {
@@ -208,10 +208,15 @@ stage.builds = [
 stage.print("b-1733", `${CONSOLE.join("\n")}\n`);
 stage.endConsole("b-1733");
 
-const SIZE = { width: 1280, height: 800 };
-async function draw(name: string, address: string, scheme: "light" | "dark", isReady: string): Promise<void> {
+async function draw(
+  name: string,
+  address: string,
+  scheme: "light" | "dark",
+  isReady: string,
+  height = 800,
+): Promise<void> {
   await using tab = await viewer.look(`${stage.url}/${address}`, scheme);
-  await tab.page.setViewportSize(SIZE);
+  await tab.page.setViewportSize({ width: 1280, height });
   await tab.page.getByText(isReady).first().waitFor();
   if (address === "#/gate")
     await tab.page
@@ -226,5 +231,5 @@ async function draw(name: string, address: string, scheme: "light" | "dark", isR
 
 await draw("gate-status", "#/gate", "light", "window of 7");
 await draw("gate-status-dark", "#/gate", "dark", "window of 7");
-await draw("gate-change", "#/gate/changes/418", "light", "notify(order.customer");
+await draw("gate-change", "#/gate/changes/418", "light", "notify(order.customer", 1150);
 await draw("gate-build", "#/gate/builds/b-1733", "light", "137 passed");

@@ -98,7 +98,7 @@ function Acts({
     <div class="buttons gate-acts">
       <button
         type="button"
-        class="primary"
+        class={change.isApproved ? "" : "primary"}
         disabled={isBusy}
         // Of the revision that was seen, whatever was pushed since.
         onClick={() => void act("approve", { revision })}
@@ -178,14 +178,16 @@ function Explanation({ of }: { readonly of: ExplanationView | undefined }) {
       {of === undefined || of.decisions.length === 0 ? (
         <p class="quiet">Nothing yet.</p>
       ) : (
-        <ol class="timeline gate-decisions">
-          {of.decisions.toReversed().map(({ atMs, pipeline, text }, at) => (
-            <li key={of.decisions.length - at}>
-              {pipeline !== null && <b>{pipeline} </b>}
-              {text} <Moment at={dateOf(atMs)} />
-            </li>
-          ))}
-        </ol>
+        <div class="gate-scroll">
+          <ol class="timeline">
+            {of.decisions.toReversed().map(({ atMs, pipeline, text }, at) => (
+              <li key={of.decisions.length - at}>
+                {pipeline !== null && <b>{pipeline} </b>}
+                {text} <Moment at={dateOf(atMs)} />
+              </li>
+            ))}
+          </ol>
+        </div>
       )}
     </section>
   );

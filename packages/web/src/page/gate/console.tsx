@@ -163,7 +163,7 @@ export function ConsoleView({ build, logBytes }: { readonly build: string; reado
             ),
           )
         }
-        follows
+        isConsole
         goTo={found}
       />
     </section>
