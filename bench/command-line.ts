@@ -18,7 +18,7 @@ Parts (default: all that measure):
   transports HTTP against a bare server of the same stack, WebSocket, idle event streams
   curves     cost of a job by the number of functions, workers and queued jobs
   libraries  client and worker libraries
-  gate       the pure core of the gate; printed only, and only when named
+  gate       the gate: its core, its merger beside git, and the whole; printed only, and only when named
   report     no measurement: README.md and the charts anew from results/
 
 Options:

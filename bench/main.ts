@@ -5,6 +5,8 @@ import { comparePlan } from "./compare.ts";
 import { curvesPlan } from "./curves.ts";
 import { durablePlan } from "./durable.ts";
 import { benchGateCore } from "./gate/core.ts";
+import { measureMerger, showMerger } from "./gate/merger.ts";
+import { benchGateShell } from "./gate/shell.ts";
 import { benchLibraries } from "./libraries/main.ts";
 import { memoryPlan } from "./memory.ts";
 import { runPlan, type Step } from "./plan.ts";
@@ -32,6 +34,8 @@ async function main(): Promise<number> {
   const { parts, options } = request;
   if (parts.has("gate")) {
     benchGateCore();
+    process.stdout.write(`${showMerger(await measureMerger())}\n`);
+    await benchGateShell();
     if (parts.size === 1) return 0;
   }
   let wrong = 0;

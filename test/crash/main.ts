@@ -1,27 +1,33 @@
 import { parseArgs } from "node:util";
 import { buildGearbench } from "../../bench/tools.ts";
 import { Broken, type Totals } from "./books.ts";
+import { type GateCrashTotals, playGateCrashes } from "./gate/play.ts";
 import { playCrashes } from "./play.ts";
 
-const USAGE = `Usage: npm run crash -- [options]
+const USAGE = `Usage: npm run crash -- [gate] [options]
 
 Starts \`drover serve --store sqlite:…\` under load, kills it at a random moment, starts it again, and so on; then checks that
 every acknowledged job ran, that none ran more often than the kills explain, and that the dead letters add up.
 
-  --rounds N   kills (default: 500)
+With \`gate\`: \`drover gate up --slots 50\` with builds that sleep, while changes are pushed and approved; then checks that all that
+was approved is merged, that results stayed as they were, and that no process of a build is left.
+
+  --rounds N   kills (default: 500; of a gate 50)
   --seed S     of the moments (default: from the clock)
 
 Exit codes: 0 nothing was lost, 1 something was.
 `;
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
-    rounds: { type: "string", default: "500" },
+    rounds: { type: "string" },
     seed: { type: "string", default: String(Date.now() % 1_000_000) },
     help: { type: "boolean", short: "h", default: false },
   },
 });
-const rounds = Number(values.rounds);
+const isGate = positionals[0] === "gate";
+const rounds = Number(values.rounds ?? (isGate ? 50 : 500));
 const seed = Number(values.seed);
 if (values.help || !Number.isSafeInteger(rounds) || rounds < 1 || !Number.isSafeInteger(seed)) {
   process.stdout.write(USAGE);
@@ -35,23 +41,35 @@ function shown({ acknowledged, runs, again, unanswered, refused, deadLetters }: 
   );
 }
 
+function shownOfGate({ approved, resultsSeen, mostRunning, builds }: GateCrashTotals): string {
+  return `${approved} changes approved, ${builds} builds begun, ${mostRunning} at a time at most, ${resultsSeen} results seen`;
+}
+
+async function play(tell: (round: number, so: string) => void): Promise<string> {
+  if (isGate) {
+    const totals = await playGateCrashes({
+      rounds,
+      seed,
+      progress: (round, so) => tell(round, shownOfGate(so)),
+    });
+    return `${totals.kills} kills, seed ${seed}: nothing was forgotten; ${shownOfGate(totals)}`;
+  }
+  const generator = await buildGearbench();
+  const progress = (round: number, so: Totals) => tell(round, shown(so));
+  const totals = await playCrashes({ rounds, seed, generator, progress });
+  return `${totals.kills} kills, seed ${seed}: nothing was lost; ${shown(totals)}`;
+}
+
 const began = performance.now();
 let lastShown = began;
 try {
-  const totals = await playCrashes({
-    rounds,
-    seed,
-    generator: await buildGearbench(),
-    progress: (round, so) => {
-      const now = performance.now();
-      if (now - lastShown < 5000 && round < rounds) return;
-      lastShown = now;
-      process.stdout.write(
-        `${round} of ${rounds} kills, ${((now - began) / 1000).toFixed(0)} s: ${shown(so)}\n`,
-      );
-    },
+  const told = await play((round, so) => {
+    const now = performance.now();
+    if (now - lastShown < 5000 && round < rounds) return;
+    lastShown = now;
+    process.stdout.write(`${round} of ${rounds} kills, ${((now - began) / 1000).toFixed(0)} s: ${so}\n`);
   });
-  process.stdout.write(`${totals.kills} kills, seed ${seed}: nothing was lost; ${shown(totals)}\n`);
+  process.stdout.write(`${told}\n`);
 } catch (error) {
   if (!(error instanceof Broken)) throw error;
   process.stdout.write(`BROKEN: ${error.message}\nseed ${seed}\n`);

@@ -11,7 +11,7 @@ const FLAGS = [
 /** Starts this process anew, with the same number, if it is to be a server: Node reads such flags at its start only. */
 export function restartWithEngineFlags() {
   const { argv, env, execArgv, execPath } = process;
-  const serves = argv[2] === "serve" || argv[2] === "up";
+  const serves = argv[2] === "serve" || argv[2] === "up" || (argv[2] === "gate" && argv[3] === "up");
   // A parent's channel would be lost. Bun and Windows have no `execve`.
   if (!serves || process.connected || process.versions.bun || process.platform === "win32") return;
   // V8 takes underscores for hyphens.

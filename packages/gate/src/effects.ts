@@ -3,6 +3,7 @@ import type { BuildBus, BuildEnd, RunningBuild } from "./bus/index.ts";
 import { type ConfigLoader, isConfigPath } from "./config/index.ts";
 import type {
   BuildId,
+  BuildsetId,
   ChainLink,
   GateEffect,
   GateEvent,
@@ -11,7 +12,7 @@ import type {
   Subject,
 } from "./core/index.ts";
 import { ForgeError, type LocalForge } from "./forge/index.ts";
-import type { MergeRequest, Merger } from "./merger/index.ts";
+import type { MergeRequest, Merger, MergerClient } from "./merger/index.ts";
 import type { LocalSlots } from "./nodes/local-slots.ts";
 import { BuildImpossible, buildRequest, type SubjectFacts } from "./scheduler/build-request.ts";
 import type { BuildRow, BuildTable } from "./scheduler/build-table.ts";
@@ -26,7 +27,10 @@ export const GATE_AUTHOR = "gate";
 export interface EffectParts {
   readonly database: GateDatabase;
   readonly forge: LocalForge;
+  /** Of this process, for what is kept. */
   readonly merger: Merger;
+  /** Wherever they are. */
+  readonly mergers: MergerClient;
   readonly loader: ConfigLoader;
   readonly source: RepositoryConfig;
   readonly builds: BuildTable;
@@ -42,6 +46,8 @@ export interface EffectParts {
   /** Loads the configuration of projects again, and tells the core. */
   readonly reconfigure: (projects: readonly string[]) => Promise<GateEvent | null>;
   readonly facts: (subject: Subject) => SubjectFacts;
+  /** A text of the core as people read it. */
+  readonly readable: (text: string) => string;
   /** Address of a page of a build; `null` where none is known. */
   readonly buildUrl: (build: BuildId) => string | null;
 }
@@ -50,6 +56,8 @@ export interface EffectParts {
 export class Effects {
   readonly #parts: EffectParts;
   readonly #running = new Map<BuildId, RunningBuild>();
+  /** Version of the layout that each buildset is frozen under last. */
+  readonly #freezing = new Map<BuildsetId, number>();
   /** Of what is under way besides builds. */
   readonly #underWay = new Set<Promise<void>>();
   #isOver = false;
@@ -139,8 +147,8 @@ export class Effects {
   }
 
   async #merge(buildset: number, chain: readonly ChainLink[]): Promise<void> {
-    const { merger, tell } = this.#parts;
-    const answer = await merger.merge(this.#mergeRequest(chain));
+    const { merger, mergers, tell } = this.#parts;
+    const answer = await mergers.merge(this.#mergeRequest(chain));
     let result: MergeResult;
     if (answer.kind === "merged") {
       const commits = chain.map(({ project }, at) => ({ project, commit: answer.steps[at]!.commit }));
@@ -171,7 +179,11 @@ export class Effects {
   async #freeze(effect: Extract<GateEffect, { kind: "freeze" }>): Promise<void> {
     const { forge, loader, source, builds, nowMs, tell } = this.#parts;
     const { buildset, pipeline, layout } = effect;
+    this.#freezing.set(buildset, layout);
     const frozen = await freezeBuildset({ forge, loader, source }, effect);
+    // Asked again meanwhile, for another configuration: this answer would only overwrite that one.
+    if (this.#freezing.get(buildset) !== layout) return;
+    this.#freezing.delete(buildset);
     if (frozen.kind === "graph") builds.freeze(buildset, pipeline, frozen.buildset, nowMs());
     const result = frozen.kind === "graph" ? { kind: "graph" as const, graph: frozen.graph } : frozen;
     tell({ kind: "frozen", buildset, layout, result });
@@ -255,12 +267,12 @@ export class Effects {
   }
 
   #report(effect: Extract<GateEffect, { kind: "report" }>): void {
-    const { loader, forge, builds, buildUrl, log, tell } = this.#parts;
+    const { loader, forge, builds, buildUrl, readable, log, tell } = this.#parts;
     const { report, what, pipeline, subject } = effect;
     const reporting = loader.current!.layout.reportersOf(pipeline, what);
     const number = subject.kind === "change" ? forge.numberOf(subject.id) : undefined;
     if (subject.kind === "change" && number !== undefined) {
-      const text = reportText(effect, reporting, (id) => builds.get(id), buildUrl);
+      const text = readable(reportText(effect, reporting, (id) => builds.get(id), buildUrl));
       for (const { vote, comment } of reporting.actions) {
         if (vote === null && !comment) continue;
         try {

@@ -13,7 +13,7 @@ import { Effects } from "./effects.ts";
 import { Executor } from "./executor/index.ts";
 import { FORGE_MIGRATIONS, type ForgeEvent, type ForgeTrigger, LocalForge } from "./forge/index.ts";
 import { gitVersion } from "./git/version.ts";
-import { Merger } from "./merger/index.ts";
+import { Merger, MergerClient, mergerWorker } from "./merger/index.ts";
 import { LocalSlots } from "./nodes/local-slots.ts";
 import type { SubjectFacts } from "./scheduler/build-request.ts";
 import { BUILD_MIGRATIONS, BuildTable } from "./scheduler/build-table.ts";
@@ -79,6 +79,8 @@ export interface GateOptions {
 const KEEP_MS = 30 * 24 * 3_600_000;
 const KEEP_BYTES = 10 * 1024 ** 3;
 const TIDY_MS = 600_000;
+/** Merges that may be under way at a time: of one repository they are done one after the other. */
+const MERGES = 4;
 
 /** File names within the folder of a gate. */
 export const GATE_FILE = "gate.yaml";
@@ -107,7 +109,8 @@ interface Parts {
   readonly effects: Effects;
   readonly client: Client;
   readonly executor: Executor | null;
-  readonly worker: Worker | null;
+  /** Merges, and builds where there is an executor. */
+  readonly workers: readonly Worker[];
 }
 
 /** A gate in one process: the core with its log, the forge, a merger and an executor, over a job server. */
@@ -124,6 +127,7 @@ export class Gate {
   readonly #options: GateOptions;
   /** Told when there may be something else to see. */
   readonly #watchers = new Set<() => void>();
+  readonly #ids: RegExp;
   readonly #facts = new Map<string, SubjectFacts>();
   /** Added to the loader's numbers, which begin anew with each process. */
   #versionBase = 0;
@@ -138,6 +142,7 @@ export class Gate {
     const parts = make(this);
     this.#parts = parts;
     this.forge = parts.forge;
+    this.#ids = new RegExp(`\\b${parts.forge.connection}:(\\d+)\\b`, "g");
     this.executor = parts.executor;
     this.scheduler = parts.scheduler;
     this.builds = parts.builds;
@@ -191,8 +196,9 @@ export class Gate {
       const dial = dialIn(server);
       const client = new Client({ servers: "gate", dial });
       undo.push(() => client.close());
-      const worker =
-        executor === null ? null : buildWorker(executor, { zone, slots: slotCount, servers: "gate", dial });
+      const workers = [mergerWorker(merger, { servers: "gate", dial, concurrency: MERGES })];
+      if (executor !== null)
+        workers.push(buildWorker(executor, { zone, slots: slotCount, servers: "gate", dial }));
       const source = new RepositoryConfig(forge, merger);
       const loader = new ConfigLoader(tenant, source);
       const loaded = await loader.load();
@@ -211,6 +217,7 @@ export class Gate {
           database,
           forge,
           merger,
+          mergers: new MergerClient(client),
           loader,
           source,
           builds,
@@ -223,6 +230,7 @@ export class Gate {
           tell: (event) => scheduler.tell(event),
           reconfigure: (projects) => self.#reload(projects),
           facts: (subject) => self.factsOf(subject),
+          readable: (text) => self.readable(text),
           buildUrl: (build) =>
             forge.urls[0] === undefined ? null : `${forge.urls[0]}/#/gate/builds/${build}`,
         });
@@ -237,11 +245,11 @@ export class Gate {
           effects,
           client,
           executor,
-          worker,
+          workers,
         };
       });
       gate.#versionBase = gate.scheduler.status().version;
-      await worker?.run();
+      await Promise.all(workers.map((worker) => worker.run()));
       gate.#begin(loaded);
       return gate;
     } catch (error) {
@@ -279,7 +287,7 @@ export class Gate {
     this.scheduler.tellNow({ kind: "enqueue", subject: asked, pipeline, ignoreRequirements, ignoreNeeds });
     const where = this.pipelinesOf(subject.id);
     const last = this.scheduler.core.explain(subject.id).at(-1);
-    return where.length > 0 || last === undefined ? where : [last.text];
+    return where.length > 0 || last === undefined ? where : [this.readable(last.text)];
   }
 
   /**
@@ -296,7 +304,7 @@ export class Gate {
   /** Where a change or ref is, in sentences. */
   pipelinesOf(subject: string): string[] {
     return this.#places(subject).map(({ pipeline, waits }) =>
-      waits === null ? `it is in ${pipeline}` : `it waits for ${pipeline}: ${waits}`,
+      waits === null ? `it is in ${pipeline}` : `it waits for ${pipeline}: ${this.readable(waits)}`,
     );
   }
 
@@ -333,6 +341,11 @@ export class Gate {
     return this.configProblems;
   }
 
+  /** A text of the core as people read it: its ids of changes are numbers here. */
+  readable(text: string): string {
+    return text.replaceAll(this.#ids, "change $1");
+  }
+
   /** A change as the forge has it; `undefined` when it is of another one. */
   recordOf(id: string): Change | undefined {
     const number = this.forge.numberOf(id);
@@ -366,7 +379,7 @@ export class Gate {
 
   /** Takes nothing more, ends what runs here, and leaves everything so that the next start goes on. */
   async close(): Promise<void> {
-    const { scheduler, effects, client, worker, executor, merger, forge, database } = this.#parts;
+    const { scheduler, effects, client, workers, executor, merger, forge, database } = this.#parts;
     clearInterval(this.#tidying);
     await forge.close();
     await effects.close();
@@ -374,7 +387,7 @@ export class Gate {
     await client.close();
     // Builds are ended: they would be run again anyway.
     await executor?.[Symbol.asyncDispose]();
-    await worker?.close();
+    await Promise.all(workers.map((worker) => worker.close()));
     await merger.close();
     database.close();
   }

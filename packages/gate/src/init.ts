@@ -16,6 +16,8 @@ export interface InitOptions {
   readonly user: string;
   /** Default: `config`. */
   readonly configProject?: string;
+  /** Whether users may approve their own changes. Default: false. */
+  readonly selfApproval?: boolean;
   /** A project with one job to begin with. Default: `sample`; `null`: none. */
   readonly sample?: string | null;
 }
@@ -42,7 +44,14 @@ const SAMPLE_FILES = [
  * @throws GateError `GATE_FOLDER_INVALID` when there is something in the folder; GitError, GateStoreError
  */
 export async function initGate(folder: string, options: InitOptions): Promise<InitResult> {
-  const { log, tenant = "main", user, configProject = "config", sample = "sample" } = options;
+  const {
+    log,
+    tenant = "main",
+    user,
+    configProject = "config",
+    sample = "sample",
+    selfApproval = false,
+  } = options;
   await gitVersion();
   if (existsSync(folder) && readdirSync(folder).length > 0) {
     const isGate = existsSync(join(folder, GATE_FILE));
@@ -75,7 +84,7 @@ export async function initGate(folder: string, options: InitOptions): Promise<In
       // Last: a folder without it is no gate.
       writeFileSync(
         join(folder, GATE_FILE),
-        starterTenantFile(tenant, configProject, sample === null ? [] : [sample]),
+        starterTenantFile(tenant, configProject, sample === null ? [] : [sample], selfApproval),
       );
       return { configProject, sample, token: text };
     } finally {

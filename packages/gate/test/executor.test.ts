@@ -4,7 +4,9 @@ import { describe, expect, test } from "vitest";
 import type { BuildOutcome, BuildRequest } from "../src/executor/build-request.ts";
 import { Stage, script } from "./executor-stage.ts";
 
-const stage = new Stage({ limits: { maxOutputBytes: 200_000, diskBytes: 5_000_000, maxArtifacts: 3 } });
+const stage = new Stage({
+  limits: { maxOutputBytes: 200_000, diskBytes: 5_000_000, maxArtifacts: 3, maxArtifactBytes: 1_000_000 },
+});
 
 const final = (result: string) => ({ kind: "final", result });
 const phasesOf = ({ steps }: BuildOutcome) => steps.map(({ phase, index }) => `${phase} ${index}`);
@@ -224,6 +226,14 @@ describe("what a build returns", () => {
       expect.stringMatching(/^2 artifacts were not kept: they are no plain files/),
     ]);
     expect(outcome.result).toEqual(final("SUCCESS"));
+  });
+
+  test("artifacts that are too large together are not kept, and it is told", async () => {
+    const { outcome } = await stage.run(
+      stage.request("cd $DROVER_ARTIFACTS; head -c 600000 /dev/zero > a; cp a b; echo c > c"),
+    );
+    expect(outcome.artifacts.map(({ name }) => name)).toEqual(["a", "c"]);
+    expect(outcome.data.warnings).toEqual([expect.stringMatching(/^1 artifacts were not kept/)]);
   });
 
   test("artifacts of a folder that the build replaced by a link are nobody's", async () => {

@@ -368,6 +368,17 @@ describe("linger", () => {
     expect(client.submit("f", "talking")).not.toBe(talking);
   });
 
+  it("answers with the result alone where the function says that this is enough", () => {
+    const settings = { lingerMs: 1_000, lingerWithoutReports: true, replayLimitBytes: 0 };
+    const server = new TestServer({ settings });
+    const [client, worker] = [server.connect(), server.worker("f")];
+    const handle = client.submit("f", "u");
+    worker.grab();
+    worker.data(handle, "a");
+    worker.complete(handle);
+    expect(client.submit("f", "u")).toBe(handle);
+  });
+
   it("does not keep the result of a job that joins nothing", () => {
     const server = new TestServer({ settings: { lingerMs: 1_000 } });
     const [client, worker] = [server.connect(), server.worker("f")];

@@ -33,6 +33,7 @@ export class Authors {
       [5, (known) => this.#edited(known, { state: "abandoned" })],
       [6, (known) => this.#editNeeds(known)],
       [3, ({ project, branch }) => this.#push(project, branch)],
+      [2, ({ id }) => this.#submit(id)],
       [1, (known) => this.#refuse(known)],
       [4, ({ id }) => [{ kind: "dequeue", subject: id, pipeline: random.pick(["gate", "check"]) }]],
       [4, (known) => this.#enqueue(known)],
@@ -108,6 +109,17 @@ export class Authors {
     const file = this.#random.chance(0.3) ? `shared-${this.#random.below(3)}` : `direct-${this.#last}`;
     this.#forge.push(project, branch, file);
     return [{ kind: "branchMoved", project, branch }];
+  }
+
+  #submit(id: ChangeId): GateEvent[] {
+    if (!this.#forge.submit(id)) return [];
+    const change = this.#forge.get(id);
+    const { project, branch } = change;
+    const news: GateEvent[] = [
+      { kind: "change", change },
+      { kind: "branchMoved", project, branch },
+    ];
+    return this.#random.chance(0.5) ? news : news.reverse();
   }
 
   #refuse({ id }: Change): GateEvent[] {

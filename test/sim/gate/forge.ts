@@ -151,16 +151,29 @@ export class Forge {
     const key = `${project} ${branch}`;
     const tip = this.#tip(key);
     const known = this.get(change);
-    if (holds(tip, `${change}@${revision}`) && known.state === "merged")
-      return { refused: null, moved: false };
+    if (known.state === "merged" && isAncestor(commit, tip)) return { refused: null, moved: false };
+    if (tip.id !== base) return { refused: `${branch} is not at ${base}`, moved: true };
     if (this.#refused.has(change)) return { refused: "the forge will not", moved: false };
     if (known.revision !== revision || known.state !== "open" || !known.isApproved)
       return { refused: "it is not what was approved", moved: false };
-    if (tip.id !== base) return { refused: `${branch} is not at ${base}`, moved: true };
-    this.#tips.set(key, this.#commits.get(commit)!);
-    this.merged.push({ change, revision, commit, branch: key });
-    this.edit(change, { state: "merged" });
+    this.#merge(known, this.#commits.get(commit)!);
     return { refused: null, moved: false };
+  }
+
+  #merge({ id, revision, project, branch }: Change, commit: Commit): void {
+    const key = `${project} ${branch}`;
+    this.#tips.set(key, commit);
+    this.merged.push({ change: id, revision, commit: commit.id, branch: key });
+    this.edit(id, { state: "merged" });
+  }
+
+  /** Somebody merges a change past the gate. @returns Whether it merges. */
+  submit(id: ChangeId): boolean {
+    const change = this.get(id);
+    const tip = this.#tip(`${change.project} ${change.branch}`);
+    const commit = this.#pick(tip, this.#revision(id, change.revision));
+    if (commit !== null) this.#merge(change, commit);
+    return commit !== null;
   }
 
   /** A push past the gate. */
@@ -180,6 +193,11 @@ export class Forge {
   history(project: string, branch: string): string[] {
     return Forge.historyOf(this.#tip(`${project} ${branch}`));
   }
+}
+
+function isAncestor(id: string, commit: Commit): boolean {
+  for (let at: Commit | null = commit; at !== null; at = at.parent) if (at.id === id) return true;
+  return false;
 }
 
 function holds(commit: Commit, name: string): boolean {

@@ -103,7 +103,7 @@ export class Judge {
     } else if (event.kind === "frozen") {
       const buildset = this.#buildsets.get(event.buildset);
       if (buildset === undefined || buildset.layout !== event.layout || buildset.isBroken) return;
-      if (event.result.kind === "graph") buildset.graph = event.result.graph;
+      if (event.result.kind === "graph") this.#regraph(event.buildset, buildset, event.result.graph);
       else buildset.isBroken = true;
     } else if (event.kind === "nodes" && event.granted) {
       this.#granted.add(event.build);
@@ -117,6 +117,15 @@ export class Judge {
       for (const [id] of this.#owed)
         if (!event.layout.projects.has(this.#changes.get(id)!.project)) this.#owed.delete(id);
     }
+  }
+
+  /** Jobs that are gone do not count, even if they come back. */
+  #regraph(id: number, judged: JudgedBuildset, graph: JobGraph): void {
+    const names = new Set(graph.jobs.map(({ name }) => name));
+    if (judged.graph !== null)
+      for (const [build, { buildset, job }] of this.#builds)
+        if (buildset === id && !names.has(job)) this.#builds.delete(build);
+    judged.graph = graph;
   }
 
   #asked(effect: GateEffect, items: ReadonlyMap<number, ItemStatus>, restarted: boolean): void {
@@ -204,7 +213,9 @@ export class Judge {
       () => `${link.change} merged as ${commit}, tested as ${last?.commit}`,
     );
     const history = this.#forge.history(link.project, link.branch);
+    // What somebody had brought in already was merged by nothing, wherever it is.
     const onBranch = chain
+      .filter((_, i) => merge.steps[i]!.base !== merge.steps[i]!.commit)
       .filter(({ project, branch }) => project === link.project && branch === link.branch)
       .map(({ change, revision }) => `${change}@${revision}`);
     const order = history.filter((name) => onBranch.includes(name));

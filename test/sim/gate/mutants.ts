@@ -52,8 +52,8 @@ function withGraph(event: GateEvent, change: (graph: JobGraph) => JobGraph): Gat
   return { ...event, result: { kind: "graph", graph: change(event.result.graph) } };
 }
 
-/** Counts a job's result from before it started again, too. */
-function hearingTheFirstResult(): GateMutant {
+/** A core that takes the answer of a merger for the buildset before as one for the newest. */
+function hearingLateAnswers(): GateMutant {
   return {
     name: "an answer that comes late counts for the buildset that took its place",
     make: () => {
@@ -105,7 +105,7 @@ export const GATE_MUTANTS: readonly GateMutant[] = [
     if (event.kind === "branchMoved") return { kind: "tick" };
     return event.kind === "landed" && event.refused !== null ? { ...event, moved: false } : event;
   }),
-  hearingTheFirstResult(),
+  hearingLateAnswers(),
   asking("nodes are not given back", (effects) =>
     effects.filter(({ kind }, i) => kind !== "releaseNodes" || i % 2 === 0),
   ),

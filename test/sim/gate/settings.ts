@@ -65,7 +65,9 @@ export class Settings {
 
   #take(queues: Map<string, { name: string; perBranch: boolean }>, gone: string | null): CoreLayout {
     this.#graphs = new Map(this.projects.map((project) => [project, this.#graph()]));
-    const pipelines = [checkPipeline(), gatePipeline(queues, this.#window), postPipeline()];
+    const pipelines = [checkPipeline(), gatePipeline(queues, this.#window), postPipeline()].filter(
+      ({ name }) => name === "gate" || this.#random.chance(0.9),
+    );
     const projects = this.projects.filter((project) => project !== gone);
     this.layout = layoutOf(++this.#version, pipelines, projects);
     return this.layout;

@@ -1,5 +1,4 @@
 import {
-  type ChainLink,
   GateCore,
   type GateEffect,
   type GateEvent,
@@ -37,6 +36,7 @@ export interface GateWorldOptions {
 
 /** Of answers that come back, so many are told twice. */
 const TWICE = 0.03;
+/** Batches from one snapshot to the next. */
 const SNAPSHOT_EVERY = 120;
 
 export class GateWorld {
@@ -265,5 +265,3 @@ function firstDifference(was: string, is: string): string {
   const from = Math.max(0, at - 200);
   return `${was.slice(from, at + 100)}\n${is.slice(from, at + 100)}`;
 }
-
-export type { ChainLink };

@@ -120,6 +120,7 @@ const functionSettings = z.strictObject({
     ])
     .optional(),
   lingerMs: integer(0).optional(),
+  lingerWithoutReports: flag().optional(),
   replayLimitBytes: size(0).optional(),
   onAbandoned: choice("keep", "cancel", "cancelDetached").optional(),
   onTimeout: choice("fail", "retry").optional(),

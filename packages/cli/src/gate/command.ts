@@ -36,6 +36,7 @@ function addLocal(gate: Command): void {
     .option("--tenant <name>", "name of the tenant", "main")
     .option("--user <name>", "your name there (default: that of this machine)")
     .option("--no-sample", "without the sample project")
+    .option("--self-approval", "whoever proposes a change may approve it, too")
     .option("--json", "as JSON")
     .action(async (dir, flags) => (await import("./local.ts")).init(dir, flags));
   const up = gate
@@ -47,6 +48,8 @@ function addLocal(gate: Command): void {
     .option("--slots <number>", "builds at a time (default: one for each processor)")
     .option("--no-executor", "run no builds here: executors elsewhere do")
     .option("--direct-push", "operators may push to gated branches")
+    .option("--keep <duration>", "how long builds, logs and artifacts are kept", "30d")
+    .option("--keep-bytes <size>", "how much logs and artifacts may take; the oldest go first", "10GiB")
     .option("--config <file>", "drover.yaml (default: DROVER_CONFIG, else ./drover.yaml where there is one)");
   addServerOptions(up);
   up.action(async (dir, flags) => (await import("./local.ts")).gateUp(dir, serveInputs(flags), flags));

@@ -1,7 +1,9 @@
 import { userInfo } from "node:os";
 import { resolve } from "node:path";
 import type { ConfigInputs } from "../config/resolve.ts";
+import { size } from "../config/scalars.ts";
 import { CommandFailed, UsageError } from "../errors.ts";
+import { durationMs } from "../times.ts";
 import { up } from "../up/run.ts";
 import { keepToken } from "./place.ts";
 
@@ -11,12 +13,13 @@ export interface InitFlags {
   readonly tenant?: string;
   readonly user?: string;
   readonly sample?: boolean;
+  readonly selfApproval?: boolean;
   readonly json?: boolean;
 }
 
 export async function init(
   dir: string,
-  { tenant, user = userInfo().username, sample = true, json }: InitFlags,
+  { tenant, user = userInfo().username, sample = true, selfApproval = false, json }: InitFlags,
 ): Promise<void> {
   const folder = resolve(dir);
   const { initGate } = await import("@drover/gate");
@@ -24,6 +27,7 @@ export async function init(
     log: silent,
     user,
     sample: sample ? "sample" : null,
+    selfApproval,
     ...(tenant === undefined ? {} : { tenant }),
   });
   const kept = keepToken(made.token);
@@ -51,10 +55,11 @@ ${
   git push origin HEAD:refs/for/main
 
 `
-}See it tested, then approve it, as somebody else than who pushed it:
-  drover gate status
-  drover gate user add reviewer --operator > reviewer.token
-  drover gate approve 1 --token-file reviewer.token
+}${
+  selfApproval
+    ? "See it tested, then approve it:\n  drover gate status\n  drover gate approve 1"
+    : "See it tested, then approve it, as somebody else than who pushed it:\n  drover gate status\n  drover gate user add reviewer > reviewer.token\n  drover gate approve 1 --token-file reviewer.token"
+}
 `);
 }
 
@@ -62,6 +67,8 @@ export interface UpFlags {
   readonly slots?: string;
   readonly executor?: boolean;
   readonly directPush?: boolean;
+  readonly keep?: string;
+  readonly keepBytes?: string;
 }
 
 /** Runs the gate of a folder with a job server beside it. */
@@ -71,6 +78,8 @@ export async function gateUp(dir: string, inputs: ConfigInputs, flags: UpFlags):
     slots: slotsOf(flags.slots),
     hasExecutor: flags.executor ?? true,
     directPush: flags.directPush ?? false,
+    ...(flags.keep === undefined ? {} : { keepMs: durationMs(flags.keep, "--keep") }),
+    ...(flags.keepBytes === undefined ? {} : { keepBytes: sizeOf("--keep-bytes", flags.keepBytes) }),
   });
 }
 
@@ -80,6 +89,13 @@ export function slotsOf(text: string | undefined): number | undefined {
   const slots = Number(text);
   if (/^\d+$/.test(text) && slots >= 1 && slots <= 10_000) return slots;
   throw new UsageError("OPTION_INVALID", `--slots ${JSON.stringify(text)} is no number from 1 to 10000`);
+}
+
+/** @throws UsageError */
+function sizeOf(option: string, text: string): number {
+  const { success, data, error } = size(1).safeParse(text);
+  if (success) return data;
+  throw new UsageError("OPTION_INVALID", `${option} ${JSON.stringify(text)}: ${error.issues[0]!.message}`);
 }
 
 export async function checkConfig(dir: string, json: boolean): Promise<void> {

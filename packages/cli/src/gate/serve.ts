@@ -12,6 +12,10 @@ export interface GateWanted {
   readonly hasExecutor?: boolean;
   /** Operators may push to gated branches. Default: false. */
   readonly directPush?: boolean;
+  /** Milliseconds. Default: 30 days. */
+  readonly keepMs?: number;
+  /** Default: 10 GiB. */
+  readonly keepBytes?: number;
 }
 
 /** A gate that runs. */
@@ -35,13 +39,13 @@ export async function gateServerOptions(
 
 /** @throws GateError, GateStoreError, GitError, ExecutorError */
 export async function startGate(
-  { folder, slots = availableParallelism(), hasExecutor = true, directPush = false }: GateWanted,
+  { folder, slots = availableParallelism(), ...wanted }: GateWanted,
   server: JobServer,
   log: ServerLog,
   { onLost, readsNeedToken }: { readonly onLost: () => void; readonly readsNeedToken: boolean },
 ): Promise<StartedGate> {
   const { Gate, gateHttp } = await import("@drover/gate");
-  const gate = await Gate.open({ folder, server, log, slots, hasExecutor, directPush, onLost });
+  const gate = await Gate.open({ ...wanted, folder, server, log, slots, onLost });
   let closing: Promise<void> | undefined;
   return {
     folder,

@@ -18,7 +18,12 @@ export async function gateOfUp({ flags }: ConfigInputs): Promise<GateWanted | un
   try {
     await gitVersion();
     if (!existsSync(join(folder, "gate.yaml"))) {
-      const { token } = await initGate(folder, { log: silent, user: userInfo().username });
+      const { token } = await initGate(folder, {
+        log: silent,
+        user: userInfo().username,
+        // Whoever starts it on his own machine is alone.
+        selfApproval: true,
+      });
       keepToken(token);
     }
     return { folder };

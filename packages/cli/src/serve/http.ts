@@ -13,6 +13,8 @@ interface HttpPlaces {
   readonly extensions?: readonly HttpExtension[];
 }
 
+const PUSH_TIMEOUT_MS = 600_000;
+
 /**
  * Starts HTTP beside a job server where it is asked for.
  * @throws TransportError
@@ -29,8 +31,13 @@ export async function startHttp(
   const secure = files === undefined || https.length === 0 ? {} : { secure: { listen: https, files } };
   // Those who do without HTTP start without loading it.
   const [{ HttpServer }, { DASHBOARD_FOLDER: dashboard }] = await load();
+  const options = httpOptions(config);
+  // A push may take longer to arrive than any job.
+  const limits =
+    extensions.length === 0 ? options.limits : { requestTimeoutMs: PUSH_TIMEOUT_MS, ...options.limits };
   return HttpServer.start({
-    ...httpOptions(config),
+    ...options,
+    ...(limits === undefined ? {} : { limits }),
     ...secure,
     server,
     log,

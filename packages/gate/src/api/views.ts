@@ -59,7 +59,9 @@ export function statusView(gate: Gate, nowMs: number): StatusView {
       })),
       waiting: waiting.flatMap(({ change, reason }) => {
         const record = gate.recordOf(change);
-        return record === undefined ? [] : [{ subject: subjectView(gate, record), pipeline: name, reason }];
+        return record === undefined
+          ? []
+          : [{ subject: subjectView(gate, record), pipeline: name, reason: gate.readable(reason) }];
       }),
     })),
   };
@@ -74,7 +76,9 @@ function itemView(gate: Gate, item: ItemStatus, nowMs: number): ItemView {
     live: item.live,
     active: item.active,
     failing: failing !== null,
-    reasons: [failing, ...waiting, item.resets > 0 ? resetReason : null].filter((reason) => reason !== null),
+    reasons: [failing, ...waiting, item.resets > 0 ? resetReason : null]
+      .filter((reason) => reason !== null)
+      .map((reason) => gate.readable(reason)),
     itemAhead: item.itemAhead,
     itemsBehind: item.itemsBehind,
     enqueuedMs: item.enqueuedMs,
@@ -97,7 +101,7 @@ function jobView(gate: Gate, subject: Subject, job: JobStatus): JobView {
     startedMs: times?.startedMs ?? null,
     endedMs: times?.endedMs ?? null,
     estimatedMs: gate.builds.estimate(job.name, subject.project, subject.branch),
-    reason: job.reason,
+    reason: job.reason === null ? null : gate.readable(job.reason),
     dependencies: job.dependencies,
   };
 }
@@ -206,7 +210,13 @@ export async function explanationView(gate: Gate, number: number): Promise<Expla
   }
   if (now.length === 0) now.push(`it is ${record.state}, and in no pipeline`);
   now.push(...(await jobReasons(gate, number, record)));
-  return { subject: subjectView(gate, record), now, decisions: gate.scheduler.core.explain(record.id) };
+  return {
+    subject: subjectView(gate, record),
+    now: now.map((text) => gate.readable(text)),
+    decisions: gate.scheduler.core
+      .explain(record.id)
+      .map((one) => ({ ...one, text: gate.readable(one.text) })),
+  };
 }
 
 /** Of each job in each pipeline: whether it would run now, and why. */

@@ -17,6 +17,7 @@ export const BUILD_FUNCTION_SETTINGS: FunctionSettings = {
   maxAttempts: 1,
   replayLimitBytes: 0,
   lingerMs: 3_600_000,
+  lingerWithoutReports: true,
   onAbandoned: "cancelDetached",
 };
 

@@ -1,8 +1,8 @@
 /** `; did you mean "unit-tests"?`, or nothing when no candidate is near. */
 export function suggestion(word: string, candidates: Iterable<string>): string {
   const wanted = word.toLowerCase();
-  // One slip for a short word, more for a long one.
-  let best = Math.max(1, Math.floor(word.length / 3)) + 1;
+  // One slip for a short word, more for a long one; of one letter nothing would be left.
+  let best = Math.min(word.length, Math.max(1, Math.floor(word.length / 3)) + 1);
   let found: string | undefined;
   for (const candidate of candidates) {
     const distance = editDistance(wanted, candidate.toLowerCase(), best);

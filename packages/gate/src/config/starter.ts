@@ -7,11 +7,14 @@ export function starterTenantFile(
   tenant: string,
   configProject: string,
   untrustedProjects: readonly string[],
+  selfApproval = false,
 ): string {
   const list = (names: readonly string[]): string => names.map((name) => `          - ${name}\n`).join("");
   return `# Which projects the gate knows. What is tested and how, the projects say themselves, in zuul.yaml.
 - tenant:
     name: ${tenant}
+    # Whether who proposes a change may approve it, too.
+    self-approval: ${selfApproval}
     source:
       local:
         # Trusted: pipelines and base jobs stand there.
@@ -92,9 +95,11 @@ const JOBS = `# What every job begins with. A job that names no parent has this 
     attempts: 3
 `;
 
-const PROJECTS = `# This repository is gated as any other. \`noop\` always succeeds: its configuration is checked without a job.
+const PROJECTS = `# What every repository is gated with, also before it has jobs of its own: \`noop\` always succeeds, and configuration
+# is checked without a job.
 
 - project:
+    name: ^.*$
     check:
       jobs:
         - noop

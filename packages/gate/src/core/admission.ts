@@ -1,10 +1,10 @@
-import type { Change, ChangeId, Dependency, RefUpdate, Subject } from "./change.ts";
+import type { Change, ChangeId, Dependency, RefUpdate } from "./change.ts";
+import { append, type Terms } from "./entering.ts";
 import type { Requirements } from "./layout.ts";
-import { dropItem } from "./leaving.ts";
-import { touch } from "./news.ts";
-import { Queue } from "./queue.ts";
-import { note } from "./reasons.ts";
-import { type Gate, type Item, itemsOf, linkOf, liveItem, markDirty, type Pipeline } from "./state.ts";
+import { managerOf } from "./managers.ts";
+import { isOutdated, needObstacle } from "./needs.ts";
+import { ownQueue, queueFor, queueKey } from "./project-queues.ts";
+import { type Gate, liveItem, MAX_ITEMS, type Pipeline } from "./state.ts";
 
 /*
  * Who may enter a pipeline, and whom it brings along. In a dependent one, what a change needs goes ahead of it in the
@@ -13,12 +13,6 @@ import { type Gate, type Item, itemsOf, linkOf, liveItem, markDirty, type Pipeli
 
 /** Changes that one may need, directly or not, which are not merged yet. */
 export const MAX_DEPENDENCIES = 100;
-
-export interface Terms {
-  readonly ignoreRequirements: boolean;
-  /** Sources of dependencies that are not waited for. */
-  readonly ignoreNeeds: readonly string[];
-}
 
 /** Why a change did not enter. */
 export interface Refusal {
@@ -32,7 +26,7 @@ export interface Refusal {
 
 /** Lets a change into a pipeline with all that belongs to it. @returns `null` when it is there, now or already. */
 export function admitChange(gate: Gate, pipeline: Pipeline, id: ChangeId, terms: Terms): Refusal | null {
-  if (pipeline.rules.manager === "independent") return new Admission(gate, pipeline).independent(id, terms);
+  if (managerOf(pipeline).needs === "underneath") return new Admission(gate, pipeline).independent(id, terms);
   const entered: Change[] = [];
   const refusal = new Admission(gate, pipeline).dependent(id, terms, entered);
   if (entered.length > 0) admitBehind(gate, pipeline, entered);
@@ -41,10 +35,12 @@ export function admitChange(gate: Gate, pipeline: Pipeline, id: ChangeId, terms:
 
 /** Refs need nothing and nothing needs them. */
 export function admitRef(gate: Gate, pipeline: Pipeline, ref: RefUpdate, terms: Terms): string | null {
-  if (pipeline.rules.manager === "dependent") return "is not a change, and this pipeline merges changes";
+  if (managerOf(pipeline).merges) return "is not a change, and this pipeline merges changes";
   if (!gate.layout.projects.has(ref.project))
     return `is of project ${ref.project}, which is not in this tenant`;
-  if (liveItem(gate, pipeline, ref.id) === null) append(gate, ownQueue(gate, pipeline), ref, true, terms);
+  if (liveItem(gate, pipeline, ref.id) !== null) return null;
+  if (pipeline.size >= MAX_ITEMS) return FULL;
+  append(gate, ownQueue(gate, pipeline), ref, true, terms);
   return null;
 }
 
@@ -96,6 +92,7 @@ class Admission {
   dependent(id: ChangeId, terms: Terms, entered: Change[]): Refusal | null {
     const refusal = this.#plan(id, terms, []);
     if (refusal !== null) return refusal;
+    if (this.#pipeline.size + this.#planned.size > MAX_ITEMS) return this.#refuse(FULL, true);
     for (const { change, terms } of this.#planned.values()) {
       append(this.#gate, queueFor(this.#gate, this.#pipeline, change), change, true, terms);
       entered.push(change);
@@ -166,6 +163,7 @@ class Admission {
       const refusal = this.#underneath(change, terms, underneath, [id]);
       if (refusal !== null) return refusal;
     }
+    if (this.#pipeline.size + underneath.length >= MAX_ITEMS) return this.#refuse(FULL, true);
     const queue = ownQueue(gate, this.#pipeline);
     for (const needed of underneath) append(gate, queue, needed, false, terms);
     append(gate, queue, change, true, terms);
@@ -194,47 +192,9 @@ class Admission {
 }
 
 const TOO_MANY = `needs more than ${MAX_DEPENDENCIES} changes that are not merged`;
+const FULL = `finds the pipeline full: ${MAX_ITEMS} items`;
 const CIRCLE = "needs itself: ";
 const circle = (path: readonly ChangeId[], id: ChangeId): string => CIRCLE + [...path, id].join(" needs ");
-
-function isOutdated({ revision }: Dependency, needed: Change): boolean {
-  return revision !== null && revision !== needed.revision;
-}
-
-/** Why what is needed cannot be had by any queue; the end of a sentence. */
-export function needObstacle(gate: Gate, need: Dependency): string | null {
-  if (need.change === null) return `depends on ${need.source}: ${need.problem ?? "there is no such change"}`;
-  const needed = gate.changes.get(need.change);
-  if (needed === undefined) return `depends on ${need.source}: ${need.change} is not known`;
-  if (isOutdated(need, needed))
-    return `is built on revision ${need.revision} of ${need.change}, of which ${needed.revision} is the current one`;
-  return needed.state === "abandoned" ? `needs ${need.change}, which was abandoned` : null;
-}
-
-/**
- * What an item of a dependent pipeline lacks to stay in its queue: what it needs must be merged, or ahead and current.
- * @returns The end of a sentence, or `null`.
- */
-export function missingNeed(gate: Gate, item: Item): string | null {
-  const change = gate.changes.get(item.subject.id);
-  for (const need of change?.needs ?? []) {
-    if (item.ignoreNeeds.includes(need.source)) continue;
-    const obstacle = needObstacle(gate, need);
-    if (obstacle !== null) return obstacle;
-    if (gate.changes.get(need.change!)!.state === "merged") continue;
-    if (itemAheadOf(gate, item, need) === null)
-      return item.lostNeed ?? `needs ${need.change}, which is not ahead of it`;
-  }
-  return null;
-}
-
-/** The item, ahead in the same queue, of what an item needs. */
-export function itemAheadOf(gate: Gate, item: Item, need: Dependency): Item | null {
-  for (const other of itemsOf(gate, need.change ?? "")) {
-    if (other.live && other.queue === item.queue && other.order < item.order) return other;
-  }
-  return null;
-}
 
 function unmetRequirement(require: Requirements, reject: Requirements, change: Change): string | null {
   const facts = { open: change.state === "open", currentRevision: true, approved: change.isApproved };
@@ -254,90 +214,4 @@ const WORDS: Readonly<Record<keyof Requirements, string>> = {
 
 function absence({ layout }: Gate, { project }: Change): string | null {
   return layout.projects.has(project) ? null : `is of project ${project}, which is not in this tenant`;
-}
-
-/** Names the queue of a project and branch in a dependent pipeline. */
-export function queueKey(
-  { rules }: Pipeline,
-  { project, branch }: { readonly project: string; readonly branch: string | null },
-): string {
-  const named = rules.queues.get(project);
-  if (named === undefined) return `project ${project}`;
-  return named.perBranch ? `queue ${named.name} ${branch}` : `queue ${named.name}`;
-}
-
-/** The queue of a project and branch in a dependent pipeline; it is made when there is none. */
-export function queueFor(
-  gate: Gate,
-  pipeline: Pipeline,
-  of: { readonly project: string; readonly branch: string | null },
-): Queue {
-  const key = queueKey(pipeline, of);
-  const known = pipeline.queues.get(key);
-  if (known !== undefined) return known;
-  const named = pipeline.rules.queues.get(of.project);
-  const branch = named?.perBranch ? of.branch : null;
-  const { size } = pipeline.rules.window;
-  const queue = new Queue(++gate.last.queue, pipeline, key, named?.name ?? of.project, branch, size);
-  pipeline.queues.set(key, queue);
-  return queue;
-}
-
-/** A queue for one item alone, all of which is worked on. */
-function ownQueue(gate: Gate, pipeline: Pipeline): Queue {
-  const serial = ++gate.last.queue;
-  const queue = new Queue(serial, pipeline, `item ${serial}`, "", null, 0);
-  pipeline.queues.set(queue.key, queue);
-  return queue;
-}
-
-function append(gate: Gate, queue: Queue, subject: Subject, live: boolean, terms: Terms): void {
-  const { pipeline } = queue;
-  const item: Item = {
-    id: ++gate.last.item,
-    pipeline,
-    subject,
-    link: linkOf(subject),
-    live,
-    enqueuedMs: gate.nowMs,
-    ignoreRequirements: terms.ignoreRequirements,
-    ignoreNeeds: terms.ignoreNeeds,
-    queue,
-    order: ++gate.last.order,
-    active: false,
-    itemAhead: null,
-    itemsBehind: new Set(),
-    buildset: null,
-    resets: 0,
-    resetReason: null,
-    disputes: 0,
-    failing: null,
-    holds: true,
-    hasReportedStart: false,
-    landing: null,
-    lostNeed: null,
-    isDirty: false,
-  };
-  queue.append(item);
-  gate.items.set(item.id, item);
-  const others = gate.itemsOf.get(subject.id) ?? new Set();
-  gate.itemsOf.set(subject.id, others.add(item));
-  markDirty(gate, item);
-  gate.counters.enqueues++;
-  if (!live) return;
-  note(gate, item, `was enqueued${item.itemAhead === null ? "" : ` behind ${item.itemAhead.subject.id}`}`);
-  gate.intents.drop(subject.id, pipeline.rules.name);
-  supersede(gate, pipeline, subject);
-  touch(gate, subject.id);
-}
-
-/** A change that enters here is done with the pipelines that this one supersedes. */
-function supersede(gate: Gate, { rules }: Pipeline, subject: Subject): void {
-  for (const name of rules.supercedes) {
-    const other = gate.pipelines.get(name);
-    if (other === undefined) continue;
-    gate.intents.drop(subject.id, name);
-    const item = liveItem(gate, other, subject.id);
-    if (item !== null) dropItem(gate, item, `is in pipeline ${rules.name} now`);
-  }
 }

@@ -1,6 +1,7 @@
 import type { GateEvent, Result } from "./events.ts";
 import { hasFailed, MAX_LOST_EXECUTORS, readinessOf } from "./job-graph.ts";
 import type { Precedence } from "./layout.ts";
+import { managerOf } from "./managers.ts";
 import { type Buildset, type Gate, type Item, type JobRun, liveAhead, markDirty } from "./state.ts";
 
 /* From a job that may start to its result: nodes are asked for, granted, used and given back. */
@@ -50,7 +51,8 @@ const PRECEDENCE_STEP = 1_000_000;
  */
 export function rankOf(item: Item): number {
   const { rules } = item.pipeline;
-  const position = rules.manager === "dependent" ? item.queue.indexOf(item) : sameProjectAhead(item);
+  const position =
+    managerOf(item.pipeline).queues === "shared" ? item.queue.indexOf(item) : sameProjectAhead(item);
   return PRECEDENCES[rules.precedence] * PRECEDENCE_STEP + position;
 }
 

@@ -1,6 +1,6 @@
 import { withdraw, withdrawAll } from "./builds.ts";
 import type { GateEffect, GateEvent } from "./events.ts";
-import { faultsOf } from "./job-graph.ts";
+import { faultsOf, hasFailed } from "./job-graph.ts";
 import type { JobGraph } from "./layout.ts";
 import { note, subjectName } from "./reasons.ts";
 import { type Buildset, type Gate, type Item, type JobRun, markDirty } from "./state.ts";
@@ -15,7 +15,7 @@ export const MAX_MERGE_ERRORS = 5;
 /** Milliseconds before the first of these; each next one waits as long again. */
 export const MERGE_RETRY_MS = 2_000;
 /** How often an item behind may find that an item which merged does not. */
-const MAX_DISPUTES = 3;
+export const MAX_DISPUTES = 3;
 
 /** Gives an item what it needs to be tested: a chain that from now on stays as it is. */
 export function prepare(gate: Gate, item: Item): void {
@@ -69,10 +69,13 @@ export function refreeze(gate: Gate, buildset: Buildset): void {
 
 export function onMerged(gate: Gate, { buildset: id, result }: Extract<GateEvent, { kind: "merged" }>): void {
   const buildset = gate.buildsets.get(id);
-  if (buildset?.state !== "merging") {
+  if (buildset?.state !== "merging" && buildset?.state !== "retrying") {
     gate.counters.stale++;
     return;
   }
+  // An answer is as good when it was given up on.
+  if (buildset.state === "retrying" && result.kind === "error") return;
+  gate.retrying.delete(buildset);
   const { item } = buildset;
   const last = buildset.chain.length - 1;
   markDirty(gate, item);
@@ -176,7 +179,10 @@ export function onFrozen(gate: Gate, event: Extract<GateEvent, { kind: "frozen" 
   buildset.state = "broken";
 }
 
-/** Jobs that were there before keep their builds and results; those that are gone do not count any more. */
+/**
+ * Jobs that were there before keep their builds and results; those that are gone do not count any more. What only
+ * followed from other jobs is worked out again.
+ */
 function setGraph(gate: Gate, buildset: Buildset, graph: JobGraph): void {
   const before = new Map(buildset.jobs);
   buildset.jobs.clear();
@@ -190,6 +196,12 @@ function setGraph(gate: Gate, buildset: Buildset, graph: JobGraph): void {
   for (const gone of before.values()) withdraw(gate, gone);
   buildset.graph = graph;
   buildset.state = "ready";
+  const runs = [...buildset.jobs.values()];
+  const staysCancelled = graph.failFast && runs.some((run) => hasFailed(run) && run.result !== "CANCELED");
+  for (const { job, result } of runs) {
+    const follows = result === "SKIPPED" || (result === "CANCELED" && !staysCancelled);
+    if (follows) buildset.jobs.set(job.name, fresh(buildset, job));
+  }
 }
 
 function fresh(buildset: Buildset, job: JobRun["job"]): JobRun {

@@ -164,7 +164,7 @@ export type GateEffect =
     }
   /** Takes back a request, or gives back the nodes, which are free once nothing runs on them. May be told twice. */
   | { readonly kind: "releaseNodes"; readonly build: BuildId }
-  /** Answered by `ended`. */
+  /** Answered by `ended`. Asked again after a restart: then it goes on, or starts, on nodes that count as granted. */
   | {
       readonly kind: "startBuild";
       readonly build: BuildId;
@@ -176,7 +176,7 @@ export type GateEffect =
       /** From 1. */
       readonly attempt: number;
     }
-  /** Whatever it still tells does not matter. */
+  /** Whatever it still tells does not matter. Not asked again after a restart: what nobody asked for then ends unheard. */
   | { readonly kind: "cancelBuild"; readonly build: BuildId }
   /** Answered by `reported`. */
   | {

@@ -11,7 +11,7 @@ import { onConfigured } from "./reconfigure.ts";
 import { onRestarted } from "./restart.ts";
 import { emptyGate, type GateSnapshot, gateFrom, snapshotOf } from "./snapshot.ts";
 import { type Counters, type Gate, markDirty } from "./state.ts";
-import { type CoreStatus, statusOf } from "./status.ts";
+import { type CoreStatus, statusOf, type WindowStatus, windowsOf } from "./status.ts";
 
 const NOTHING: CoreLayout = { version: 0, pipelines: [], projects: new Set() };
 
@@ -119,6 +119,10 @@ export class GateCore {
     let next: number | null = null;
     for (const { retryAtMs } of this.#gate.retrying) next = Math.min(next ?? retryAtMs, retryAtMs);
     return next;
+  }
+
+  windows(): WindowStatus[] {
+    return windowsOf(this.#gate);
   }
 
   /** Since the state began. */

@@ -1,6 +1,7 @@
 import { resetTree } from "./buildsets.ts";
 import type { GateEvent } from "./events.ts";
 import { dropItem, remove, removeUnmerged, report, resizeWindow } from "./leaving.ts";
+import { managerOf } from "./managers.ts";
 import { note, subjectName } from "./reasons.ts";
 import type { Gate, Item } from "./state.ts";
 import { grown } from "./window.ts";
@@ -48,7 +49,7 @@ function refuse(gate: Gate, item: Item, refused: string): void {
 /** A branch is not where the gate put it. Items of that branch, and all behind them, are tested again on the new tip. */
 export function onBranchMoved(gate: Gate, event: Extract<GateEvent, { kind: "branchMoved" }>): void {
   for (const pipeline of gate.pipelines.values()) {
-    if (pipeline.rules.manager !== "dependent") continue;
+    if (!managerOf(pipeline).merges) continue;
     for (const queue of pipeline.queues.values()) {
       for (const item of queue.items) {
         const { project, branch } = item.subject;

@@ -1,9 +1,10 @@
 import { discard, resetTree } from "./buildsets.ts";
 import type { ReportedBuild, ReportKind } from "./events.ts";
+import { managerOf } from "./managers.ts";
 import { touch } from "./news.ts";
 import type { Queue } from "./queue.ts";
 import { note, subjectName } from "./reasons.ts";
-import { type Gate, type Item, itemsOf, markDirty, type Report } from "./state.ts";
+import { type Gate, type Item, itemsOf, MAX_ITEMS, markDirty, type Report } from "./state.ts";
 
 /* The ways out of a queue, and what is told of them. */
 
@@ -61,11 +62,13 @@ export function dropItem(gate: Gate, item: Item, why: string): void {
 
 /** Takes an item out of everything. What hangs below it keeps its builds. */
 export function remove(gate: Gate, item: Item): void {
-  const { queue, itemAhead, subject } = item;
+  const { queue, pipeline, itemAhead, subject } = item;
   discard(gate, item);
   for (const behind of item.itemsBehind) markDirty(gate, behind);
   const index = queue.indexOf(item);
   queue.remove(item);
+  // There is room now for what waits for it.
+  if (pipeline.size-- >= MAX_ITEMS) gate.intents.touchAll();
   gate.items.delete(item.id);
   const others = gate.itemsOf.get(subject.id)!;
   others.delete(item);
@@ -74,8 +77,8 @@ export function remove(gate: Gate, item: Item): void {
   for (const other of queue.refreshActive()) markDirty(gate, other);
   if (itemAhead !== null) markDirty(gate, itemAhead);
   touch(gate, subject.id);
-  if (queue.items.length === 0 && queue.pipeline.rules.manager === "independent") {
-    queue.pipeline.queues.delete(queue.key);
+  if (queue.items.length === 0 && managerOf(pipeline).queues === "own") {
+    pipeline.queues.delete(queue.key);
     gate.dirtyQueues.delete(queue);
   }
 }

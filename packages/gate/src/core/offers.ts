@@ -1,7 +1,9 @@
-import { admitChange, admitRef, type Terms } from "./admission.ts";
+import { admitChange, admitRef } from "./admission.ts";
 import type { Change, ChangeId, RefUpdate } from "./change.ts";
+import type { Terms } from "./entering.ts";
 import type { GateEvent } from "./events.ts";
 import { dropItem, removeUnmerged } from "./leaving.ts";
+import { managerOf } from "./managers.ts";
 import { needsDiffer, touch } from "./news.ts";
 import { note } from "./reasons.ts";
 import { type Gate, itemsOf, liveItem, type Pipeline } from "./state.ts";
@@ -63,11 +65,11 @@ export function retryIntents(gate: Gate): void {
 }
 
 /** Why an intent is dropped. */
-function endOf({ rules }: Pipeline, change: Change | undefined, revision: number): string | null {
+function endOf(pipeline: Pipeline, change: Change | undefined, revision: number): string | null {
   if (change === undefined) return "the change is not known any more";
   if (change.revision !== revision) return "there is a newer revision";
   if (change.state !== "open") return `it is ${change.state}`;
-  return rules.manager === "dependent" && !change.isApproved ? "it is not approved any more" : null;
+  return managerOf(pipeline).merges && !change.isApproved ? "it is not approved any more" : null;
 }
 
 /** Who operates may take anything out; what is asked for and waits, too. */
@@ -98,13 +100,13 @@ export function onChange(gate: Gate, change: Change): void {
   for (const item of [...itemsOf(gate, change.id)]) {
     if (!item.live || item.subject.kind !== "change") continue;
     const { rules } = item.pipeline;
+    const { merges, needs } = managerOf(item.pipeline);
     const isOld = now.revision > item.subject.revision;
-    if (isOld && (rules.manager === "dependent" || rules.dequeueOnNewRevision))
-      dropItem(gate, item, "has a newer revision");
+    if (isOld && (merges || rules.dequeueOnNewRevision)) dropItem(gate, item, "has a newer revision");
     else if (now.state === "abandoned") dropItem(gate, item, "was abandoned");
     else if (item.landing !== null && !now.isApproved && now.state === "open")
       item.landing.leave = "is not approved any more";
-    else if (before !== undefined && rules.manager === "independent" && !isOld && needsDiffer(before, now))
+    else if (before !== undefined && needs === "underneath" && !isOld && needsDiffer(before, now))
       regroup(gate, item.pipeline, change.id);
   }
   touch(gate, change.id);

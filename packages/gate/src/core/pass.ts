@@ -1,12 +1,14 @@
-import { itemAheadOf, missingNeed } from "./admission.ts";
 import { advanceJobs } from "./builds.ts";
 import { prepare, resetTree, resolveBlocked } from "./buildsets.ts";
+import type { ReportKind } from "./events.ts";
 import { haveAllEnded } from "./job-graph.ts";
 import { dirtyFollowers, dropItem, remove, removeUnmerged, report, resizeWindow } from "./leaving.ts";
+import { managerOf } from "./managers.ts";
+import { itemAheadOf, missingNeed } from "./needs.ts";
 import { retryIntents } from "./offers.ts";
 import { isHead, type Queue } from "./queue.ts";
 import { isHolding, note, ownFailure, subjectName } from "./reasons.ts";
-import { type Gate, type Item, itemsOf, liveAhead, markDirty } from "./state.ts";
+import { type Buildset, type Gate, type Item, itemsOf, liveAhead, markDirty } from "./state.ts";
 import { shrunk } from "./window.ts";
 
 /** Far more than any step can take; reached only by a mistake in here, which must not hang the process. */
@@ -68,7 +70,7 @@ function visit(gate: Gate, item: Item): void {
 /** In a dependent pipeline: a change that may not merge any more leaves, and is told why. */
 function mayStay(gate: Gate, item: Item): boolean {
   const { subject, pipeline } = item;
-  if (pipeline.rules.manager !== "dependent" || subject.kind !== "change") return true;
+  if (!managerOf(pipeline).merges || subject.kind !== "change") return true;
   const change = gate.changes.get(subject.id);
   if (change === undefined || change.revision !== subject.revision || change.state !== "open") {
     dropItem(gate, item, outdatedBecause(item, change));
@@ -90,7 +92,7 @@ function outdatedBecause({ subject }: Item, change: { revision: number; state: s
 
 /** Why the failure of what an item needs is its own. */
 function failingNeedOf(gate: Gate, item: Item): string | null {
-  if (item.pipeline.rules.manager !== "dependent") return null;
+  if (!managerOf(item.pipeline).merges) return null;
   for (const need of gate.changes.get(item.subject.id)?.needs ?? []) {
     if (item.ignoreNeeds.includes(need.source)) continue;
     const needed = itemAheadOf(gate, item, need);
@@ -147,22 +149,23 @@ function isDone({ buildset }: Item): boolean {
   return buildset.state === "ready" && !buildset.isRefreezing && haveAllEnded(buildset.jobs);
 }
 
+/** What is told of a failure that was not a job's. */
+const FAILURES: Partial<Record<Buildset["state"], ReportKind>> = {
+  conflict: "merge-conflict",
+  broken: "config-error",
+};
+
 /** An item that is done, with nothing ahead of it, merges or leaves. */
 function finish(gate: Gate, item: Item): void {
   const { queue, pipeline, failing } = item;
   const buildset = item.buildset!;
-  const merges = pipeline.rules.manager === "dependent";
+  const { merges } = managerOf(pipeline);
   if (buildset.state === "ready" && buildset.jobs.size === 0) {
     note(gate, item, "left the pipeline: it has no jobs here");
     report(gate, item, "no-jobs", `${subjectName(item)} has no jobs in this pipeline`);
     removeUnmerged(gate, item, "has no jobs here");
   } else if (failing !== null) {
-    const what =
-      buildset.state === "conflict"
-        ? "merge-conflict"
-        : buildset.state === "broken"
-          ? "config-error"
-          : "failure";
+    const what = FAILURES[buildset.state] ?? "failure";
     note(gate, item, `failed: ${failing}`);
     report(gate, item, what, `${subjectName(item)} failed: ${failing}`);
     removeUnmerged(gate, item, "failed");

@@ -1,6 +1,7 @@
 import type { Subject } from "./change.ts";
 import { failureOf, holdingJob } from "./job-graph.ts";
-import { type Gate, type Item, isLanding, liveAhead } from "./state.ts";
+import { managerOf } from "./managers.ts";
+import { type Gate, type Item, liveAhead } from "./state.ts";
 
 /* Every decision has a reason, and every reason is a sentence or the end of one: "local:12 was reset: …". */
 
@@ -35,8 +36,7 @@ export function ownFailure(item: Item): string | null {
     case "broken":
       return `its configuration is wrong${withAhead(item)}: ${buildset.problems[0]?.message ?? "no jobs could be frozen"}`;
     case "ready": {
-      if (buildset.jobs.size === 0)
-        return pipeline.rules.manager === "dependent" ? "has no jobs in this pipeline" : null;
+      if (buildset.jobs.size === 0) return managerOf(pipeline).merges ? "has no jobs in this pipeline" : null;
       const failure = failureOf(buildset.jobs);
       return failure === null ? null : `${failure}${withAhead(item)}`;
     }
@@ -49,7 +49,7 @@ export function ownFailure(item: Item): string | null {
 export function waitingReasons(gate: Gate, item: Item): string[] {
   const { buildset, queue } = item;
   if (!item.live) return [`is tested underneath ${listed([...item.itemsBehind].map(subjectName))}`];
-  if (isLanding(item)) return ["is being merged"];
+  if (item.landing !== null) return ["is being merged"];
   if (buildset === null) {
     if (!item.active) return [`waits for a place among the first ${queue.window} of its queue`];
     return item.failing === null ? ["is about to be tested"] : [];

@@ -1,7 +1,8 @@
-import { queueFor, queueKey } from "./admission.ts";
 import { refreeze, resetTree } from "./buildsets.ts";
 import type { CoreLayout, PipelineRules } from "./layout.ts";
 import { dropItem, resizeWindow } from "./leaving.ts";
+import { managerOf } from "./managers.ts";
+import { queueFor, queueKey } from "./project-queues.ts";
 import { note } from "./reasons.ts";
 import { type Gate, type Item, markDirty, type Pipeline } from "./state.ts";
 import { carried } from "./window.ts";
@@ -17,7 +18,7 @@ export function onConfigured(gate: Gate, layout: CoreLayout): void {
   for (const rules of layout.pipelines) {
     const known = before.get(rules.name);
     const isKept = known?.rules.manager === rules.manager;
-    gate.pipelines.set(rules.name, isKept ? known : { rules, queues: new Map() });
+    gate.pipelines.set(rules.name, isKept ? known : { rules, size: 0, queues: new Map() });
     if (isKept) before.delete(rules.name);
   }
   for (const gone of before.values()) empty(gate, gone);
@@ -47,7 +48,7 @@ function carryOver(gate: Gate, pipeline: Pipeline, rules: PipelineRules): void {
     if (item.live && !gate.layout.projects.has(project))
       dropItem(gate, item, `is of project ${project}, which is not in this tenant any more`);
   }
-  if (rules.manager === "dependent") regroup(gate, pipeline);
+  if (managerOf(pipeline).queues === "shared") regroup(gate, pipeline);
   for (const item of itemsInOrder(pipeline.queues)) markDirty(gate, item);
 }
 

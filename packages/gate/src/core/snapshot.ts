@@ -253,6 +253,7 @@ function restoreQueue(gate: Gate, data: QueueData, snapshot: GateSnapshot): void
     ahead?.itemsBehind.add(item);
     byId.set(item.id, item);
     queue.items.push(item);
+    pipeline.size++;
   }
   queue.refreshActive();
 }
@@ -301,7 +302,7 @@ function index(gate: Gate): void {
 export function emptyGate(layout: CoreLayout): Gate {
   const pipelines = layout.pipelines.map((rules): [string, Pipeline] => [
     rules.name,
-    { rules, queues: new Map() },
+    { rules, size: 0, queues: new Map() },
   ]);
   return {
     nowMs: 0,

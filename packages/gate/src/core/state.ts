@@ -113,8 +113,13 @@ export interface Landing {
   leave: string | null;
 }
 
+/** Items of a pipeline. Changes beyond them wait until there is room. */
+export const MAX_ITEMS = 10_000;
+
 export interface Pipeline {
   rules: PipelineRules;
+  /** Items in all of its queues. */
+  size: number;
   readonly queues: Map<string, Queue>;
 }
 
@@ -193,10 +198,6 @@ export function liveItem(gate: Gate, pipeline: Pipeline, subject: string, revisi
 /** 0 for a ref. */
 export function revisionOf(subject: Subject): number {
   return subject.kind === "change" ? subject.revision : 0;
-}
-
-export function isLanding(item: Item): boolean {
-  return item.landing !== null;
 }
 
 export function linkOf(subject: Subject): ChainLink | null {

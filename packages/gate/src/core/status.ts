@@ -1,6 +1,7 @@
 import type { ChangeId, Subject } from "./change.ts";
 import type { BuildId, BuildsetId, ItemId, Result } from "./events.ts";
-import { ownFailure, waitingReasons } from "./reasons.ts";
+import { managerOf } from "./managers.ts";
+import { waitingReasons } from "./reasons.ts";
 import type { Gate, Item, JobRun } from "./state.ts";
 
 /* What there is to see, as plain data. */
@@ -92,6 +93,24 @@ export function statusOf(gate: Gate): CoreStatus {
   return { isPaused: gate.isPaused, version: gate.layout.version, pipelines };
 }
 
+/** A queue that projects share; empty ones remember their window, too. */
+export interface WindowStatus {
+  readonly pipeline: string;
+  readonly queue: string;
+  readonly branch: string | null;
+  /** 0 = all. */
+  readonly window: number;
+}
+
+export function windowsOf(gate: Gate): WindowStatus[] {
+  const sharing = [...gate.pipelines.values()].filter((pipeline) => managerOf(pipeline).queues === "shared");
+  return sharing.flatMap(({ rules, queues }) =>
+    [...queues.values()].map(({ name: queue, branch, window }) => {
+      return { pipeline: rules.name, queue, branch, window };
+    }),
+  );
+}
+
 function itemStatus(gate: Gate, item: Item): ItemStatus {
   const { id, subject, live, active, itemAhead, itemsBehind, enqueuedMs, buildset, resets } = item;
   return {
@@ -99,7 +118,7 @@ function itemStatus(gate: Gate, item: Item): ItemStatus {
     subject,
     live,
     active,
-    failing: item.failing ?? ownFailure(item),
+    failing: item.failing,
     waiting: waitingReasons(gate, item),
     itemAhead: itemAhead?.id ?? null,
     itemsBehind: [...itemsBehind].map((behind) => behind.id).sort((a, b) => a - b),

@@ -7,7 +7,7 @@ type Step = WindowRules["increase"];
 /** After an item merged. */
 export function grown(window: number, rules: WindowRules): number {
   if (window === 0) return 0;
-  const larger = stepped(window, rules.increase, 1);
+  const larger = Math.max(window, stepped(window, rules.increase, 1));
   return rules.ceiling === null ? larger : Math.min(larger, rules.ceiling);
 }
 
@@ -19,7 +19,7 @@ export function shrunk(window: number, rules: WindowRules): number {
 
 function stepped(window: number, { type, factor }: Step, direction: 1 | -1): number {
   if (type === "linear") return window + direction * factor;
-  return direction === 1 ? window * factor : Math.floor(window / factor);
+  return Math.floor(direction === 1 ? window * factor : window / factor);
 }
 
 /**

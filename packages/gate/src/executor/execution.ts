@@ -168,7 +168,7 @@ export class Execution {
       const end = await this.#step(workspace, { phase: "post-run", index, entry }, timeLimit, told);
       if (failed(end)) postBroken ??= { entry, end, index, phase: "post-run" };
     }
-    await this.#lookAtDisk();
+    if (post.length > 0) await this.#lookAtDisk();
     return this.#verdict(preFailed, broken, postBroken);
   }
 

@@ -9,7 +9,7 @@ import { shown } from "./names.ts";
 /** @param place Where it can be fetched: below a URL, or from the repository's folder. */
 export function changeLines(
   row: ChangeRow,
-  { head, needs: said }: NewRevision,
+  { head }: NewRevision,
   needs: readonly {
     readonly need: Need;
     readonly target: (Target & { readonly number: number }) | undefined;
@@ -24,7 +24,6 @@ export function changeLines(
   if (place.url !== undefined) lines.push(`  ${place.url}/changes/${number}`);
   lines.push(`  git fetch ${shown(remote, 300)} refs/changes/${number}/${revision}`);
   for (const { need, target } of needs) lines.push(`  needs ${needText(need, target, change)}`);
-  if (said.length === 0 && revision > 1) lines.push("  needs no other change");
   const identity = row.changeId === null ? `%change=${number}` : "";
   lines.push(`  to revise it:  git commit --amend, then git push origin HEAD:refs/for/${branch}${identity}`);
   lines.push(`  to approve it: drover gate approve ${number}`);

@@ -26,9 +26,21 @@ export async function refCommit(gitDir: string, ref: string): Promise<string | n
   return exitCode === 0 ? stdout.toString().trim() : null;
 }
 
-/** @returns `commit`, `tag`, `tree` or `blob`. @throws GitError */
-export function objectType(gitDir: string, id: string): Promise<string> {
-  return gitLine(["cat-file", "-t", id], { gitDir });
+export interface FoundObject {
+  readonly id: string;
+  /** `commit`, `tag`, `tree` or `blob` */
+  readonly type: string;
+}
+
+/** What refs and ids name, in their order; `null` for what is not there. Names have no white space. @throws GitError */
+export async function findObjects(gitDir: string, names: readonly string[]): Promise<(FoundObject | null)[]> {
+  const input = names.join("\n");
+  const { stdout } = await git(["cat-file", "--batch-check=%(objectname) %(objecttype)"], { gitDir, input });
+  const lines = stdout.toString().split("\n").slice(0, names.length);
+  return lines.map((line) => {
+    const [, id, type] = /^([0-9a-f]{40,64}) (commit|tag|tree|blob)$/.exec(line) ?? [];
+    return id === undefined ? null : { id, type: type! };
+  });
 }
 
 /** First-parent commits from `tip` down to what `excluded` have, newest first; at most `max`. @throws GitError */

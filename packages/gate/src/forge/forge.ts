@@ -353,8 +353,7 @@ export class LocalForge {
   }
 
   /**
-   * Approves a change's current revision. A user's approval of his own change is kept, but does not count unless that is
-   * allowed, so it is refused.
+   * Approves a change's current revision; one's own only where that is allowed.
    * @param revision The one that was looked at: refused when there is a newer.
    * @throws ForgeError `CHANGE_UNKNOWN`, `CHANGE_CLOSED`, `REVISION_UNKNOWN`, `NOT_PERMITTED`
    */

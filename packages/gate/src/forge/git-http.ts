@@ -60,6 +60,19 @@ export class GitHttp {
    * @param path Below where repositories are, with the query: `app.git/info/refs?service=git-upload-pack`
    */
   async handle(request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
+    try {
+      await this.#answer(request, response, path);
+    } catch (error) {
+      this.#options.log.error(
+        { code: "GIT_HTTP_FAILED", error },
+        "a fetch or push failed by a fault of the gate",
+      );
+      if (response.headersSent) response.destroy();
+      else refuse(response, 500, "the gate has a fault here, which its log tells");
+    }
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse, path: string): Promise<void> {
     const wanted = readPath(request.method ?? "", path);
     if (wanted === undefined) return refuse(response, 404, "there is nothing at this path");
     const { project, service, isAdvertisement } = wanted;
@@ -68,7 +81,7 @@ export class GitHttp {
     const user = needsToken ? this.#userOf(request.headers.authorization) : undefined;
     if (needsToken && user === undefined) {
       // Unread, so that the connection cannot serve another request.
-      if (!isAdvertisement) response.setHeader("connection", "close");
+      if (!isAdvertisement && request.httpVersionMajor === 1) response.setHeader("connection", "close");
       response.setHeader("www-authenticate", 'Basic realm="drover", charset="UTF-8"');
       return refuse(response, 401, "a push needs your name and a token as its password");
     }
@@ -159,6 +172,9 @@ export class GitHttp {
         ).catch(() => {});
       await answer(child.stdout, response);
       await ended;
+      // An answer that was cut off must not look like a whole one.
+      if (child.signalCode !== null) response.destroy();
+      else response.end();
     } catch (error) {
       end(child);
       if (response.headersSent) response.destroy();
@@ -206,7 +222,7 @@ function atMost(maxBytes: number, tooMany: () => void): Transform {
   });
 }
 
-/** Passes on what a CGI program answers: header fields, an empty line, and the body. */
+/** Passes on what a CGI program answers: header fields, an empty line, and the body, whose end is left to the caller. */
 async function answer(output: Readable, response: ServerResponse): Promise<void> {
   let head = Buffer.alloc(0);
   for (;;) {
@@ -234,7 +250,7 @@ async function answer(output: Readable, response: ServerResponse): Promise<void>
     response.write(head.subarray(end + 4));
     break;
   }
-  await pipeline(output, response);
+  await pipeline(output, response, { end: false });
 }
 
 function writeHead(response: ServerResponse, head: string): void {

@@ -6,12 +6,11 @@ import type { ChangeTable, NewRevision } from "./change-table.ts";
 import {
   checkFiles,
   countCommits,
+  findObjects,
   firstParents,
   mergeBase,
-  objectType,
   type PushedCommit,
   readCommits,
-  refCommit,
   short,
 } from "./commits.ts";
 import { type Need, readNeeds } from "./dependencies.ts";
@@ -119,10 +118,11 @@ export class Receiver {
     const wish = readWish(command.ref, push.options);
     const tip = command.new;
     if (tip === null) throw new PushRefused("changes are not deleted: drover gate abandon NUMBER");
-    const branchTip = await refCommit(gitDir, `refs/heads/${wish.branch}`);
-    if (branchTip === null) throw new PushRefused(await unknownBranch(gitDir, project, wish.branch));
-    const type = await objectType(gitDir, tip);
-    if (type !== "commit") throw new PushRefused(`it is a ${type}, not a commit`);
+    const [branch, pushed] = await findObjects(gitDir, [`refs/heads/${wish.branch}`, tip]);
+    if (branch?.type !== "commit") throw new PushRefused(await unknownBranch(gitDir, project, wish.branch));
+    if (pushed?.type !== "commit")
+      throw new PushRefused(`it is a ${pushed?.type ?? "stranger"}, not a commit`);
+    const branchTip = branch.id;
 
     const commits = await this.#newCommits(gitDir, tip, branchTip, wish);
     const range = splitRange(commits, { project, wish, user }, table);
@@ -132,11 +132,14 @@ export class Receiver {
       return [{ ref: changeRef(row.number, row.revision), old: tip, new: tip }];
     }
     this.#checkCounts(range.groups);
-    const base = range.groups[0]!.commits.at(-1)!.parents[0];
-    if (base === undefined || (await mergeBase(gitDir, branchTip, tip)) === null)
-      throw new PushRefused(`it has no history in common with ${wish.branch}`);
-    const count = await countCommits(gitDir, tip, [branchTip, base], limits.maxCommitsPerPush + 1);
-    if (count > limits.maxCommitsPerPush) throw tooManyCommits(limits);
+    const first = range.groups[0]!.commits.at(-1)!;
+    // Where its first parents end is in the branch, or in another change; or it is where all history begins.
+    const base = first.parents[0];
+    if (base === undefined) throw new PushRefused(`it has no history in common with ${wish.branch}`);
+    if (commits.some(({ parents }) => parents.length > 1)) {
+      const count = await countCommits(gitDir, tip, [branchTip, base], limits.maxCommitsPerPush + 1);
+      if (count > limits.maxCommitsPerPush) throw tooManyCommits(limits);
+    }
     await checkFiles(gitDir, base, tip, limits);
 
     const made = await this.#prepare(gitDir, range.groups, branchTip, push, wish);
@@ -298,8 +301,9 @@ export class Receiver {
     }
     if (to === null && !isOperator) throw new PushRefused("only operators delete");
     if (branch !== null && to !== null) {
-      const type = await objectType(gitDir, to);
-      if (type !== "commit") throw new PushRefused(`a branch is at a commit, and this is a ${type}`);
+      const [pushed] = await findObjects(gitDir, [to]);
+      if (pushed?.type !== "commit")
+        throw new PushRefused(`a branch is at a commit, and this is a ${pushed?.type ?? "stranger"}`);
       if (!isOperator && (await mergeBase(gitDir, old!, to)) !== old)
         throw new PushRefused("only operators push what is no fast-forward");
     }

@@ -122,7 +122,7 @@ class Run {
     while (this.#bytes >= this.#wanted && this.#bytes > 0) {
       const question = this.#questions[0];
       if (question === undefined) {
-        this.end(new GitError("GIT_FAILED", `${this.#shown} said something that it was not asked`));
+        this.#unasked();
         return;
       }
       const bytes = this.#chunks.length === 1 ? this.#chunks[0]! : Buffer.concat(this.#chunks, this.#bytes);
@@ -139,6 +139,11 @@ class Run {
         this.#wanted = Math.max(parsed, this.#bytes + 1);
         break;
       }
+      // Then there is no telling which of it was the answer.
+      if (this.#questions.length === 1 && parsed.used < bytes.length) {
+        this.#unasked();
+        return;
+      }
       this.#questions.shift();
       this.#wanted = 1;
       this.#bytes = bytes.length - parsed.used;
@@ -150,6 +155,10 @@ class Run {
     const { maxAnswerBytes } = this.#options;
     if (Math.max(this.#bytes, this.#wanted - 1) > maxAnswerBytes)
       this.end(new GitError("GIT_TOO_MUCH_OUTPUT", `${this.#shown} gave more than ${maxAnswerBytes} bytes`));
+  }
+
+  #unasked(): void {
+    this.end(new GitError("GIT_FAILED", `${this.#shown} said something that it was not asked`));
   }
 
   #startTimer(): void {

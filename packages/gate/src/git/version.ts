@@ -20,7 +20,7 @@ export function gitVersion(): Promise<string> {
 
 /** @param said What `git version` says. */
 export function checkGitVersion(said: string): string {
-  const [, version = "", major = "0", minor = "0"] = /(([0-9]+)\.([0-9]+)[0-9.]*)/.exec(said) ?? [];
+  const [, version = "", major = "0", minor = "0"] = /(([0-9]+)\.([0-9]+)(?:\.[0-9]+)*)/.exec(said) ?? [];
   if (Number(major) > OLDEST[0] || (Number(major) === OLDEST[0] && Number(minor) >= OLDEST[1]))
     return version;
   throw new GitError("GIT_TOO_OLD", `${said}; the gate needs ${OLDEST.join(".")} or newer`);

@@ -213,7 +213,8 @@ export class Merger {
         return made;
       });
       if (result.kind === "conflict") {
-        const detail = `${project}: ${step.commit} does not merge into ${branch} at ${base}: ${result.detail}`;
+        const [change, tip] = [step.commit.slice(0, 12), base.slice(0, 12)];
+        const detail = `${project}: ${change} does not merge into ${branch} at ${tip}: ${result.detail}`;
         return { kind: "conflict", link, detail, paths: result.paths, bases, merges };
       }
       done.push({ base, commit: result.commit });

@@ -1,6 +1,6 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { type Commit, CommitWriter, type NewCommit, readCommit } from "../git/commits.ts";
-import { git } from "../git/git.ts";
+import { GitError, git } from "../git/git.ts";
 import { ObjectReader } from "../git/objects.ts";
 import { bytesOf, textOf } from "../git/text.ts";
 import { AttributeReader, type Attributes, OWN_DRIVERS } from "./attributes.ts";
@@ -77,10 +77,18 @@ export class Repository {
     const attributes = await this.#attributes.of(ours.tree);
     const refusal = attributes.namesDriver ? await this.#needsDriver(ours, theirs, attributes) : undefined;
     if (refusal !== undefined) return refusal;
-    const answer = await this.trees.merge(ours.id, theirs.id, attributes);
-    // A tree that is not there is found out by this, and the next merge needs it anyway.
-    if (answer.conflict === null) await this.#attributes.of(answer.tree);
-    return answer;
+    const answer = await this.trees.merge(ours, theirs, attributes);
+    if (answer.conflict !== null) return answer;
+    try {
+      // A tree that is not there is found out by this, and the next merge needs it anyway.
+      await this.#attributes.of(answer.tree);
+      return answer;
+    } catch (error) {
+      if (!(error instanceof GitError)) throw error;
+      const again = await this.trees.mergeAlone(ours, theirs, attributes);
+      if (again.conflict === null) await this.#attributes.of(again.tree);
+      return again;
+    }
   }
 
   async isAncestor(older: string, newer: string): Promise<boolean> {

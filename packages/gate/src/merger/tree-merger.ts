@@ -1,6 +1,7 @@
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { Coprocess } from "../git/coprocess.ts";
+import type { Commit } from "../git/commits.ts";
+import { Coprocess, type Parsed } from "../git/coprocess.ts";
 import { GitError, git } from "../git/git.ts";
 import { type Attributes, writeAttributes } from "./attributes.ts";
 import { parseTreeAnswer, type TreeAnswer } from "./tree-answer.ts";
@@ -79,11 +80,16 @@ export class TreeMerger {
   }
 
   /** @throws GitError */
-  async merge(ours: string, theirs: string, attributes: Attributes): Promise<TreeAnswer> {
+  async merge(
+    ours: Pick<Commit, "id" | "tree">,
+    theirs: Pick<Commit, "id">,
+    attributes: Attributes,
+  ): Promise<TreeAnswer> {
     const process = this.#process(attributes);
     if (this.#deaths < MAX_DEATHS) {
       try {
-        const answer = await process.coprocess.ask(`${ours} ${theirs}\n`, parseTreeAnswer);
+        const questions = `${ours.id} ${theirs.id}\n${ours.id} ${ours.id}\n`;
+        const answer = await process.coprocess.ask(questions, (bytes) => parseProven(bytes, ours.tree));
         this.#deaths = 0;
         process.merges++;
         return answer;
@@ -93,12 +99,18 @@ export class TreeMerger {
         this.#deaths++;
       }
     }
-    return this.#mergeAlone(ours, theirs, process.scratch);
+    return this.mergeAlone(ours, theirs, attributes);
   }
 
-  async #mergeAlone(ours: string, theirs: string, scratch: string): Promise<TreeAnswer> {
+  /** The same in a process of its own. */
+  async mergeAlone(
+    ours: Pick<Commit, "id">,
+    theirs: Pick<Commit, "id">,
+    attributes: Attributes,
+  ): Promise<TreeAnswer> {
+    const { scratch } = this.#process(attributes);
     try {
-      const { exitCode, stdout } = await git(["merge-tree", "--write-tree", "-z", ours, theirs], {
+      const { exitCode, stdout } = await git(["merge-tree", "--write-tree", "-z", ours.id, theirs.id], {
         gitDir: this.#gitDir,
         cwd: scratch,
         env: mergeEnvironment(scratch),
@@ -157,6 +169,19 @@ export class TreeMerger {
     for (const process of this.#processes.values()) end(process);
     this.#processes.clear();
   }
+}
+
+/**
+ * An answer, and after it that of a commit merged with itself, whose tree is known: so an answer that belongs to another
+ * question is never taken for this one's.
+ */
+function parseProven(bytes: Buffer, tree: string): Parsed<TreeAnswer> {
+  const answer = parseTreeAnswer(bytes);
+  if (typeof answer === "number") return answer;
+  const proof = parseTreeAnswer(bytes.subarray(answer.used));
+  if (typeof proof === "number") return answer.used + proof;
+  if (proof.value.tree !== tree) throw new Error("it answered another question");
+  return { value: answer.value, used: answer.used + proof.used };
 }
 
 const UNRELATED: TreeAnswer = {

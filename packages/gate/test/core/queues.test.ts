@@ -1,5 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { MAX_DEPENDENCIES, MAX_MERGE_ERRORS, MERGE_RETRY_MS } from "../../src/core/index.ts";
+import {
+  MAX_DEPENDENCIES,
+  MAX_DISPUTES,
+  MAX_ITEMS,
+  MAX_MERGE_ERRORS,
+  MERGE_RETRY_MS,
+} from "../../src/core/index.ts";
 import { carried, grown, shrunk } from "../../src/core/window.ts";
 import { CHECK, changeOf, GATE, jobOf, Told } from "./told.ts";
 
@@ -48,6 +54,27 @@ describe("a merge", () => {
     told.tell({ kind: "merged", buildset, result: { kind: "conflict", link: 0, detail: "in x" } });
     expect(told.asked("cancelBuild")).toHaveLength(1);
     expect(told.asked("merge").map(({ chain }) => chain.length)).toEqual([1, 2]);
+  });
+});
+
+describe("a dispute", () => {
+  it(`about a change ahead ends after ${MAX_DISPUTES} merges with its failure`, () => {
+    const told = new Told(GATE);
+    told.run(changeOf("A"));
+    told.offer(changeOf("B"));
+    let dispute = told.one("merge").buildset;
+    for (let i = 0; i <= MAX_DISPUTES; i++) {
+      told.tell({
+        ...{ kind: "merged", buildset: dispute },
+        result: { kind: "conflict", link: 0, detail: "in x" },
+      });
+      if (i === MAX_DISPUTES) break;
+      const [a, b] = told.asked("merge");
+      const steps = [{ base: "b", commit: "c" }];
+      told.tell({ kind: "merged", buildset: a!.buildset, result: { kind: "merged", steps } });
+      dispute = b!.buildset;
+    }
+    expect(told.one("report")).toMatchObject({ what: "merge-conflict", subject: { id: "A" } });
   });
 });
 
@@ -164,6 +191,16 @@ describe("admission", () => {
       expect(told.items(pipeline)).toHaveLength(pipeline === "gate" ? last + 1 : last);
     },
   );
+
+  it(`stops at ${MAX_ITEMS} items, and goes on when one leaves`, () => {
+    const told = new Told(CHECK);
+    for (let n = 0; n < MAX_ITEMS; n++) told.offer(changeOf(`c${n}`), "check");
+    told.offer(changeOf("late"), "check");
+    expect(told.waiting("check")[0]!.reason).toBe(`finds the pipeline full: ${MAX_ITEMS} items`);
+    told.tell({ kind: "dequeue", subject: "c7", pipeline: "check" });
+    expect(told.waiting("check")).toEqual([]);
+    expect(told.items("check").at(-1)!.subject.id).toBe("late");
+  });
 
   it("refuses what does not fulfil the requirements, and forgets it", () => {
     const told = new Told({ ...CHECK, reject: { approved: true } });

@@ -46,6 +46,22 @@ describe("a reconfiguration", () => {
     expect(job).toMatchObject({ name: "stays", state: "running", build: stays!.build });
   });
 
+  it("runs what was skipped only because of a job that is gone", () => {
+    const told = new Told(GATE);
+    told.run(changeOf("ahead"));
+    told.offer(changeOf("A"));
+    told.freeze(jobOf("parent"), jobOf("child", { dependencies: [{ name: "parent", soft: false }] }));
+    told.grant();
+    told.end(told.one("startBuild").build, { kind: "final", result: "FAILURE" });
+    expect(told.items()[1]!.jobs[1]).toMatchObject({ name: "child", result: "SKIPPED" });
+    told.configure([GATE]);
+    const { buildset, layout } = told.asked("freeze")[1]!;
+    const graph = { jobs: [jobOf("child")], failFast: false };
+    told.tell({ kind: "frozen", buildset, layout, result: { kind: "graph", graph } });
+    expect(told.items()[1]).toMatchObject({ failing: null });
+    expect(told.asked("requestNodes")).toHaveLength(1);
+  });
+
   it("takes an answer only for the newest layout", () => {
     const told = new Told(GATE);
     told.offer(changeOf("A"));

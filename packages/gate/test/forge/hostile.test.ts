@@ -114,6 +114,14 @@ describe("what is pushed may be anything", () => {
     expect(said.filter(({ text }) => text.includes("No change: this is revision 1"))).toHaveLength(1);
   });
 
+  test("a ref's name that is not UTF-8 is refused", async () => {
+    const clone = await stage.clone("app", "root");
+    const push = '!git push origin HEAD:refs/heads/$(printf "\\377") HEAD:refs/heads/$(printf "\\303\\274")';
+    const said = await clone.git("-c", `alias.odd=${push}`, "odd");
+    expect(said.text).toContain("the name is not UTF-8");
+    expect([...(await stage.forge.branches("app")).keys()]).toEqual(["main", "ü"]);
+  });
+
   test("nonsense on the hook's socket harms nobody", async () => {
     const path = join(stage.repositories, ".drover/gate.sock");
     for (const bytes of [

@@ -267,7 +267,7 @@ describe("landing", () => {
       throw new Error("no room");
     };
     expect(() => stage.forge.approve(1, BOB)).toThrow("no room");
-    expect(stage.forge.change(1)!.isApproved).toBeFalsy();
+    expect(stage.forge.change(1)!.record.isApproved).toBe(false);
     const clone = await stage.clone("app", "alice");
     await clone.commit("Two", { b: "1" });
     expect((await clone.push("refs/for/main")).text).toContain("PUSH_FAILED");

@@ -35,7 +35,7 @@ export function outgrow(state: ServerState, run: Run): void {
 
 /** Lets the result of a run answer its unique for a while. */
 export function linger(state: ServerState, run: Run, complete: Uint8Array, lingerMs: number): void {
-  if (run.outgrown) return;
+  if (run.outgrown && !run.job.fn.settings.lingerWithoutReports) return;
   const packets = [...(run.history ?? [])];
   if (run.numerator !== null) packets.push(encodeStatus(state, run.job));
   packets.push(complete);

@@ -105,6 +105,8 @@ export interface FunctionSettings {
   readonly maxQueue: readonly [number, number, number];
   /** How long a result answers further foreground submissions of its unique without running. 0. */
   readonly lingerMs: number;
+  /** A result lingers also when reports before it are not kept: for functions whose result says everything. false. */
+  readonly lingerWithoutReports: boolean;
   /** Overrides `Limits.replayLimitBytes`. */
   readonly replayLimitBytes: number | undefined;
   /**
@@ -126,6 +128,7 @@ export const DEFAULT_FUNCTION_SETTINGS: FunctionSettings = {
   maxRunning: 0,
   maxQueue: [0, 0, 0],
   lingerMs: 0,
+  lingerWithoutReports: false,
   replayLimitBytes: undefined,
   onAbandoned: "keep",
   onTimeout: "fail",

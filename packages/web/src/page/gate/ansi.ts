@@ -20,8 +20,8 @@ const ESC = "\u001b";
  * Control sequences; commands to the operating system, which end with BEL or ST or the line; other escapes; and control characters
  * but the tabulator.
  */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const ESCAPES =
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
   /\u001b\[([0-9;:<=>?]*)[ -/]*([@-~])?|\u001b[\]P^_X][^\u0007\u001b]*(?:\u0007|\u001b\\|$)|\u001b[ -/]*[0-~]?|[\u0000-\u0008\u000a-\u001f\u007f-\u009f]/g;
 
 /** A line as it is shown. */

@@ -69,7 +69,7 @@ export function BuildsPage({ query }: { readonly query: string }) {
   return (
     <>
       <h1 tabIndex={-1}>Builds</h1>
-      <div class="gate-filter" role="search">
+      <search class="gate-filter">
         <label class="field">
           Project
           <input value={filter.project} onChange={(event) => change("project", event.currentTarget.value)} />
@@ -89,7 +89,7 @@ export function BuildsPage({ query }: { readonly query: string }) {
             ))}
           </select>
         </label>
-      </div>
+      </search>
       <GateTrouble of={newest} />
       {newest.value !== undefined && builds.length === 0 && (
         <Empty title={wanted.size === 0 ? "No build has run yet" : "No build is like that"} />

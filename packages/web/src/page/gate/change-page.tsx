@@ -125,7 +125,7 @@ function ChangeFacts({ of: { subject, approvals } }: { readonly of: ChangeView }
         ["Owner", subject.owner ?? "–"],
         ["Revision", String(subject.revision ?? "–")],
         ["Commit", <span class="handle">{subject.commit?.slice(0, 12) ?? "–"}</span>],
-        ["Approved by", approved.length === 0 ? "nobody" : <>{approved}</>],
+        ["Approved by", approved.length === 0 ? "nobody" : approved],
       ]}
     />
   );
@@ -172,7 +172,6 @@ function Explanation({ of }: { readonly of: ExplanationView | undefined }) {
       ) : (
         <ol class="timeline gate-decisions">
           {of.decisions.toReversed().map(({ atMs, pipeline, text }, at) => (
-            // biome-ignore lint/suspicious/noArrayIndexKey: decisions have no other name
             <li key={of.decisions.length - at}>
               {pipeline !== null && <b>{pipeline} </b>}
               {text} <Moment at={dateOf(atMs)} />

@@ -10,7 +10,6 @@ export function Comments({ of }: { readonly of: readonly CommentView[] }) {
   return (
     <ol class="gate-comments">
       {of.map(({ atMs, author, revision, vote, text, file, line }, at) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: comments have no other name, and stay in their order
         <li key={at}>
           <p>
             <b>{author}</b> <span class="quiet">revision {revision}</span>{" "}

@@ -141,7 +141,6 @@ export function ConsoleView({ build, logBytes }: { readonly build: string; reado
             looks === "" ? (
               text
             ) : (
-              // biome-ignore lint/suspicious/noArrayIndexKey: spans of a line have no other name
               <span key={at} class={looks}>
                 {text}
               </span>

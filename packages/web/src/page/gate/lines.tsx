@@ -64,7 +64,7 @@ export function Lines({
   for (let index = first; index < last; index++) {
     const number = firstNumber + index;
     drawn.push(
-      <div key={number} class={goTo?.number === number ? "found" : ""}>
+      <div key={number} class={goTo?.number === number ? "line found" : "line"}>
         {line(index)}
       </div>,
     );
@@ -81,7 +81,7 @@ export function Lines({
         setTop(shown.scrollTop);
       }}
     >
-      <div style={{ height: `${count * LINE_PX}px` }}>
+      <div class="lines-all" style={{ height: `${count * LINE_PX}px` }}>
         <div class="lines-drawn" style={{ top: `${first * LINE_PX}px` }}>
           {drawn}
         </div>

@@ -12,12 +12,10 @@ interface Place {
   readonly atMs: number;
   readonly isChosen: boolean;
   readonly isReachable: boolean;
-  readonly onChoose: (key: string) => void;
-  readonly onToggle: (pipeline: string) => void;
 }
 
 export function TreeRow({ row, ...place }: Place & { readonly row: Row }) {
-  const { topPx, isChosen, isReachable, atMs, onChoose, onToggle } = place;
+  const { topPx, isChosen, isReachable, atMs } = place;
   const style = { top: `${topPx}px`, height: `${heightOf(row)}px` };
   if (row.kind === "queue") {
     const { name, branch, window, items } = row.queue;
@@ -40,55 +38,38 @@ export function TreeRow({ row, ...place }: Place & { readonly row: Row }) {
       </div>
     );
   }
-  const item = {
-    role: "treeitem" as const,
-    tabIndex: isReachable ? 0 : -1,
-    "aria-selected": isChosen,
-    style,
-  };
-  const choose = () => onChoose(row.key);
-  if (row.kind === "pipeline") {
-    const toggle = () => onToggle(row.pipeline.name);
-    return (
-      <div
-        {...item}
-        class="gate-row gate-pipeline"
-        aria-level={1}
-        aria-expanded={row.isOpen}
-        onFocus={choose}
-        onClick={toggle}
-      >
-        <Pipeline of={row.pipeline} isOpen={row.isOpen} />
-      </div>
-    );
-  }
-  const label =
-    row.kind === "item" ? labelOf(row.item) : `${numberOf(row.waiting.subject)} ${row.waiting.reason}`;
+  const isPipeline = row.kind === "pipeline";
   return (
     <div
-      {...item}
       class={`gate-row ${looksOf(row)}`}
-      aria-level={2}
-      aria-label={label}
-      onFocus={choose}
-      onClick={choose}
+      role="treeitem"
+      tabIndex={isReachable ? 0 : -1}
+      data-key={row.key}
+      aria-level={isPipeline ? 1 : 2}
+      aria-selected={isChosen}
+      aria-expanded={isPipeline ? row.isOpen : undefined}
+      aria-label={labelOf(row)}
+      style={style}
     >
-      {row.kind === "item" ? (
-        <Item of={row.item} twig={row.twig} atMs={atMs} />
-      ) : (
-        <Waiting of={row.waiting} />
-      )}
+      {row.kind === "pipeline" && <Pipeline of={row.pipeline} isOpen={row.isOpen} />}
+      {row.kind === "item" && <Item of={row.item} twig={row.twig} atMs={atMs} />}
+      {row.kind === "waiting" && <Waiting of={row.waiting} />}
     </div>
   );
 }
 
 function looksOf(row: Row): string {
-  if (row.kind !== "item") return "gate-waiting";
+  if (row.kind !== "item") return `gate-${row.kind}`;
   const { failing, active, live } = row.item;
   return `gate-item${failing ? " failing" : ""}${active ? "" : " outside"}${live ? "" : " carried"}`;
 }
 
-function labelOf(item: ItemView): string {
+function labelOf(row: Row): string | undefined {
+  if (row.kind === "waiting") return `${numberOf(row.waiting.subject)} waits: ${row.waiting.reason}`;
+  return row.kind === "item" ? labelOfItem(row.item) : undefined;
+}
+
+function labelOfItem(item: ItemView): string {
   const { subject, failing, active, live, resets } = item;
   const parts = [
     `${numberOf(subject)} ${subject.title}`,

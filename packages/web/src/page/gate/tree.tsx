@@ -113,6 +113,10 @@ export function Tree({
     if (to !== undefined) moveTo(to);
   };
 
+  /** The row that something happened in. */
+  const indexOf = ({ target }: Event): number | undefined =>
+    indexes.get((target as Element).closest<HTMLElement>("[data-key]")?.dataset.key ?? "");
+
   const open = (row: Row): void => {
     if (row.kind === "pipeline") onToggle(row.pipeline.name);
     const subject =
@@ -126,9 +130,16 @@ export function Tree({
       class="gate-tree"
       role="tree"
       aria-label="Queues"
-      tabIndex={-1}
       onScroll={(event) => setTop(event.currentTarget.scrollTop)}
       onKeyDown={onKeyDown}
+      onFocusIn={(event) => {
+        const index = indexOf(event);
+        if (index !== undefined && index !== at) onChoose(rows[index]!.key);
+      }}
+      onClick={(event) => {
+        const row = rows[indexOf(event) ?? -1];
+        if (row?.kind === "pipeline") onToggle(row.pipeline.name);
+      }}
     >
       <div class="gate-rows" role="presentation" style={{ height: `${heightPx}px` }}>
         {drawn.map((index) => {
@@ -141,8 +152,6 @@ export function Tree({
               atMs={atMs}
               isChosen={index === at}
               isReachable={index === reachable}
-              onChoose={onChoose}
-              onToggle={onToggle}
             />
           );
         })}
