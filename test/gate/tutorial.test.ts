@@ -88,7 +88,7 @@ test("the tutorial of the gate does what it says", { timeout: 300_000 }, async (
   expect(steps.length).toBeGreaterThan(10);
   for (const [i, step] of steps.entries()) {
     if (step.printed !== null)
-      expect(`${without(printed[i] ?? "")}\n`, step.commands).toMatch(patternOf(here(step.printed)));
+      expect.soft(`${without(printed[i] ?? "")}\n`, step.commands).toMatch(patternOf(here(step.printed)));
   }
   expect(codes).toEqual(steps.map(() => 0));
 });
