@@ -37,6 +37,10 @@ function addLocal(gate: Command): void {
     .option("--user <name>", "your name there (default: that of this machine)")
     .option("--no-sample", "without the sample project")
     .option("--self-approval", "whoever proposes a change may approve it, too")
+    .option(
+      "--from <backup>",
+      "the gate of a backup, with its projects, users and tokens, in place of a new one",
+    )
     .option("--json", "as JSON")
     .action(async (dir, flags) => (await import("./local.ts")).init(dir, flags));
   const up = gate
@@ -53,6 +57,13 @@ function addLocal(gate: Command): void {
     .option("--config <file>", "drover.yaml (default: DROVER_CONFIG, else ./drover.yaml where there is one)");
   addServerOptions(up);
   up.action(async (dir, flags) => (await import("./local.ts")).gateUp(dir, serveInputs(flags), flags));
+  gate
+    .command("backup")
+    .description("Copies a gate to a folder, while it goes on; logs and artifacts are not in it.")
+    .argument("<dir>", "folder of a gate")
+    .argument("<to>", "a folder that is empty or is not there; it is there only when it is whole")
+    .option("--json", "as JSON")
+    .action(async (dir, to, { json }) => (await import("./local.ts")).backup(dir, to, json === true));
   const config = gate.command("config").description("Looks for what is wrong in a configuration.");
   config
     .command("check")

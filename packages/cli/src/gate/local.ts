@@ -14,14 +14,22 @@ export interface InitFlags {
   readonly user?: string;
   readonly sample?: boolean;
   readonly selfApproval?: boolean;
+  readonly from?: string;
   readonly json?: boolean;
 }
 
 export async function init(
   dir: string,
-  { tenant, user = userInfo().username, sample = true, selfApproval = false, json }: InitFlags,
+  { tenant, user = userInfo().username, sample = true, selfApproval = false, from, json }: InitFlags,
 ): Promise<void> {
   const folder = resolve(dir);
+  if (from !== undefined) {
+    const { restoreGate } = await import("@drover/gate");
+    const made = await restoreGate(resolve(from), folder);
+    const told = `The gate of ${from}, as it was at ${timeText(made.atMs)}, is in ${folder}: ${projectsText(made)}\n`;
+    process.stdout.write(json === true ? `${JSON.stringify({ folder, ...made })}\n` : told);
+    return;
+  }
   const { initGate } = await import("@drover/gate");
   const made = await initGate(folder, {
     log: silent,
@@ -61,6 +69,20 @@ ${
     : "See it tested, then approve it, as somebody else than who pushed it:\n  drover gate status\n  drover gate user add reviewer > reviewer.token\n  drover gate approve 1 --token-file reviewer.token"
 }
 `);
+}
+
+/** Copies a gate, whether it runs or not. */
+export async function backup(dir: string, to: string, json: boolean): Promise<void> {
+  const { backupGate } = await import("@drover/gate");
+  const made = await backupGate(resolve(dir), resolve(to));
+  const told = `${to} has the gate of ${dir} as it was at ${timeText(made.atMs)}: ${projectsText(made)}\n`;
+  process.stdout.write(json ? `${JSON.stringify({ folder: resolve(to), ...made })}\n` : told);
+}
+
+const timeText = (atMs: number): string => new Date(atMs).toISOString().slice(0, 19).replace("T", " ");
+
+function projectsText({ projects }: { readonly projects: readonly unknown[] }): string {
+  return projects.length === 1 ? "1 project" : `${projects.length} projects`;
 }
 
 export interface UpFlags {
