@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
@@ -54,7 +54,7 @@ async function stage(): Promise<Stage> {
     gate: (...words) => run(process.execPath, [DROVER, "gate", ...words]),
     git: (...words) => run("git", words),
     up: async (name) => {
-      const places = ["--port", String(port), "--http", `localhost:${http}`, "--store", "memory"];
+      const places = ["--port", String(port), "--http", `localhost:${http}`, "--store", "memory", "--url", "https://gate.example.com"];
       const child = spawn(process.execPath, [DROVER, "gate", "up", name, ...places], {
         ...options,
         stdio: "ignore",
@@ -76,7 +76,9 @@ interface Summary {
   readonly state: string;
 }
 
-test("a backup of a gate that runs brings all of it back, and it goes on", { timeout: 240_000 }, async () => {
+test("a backup of a gate that runs brings all of it back, users too, and it goes on", {
+  timeout: 240_000,
+}, async () => {
   const { folder, url, gate, git, up } = await stage();
   const states = async (): Promise<Record<string, string>> => {
     const changes = JSON.parse(await gate("changes", "--json")) as Summary[];
@@ -95,6 +97,9 @@ test("a backup of a gate that runs brings all of it back, and it goes on", { tim
   await propose("One");
   await gate("approve", "1");
   await until("change 1 is merged", DEADLINE_MS, async () => (await states())[1] === "merged");
+  const bob = (await gate("user", "add", "bob", "--json")).trim();
+  const { token: bobs } = JSON.parse(bob) as { token: string };
+  writeFileSync(join(folder, "bob.token"), bobs);
   await gate("pause");
   await propose("Two");
   await gate("approve", "2");
@@ -110,6 +115,8 @@ test("a backup of a gate that runs brings all of it back, and it goes on", { tim
   await up("second");
   expect(await states()).toEqual({ 1: "merged", 2: "open" });
   expect(await gate("status")).toMatch(/PAUSED[\s\S]*gate: 1 item\n[\s\S]*2,1 sample\/main Two/);
+  const { fetchCommand } = (await (await fetch(`${url}/api/gate/changes/2`)).json()) as { fetchCommand: string };
+  expect(fetchCommand).toBe("git fetch https://gate.example.com/git/sample.git refs/changes/2/1");
   await gate("unpause");
   await until("change 2 is merged", DEADLINE_MS, async () => (await states())[2] === "merged");
   await git("-C", "sample", "fetch", "-q", "origin", "main");
@@ -117,6 +124,12 @@ test("a backup of a gate that runs brings all of it back, and it goes on", { tim
   expect(await git("ls-remote", "--symref", `${url}/git/tools/build.git`, "HEAD")).toMatch(
     /^ref: refs\/heads\/main\t/,
   );
+  await gate("comment", "2", "Well done.", "--token-file", "bob.token");
+  await gate("user", "remove", "bob");
+  await expect(gate("comment", "2", "Once more.", "--token-file", "bob.token")).rejects.toThrow(
+    /UNAUTHENTICATED/,
+  );
+  await expect(gate("user", "remove", "ann")).rejects.toThrow(/another operator has to/);
   // The number that was given after the backup is given again.
   await git("-C", "sample", "push", "-q", "origin", "HEAD:refs/for/main");
   expect(await states()).toMatchObject({ 3: "open" });

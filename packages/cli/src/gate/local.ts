@@ -89,6 +89,7 @@ export interface UpFlags {
   readonly slots?: string;
   readonly executor?: boolean;
   readonly directPush?: boolean;
+  readonly url?: readonly string[];
   readonly keep?: string;
   readonly keepBytes?: string;
 }
@@ -100,6 +101,7 @@ export async function gateUp(dir: string, inputs: ConfigInputs, flags: UpFlags):
     slots: slotsOf(flags.slots),
     hasExecutor: flags.executor ?? true,
     directPush: flags.directPush ?? false,
+    urls: (flags.url ?? []).map(baseUrlOf),
     ...(flags.keep === undefined ? {} : { keepMs: durationMs(flags.keep, "--keep") }),
     ...(flags.keepBytes === undefined ? {} : { keepBytes: sizeOf("--keep-bytes", flags.keepBytes) }),
   });
@@ -111,6 +113,14 @@ export function slotsOf(text: string | undefined): number | undefined {
   const slots = Number(text);
   if (/^\d+$/.test(text) && slots >= 1 && slots <= 10_000) return slots;
   throw new UsageError("OPTION_INVALID", `--slots ${JSON.stringify(text)} is no number from 1 to 10000`);
+}
+
+/** @throws UsageError */
+function baseUrlOf(text: string): string {
+  const url = URL.parse(text);
+  const isBase = url !== null && /^https?:$/.test(url.protocol) && url.pathname === "/" && url.search === "";
+  if (isBase && url.username === "" && url.hash === "") return url.origin;
+  throw new UsageError("OPTION_INVALID", `--url ${JSON.stringify(text)} is no address: write https://HOST`);
 }
 
 /** @throws UsageError */
