@@ -1,4 +1,4 @@
-// `browser.js` and `browser-requests.js` are the files of drover/browser, copied beside this one.
+// `browser.js` and the two `browser-….js` beside it are the files of drover/browser, copied beside this one.
 import { Client, Worker } from "./browser.js";
 
 const form = document.querySelector("form");

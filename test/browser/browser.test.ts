@@ -57,6 +57,19 @@ describeWith(["chromium"], "in Chromium", () => {
       return { ...at, page, servers: `${scheme}://${at.host}` };
     };
 
+    it("a page that traces has spans of what it submits and of what it does", async () => {
+      const { page, servers, worker } = await open();
+      worker({ told: (job) => job.traceparent ?? "none" });
+      await inPage(page, "client", { servers, traced: true });
+      await inPage(page, "submit", "traced", "told", "");
+      expect(await inPage(page, "result", "traced")).toBe(`00-${"1".repeat(32)}-${"2".repeat(16)}-01`);
+      expect(await inPage(page, "spans")).toEqual(["submit told"]);
+      await inPage(page, "work", { servers, traced: true }, ["done"]);
+      await inPage(page, "submit", "done", "done", "x");
+      await inPage(page, "whole", "done");
+      expect(await inPage(page, "spans")).toEqual(["submit told", "process done", "submit done"]);
+    });
+
     it("a page submits and is told everything, in order and whole", async () => {
       const { page, servers, worker } = await open();
       worker({

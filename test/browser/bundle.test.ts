@@ -35,8 +35,9 @@ describe("drover/browser, as it is published", () => {
           lib: { entry: join(page, "page.js"), formats: ["es"], fileName: () => "page.js" },
           rolldownOptions: {
             preserveEntrySignatures: "allow-extension",
-            external: /browser-requests/,
-            output: { minify: true },
+            external: /browser-(requests|tracing)/,
+            // As a page is built, rather than a library.
+            output: { minify: true, comments: false },
           },
         },
       });
@@ -46,8 +47,8 @@ describe("drover/browser, as it is published", () => {
     }
   }
 
-  it("is two files: one for WebSockets, and one that only servers by requests need", () => {
-    expect(readdirSync(folder).sort()).toEqual(["browser-requests.js", "browser.js"]);
+  it("is three files: one for WebSockets, and what only servers by requests need, and tracing", () => {
+    expect(readdirSync(folder).sort()).toEqual(["browser-requests.js", "browser-tracing.js", "browser.js"]);
   });
 
   it("imports nothing, and has nothing of Node's", () => {
@@ -62,9 +63,9 @@ describe("drover/browser, as it is published", () => {
   });
 
   it.each([
-    [["Client"], 15],
-    [["Worker"], 15],
-    [["Client", "Worker"], 18],
+    [["Client"], 12],
+    [["Worker"], 9],
+    [["Client", "Worker"], 15],
   ])("weighs little for pages that use %j: less than %i kB", async (names, limit) => {
     expect(await weight(...names)).toBeLessThan(limit * KB);
   });

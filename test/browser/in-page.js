@@ -10,15 +10,36 @@ const onNotice = ({ type }) => notices.push(type);
 const jobs = new Map();
 const leaving = new Map();
 const gates = [];
+const spans = [];
 let client;
 let worker;
+
+/** As much of OpenTelemetry's API as the library asks for: writes down which spans end. */
+const tracing = {
+  ROOT_CONTEXT: {},
+  context: { active: () => ({}), with: (_context, work) => work() },
+  trace: {
+    setSpan: (context) => context,
+    setSpanContext: (context) => context,
+    getTracer: () => ({
+      startSpan: (name) => ({
+        spanContext: () => ({ traceId: "1".repeat(32), spanId: "2".repeat(16), traceFlags: 1 }),
+        setAttributes() {},
+        addLink() {},
+        setStatus() {},
+        end: () => spans.push(name),
+      }),
+    }),
+  },
+};
 
 globalThis.page = {
   notices: () => notices,
 
-  client(options) {
-    client = new Client({ backoff, onNotice, ...options });
+  client({ traced, ...options }) {
+    client = new Client({ backoff, onNotice, tracing: traced ? tracing : undefined, ...options });
   },
+  spans: () => spans,
 
   /** Begins a job, to be asked for by `name`. */
   submit(name, fn, workload, options = {}) {
@@ -49,8 +70,8 @@ globalThis.page = {
   ask: (what, ...args) => client[what](...args).then((answer) => answer ?? null, shownError),
   echo: async (text) => textOf(await client.echo(text)),
 
-  work(options, functions) {
-    worker = new Worker({ backoff, onNotice, ...options });
+  work({ traced, ...options }, functions) {
+    worker = new Worker({ backoff, onNotice, tracing: traced ? tracing : undefined, ...options });
     for (const fn of functions) page.handle(fn);
     return worker.run();
   },

@@ -1,4 +1,4 @@
-import type { JobTrace, Submitter, WireError } from "@drover/protocol";
+import { type JobTrace, NOBODY, type Submitter, type WireError } from "@drover/protocol";
 import { type CallWaiter, refusal } from "./call.ts";
 import type { ServerConnection } from "./connection.ts";
 import { JobLost } from "./errors.ts";
@@ -33,10 +33,6 @@ export class BackgroundSubmission implements CallWaiter {
     }
   }
 
-  unreachable(error: Error): void {
-    this.fail(error);
-  }
-
   fail(error: Error): void {
     if (this.#over) return;
     this.#over = true;
@@ -46,6 +42,8 @@ export class BackgroundSubmission implements CallWaiter {
   #submitter(connection: ServerConnection): Submitter {
     const name = this.#submission.function;
     return {
+      // The server tells a background submission nothing else.
+      ...NOBODY,
       traced: (trace) => {
         if (!this.#over) this.#host.traced(trace);
       },
@@ -63,14 +61,6 @@ export class BackgroundSubmission implements CallWaiter {
           this.fail(new JobLost(name, why));
         }
       },
-      // The server tells a background submission nothing else.
-      data() {},
-      warning() {},
-      status() {},
-      restarted() {},
-      complete() {},
-      fail() {},
-      exception() {},
     };
   }
 }

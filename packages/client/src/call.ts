@@ -2,7 +2,7 @@ import type { JobTrace, Submitter, WireError } from "@drover/protocol";
 import type { ServerConnection } from "./connection.ts";
 import { type ClientError, JobLost, QueueFull, ServerRefused } from "./errors.ts";
 import { EventFeed, type TerminalEvent } from "./feed.ts";
-import type { Places } from "./places.ts";
+import type { Placed, Places } from "./places.ts";
 import type { Waiter } from "./pool.ts";
 import { requestFor, type Submission } from "./submission.ts";
 
@@ -12,15 +12,15 @@ export interface CallHost {
   readonly maxBufferedBytes: number;
   readonly maxRejoins: number;
   /** Asks for a connection; `waiter.ready` may be called at once. */
-  connect(waiter: CallWaiter, key: string): void;
+  connect(waiter: CallWaiter): void;
   disconnect(waiter: CallWaiter): void;
   /** The call serves nobody any more. */
   ended(call: Call): void;
 }
 
-/** Something that waits for a connection, and is told when there is none for too long. */
+/** Something that waits for a connection, and fails when there is none for too long or the client is closed. */
 export interface CallWaiter extends Waiter {
-  unreachable(error: ClientError): void;
+  fail(error: Error): void;
 }
 
 /** Who follows a call: a job of this client. */
@@ -34,18 +34,14 @@ export interface Follower {
  * One foreground submission on the wire, with all jobs of this client that it serves. Begins to submit when made. Goes
  * from connection to connection as far as it may be joined again.
  */
-export class Call implements CallWaiter {
+export class Call implements CallWaiter, Placed {
   readonly key: string;
   readonly submission: Submission;
   readonly feed: EventFeed;
+  hasPlace = false;
   readonly #host: CallHost;
   readonly #rejoin: boolean;
   readonly #followers = new Set<Follower>();
-  readonly #begin = () => {
-    this.#hasPlace = true;
-    this.#host.connect(this, this.key);
-  };
-  #hasPlace = false;
   #attempt: Attempt | undefined;
   #trace: JobTrace | undefined;
   #rejoins = 0;
@@ -63,19 +59,19 @@ export class Call implements CallWaiter {
   /** Begins to submit, as soon as there is a place. */
   start(): void {
     try {
-      this.#host.foregroundPlaces.take(this.#begin);
+      this.#host.foregroundPlaces.take(this);
     } catch (error) {
       this.#end(error as Error);
     }
   }
 
+  placed(): void {
+    this.#host.connect(this);
+  }
+
   /** The handle, once there is one. */
   get handle(): string | undefined {
     return this.#attempt?.handle;
-  }
-
-  get over(): boolean {
-    return this.#over;
   }
 
   follow(follower: Follower): void {
@@ -97,7 +93,7 @@ export class Call implements CallWaiter {
     this.#close();
   }
 
-  /** Ends it for all, because of the client's own doing. */
+  /** Ends it for all. */
   fail(error: Error): void {
     this.#end(error);
   }
@@ -111,10 +107,6 @@ export class Call implements CallWaiter {
     } catch (error) {
       this.#end(error as Error);
     }
-  }
-
-  unreachable(error: ClientError): void {
-    this.#end(error);
   }
 
   created(attempt: Attempt, handle: string): void {
@@ -161,7 +153,7 @@ export class Call implements CallWaiter {
         this.feed.reset(false);
         this.feed.push({ type: "restarted", reason: "connection lost", attempt: this.#rejoins + 1 });
       }
-      this.#host.connect(this, this.key);
+      this.#host.connect(this);
     }
   }
 
@@ -177,8 +169,7 @@ export class Call implements CallWaiter {
     this.#attempt?.release();
     this.#attempt = undefined;
     this.#host.disconnect(this);
-    if (this.#hasPlace) this.#host.foregroundPlaces.release();
-    else this.#host.foregroundPlaces.cancel(this.#begin);
+    this.#host.foregroundPlaces.leave(this);
     this.#host.ended(this);
   }
 }

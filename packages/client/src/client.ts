@@ -1,25 +1,26 @@
 import {
+  type Asker,
   byteString,
   type JobOutcome,
+  type JobStatus,
   type Priority,
   textOfByteString,
-  type WireError,
 } from "@drover/protocol";
 import type { Connection } from "@drover/transport";
-import { checkServer, defaultServer, dialServer, sha256 } from "#platform";
-import { checkToken } from "./authentication.ts";
+import { loadTracing, sha256 } from "#platform";
 import { BackgroundSubmission } from "./background.ts";
 import type { Backoff } from "./backoff.ts";
 import { type BytesLike, toBytes, toName } from "./bytes.ts";
 import { Call, type CallHost, type CallWaiter } from "./call.ts";
 import type { Notice, ServerConnection } from "./connection.ts";
 import { ClientClosed, InvalidArgument, NeedsDrover, NoServer, ServerLost, ServerRefused } from "./errors.ts";
-import type { DefinedFunction } from "./function.ts";
+import { type DefinedFunction, onceKnown } from "./function.ts";
 import { Following, Job } from "./job.ts";
-import { Places } from "./places.ts";
+import { type Placed, Places } from "./places.ts";
 import { type PoolWaiter, ServerPool } from "./pool.ts";
 import { handleFor, type Submission, uniqueFor } from "./submission.ts";
-import { SubmissionSpan, type Tracing } from "./tracing.ts";
+import { connectionTerms } from "./terms.ts";
+import type { SubmissionSpan, TracedSubmission, Tracing } from "./tracing.ts";
 
 export interface ClientOptions {
   /**
@@ -137,8 +138,8 @@ export class Client implements AsyncDisposable {
   readonly #calls = new Map<string, Call>();
   /** All foreground calls under way. */
   readonly #open = new Set<Call>();
-  /** Questions and background submissions under way, and whether they have their place. */
-  readonly #pending = new Map<Pending, { hasPlace: boolean; readonly run: () => void }>();
+  /** Questions and background submissions under way, and their places. */
+  readonly #pending = new Map<CallWaiter, Placed>();
   readonly #waiting = new Map<
     CallWaiter,
     { readonly waiter: PoolWaiter; readonly timer: ReturnType<typeof setTimeout> }
@@ -147,33 +148,18 @@ export class Client implements AsyncDisposable {
 
   /** @throws TransportError `ADDRESS_INVALID` */
   constructor(options: ClientOptions = {}) {
-    const { servers = defaultServer(), token } = options;
-    const { dial = (server, signal) => dialServer(server, signal, { token }) } = options;
-    const list = typeof servers === "string" ? [servers] : [...servers];
-    checkToken(token);
-    if (list.length === 0) throw new InvalidArgument("servers is empty");
-    if (options.dial === undefined) for (const server of list) checkServer(server);
+    const terms = connectionTerms(options);
+    if (terms.servers.length === 0) throw new InvalidArgument("servers is empty");
     this.#tracing = options.tracing;
     this.#unreachableMs = options.unreachableMs ?? 30_000;
-    this.#pool = new ServerPool({
-      servers: list,
-      dial,
-      token,
-      exceptions: options.exceptions ?? true,
-      connectTimeoutMs: options.connectTimeoutMs ?? 5_000,
-      heartbeatMs: options.heartbeatMs ?? 15_000,
-      backoff: options.backoff ?? {},
-      random: options.random ?? Math.random,
-      maxPacketBytes: options.maxPacketBytes ?? 1_073_741_824,
-      notice: options.onNotice ?? (() => {}),
-    });
+    this.#pool = new ServerPool({ ...terms, exceptions: options.exceptions ?? true });
     const { maxInFlight = 4_096, maxWaiting = 1_000_000 } = options;
     this.#answerPlaces = new Places(maxInFlight, maxWaiting);
     this.#host = {
       foregroundPlaces: new Places(maxInFlight, maxWaiting),
       maxBufferedBytes: options.maxBufferedBytes ?? 4_194_304,
       maxRejoins: options.maxRejoins ?? 10,
-      connect: (waiter, key) => this.#connect(waiter, key),
+      connect: (waiter) => this.#connect(waiter),
       disconnect: (waiter) => this.#disconnect(waiter),
       ended: (call) => {
         this.#open.delete(call);
@@ -198,17 +184,21 @@ export class Client implements AsyncDisposable {
     input: unknown,
     options: SubmitOptions = {},
   ): Job<unknown> {
-    const { signal, deadlineMs } = options;
-    const { span, ...shape } = this.#shape(target, options, false);
+    const { signal, deadlineMs, keep, lingerMs } = options;
+    const shape = shapeOf(target, options);
     const decode = typeof target === "string" ? unchanged : target.decodeOutput;
-    const following = new Following<unknown>({ function: shape.function, signal, deadlineMs, decode, span });
-    const { keep, lingerMs } = options;
-    withEncoded(
-      target,
-      input,
-      (workload) => this.#begin(following, { ...shape, keep, lingerMs, workload }, options),
-      (error) => following.giveUp(error),
-    );
+    const following = new Following<unknown>({ function: shape.function, signal, deadlineMs, decode });
+    this.#withSpan({ ...shape, background: false }, (span) => {
+      following.trace(span);
+      const { traceparent, tracestate } = span ?? options;
+      withEncoded(
+        target,
+        input,
+        (workload) =>
+          this.#begin(following, { ...shape, traceparent, tracestate, keep, lingerMs, workload }, options),
+        (error) => following.giveUp(error),
+      );
+    });
     return new Job(following);
   }
 
@@ -237,37 +227,40 @@ export class Client implements AsyncDisposable {
     return new Promise((resolve, fail) => {
       const atMs = options.at === undefined ? undefined : Number(options.at);
       if (Number.isNaN(atMs)) throw new InvalidArgument("at is no time");
-      const { span, ...shape } = this.#shape(target, options, true);
-      const reject = (error: Error) => {
-        span?.ended(error);
-        fail(error);
-      };
-      const extras = { background: true, atMs, rerunIfActive: options.rerunIfActive };
-      withEncoded(
-        target,
-        input,
-        (workload) => {
-          if (this.#closed) throw new ClientClosed();
-          const submission: Submission = { ...shape, ...extras, workload };
-          const rejoins = rejoinOf(submission, options) ? this.#host.maxRejoins : 0;
-          const pending = new BackgroundSubmission(submission, rejoins, {
-            traced: (trace) => span?.traced(trace),
-            connect: () => this.#connect(pending, keyOf(submission)),
-            resolve: (handle) => {
-              this.#leave(pending);
-              span?.created(handle);
-              span?.ended(undefined);
-              resolve(handle);
-            },
-            reject: (error) => {
-              this.#leave(pending);
-              reject(error);
-            },
-          });
-          this.#enter(pending, () => this.#connect(pending, keyOf(submission)));
-        },
-        reject,
-      );
+      const shape = { ...shapeOf(target, options), background: true };
+      this.#withSpan(shape, (span) => {
+        const reject = (error: Error) => {
+          span?.ended(error);
+          fail(error);
+        };
+        const { traceparent, tracestate } = span ?? options;
+        const extras = { traceparent, tracestate, atMs, rerunIfActive: options.rerunIfActive };
+        withEncoded(
+          target,
+          input,
+          (workload) => {
+            if (this.#closed) throw new ClientClosed();
+            const submission: Submission = { ...shape, ...extras, workload };
+            const rejoins = rejoinOf(submission, options) ? this.#host.maxRejoins : 0;
+            const pending = new BackgroundSubmission(submission, rejoins, {
+              traced: (trace) => span?.traced(trace),
+              connect: () => this.#connect(pending),
+              resolve: (handle) => {
+                this.#leave(pending);
+                span?.created(handle);
+                span?.ended(undefined);
+                resolve(handle);
+              },
+              reject: (error) => {
+                this.#leave(pending);
+                reject(error);
+              },
+            });
+            this.#enter(pending);
+          },
+          reject,
+        );
+      });
     });
   }
 
@@ -280,27 +273,17 @@ export class Client implements AsyncDisposable {
 
   /** State of a job by its handle, on the server in use. @throws ServerLost, NoServer, InvalidArgument */
   status(handle: string): Promise<Status> {
-    return this.#ask("GET_STATUS", (connection, { resolve, reject, lost }) => {
-      connection.session.getStatus(handleFor(handle, connection), {
-        answer: ({ known, running, numerator, denominator }) =>
-          resolve({ known, running, numerator: count(numerator), denominator: count(denominator) }),
-        refused: reject,
-        lost,
-      });
-    });
+    return this.#ask<JobStatus>("GET_STATUS", (connection, asker) =>
+      connection.session.getStatus(handleFor(handle, connection), asker),
+    ).then(statusOf);
   }
 
   /** State of the job with a unique, whichever its function. @throws as `status` */
   statusOfUnique(unique: BytesLike): Promise<Status> {
     const name = toName(unique, "unique");
-    return this.#ask("GET_STATUS_UNIQUE", (connection, { resolve, reject, lost }) => {
-      connection.session.getStatusOfUnique(uniqueFor(name, connection), {
-        answer: ({ known, running, numerator, denominator, waiting = 0 }) =>
-          resolve({ known, running, numerator: count(numerator), denominator: count(denominator), waiting }),
-        refused: reject,
-        lost,
-      });
-    });
+    return this.#ask<JobStatus>("GET_STATUS_UNIQUE", (connection, asker) =>
+      connection.session.getStatusOfUnique(uniqueFor(name, connection), asker),
+    ).then(statusOf);
   }
 
   /**
@@ -319,9 +302,7 @@ export class Client implements AsyncDisposable {
   /** Asks the server for these bytes back: shows that it answers. @throws ServerLost, NoServer */
   echo(payload: BytesLike = "drover"): Promise<Uint8Array> {
     const bytes = toBytes(payload);
-    return this.#ask("ECHO_REQ", (connection, { resolve, lost }) => {
-      connection.session.echo(bytes, { answer: resolve, lost });
-    });
+    return this.#ask("ECHO_REQ", (connection, asker) => connection.session.echo(bytes, asker));
   }
 
   /** Closes the connection, after what was submitted has left. Whatever waits fails with `CLIENT_CLOSED`. */
@@ -340,20 +321,18 @@ export class Client implements AsyncDisposable {
     return this.close();
   }
 
-  #shape(
-    target: string | DefinedFunction<unknown, unknown, unknown, unknown>,
-    options: JobOptions,
-    background: boolean,
-  ) {
-    const names = {
-      function: toName(typeof target === "string" ? target : target.name, "function name"),
-      unique: options.unique === undefined ? "" : toName(options.unique, "unique"),
-    };
-    const reducer = options.reducer === undefined ? undefined : toName(options.reducer, "reducer");
-    const tracing = options.traceparent === undefined ? this.#tracing : undefined;
-    const span = tracing === undefined ? undefined : new SubmissionSpan(tracing, { ...names, background });
-    const { traceparent, tracestate } = span ?? options;
-    return { ...names, priority: options.priority, reducer, traceparent, tracestate, span };
+  /** Goes on with the span of a submission that is traced: in this turn, unless it takes loading first. */
+  #withSpan(
+    about: TracedSubmission & { readonly traceparent: string | undefined },
+    next: (span: SubmissionSpan | undefined) => void,
+  ): void {
+    const tracing = this.#tracing;
+    if (tracing === undefined || about.traceparent !== undefined) {
+      next(undefined);
+      return;
+    }
+    const parent = tracing.context.active();
+    void onceKnown(loadTracing(), (spans) => next(spans && new spans.SubmissionSpan(tracing, about, parent)));
   }
 
   #begin(following: Following<unknown>, submission: Submission, options: SubmitOptions): void {
@@ -363,7 +342,7 @@ export class Client implements AsyncDisposable {
     const joined = key === "" ? undefined : this.#calls.get(key);
     // One whose beginning is no longer here could not tell it all: then the server has to.
     if (joined !== undefined && !joined.feed.outgrown) {
-      following.terms.span?.coalesced();
+      following.span?.coalesced();
       following.begin(joined);
       return;
     }
@@ -374,47 +353,36 @@ export class Client implements AsyncDisposable {
     call.start();
   }
 
-  #outcome(functionOrHandle: string, unique: string): Promise<JobOutcome> {
-    return this.#ask("GET_OUTCOME", (connection, { resolve, reject, lost }) => {
+  async #outcome(functionOrHandle: string, unique: string): Promise<JobOutcome> {
+    const outcome = await this.#ask<JobOutcome>("GET_OUTCOME", (connection, asker) => {
       if (!connection.drover) throw new NeedsDrover("outcome", connection.server);
-      connection.session.getOutcome(functionOrHandle, unique, {
-        answer: (outcome) =>
-          resolve({
-            ...outcome,
-            function: textOfByteString(outcome.function),
-            unique: textOfByteString(outcome.unique),
-          }),
-        refused: reject,
-        lost,
-      });
+      connection.session.getOutcome(functionOrHandle, unique, asker);
     });
+    return {
+      ...outcome,
+      function: textOfByteString(outcome.function),
+      unique: textOfByteString(outcome.unique),
+    };
   }
 
   /** Sends a question when there is a connection and a place, and settles once. */
-  #ask<T>(
-    request: string,
-    send: (
-      connection: ServerConnection,
-      answer: { resolve(value: T): void; reject(error: WireError): void; lost(): void },
-    ) => void,
-  ): Promise<T> {
+  #ask<T>(request: string, send: (connection: ServerConnection, asker: Asker<T>) => void): Promise<T> {
     return new Promise((resolve, reject) => {
       if (this.#closed) throw new ClientClosed();
       const fail = (error: Error) => {
         this.#leave(waiter);
         reject(error);
       };
-      const waiter: Pending = {
+      const waiter: CallWaiter = {
         fail,
-        unreachable: fail,
         ready: (connection) => {
           try {
             send(connection, {
-              resolve: (value) => {
+              answer: (value) => {
                 this.#leave(waiter);
                 resolve(value);
               },
-              reject: ({ code, text }) => fail(new ServerRefused(request, code, text)),
+              refused: ({ code, text }) => fail(new ServerRefused(request, code, text)),
               lost: () => fail(new ServerLost(connection.server)),
             });
           } catch (error) {
@@ -422,22 +390,16 @@ export class Client implements AsyncDisposable {
           }
         },
       };
-      this.#enter(waiter, () => this.#connect(waiter, ""));
+      this.#enter(waiter);
     });
   }
 
-  /** Begins once there is a place among what waits for an answer. @throws TooManyCalls */
-  #enter(pending: Pending, begin: () => void): void {
-    const entry = {
-      hasPlace: false,
-      run: () => {
-        entry.hasPlace = true;
-        begin();
-      },
-    };
-    this.#pending.set(pending, entry);
+  /** Connects once there is a place among what waits for an answer. @throws TooManyCalls */
+  #enter(pending: CallWaiter): void {
+    const place = { hasPlace: false, placed: () => this.#connect(pending) };
+    this.#pending.set(pending, place);
     try {
-      this.#answerPlaces.take(entry.run);
+      this.#answerPlaces.take(place);
     } catch (error) {
       this.#pending.delete(pending);
       throw error;
@@ -445,18 +407,17 @@ export class Client implements AsyncDisposable {
   }
 
   /** It was answered, or given up. */
-  #leave(pending: Pending): void {
-    const entry = this.#pending.get(pending);
-    if (entry === undefined) return;
+  #leave(pending: CallWaiter): void {
+    const place = this.#pending.get(pending);
+    if (place === undefined) return;
     this.#pending.delete(pending);
     this.#disconnect(pending);
-    if (entry.hasPlace) this.#answerPlaces.release();
-    else this.#answerPlaces.cancel(entry.run);
+    this.#answerPlaces.leave(place);
   }
 
-  #connect(waiter: CallWaiter, key: string): void {
+  #connect(waiter: CallWaiter): void {
     if (this.#closed) return;
-    const current = this.#pool.current(key);
+    const { current } = this.#pool;
     if (current !== undefined) {
       waiter.ready(current);
       return;
@@ -468,16 +429,16 @@ export class Client implements AsyncDisposable {
       },
       shutOut: (error) => {
         this.#disconnect(waiter);
-        waiter.unreachable(error);
+        waiter.fail(error);
       },
     };
     const timer = setTimeout(() => {
       this.#disconnect(waiter);
       const { servers, lastError } = this.#pool;
-      waiter.unreachable(new NoServer(servers, this.#unreachableMs, { cause: lastError }));
+      waiter.fail(new NoServer(servers, this.#unreachableMs, { cause: lastError }));
     }, this.#unreachableMs);
     this.#waiting.set(waiter, { waiter: inPool, timer });
-    this.#pool.wait(inPool, key);
+    this.#pool.wait(inPool);
   }
 
   #disconnect(waiter: CallWaiter): void {
@@ -489,9 +450,17 @@ export class Client implements AsyncDisposable {
   }
 }
 
-/** What waits for one answer of the server's. */
-interface Pending extends CallWaiter {
-  fail(error: Error): void;
+function shapeOf(
+  target: string | DefinedFunction<unknown, unknown, unknown, unknown>,
+  { unique, priority, reducer, traceparent }: JobOptions,
+) {
+  return {
+    function: toName(typeof target === "string" ? target : target.name, "function name"),
+    unique: unique === undefined ? "" : toName(unique, "unique"),
+    priority,
+    reducer: reducer === undefined ? undefined : toName(reducer, "reducer"),
+    traceparent,
+  };
 }
 
 /** Names what joins: equal keys are one job on the server. Empty for what never joins. */
@@ -509,6 +478,10 @@ function unchanged(result: Uint8Array): Uint8Array {
 
 function rejoinOf({ unique }: Submission, { rejoin }: JobOptions): boolean {
   return rejoin ?? unique !== "";
+}
+
+function statusOf({ numerator, denominator, ...rest }: JobStatus): Status {
+  return { ...rest, numerator: count(numerator), denominator: count(denominator) };
 }
 
 function count(text: string): number {

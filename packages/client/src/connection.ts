@@ -1,9 +1,9 @@
-import { bytesOf, ClientSession, type Packet, PacketType, ProtocolError, packetName } from "@drover/protocol";
+import { ClientSession, NOBODY, type Packet, PacketType, ProtocolError, packetName } from "@drover/protocol";
 import type { Connection } from "@drover/transport";
 import { showToken } from "./authentication.ts";
 import { Channel } from "./channel.ts";
 import { Unauthenticated } from "./errors.ts";
-import { Heartbeat } from "./heartbeat.ts";
+import { Heartbeat, PING } from "./heartbeat.ts";
 
 /** What happened on the way to a server; for logs. */
 export type Notice =
@@ -26,20 +26,18 @@ export interface ServerConnectionOptions {
 /** Name of the option by which peers agree on Drover's extensions. */
 export const DROVER_OPTION = "drover.1";
 
-const PING = bytesOf("drover");
-
 /** A client's connection with one server, once they have agreed on options. */
 export class ServerConnection {
   readonly server: string;
   readonly session: ClientSession;
   /** The server knows Drover's extensions. */
   drover = false;
+  over = false;
   /** Told once when the connection is over; to be set when it was handed over. */
   onLost: (error: Error | undefined) => void = () => {};
   readonly #channel: Channel;
   readonly #heartbeat: Heartbeat;
   readonly #notice: (notice: Notice) => void;
-  #over = false;
 
   /**
    * To be called in the turn in which `connection` was handed over. Rejects when the connection ends before the server
@@ -71,16 +69,7 @@ export class ServerConnection {
       options.maxPacketBytes,
     );
     this.session = new ClientSession(this.#channel);
-    this.#heartbeat = new Heartbeat(
-      this.#channel,
-      options.heartbeatMs,
-      () => this.session.echo(PING, { answer() {}, lost() {} }),
-      () => this.destroy(new Error(`${server} was silent for ${2 * options.heartbeatMs} ms`)),
-    );
-  }
-
-  get over(): boolean {
-    return this.#over;
+    this.#heartbeat = Heartbeat.of(this.#channel, this.session, server, options.heartbeatMs);
   }
 
   /** Sends what is written, then closes. */
@@ -100,25 +89,24 @@ export class ServerConnection {
         reject(error);
         this.destroy(error);
       };
-      const ignored = { answer() {}, refused() {}, lost() {} };
       if (token !== undefined) showToken(this.session, this.server, token, fail);
       if (exceptions) {
         this.session.option("exceptions", {
-          ...ignored,
+          ...NOBODY,
           refused: ({ code, text }) => {
             if (code === "UNAUTHENTICATED") fail(new Unauthenticated(this.server, text));
           },
         });
       }
       this.session.option(DROVER_OPTION, {
-        ...ignored,
+        ...NOBODY,
         answer: () => {
           this.drover = true;
           this.session.replays = true;
         },
       });
       this.onLost = (error) => reject(error ?? new Error(`${this.server} closed the connection at once`));
-      this.session.echo(PING, { answer: () => resolve(), lost() {} });
+      this.session.echo(PING, { ...NOBODY, answer: () => resolve() });
     });
   }
 
@@ -132,7 +120,7 @@ export class ServerConnection {
   }
 
   #closed(error: Error | undefined): void {
-    this.#over = true;
+    this.over = true;
     this.#heartbeat.stop();
     // Whoever hears of a loss here may want the next connection, so that has to be in order first.
     this.onLost(error);

@@ -61,8 +61,8 @@ export class JobException extends ClientError {
  */
 export class JobLost extends ClientError {
   readonly function: string;
-  constructor(functionName: string, why: string, options?: ErrorOptions) {
-    super("JOB_LOST", `${printable(functionName, 200)}: ${why}`, options);
+  constructor(functionName: string, why: string) {
+    super("JOB_LOST", `${printable(functionName, 200)}: ${why}`);
     this.function = functionName;
   }
 }

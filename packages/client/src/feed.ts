@@ -25,28 +25,30 @@ export type TerminalEvent =
 /** Counted for each event besides its bytes, so that empty ones are bounded too. */
 const EVENT_OVERHEAD_BYTES = 64;
 
+/** An event in the list of a feed's; also the list's front, which has none. */
 interface Entry {
-  readonly event: JobEvent;
-  /** Bytes of all events before this one since the feed began. */
-  readonly offsetBytes: number;
+  readonly event: JobEvent | undefined;
+  /** Bytes of all events up to this one since the feed began. */
+  readonly endBytes: number;
+  next: Entry | undefined;
 }
 
 /**
  * The events of one job for any number of readers, each at its own pace. All of it is kept for readers that come late,
  * up to `maxBufferedBytes`; beyond that, only what present readers have still to read, and a reader that is further
  * behind fails. At most one status is kept: the newest.
+ *
+ * It is a list in which each reader holds the entry that it has read last, so that what all have read is nobody's.
  */
 export class EventFeed {
   readonly #maxBytes: number;
   readonly #readers = new Set<FeedReader>();
-  /** Events from number `#base` on; a status that a newer one replaced leaves a hole. */
-  #entries: (Entry | undefined)[] = [];
-  #base = 0;
-  #holes = 0;
-  #statusNumber = -1;
-  #totalBytes = 0;
+  /** Before the first event; undefined once the feed has outgrown its bound. */
+  #front: Entry | undefined = { event: undefined, endBytes: 0, next: undefined };
+  #last: Entry = this.#front!;
+  /** The entry before the status. */
+  #beforeStatus: Entry | undefined;
   #keptFromBytes = 0;
-  #outgrown = false;
   #end: TerminalEvent | Error | undefined;
 
   constructor(maxBufferedBytes: number) {
@@ -55,35 +57,39 @@ export class EventFeed {
 
   /** Whether a reader that begins now would miss something. */
   get outgrown(): boolean {
-    return this.#outgrown;
+    return this.#front === undefined;
   }
 
   push(event: JobEvent): void {
-    if (event.type === "status") this.#replaceStatus();
-    this.#entries.push({ event, offsetBytes: this.#totalBytes });
-    // A status replaces another, so it takes no room that the bound has to count.
-    if (event.type !== "status")
-      this.#totalBytes += EVENT_OVERHEAD_BYTES + ("data" in event ? event.data.length : 0);
+    let { endBytes } = this.#last;
+    if (event.type === "status") {
+      this.#dropStatus();
+      this.#beforeStatus = this.#last;
+    } else {
+      // A status replaces another, so it takes no room that the bound has to count.
+      endBytes += EVENT_OVERHEAD_BYTES + ("data" in event ? event.data.length : 0);
+    }
+    this.#last = this.#last.next = { event, endBytes, next: undefined };
     for (const reader of [...this.#readers]) reader.serve();
-    this.#bound();
-    this.#compact();
+    if (endBytes - this.#keptFromBytes <= this.#maxBytes) return;
+    this.#front = undefined;
+    for (const reader of [...this.#readers]) {
+      if (endBytes - reader.at.endBytes > this.#maxBytes) reader.fail(new EventsDropped(this.#maxBytes));
+    }
   }
 
   /** Drops what was reported, read or not, but for `created` where the handle stays. */
   reset(keepCreated: boolean): void {
-    const first = this.#outgrown ? undefined : this.#entries[0];
-    const created = keepCreated && first?.event.type === "created" ? first : undefined;
-    const end = this.#base + this.#entries.length;
-    for (const reader of this.#readers) {
-      // Who has not even read `created` still does.
-      reader.position = created !== undefined && reader.position === this.#base ? end : end + 1;
-    }
-    this.#base = created === undefined ? end + 1 : end;
-    this.#entries = created === undefined ? [] : [{ event: created.event, offsetBytes: this.#totalBytes }];
-    this.#holes = 0;
-    this.#statusNumber = -1;
-    this.#outgrown = false;
-    this.#keptFromBytes = this.#totalBytes;
+    const before = this.#front;
+    const event = before?.next?.event;
+    const { endBytes } = this.#last;
+    const front: Entry = { event: undefined, endBytes, next: undefined };
+    this.#front = this.#last = front;
+    if (keepCreated && event?.type === "created") this.#last = front.next = { ...front, event };
+    // Who has not even read `created` still does.
+    for (const reader of this.#readers) reader.at = reader.at === before ? front : this.#last;
+    this.#beforeStatus = undefined;
+    this.#keptFromBytes = endBytes;
   }
 
   /** The last event, or the error that stands in its place. */
@@ -95,22 +101,11 @@ export class EventFeed {
 
   /** Reads from the beginning; fails at once when that is gone. */
   read(): FeedReader {
-    const reader = new FeedReader(this, this.#base);
+    const reader = new FeedReader(this, this.#front ?? this.#last);
     if (this.#end !== undefined) reader.end(this.#end);
-    if (this.#outgrown) reader.fail(new EventsDropped(this.#maxBytes));
+    if (this.outgrown) reader.fail(new EventsDropped(this.#maxBytes));
     else this.#readers.add(reader);
     return reader;
-  }
-
-  /** Of a reader: the event at its position, which moves on. */
-  take(reader: FeedReader): JobEvent | undefined {
-    for (;;) {
-      const index = reader.position - this.#base;
-      if (index < 0 || index >= this.#entries.length) return undefined;
-      reader.position++;
-      const entry = this.#entries[index];
-      if (entry !== undefined) return entry.event;
-    }
   }
 
   /** Of a reader: it needs nothing more. */
@@ -118,71 +113,30 @@ export class EventFeed {
     this.#readers.delete(reader);
   }
 
-  #replaceStatus(): void {
-    const index = this.#statusNumber - this.#base;
-    if (index >= 0) {
-      this.#entries[index] = undefined;
-      this.#holes++;
-    }
-    this.#statusNumber = this.#base + this.#entries.length;
-  }
-
-  #bound(): void {
-    if (this.#totalBytes - this.#keptFromBytes > this.#maxBytes) this.#outgrown = true;
-    if (!this.#outgrown) return;
-    let needed = this.#base + this.#entries.length;
-    for (const reader of [...this.#readers]) {
-      const behind = this.#firstFrom(reader.position);
-      if (behind !== undefined && this.#totalBytes - behind.offsetBytes > this.#maxBytes) {
-        this.#readers.delete(reader);
-        reader.fail(new EventsDropped(this.#maxBytes));
-      } else needed = Math.min(needed, reader.position);
-    }
-    const read = needed - this.#base;
-    // By halves, so that each event is moved once in the mean.
-    if (read * 2 < this.#entries.length && needed !== this.#base + this.#entries.length) return;
-    for (let i = 0; i < read; i++) if (this.#entries[i] === undefined) this.#holes--;
-    this.#entries.splice(0, read);
-    this.#base = needed;
-  }
-
-  #firstFrom(position: number): Entry | undefined {
-    for (let i = Math.max(0, position - this.#base); i < this.#entries.length; i++) {
-      if (this.#entries[i] !== undefined) return this.#entries[i];
-    }
-    return undefined;
-  }
-
-  /** Closes the holes that statuses left once they are most of what is kept. */
-  #compact(): void {
-    if (this.#holes < 64 || this.#holes * 2 < this.#entries.length) return;
-    const moved: number[] = [];
-    const live: Entry[] = [];
-    for (const entry of this.#entries) {
-      moved.push(this.#base + live.length);
-      if (entry !== undefined) live.push(entry);
-    }
-    const end = this.#base + live.length;
-    for (const reader of this.#readers) reader.position = moved[reader.position - this.#base] ?? end;
-    this.#statusNumber = moved[this.#statusNumber - this.#base] ?? -1;
-    this.#entries = live;
-    this.#holes = 0;
+  /** Takes the status out of the list. */
+  #dropStatus(): void {
+    const before = this.#beforeStatus;
+    const status = before?.next;
+    if (before === undefined || status === undefined) return;
+    before.next = status.next;
+    if (this.#last === status) this.#last = before;
+    for (const reader of this.#readers) if (reader.at === status) reader.at = before;
   }
 }
 
 /** One reader's place in a feed; at most one `next` may be outstanding, as `for await` has it. */
 export class FeedReader implements AsyncIterableIterator<JobEvent> {
-  /** Number of the event that it reads next. The feed's to set. */
-  position: number;
+  /** What it has read last. The feed's to set. */
+  at: Entry;
   readonly #feed: EventFeed;
   #end: TerminalEvent | Error | undefined;
   #done = false;
   #waiting: { resolve(result: IteratorResult<JobEvent>): void; reject(error: Error): void } | undefined;
 
   /** Use `EventFeed.read`. */
-  constructor(feed: EventFeed, position: number) {
+  constructor(feed: EventFeed, at: Entry) {
     this.#feed = feed;
-    this.position = position;
+    this.at = at;
   }
 
   [Symbol.asyncIterator](): this {
@@ -211,7 +165,7 @@ export class FeedReader implements AsyncIterableIterator<JobEvent> {
   /** Fails in place of all that is left to read. */
   fail(error: Error): void {
     this.#feed.release(this);
-    this.position = Number.MAX_SAFE_INTEGER;
+    this.at = { ...this.at, next: undefined };
     this.#end = error;
     this.serve();
   }
@@ -219,22 +173,19 @@ export class FeedReader implements AsyncIterableIterator<JobEvent> {
   /** Of the feed: there may be something for who waits. */
   serve(): void {
     const waiting = this.#waiting;
-    if (waiting === undefined) return;
+    const { next } = this.at;
+    const end = this.#end;
+    if (waiting === undefined || !(this.#done || next || end)) return;
+    this.#waiting = undefined;
     if (this.#done) {
-      this.#waiting = undefined;
       waiting.resolve({ done: true, value: undefined });
-      return;
-    }
-    const event = this.#feed.take(this);
-    if (event !== undefined) {
-      this.#waiting = undefined;
-      waiting.resolve({ done: false, value: event });
-    } else if (this.#end !== undefined) {
-      const end = this.#end;
-      this.#waiting = undefined;
+    } else if (next !== undefined) {
+      this.at = next;
+      waiting.resolve({ done: false, value: next.event! });
+    } else {
       this.#finish();
       if (end instanceof Error) waiting.reject(end);
-      else waiting.resolve({ done: false, value: end });
+      else waiting.resolve({ done: false, value: end! });
     }
   }
 

@@ -4,6 +4,7 @@ import {
   type ConnectionHandlers,
   type PeerAddress,
   TransportError,
+  WEBSOCKET_PATH,
 } from "@drover/transport";
 import { Unauthenticated } from "./errors.ts";
 import { FetchJobs } from "./fetch-jobs.ts";
@@ -63,9 +64,18 @@ export class FetchConnection implements Connection, FetchLink {
     return new FetchConnection(url, api, leaving, slots);
   }
 
-  /** Asks whether a server is there and lets us in. @throws as `open` */
-  static probe(url: URL, name: string, { token, signal }: FetchTerms): Promise<void> {
-    return probe(new HttpApi(url, token, signal), name, signal);
+  /**
+   * A page is not told why there is no WebSocket, but it is why a request beside it is refused.
+   * @throws Unauthenticated when it is the token
+   */
+  static async tellShutOut(webSocket: URL, name: string, { token, signal }: FetchTerms): Promise<void> {
+    const url = besideWebSocket(webSocket);
+    if (url === undefined) return;
+    try {
+      await probe(new HttpApi(url, token, signal), name, signal);
+    } catch (error) {
+      if (error instanceof Unauthenticated) throw error;
+    }
   }
 
   private constructor(url: URL, api: HttpApi, leaving: AbortController, slots: number) {
@@ -211,6 +221,12 @@ export class FetchConnection implements Connection, FetchLink {
     this.#told = true;
     this.#handlers?.close(error);
   }
+}
+
+/** The HTTP API beside a WebSocket, if it is at its usual place. */
+export function besideWebSocket({ href }: URL): URL | undefined {
+  if (!href.endsWith(WEBSOCKET_PATH)) return undefined;
+  return new URL(`${href.slice(0, -WEBSOCKET_PATH.length).replace(/^ws/, "http")}/`);
 }
 
 async function probe(api: HttpApi, name: string, signal: AbortSignal): Promise<void> {

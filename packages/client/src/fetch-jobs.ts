@@ -3,7 +3,7 @@ import { TransportError } from "@drover/transport";
 import { backoffMs } from "./backoff.ts";
 import { type Answer, answerOf, type FetchLink } from "./fetch-link.ts";
 import { base64, HttpProblem, payloadOf, type StreamEvent } from "./http-api.ts";
-import { Places } from "./places.ts";
+import { type Placed, Places } from "./places.ts";
 import { pause } from "./pool.ts";
 
 /*
@@ -79,9 +79,10 @@ export class FetchJobs {
   }
 
   #submit(submission: SubmissionPacket, workload: Uint8Array): void {
-    const opened = new Promise<void>((resolve) => this.#places.take(resolve)).then(() =>
-      this.#link.owe(this.#open(submission, workload)),
-    );
+    const { promise: placed, resolve } = Promise.withResolvers<void>();
+    const place: Placed = { hasPlace: false, placed: resolve };
+    this.#places.take(place);
+    const opened = placed.then(() => this.#link.owe(this.#open(submission, workload)));
     const created = opened.then(
       (stream): Answer => [PacketType.JOB_CREATED, [stream.name]],
       // What is no answer is told by `answer`.
@@ -92,7 +93,7 @@ export class FetchJobs {
       .catch((error: unknown) => {
         if (!(error instanceof HttpProblem)) this.#link.lost(error);
       })
-      .finally(() => this.#places.release());
+      .finally(() => this.#places.leave(place));
   }
 
   async #open(submission: SubmissionPacket, workload: Uint8Array): Promise<Stream> {

@@ -80,7 +80,7 @@ export function defineFunction<In = unknown, InParsed = In, Out = unknown, OutPa
 ): DefinedFunction<In, InParsed, Out, OutParsed> {
   const { name, input, output, codec = jsonCodec } = definition;
   const send = (code: InvalidCode, schema: StandardSchema | undefined, value: unknown) =>
-    then(validated(code, name, schema, value), () => attempt(code, name, () => codec.encode(value)));
+    onceKnown(validated(code, name, schema, value), () => attempt(code, name, () => codec.encode(value)));
   const receive = (code: InvalidCode, schema: StandardSchema | undefined, bytes: Uint8Array) =>
     validated(
       code,
@@ -108,7 +108,7 @@ function validated(
   value: unknown,
 ): unknown | Promise<unknown> {
   if (schema === undefined) return value;
-  return then(schema["~standard"].validate(value), (result) => {
+  return onceKnown(schema["~standard"].validate(value), (result) => {
     if (result.issues !== undefined) throw new ValueInvalid(code, name, result.issues);
     return result.value;
   });
@@ -123,6 +123,6 @@ function attempt<T>(code: InvalidCode, name: string, run: () => T): T {
 }
 
 /** Goes on at once with what is at hand, so that a call without asynchronous schemas is sent in the turn it is made. */
-function then<T, R>(value: T | Promise<T>, next: (value: T) => R): R | Promise<R> {
+export function onceKnown<T, R>(value: T | Promise<T>, next: (value: T) => R): R | Promise<R> {
   return value instanceof Promise ? value.then(next) : next(value);
 }

@@ -1,4 +1,7 @@
+import { bytesOf, NOBODY, type Session } from "@drover/protocol";
 import type { Channel } from "./channel.ts";
+
+export const PING = bytesOf("drover");
 
 /**
  * Finds servers that vanished without a word: when nothing was heard for a period it asks for an echo, and when that
@@ -28,6 +31,16 @@ export class Heartbeat {
     }, periodMs);
     // The connection keeps the process alive, where it should be. Timers of browsers are numbers.
     this.#timer.unref?.();
+  }
+
+  /** The heartbeat of a session with a server. */
+  static of(channel: Channel, session: Session, server: string, periodMs: number): Heartbeat {
+    return new Heartbeat(
+      channel,
+      periodMs,
+      () => session.echo(PING, NOBODY),
+      () => channel.destroy(new Error(`${server} was silent for ${2 * periodMs} ms`)),
+    );
   }
 
   stop(): void {

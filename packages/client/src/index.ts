@@ -1,5 +1,4 @@
-export { checkServer, type DialTerms, defaultServer, dialServer } from "#platform";
-export { checkToken, showToken } from "./authentication.ts";
+export { showToken } from "./authentication.ts";
 export { type Backoff, backoffMs } from "./backoff.ts";
 export { type BytesLike, toBytes, toName } from "./bytes.ts";
 export { Channel, type ChannelHandlers } from "./channel.ts";
@@ -44,9 +43,10 @@ export {
   type SchemaResult,
   type StandardSchema,
 } from "./function.ts";
-export { Heartbeat } from "./heartbeat.ts";
+export { Heartbeat, PING } from "./heartbeat.ts";
 export { Job } from "./job.ts";
 export { pause } from "./pool.ts";
+export { type ConnectionTerms, connectionTerms } from "./terms.ts";
 export {
   endFailed,
   type Span,

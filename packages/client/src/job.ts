@@ -10,8 +10,6 @@ export interface JobTerms<Output> {
   readonly function: string;
   readonly signal: AbortSignal | undefined;
   readonly deadlineMs: number | undefined;
-  /** Traces the submission. */
-  readonly span: SubmissionSpan | undefined;
   readonly decode: (result: Uint8Array) => Output | Promise<Output>;
 }
 
@@ -69,6 +67,8 @@ export class Job<Output = Uint8Array> implements AsyncIterable<JobEvent> {
 /** What stands behind a `Job`: how its caller follows the call. */
 export class Following<Output> implements Follower {
   readonly terms: JobTerms<Output>;
+  /** Traces the submission. */
+  span: SubmissionSpan | undefined;
   readonly acknowledged = new Later<string>();
   handle: string | undefined;
   over = false;
@@ -93,6 +93,12 @@ export class Following<Output> implements Follower {
     }
   }
 
+  /** It is traced from here on, by `span` if any. */
+  trace(span: SubmissionSpan | undefined): void {
+    this.span = span;
+    if (this.#gaveUp !== undefined) span?.ended(this.#gaveUp);
+  }
+
   /** The call that serves this job is known. */
   begin(call: Call): void {
     this.#call = call;
@@ -103,12 +109,12 @@ export class Following<Output> implements Follower {
 
   created(handle: string): void {
     this.handle = handle;
-    this.terms.span?.created(handle);
+    this.span?.created(handle);
     this.acknowledged.resolve(handle);
   }
 
   traced(trace: JobTrace): void {
-    this.terms.span?.traced(trace);
+    this.span?.traced(trace);
   }
 
   ended(end: TerminalEvent | Error): void {
@@ -154,7 +160,7 @@ export class Following<Output> implements Follower {
   #finish(end: TerminalEvent | Error): boolean {
     if (this.over) return false;
     this.over = true;
-    this.terms.span?.ended(end);
+    this.span?.ended(end);
     clearTimeout(this.#timer);
     this.terms.signal?.removeEventListener("abort", this.#onAbort);
     return true;
@@ -162,35 +168,32 @@ export class Following<Output> implements Follower {
 }
 
 /**
- * A value to come, as a promise for who asks. Without one nothing is allocated, and a rejection that nobody looks at is
+ * A value to come, as a promise for who asks. Without one no promise is made, and a rejection that nobody looks at is
  * no unhandled one: of a job's several promises a caller mostly wants one.
  */
 class Later<T> {
-  #state: "open" | "resolved" | "rejected" = "open";
-  #value: T | undefined;
-  #error: Error | undefined;
+  #settle: ((asked: PromiseWithResolvers<T>) => void) | undefined;
   #asked: PromiseWithResolvers<T> | undefined;
 
   resolve(value: T): void {
-    if (this.#state !== "open") return;
-    this.#state = "resolved";
-    this.#value = value;
-    this.#asked?.resolve(value);
+    this.#be(({ resolve }) => resolve(value));
   }
 
   reject(error: Error): void {
-    if (this.#state !== "open") return;
-    this.#state = "rejected";
-    this.#error = error;
-    this.#asked?.reject(error);
+    this.#be(({ reject }) => reject(error));
   }
 
   promise(): Promise<T> {
     if (this.#asked === undefined) {
       this.#asked = Promise.withResolvers<T>();
-      if (this.#state === "resolved") this.#asked.resolve(this.#value as T);
-      else if (this.#state === "rejected") this.#asked.reject(this.#error);
+      this.#settle?.(this.#asked);
     }
     return this.#asked.promise;
+  }
+
+  #be(settle: (asked: PromiseWithResolvers<T>) => void): void {
+    if (this.#settle !== undefined) return;
+    this.#settle = settle;
+    if (this.#asked !== undefined) settle(this.#asked);
   }
 }

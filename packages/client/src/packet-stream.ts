@@ -35,7 +35,7 @@ export class SmallPacketStream {
 
   /** Finds the next packet. */
   next(): Found {
-    const { length } = this.#memory.subarray(this.#start, this.#end);
+    const length = this.#end - this.#start;
     if (length < HEADER_BYTES) return Found.MORE;
     const magic = readUint32(this.#memory, this.#start);
     if (magic !== REQ && magic !== RES) return Found.BAD_MAGIC;

@@ -1,11 +1,19 @@
 import { TooManyCalls } from "./errors.ts";
 
+/** Something that needs a place. */
+export interface Placed {
+  /** The places' to set. */
+  hasPlace: boolean;
+  /** It has one now. */
+  placed(): void;
+}
+
 /** A limited number of places, given out in the order of asking. */
 export class Places {
   readonly #limit: number;
   readonly #maxWaiting: number;
   /** Who waits, in order, from `#head` on; `undefined` for who gave up. */
-  #queue: ((() => void) | undefined)[] = [];
+  #queue: (Placed | undefined)[] = [];
   #head = 0;
   #waiting = 0;
   #taken = 0;
@@ -16,29 +24,36 @@ export class Places {
   }
 
   /**
-   * Calls `run` once there is a place, maybe at once. Whoever got one gives it back by `release`.
+   * Gives it a place once there is one, maybe at once. It has to `leave`.
    * @throws TooManyCalls when too many wait.
    */
-  take(run: () => void): void {
+  take(taker: Placed): void {
     if (this.#taken < this.#limit) {
       this.#taken++;
-      run();
+      taker.hasPlace = true;
+      taker.placed();
       return;
     }
     if (this.#waiting >= this.#maxWaiting) throw new TooManyCalls(this.#maxWaiting);
-    this.#queue.push(run);
+    this.#queue.push(taker);
     this.#waiting++;
   }
 
-  /** `run` waits no more, and will not be called. */
-  cancel(run: () => void): void {
-    const index = this.#queue.indexOf(run, this.#head);
+  /** It gives its place back, or waits for one no more. */
+  leave(taker: Placed): void {
+    if (taker.hasPlace) {
+      taker.hasPlace = false;
+      this.#taken--;
+      this.#giveNext();
+      return;
+    }
+    const index = this.#queue.indexOf(taker, this.#head);
     if (index < 0) return;
     this.#queue[index] = undefined;
     this.#waiting--;
   }
 
-  release(): void {
+  #giveNext(): void {
     while (this.#head < this.#queue.length) {
       const next = this.#queue[this.#head++];
       // By halves, so that each entry is moved once in the mean.
@@ -48,9 +63,8 @@ export class Places {
       }
       if (next === undefined) continue;
       this.#waiting--;
-      next();
+      this.take(next);
       return;
     }
-    this.#taken--;
   }
 }

@@ -1,9 +1,9 @@
 import { byteStringOfText, bytesOf } from "@drover/protocol";
 import { type Connection, dialBrowserWebSocket } from "@drover/transport";
-import { InvalidArgument, Unauthenticated } from "./errors.ts";
+import { InvalidArgument } from "./errors.ts";
 import { SmallPacketStream } from "./packet-stream.ts";
 import type { DialTerms } from "./platform-node.ts";
-import { besideWebSocket, ownWebSocket, webAddress } from "./web-address.ts";
+import { ownWebSocket, webAddress } from "./web-address.ts";
 
 /* What differs between Node and browsers, for browsers. */
 
@@ -29,37 +29,24 @@ export async function dialServer(
   { token, slots }: DialTerms,
 ): Promise<Connection> {
   const url = webAddress(server);
-  if (url.protocol.startsWith("http")) {
-    // Loaded by who needs it.
-    const { FetchConnection } = await import("./fetch-connection.ts");
-    return FetchConnection.open(url, { token, slots, signal });
-  }
+  const isWebSocket = url.protocol.startsWith("ws");
+  let unavailable: unknown;
   try {
-    return await dialBrowserWebSocket(url.href, { token, signal });
+    if (isWebSocket) return await dialBrowserWebSocket(url.href, { token, signal });
   } catch (error) {
     signal.throwIfAborted();
-    const http = besideWebSocket(url);
-    if (http !== undefined) await tellShutOut(http, token, server, signal);
-    throw error;
+    unavailable = error;
   }
+  // Loaded by who needs it.
+  const { FetchConnection } = await import("./fetch-connection.ts");
+  if (!isWebSocket) return FetchConnection.open(url, { token, slots, signal });
+  await FetchConnection.tellShutOut(url, server, { token, signal });
+  throw unavailable;
 }
 
-/**
- * A page is not told why there is no WebSocket, but it is why a request beside it is refused.
- * @throws Unauthenticated when it is the token
- */
-async function tellShutOut(
-  http: URL,
-  token: string | undefined,
-  server: string,
-  signal: AbortSignal,
-): Promise<void> {
-  try {
-    const { FetchConnection } = await import("./fetch-connection.ts");
-    await FetchConnection.probe(http, server, { token, signal });
-  } catch (error) {
-    if (error instanceof Unauthenticated) throw error;
-  }
+/** Pages that trace are few. One that cannot load this works on, and is not traced. */
+export function loadTracing() {
+  return import("./tracing.ts").catch(() => undefined);
 }
 
 export function encodeText(text: string): Uint8Array {

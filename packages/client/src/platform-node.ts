@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { PacketStream } from "@drover/protocol";
 import { type Connection, dial, parseAddress } from "@drover/transport";
+import * as tracing from "./tracing.ts";
 
 /*
  * What differs between Node and browsers, for Node. `platform-browser.ts` has the same names; which of them is `#platform`
@@ -29,6 +30,11 @@ export function checkServer(server: string): void {
 
 export function dialServer(server: string, signal: AbortSignal, { token }: DialTerms): Promise<Connection> {
   return dial(server, { signal, ...(token === undefined ? {} : { webSocket: { token } }) });
+}
+
+/** What makes spans; undefined where it could not be loaded. */
+export function loadTracing(): typeof tracing | Promise<typeof tracing | undefined> {
+  return tracing;
 }
 
 /** The UTF-8 of a text. */

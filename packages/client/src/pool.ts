@@ -1,14 +1,10 @@
-import type { Connection } from "@drover/transport";
-import { type Backoff, backoffMs } from "./backoff.ts";
+import { backoffMs } from "./backoff.ts";
 import { ServerConnection, type ServerConnectionOptions } from "./connection.ts";
 import { Unauthenticated } from "./errors.ts";
+import type { ConnectionTerms } from "./terms.ts";
 
-export interface PoolOptions extends ServerConnectionOptions {
-  readonly servers: readonly string[];
-  readonly dial: (server: string, signal: AbortSignal) => Promise<Connection>;
-  readonly connectTimeoutMs: number;
-  readonly backoff: Backoff;
-  readonly random: () => number;
+export interface PoolOptions extends ConnectionTerms, ServerConnectionOptions {
+  readonly token: string | undefined;
 }
 
 /** Something that waits for a connection. */
@@ -44,17 +40,13 @@ export class ServerPool {
     return this.#options.servers;
   }
 
-  /**
-   * The connection for a call, if there is one.
-   * @param _key Names what is to be done, so that equal calls can be sent to the same server; not used as long as one
-   * server is in use at a time.
-   */
-  current(_key: string): ServerConnection | undefined {
+  /** The connection for calls, if there is one. */
+  get current(): ServerConnection | undefined {
     return this.#current;
   }
 
   /** Hands over the connection for a call as soon as there is one. */
-  wait(waiter: PoolWaiter, _key: string): void {
+  wait(waiter: PoolWaiter): void {
     this.#waiting.add(waiter);
     this.#connect();
   }

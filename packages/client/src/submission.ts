@@ -47,7 +47,7 @@ export function handleFor(handle: string, connection: ServerConnection): string 
 export function requestFor(submission: Submission, connection: ServerConnection): SubmitRequest {
   const { workload, priority, background, atMs, reducer, traceparent, tracestate } = submission;
   const unique = uniqueFor(submission.unique, connection);
-  const plain = { function: submission.function, unique, workload, priority, background, reducer };
+  const request = { function: submission.function, unique, workload, priority, background, reducer };
   const wishes = {
     keep: submission.keep === true ? "1" : undefined,
     linger: submission.lingerMs === undefined ? undefined : String(Math.trunc(submission.lingerMs)),
@@ -61,15 +61,15 @@ export function requestFor(submission: Submission, connection: ServerConnection)
       throw new NeedsDrover("a priority for a delayed job", connection.server);
     }
     // Never early.
-    return { ...plain, epochSeconds: atMs === undefined ? undefined : Math.ceil(atMs / 1_000) };
+    return { ...request, epochSeconds: atMs === undefined ? undefined : Math.ceil(atMs / 1_000) };
   }
-  const extended = {
+  const options = encodeOptions({
     ...wishes,
     at: atMs === undefined ? undefined : String(Math.ceil(atMs)),
     traceparent,
     tracestate,
-  };
-  if (Object.values(extended).every((value) => value === undefined)) return plain;
-  const common = { background: background === true ? "1" : undefined, priority, reducer };
-  return { ...plain, options: encodeOptions({ ...extended, ...common }) };
+  });
+  if (options === "") return request;
+  const rest = encodeOptions({ background: background === true ? "1" : undefined, priority, reducer });
+  return { ...request, options: rest === "" ? options : `${options}&${rest}` };
 }

@@ -13,6 +13,7 @@ export interface Tracing {
     setSpanContext(context: TraceContext, spanContext: SpanContext): TraceContext;
   };
   readonly context: {
+    active(): TraceContext;
     with<T>(context: TraceContext, work: () => T): T;
   };
   readonly ROOT_CONTEXT: TraceContext;
@@ -100,20 +101,25 @@ export class SubmissionSpan {
   readonly #span: Span;
   #linkedRun = "";
 
-  /** The span that is active in the caller becomes its parent. */
-  constructor(tracing: Tracing, { function: fn, unique, background }: TracedSubmission) {
+  /** @param parent The context that was active in the caller. */
+  constructor(
+    tracing: Tracing,
+    { function: fn, unique, background }: TracedSubmission,
+    parent: TraceContext,
+  ) {
     const name = textOfByteString(fn);
-    this.#span = tracing.trace.getTracer("@drover/client").startSpan(`submit ${name}`, {
-      kind: background ? SpanKind.PRODUCER : SpanKind.CLIENT,
-      attributes: {
-        "messaging.system": "gearman",
-        "messaging.operation.name": "submit",
-        "messaging.operation.type": "send",
-        "messaging.destination.name": name,
-        ...(unique === "" ? {} : { "drover.job.unique": textOfByteString(unique) }),
-        "drover.job.coalesced": false,
-      },
-    });
+    const kind = background ? SpanKind.PRODUCER : SpanKind.CLIENT;
+    const attributes = {
+      "messaging.system": "gearman",
+      "messaging.operation.name": "submit",
+      "messaging.operation.type": "send",
+      "messaging.destination.name": name,
+      ...(unique === "" ? {} : { "drover.job.unique": textOfByteString(unique) }),
+      "drover.job.coalesced": false,
+    };
+    this.#span = tracing.trace
+      .getTracer("@drover/client")
+      .startSpan(`submit ${name}`, { kind, attributes }, parent);
     const context = this.#span.spanContext();
     this.traceparent = traceparentOf(context);
     this.tracestate = context.traceState?.serialize();

@@ -11,7 +11,7 @@ const PLAIN_WEBSOCKET_PORT = "4780";
  * @throws TransportError `ADDRESS_INVALID`
  */
 export function webAddress(text: string): URL {
-  const [, scheme, authority, path] = /^(wss?|https?):\/\/([^/?#@\s]+)(\/[^?#\s]*)?$/i.exec(text) ?? [];
+  const [, authority] = /^(?:ws|http)s?:\/\/([^/?#@\s]+)(?:\/[^?#\s]*)?$/i.exec(text) ?? [];
   if (authority === undefined || !URL.canParse(text)) {
     throw new TransportError(
       "ADDRESS_INVALID",
@@ -19,15 +19,9 @@ export function webAddress(text: string): URL {
     );
   }
   const url = new URL(text);
-  if (/^wss?$/i.test(scheme!) && (path === undefined || path === "/")) url.pathname = WEBSOCKET_PATH;
-  if (/^ws$/i.test(scheme!) && !/:\d+$/.test(authority)) url.port = PLAIN_WEBSOCKET_PORT;
+  if (url.protocol.startsWith("ws") && url.pathname === "/") url.pathname = WEBSOCKET_PATH;
+  if (url.protocol === "ws:" && !/:\d+$/.test(authority)) url.port = PLAIN_WEBSOCKET_PORT;
   return url;
-}
-
-/** The HTTP API beside a WebSocket, if it is at its usual place. */
-export function besideWebSocket({ href }: URL): URL | undefined {
-  if (!href.endsWith(WEBSOCKET_PATH)) return undefined;
-  return new URL(`${href.slice(0, -WEBSOCKET_PATH.length).replace(/^ws/, "http")}/`);
 }
 
 /** A WebSocket to where the page comes from. */

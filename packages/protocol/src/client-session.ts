@@ -1,7 +1,7 @@
-import { ProtocolError } from "./errors.ts";
 import { encodePacket, type Packet, REQ, RES } from "./packet.ts";
-import { type PacketName, PacketType, packetName } from "./packets.ts";
-import { type ByteSink, ReplyQueue, type WireError } from "./replies.ts";
+import { PacketType, packetName } from "./packets.ts";
+import type { WireError } from "./replies.ts";
+import { type Asker, mismatch, Session } from "./session.ts";
 
 export type Priority = "high" | "normal" | "low";
 
@@ -54,13 +54,6 @@ export interface Submitter {
   lost(): void;
 }
 
-/** Who asked and is told the answer; exactly one of the functions is called. */
-export interface Asker<T> {
-  answer(value: T): void;
-  refused(error: WireError): void;
-  lost(): void;
-}
-
 /** Answer to `GET_STATUS` and `GET_STATUS_UNIQUE`. */
 export interface JobStatus {
   readonly known: boolean;
@@ -110,28 +103,15 @@ interface SharedJob {
  * Submitting a unique twice on one connection gives one handle and, from the server, one copy of each report for each
  * submission. Since the copies of a report come in a row, the first belongs to the first submission, and so on.
  */
-export class ClientSession {
+export class ClientSession extends Session {
   /**
    * Whether the server sends a late joiner, right after its `JOB_CREATED`, the data and warnings so far. Drover does,
    * gearmand does not. It matters where one connection submits a unique twice, and has to be right then.
    */
   replays = false;
-  readonly #sink: ByteSink;
-  readonly #replies: ReplyQueue;
   readonly #jobs = new Map<string, SharedJob>();
   /** What the newest `JOB_TRACE` told: it may come right before the `JOB_CREATED` of a submission that joined. */
   #newestTrace: { readonly handle: string; readonly trace: JobTrace } | undefined;
-
-  /** @param replies Give the worker session's, where one connection is both. */
-  constructor(sink: ByteSink, replies: ReplyQueue = new ReplyQueue()) {
-    this.#sink = sink;
-    this.#replies = replies;
-  }
-
-  /** Requests without an answer so far. */
-  get unanswered(): number {
-    return this.#replies.length;
-  }
 
   /** Foreground submissions that have a handle and no end. */
   get attached(): number {
@@ -149,122 +129,55 @@ export class ClientSession {
   submit(request: SubmitRequest, submitter: Submitter): void {
     const background = request.background === true || request.epochSeconds !== undefined;
     const [type, args] = submitPacket(request);
-    this.#ask(type, args, request.workload, {
-      request: packetName(type) as PacketName,
-      answeredBy: [PacketType.JOB_CREATED],
-      answer: (packet) => {
-        const handle = packet.args[0]!;
-        const job = background ? undefined : this.#attach(handle, submitter);
-        const traced = this.#newestTrace;
-        this.#newestTrace = undefined;
-        if (traced?.handle === handle) submitter.traced?.(traced.trace);
-        submitter.created(handle);
-        // The replayed one will not be told, being equal to the newest.
-        if (job?.status !== undefined && this.replays) tellStatus(submitter, job.status);
-      },
-      refused: (error) => submitter.refused(error),
-      lost: () => submitter.lost(),
-    });
-  }
-
-  /**
-   * Joins a job that is there already, by its handle: the submitter is told all of it, as after a submission that joined.
-   * It is refused with `JOB_NOT_FOUND` when there is no such job, and with `STATE_LOST` when its earlier reports are gone.
-   * Needs drover.1.
-   */
-  attach(handle: string, submitter: Submitter): void {
-    this.#ask(PacketType.ATTACH, [handle], undefined, {
-      request: "ATTACH",
-      answeredBy: [PacketType.JOB_CREATED],
-      answer: ({ args }) => {
-        if (args[0] !== handle) throw mismatch("JOB_CREATED", "another handle");
-        const job = this.#attach(handle, submitter);
-        submitter.created(handle);
-        if (job.status !== undefined && this.replays) tellStatus(submitter, job.status);
-      },
-      refused: (error) => submitter.refused(error),
-      lost: () => submitter.lost(),
+    this.ask(type, args, request.workload, [PacketType.JOB_CREATED], submitter, (packet) => {
+      const handle = packet.args[0]!;
+      const job = background ? undefined : this.#attach(handle, submitter);
+      const traced = this.#newestTrace;
+      this.#newestTrace = undefined;
+      if (traced?.handle === handle) submitter.traced?.(traced.trace);
+      submitter.created(handle);
+      // The replayed one will not be told, being equal to the newest.
+      if (job?.status !== undefined && this.replays) tellStatus(submitter, job.status);
     });
   }
 
   /** A job's state by handle. Stock gearmand never answers a handle above 63 bytes. */
   getStatus(handle: string, asker: Asker<JobStatus>): void {
-    this.#ask(PacketType.GET_STATUS, [handle], undefined, {
-      ...asking("GET_STATUS", PacketType.STATUS_RES, asker),
-      answer: (packet) => {
-        const [answered, known, running, numerator, denominator] = packet.args;
-        if (answered !== handle) throw mismatch("STATUS_RES", "another handle");
-        asker.answer({
-          known: known === "1",
-          running: running === "1",
-          numerator: numerator!,
-          denominator: denominator!,
-        });
-      },
+    this.ask(PacketType.GET_STATUS, [handle], undefined, [PacketType.STATUS_RES], asker, ({ args }) => {
+      if (args[0] !== handle) throw mismatch("STATUS_RES", "another handle");
+      asker.answer(statusOf(args));
     });
   }
 
   /** The state of the job with a unique, of whichever function. Stock gearmand never answers above 63 bytes. */
   getStatusOfUnique(unique: string, asker: Asker<JobStatus>): void {
-    this.#ask(PacketType.GET_STATUS_UNIQUE, [unique], undefined, {
-      ...asking("GET_STATUS_UNIQUE", PacketType.STATUS_RES_UNIQUE, asker),
-      // Whether the first argument is the unique or the handle depends on the server, so it is not looked at.
-      answer: (packet) => {
-        const [, known, running, numerator, denominator, waiting] = packet.args;
-        asker.answer({
-          known: known === "1",
-          running: running === "1",
-          numerator: numerator!,
-          denominator: denominator!,
-          waiting: Number(waiting),
-        });
-      },
-    });
+    // Whether the first argument is the unique or the handle depends on the server, so it is not looked at.
+    const answer = ({ args }: Packet) => asker.answer({ ...statusOf(args), waiting: Number(args[5]) });
+    const reply = [PacketType.STATUS_RES_UNIQUE];
+    this.ask(PacketType.GET_STATUS_UNIQUE, [unique], undefined, reply, asker, answer);
   }
 
   /** What became of a job, by function and unique, or by handle with an empty unique. Needs drover.1. */
   getOutcome(functionOrHandle: string, unique: string, asker: Asker<JobOutcome>): void {
-    this.#ask(PacketType.GET_OUTCOME, [functionOrHandle, unique], undefined, {
-      ...asking("GET_OUTCOME", PacketType.OUTCOME_RES, asker),
-      answer: ({ args }) =>
-        asker.answer({
-          function: args[0]!,
-          unique: args[1]!,
-          handle: args[2]!,
-          state: args[3]!,
-          numerator: args[4]!,
-          denominator: args[5]!,
-          waiting: Number(args[6]),
-          endedMs: Number(args[7]),
-        }),
-    });
-  }
-
-  /** Asks for the payload back: shows that the server lives, and that all before it was answered. */
-  echo(payload: Uint8Array, asker: Pick<Asker<Uint8Array>, "answer" | "lost">): void {
-    this.#ask(PacketType.ECHO_REQ, [], payload, {
-      request: "ECHO_REQ",
-      answeredBy: [PacketType.ECHO_RES],
-      answer: ({ data }) => {
-        if (!equal(data, payload)) throw mismatch("ECHO_RES", "another payload");
-        asker.answer(data);
-      },
-      lost: () => asker.lost(),
-    });
-  }
-
-  /** Asks for an option of the connection, such as `exceptions`. */
-  option(name: string, asker: Asker<string>): void {
-    this.#ask(PacketType.OPTION_REQ, [name], undefined, {
-      ...asking("OPTION_REQ", PacketType.OPTION_RES, asker),
-      answer: ({ args }) => asker.answer(args[0]!),
-    });
+    const names = [functionOrHandle, unique];
+    this.ask(PacketType.GET_OUTCOME, names, undefined, [PacketType.OUTCOME_RES], asker, ({ args }) =>
+      asker.answer({
+        function: args[0]!,
+        unique: args[1]!,
+        handle: args[2]!,
+        state: args[3]!,
+        numerator: args[4]!,
+        denominator: args[5]!,
+        waiting: Number(args[6]),
+        endedMs: Number(args[7]),
+      }),
+    );
   }
 
   /** Leaves a job: its submissions here are told nothing more, not even `lost`. Needs drover.1. */
   detach(handle: string): void {
     this.#jobs.delete(handle);
-    this.#sink.write(encodePacket(REQ, PacketType.DETACH, [handle]));
+    this.sink.write(encodePacket(REQ, PacketType.DETACH, [handle]));
   }
 
   /**
@@ -305,14 +218,14 @@ export class ClientSession {
         this.#traced(packet);
         return true;
       case PacketType.ERROR:
-        return this.#replies.refuse({ code: packet.args[0]!, text: packet.args[1]! });
+        return this.replies.refuse({ code: packet.args[0]!, text: packet.args[1]! });
       case PacketType.JOB_CREATED:
       case PacketType.STATUS_RES:
       case PacketType.STATUS_RES_UNIQUE:
       case PacketType.OUTCOME_RES:
       case PacketType.ECHO_RES:
       case PacketType.OPTION_RES:
-        this.#replies.answer(packet);
+        this.replies.answer(packet);
         return true;
       default:
         return false;
@@ -324,18 +237,7 @@ export class ClientSession {
     const jobs = [...this.#jobs.values()];
     this.#jobs.clear();
     for (const job of jobs) for (const { submitter } of job.attached) submitter.lost();
-    this.#replies.lost();
-  }
-
-  #ask(
-    type: number,
-    args: readonly string[],
-    data: Uint8Array | undefined,
-    reply: Parameters<ReplyQueue["expect"]>[0],
-  ) {
-    const bytes = encodePacket(REQ, type, args, data);
-    this.#replies.expect(reply);
-    this.#sink.write(bytes);
+    this.replies.lost();
   }
 
   #attach(handle: string, submitter: Submitter): SharedJob {
@@ -412,7 +314,9 @@ export class ClientSession {
   }
 }
 
-const NOBODY: Submitter = {
+/** A submitter that does not listen. */
+export const NOBODY: Submitter & Asker<unknown> = {
+  answer() {},
   created() {},
   data() {},
   warning() {},
@@ -444,26 +348,16 @@ function submitPacket(request: SubmitRequest): [number, readonly string[]] {
   return [PLAIN_TYPES[request.priority ?? "normal"][request.background ? 1 : 0], names];
 }
 
-function asking<T>(request: PacketName, answeredBy: number, asker: Asker<T>) {
+function statusOf([, known, running, numerator, denominator]: readonly string[]): JobStatus {
   return {
-    request,
-    answeredBy: [answeredBy],
-    refused: (error: WireError) => asker.refused(error),
-    lost: () => asker.lost(),
+    known: known === "1",
+    running: running === "1",
+    numerator: numerator!,
+    denominator: denominator!,
   };
 }
 
 function tellStatus(submitter: Submitter, status: string): void {
   const [numerator, denominator] = status.split("\0");
   submitter.status(numerator!, denominator!);
-}
-
-function mismatch(packet: string, what: string): ProtocolError {
-  return new ProtocolError("UNEXPECTED_PACKET", `${packet} has ${what}`);
-}
-
-function equal(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false;
-  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
-  return true;
 }

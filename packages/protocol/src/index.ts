@@ -1,9 +1,9 @@
 export {
-  type Asker,
   ClientSession,
   type JobOutcome,
   type JobStatus,
   type JobTrace,
+  NOBODY,
   type Priority,
   type SubmitRequest,
   type Submitter,
@@ -33,6 +33,7 @@ export {
 } from "./packets.ts";
 export { MIDDLE_PAGE_BYTES, PAGE_BYTES, PagePool, SharedPages, SMALL_PAGE_BYTES } from "./pages.ts";
 export { type ByteSink, type PendingReply, ReplyQueue, type WireError } from "./replies.ts";
+export type { Asker, Session } from "./session.ts";
 export { Found, PacketStream, type StreamLimits } from "./stream.ts";
 export {
   byteString,

@@ -5,7 +5,7 @@ import { ProtocolError } from "./errors.ts";
  * digits, `-`, `.`, `_` and `~` written as `%XX`. Bytes, not text, so that a function name of any bytes fits.
  */
 
-const PLAIN = /^[A-Za-z0-9\-._~]*$/;
+const SPECIAL = /[^A-Za-z0-9\-._~]/g;
 
 /** Encodes options given as byte strings. An `undefined` value leaves its key out. */
 export function encodeOptions(options: Readonly<Record<string, string | undefined>>): string {
@@ -36,13 +36,10 @@ export function decodeOptions(text: string): Map<string, string> {
 }
 
 function encoded(bytes: string): string {
-  if (PLAIN.test(bytes)) return bytes;
-  let text = "";
-  for (let i = 0; i < bytes.length; i++) {
-    const char = bytes[i]!;
-    text += PLAIN.test(char) ? char : `%${bytes.charCodeAt(i).toString(16).toUpperCase().padStart(2, "0")}`;
-  }
-  return text;
+  return bytes.replace(
+    SPECIAL,
+    (char) => `%${char.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`,
+  );
 }
 
 function decoded(text: string): string {

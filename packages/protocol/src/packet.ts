@@ -74,10 +74,7 @@ export function encodePacket(
 ): Uint8Array<ArrayBuffer> {
   const definition = packetDefinition(type);
   if (definition === undefined || definition.args.length !== args.length) {
-    throw new ProtocolError(
-      "MALFORMED_PACKET",
-      `${packetName(type)} takes ${definition?.args.length ?? "no"} arguments, got ${args.length}`,
-    );
+    throw new ProtocolError("MALFORMED_PACKET", `${packetName(type)} does not take ${args.length} arguments`);
   }
   let size = data.length;
   for (const arg of args) {

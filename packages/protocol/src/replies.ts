@@ -1,6 +1,6 @@
 import { ProtocolError } from "./errors.ts";
 import type { Packet } from "./packet.ts";
-import { type PacketName, PacketType, packetName } from "./packets.ts";
+import { PacketType, packetName } from "./packets.ts";
 
 /** Where a session's bytes go: a connection, or a test. */
 export interface ByteSink {
@@ -14,16 +14,22 @@ export interface WireError {
   readonly text: string;
 }
 
-/** One request that waits for its answer. Exactly one of its functions is called, once. */
-export interface PendingReply {
-  readonly request: PacketName;
-  /** Packet types that answer it. */
-  readonly answeredBy: readonly number[];
-  answer(packet: Packet): void;
+/** Who is told when a request gets no answer. */
+export interface Unanswered {
   /** An `ERROR` answered it. Absent where no server refuses the request. */
   refused?(error: WireError): void;
   /** The connection is over. */
   lost(): void;
+}
+
+/** One request that waits for its answer. Exactly one of these functions is called, once: `answer`, or one of `asker`. */
+export interface PendingReply {
+  /** Its packet type. */
+  readonly request: number;
+  /** Packet types that answer it. */
+  readonly answeredBy: readonly number[];
+  readonly answer: (packet: Packet) => void;
+  readonly asker: Unanswered;
 }
 
 /**
@@ -54,13 +60,13 @@ export class ReplyQueue {
   answer(packet: Packet): void {
     let reply = this.#next();
     // Some servers ignore options that they do not know.
-    while (reply?.request === "OPTION_REQ" && packet.type !== PacketType.OPTION_RES) {
+    while (reply?.request === PacketType.OPTION_REQ && packet.type !== PacketType.OPTION_RES) {
       this.#shift();
-      reply.refused?.({ code: "UNKNOWN_OPTION", text: "the server did not answer" });
+      reply.asker.refused?.({ code: "UNKNOWN_OPTION", text: "the server did not answer" });
       reply = this.#next();
     }
     if (reply === undefined || !reply.answeredBy.includes(packet.type)) {
-      const waiting = reply === undefined ? "nothing was asked" : `${reply.request} waits`;
+      const waiting = reply === undefined ? "nothing was asked" : `${packetName(reply.request)} waits`;
       throw new ProtocolError("UNEXPECTED_PACKET", `${packetName(packet.type)} came while ${waiting}`);
     }
     this.#shift();
@@ -73,11 +79,11 @@ export class ReplyQueue {
    */
   refuse(error: WireError): boolean {
     const reply = this.#next();
-    if (reply?.refused === undefined) return false;
+    if (reply?.asker.refused === undefined) return false;
     if (error.code === "JOB_NOT_FOUND" && this.reportsSent) return false;
-    if (error.code === "UNKNOWN_OPTION" && reply.request !== "OPTION_REQ") return false;
+    if (error.code === "UNKNOWN_OPTION" && reply.request !== PacketType.OPTION_REQ) return false;
     this.#shift();
-    reply.refused(error);
+    reply.asker.refused(error);
     return true;
   }
 
@@ -86,7 +92,7 @@ export class ReplyQueue {
     while (this.length > 0) {
       const reply = this.#next()!;
       this.#shift();
-      reply.lost();
+      reply.asker.lost();
     }
   }
 

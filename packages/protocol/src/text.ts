@@ -106,6 +106,6 @@ export function printable(bytes: string | Uint8Array, maxLength = Number.POSITIV
 }
 
 function escaped(code: number): string {
-  if (code > 0xff) return `\\u${code.toString(16).padStart(4, "0")}`;
-  return `\\x${code.toString(16).padStart(2, "0")}`;
+  const digits = code.toString(16);
+  return code > 0xff ? `\\u${digits.padStart(4, "0")}` : `\\x${digits.padStart(2, "0")}`;
 }

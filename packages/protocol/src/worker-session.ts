@@ -1,8 +1,8 @@
-import { ProtocolError } from "./errors.ts";
 import { decodeOptions } from "./options.ts";
 import { encodePacket, type Packet, REQ, RES } from "./packet.ts";
-import { type PacketName, PacketType, packetName } from "./packets.ts";
-import { type ByteSink, ReplyQueue, type WireError } from "./replies.ts";
+import { PacketType, packetName } from "./packets.ts";
+import type { ByteSink, ReplyQueue, WireError } from "./replies.ts";
+import { mismatch, Session } from "./session.ts";
 
 /** How jobs are grabbed: with the function only, with the unique too, or with everything the server can tell. */
 export type Grab = "plain" | "unique" | "all";
@@ -68,10 +68,8 @@ const MAX_GRABS = 64;
  *      ▲                                  │ NO_JOB, and no other grab is outstanding
  *      └──────────── PRE_SLEEP ───────────┘
  */
-export class WorkerSession {
-  readonly #sink: ByteSink;
+export class WorkerSession extends Session {
   readonly #handlers: WorkerHandlers;
-  readonly #replies: ReplyQueue;
   readonly #abilities = new Set<string>();
   /** Withdrawn while a job of theirs may still come or run. */
   readonly #withdrawn = new Set<string>();
@@ -96,16 +94,10 @@ export class WorkerSession {
    * @param slots Taken for each outstanding grab and each job, so that no job comes without room for it.
    * @param replies Give the client session's, where one connection is both.
    */
-  constructor(
-    sink: ByteSink,
-    handlers: WorkerHandlers,
-    slots: Slots,
-    replies: ReplyQueue = new ReplyQueue(),
-  ) {
-    this.#sink = sink;
+  constructor(sink: ByteSink, handlers: WorkerHandlers, slots: Slots, replies?: ReplyQueue) {
+    super(sink, replies);
     this.#handlers = handlers;
     this.#slots = slots;
-    this.#replies = replies;
   }
 
   /** Jobs assigned whose slot is not free again. */
@@ -167,28 +159,6 @@ export class WorkerSession {
     this.#withdrawIdle();
   }
 
-  /** Asks for the payload back: shows that the server lives. */
-  echo(payload: Uint8Array, done: { answer(): void; lost(): void }): void {
-    this.#ask("ECHO_REQ", [PacketType.ECHO_RES], [], payload, () => done.answer(), {
-      lost: () => done.lost(),
-    });
-  }
-
-  /** Asks for an option of the connection, such as `drover.1`. */
-  option(
-    name: string,
-    asker: { answer(name: string): void; refused(error: WireError): void; lost(): void },
-  ): void {
-    this.#ask(
-      "OPTION_REQ",
-      [PacketType.OPTION_RES],
-      [name],
-      undefined,
-      ({ args }) => asker.answer(args[0]!),
-      asker,
-    );
-  }
-
   /** Reports a part of the result. @returns false when the run was taken over, and nothing was sent. */
   data(job: AssignedJob, chunk: Uint8Array): boolean {
     return this.#report(PacketType.WORK_DATA, job, [], chunk);
@@ -240,7 +210,7 @@ export class WorkerSession {
    */
   receive(packet: Packet): boolean {
     if (packet.magic !== RES) {
-      throw new ProtocolError("UNEXPECTED_PACKET", `${packetName(packet.type)} has the magic of a request`);
+      throw mismatch(packetName(packet.type), "the magic of a request");
     }
     switch (packet.type) {
       case PacketType.NOOP:
@@ -263,7 +233,7 @@ export class WorkerSession {
       case PacketType.JOB_ASSIGN_EXT:
       case PacketType.ECHO_RES:
       case PacketType.OPTION_RES:
-        this.#replies.answer(packet);
+        this.replies.answer(packet);
         return true;
       default:
         return false;
@@ -278,7 +248,7 @@ export class WorkerSession {
     for (; this.#grabs > 0; this.#grabs--) this.#slots.give();
     this.#asleep = false;
     this.#byHandle.clear();
-    this.#replies.lost();
+    this.replies.lost();
   }
 
   /** Does whatever the state asks for next: the one place that decides to grab. */
@@ -291,9 +261,9 @@ export class WorkerSession {
     if (!this.#started || this.#asleep || this.#nothing || this.#abilities.size === 0) return;
     while (this.#grabs < this.#window && this.#slots.take()) {
       this.#grabs++;
-      this.#ask(grabRequests[this.#grab], assignments, [], undefined, (packet) => this.#answered(packet), {
-        lost: () => {},
-      });
+      this.ask(grabRequests[this.#grab], [], undefined, assignments, { lost() {} }, (packet) =>
+        this.#answered(packet),
+      );
     }
   }
 
@@ -337,7 +307,7 @@ export class WorkerSession {
 
   #report(type: number, job: AssignedJob, args: readonly string[], data?: Uint8Array): boolean {
     if (this.#byHandle.get(job.handle) !== job) return false;
-    this.#replies.reportsSent = true;
+    this.replies.reportsSent = true;
     this.#write(type, [job.handle, ...args], data);
     return true;
   }
@@ -353,7 +323,7 @@ export class WorkerSession {
   }
 
   #error(error: WireError): void {
-    if (this.#replies.refuse(error)) return;
+    if (this.replies.refuse(error)) return;
     if (error.code === "JOB_NOT_FOUND") this.#handlers.lateReport(error);
     else this.#handlers.error(error);
   }
@@ -373,33 +343,17 @@ export class WorkerSession {
     return false;
   }
 
-  #ask(
-    request: PacketName,
-    answeredBy: readonly number[],
-    args: readonly string[],
-    data: Uint8Array | undefined,
-    answer: (packet: Packet) => void,
-    rest: { lost(): void; refused?(error: WireError): void },
-  ): void {
-    const bytes = encodePacket(REQ, PacketType[request], args, data);
-    const refused = rest.refused;
-    this.#replies.expect({
-      request,
-      answeredBy,
-      answer,
-      lost: () => rest.lost(),
-      ...(refused === undefined ? {} : { refused: (error: WireError) => refused.call(rest, error) }),
-    });
-    this.#sink.write(bytes);
-  }
-
   #write(type: number, args: readonly string[], data?: Uint8Array): void {
     if (this.#over) return;
-    this.#sink.write(encodePacket(REQ, type, args, data));
+    this.sink.write(encodePacket(REQ, type, args, data));
   }
 }
 
-const grabRequests = { plain: "GRAB_JOB", unique: "GRAB_JOB_UNIQ", all: "GRAB_JOB_ALL" } as const;
+const grabRequests: Readonly<Record<Grab, number>> = {
+  plain: PacketType.GRAB_JOB,
+  unique: PacketType.GRAB_JOB_UNIQ,
+  all: PacketType.GRAB_JOB_ALL,
+};
 
 const assignments: readonly number[] = [
   PacketType.NO_JOB,

@@ -1,12 +1,22 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { byteString, bytesOf, ClientSession, ProtocolError, REQ, type WireError } from "../src/index.ts";
+import {
+  byteString,
+  bytesOf,
+  ClientSession,
+  ProtocolError,
+  REQ,
+  ReplyQueue,
+  type WireError,
+} from "../src/index.ts";
 import { fromServer, TellingSink, TellingSubmitter } from "./recorders.ts";
 
 let sink: TellingSink;
+let replies: ReplyQueue;
 let session: ClientSession;
 beforeEach(() => {
   sink = new TellingSink();
-  session = new ClientSession(sink);
+  replies = new ReplyQueue();
+  session = new ClientSession(sink, replies);
 });
 
 function submit(unique = "", more: { function?: string; background?: boolean } = {}): TellingSubmitter {
@@ -45,7 +55,7 @@ describe("ClientSession submits", () => {
 
   it("nothing when a name holds a NUL, and waits for no answer then", () => {
     expect(() => submit("a\0b")).toThrow(ProtocolError);
-    expect([sink.sent, session.unanswered]).toEqual([[], 0]);
+    expect([sink.sent, replies.length]).toEqual([[], 0]);
   });
 });
 
@@ -58,7 +68,7 @@ describe("ClientSession matches answers", () => {
     session.echo(bytesOf("ping"), echo);
     session.option("exceptions", option);
     session.getOutcome("f", "u", outcome);
-    expect(session.unanswered).toBe(6);
+    expect(replies.length).toBe(6);
     session.receive(fromServer("JOB_CREATED", ["H:1"]));
     session.receive(fromServer("STATUS_RES", ["H:9", "1", "0", "3", "4"]));
     session.receive(fromServer("JOB_CREATED", ["H:2"]));
@@ -70,7 +80,7 @@ describe("ClientSession matches answers", () => {
     expect(echo.told).toEqual(["ping"]);
     expect(option.told).toEqual(["exceptions"]);
     expect(outcome.told).toMatchObject([{ handle: "H:2", state: "done", waiting: 0, endedMs: 1700 }]);
-    expect(session.unanswered).toBe(0);
+    expect(replies.length).toBe(0);
   });
 
   it("with reports in between, which may overtake answers", () => {

@@ -41,6 +41,7 @@ class Peer {
   readonly in = new Pipe();
   readonly told = new TellingWorker();
   readonly submissions: Submission[] = [];
+  readonly replies = new ReplyQueue();
   readonly client: ClientSession;
   readonly worker: WorkerSession;
   readonly slots: number;
@@ -49,11 +50,10 @@ class Peer {
   #assigned = 0;
 
   constructor(server: ModelServer, replays: boolean, slots: number) {
-    const replies = new ReplyQueue();
     this.slots = slots;
-    this.client = new ClientSession(this.out, replies);
+    this.client = new ClientSession(this.out, this.replies);
     this.client.replays = replays;
-    this.worker = new WorkerSession(this.out, this.told, fixedSlots(slots), replies);
+    this.worker = new WorkerSession(this.out, this.told, fixedSlots(slots), this.replies);
     this.out.deliverTo = server.connect(this.in).receive;
     this.in.deliverTo = packetReader((packet) => {
       if (!this.client.receive(packet) && !this.worker.receive(packet))
@@ -211,7 +211,7 @@ for (const replay of [false, true]) {
             endings.set(told.handle, ending);
           }
           for (const peer of peers) {
-            expect(peer.client.unanswered).toBe(0);
+            expect(peer.replies.length).toBe(0);
             expect(peer.client.attached).toBe(0);
           }
         }),

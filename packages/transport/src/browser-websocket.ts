@@ -1,10 +1,11 @@
 import type { Connection, ConnectionHandlers, PeerAddress } from "./connection.ts";
-import { type AttemptOptions, attempt } from "./dial-attempt.ts";
 import { TransportError } from "./errors.ts";
 import { bearerSubprotocol, SUBPROTOCOL } from "./subprotocols.ts";
 import { closeError, MESSAGE_BYTES } from "./websocket-rules.ts";
 
-export interface BrowserDialOptions extends AttemptOptions {
+export interface BrowserDialOptions {
+  /** Gives up dialling; the promise rejects with its reason. */
+  readonly signal?: AbortSignal;
   /** Shown as a subprotocol, since a page cannot set headers. */
   readonly token?: string | undefined;
 }
@@ -19,33 +20,36 @@ const OPEN = 1;
 
 /**
  * Connects to `ws://…` or `wss://…` by the `WebSocket` that browsers have, of which nothing else is needed.
- * @throws TransportError `UPGRADE_REFUSED`, which is all that a page is told, or `CONNECT_TIMEOUT`
+ * It takes as long as the browser does, unless the signal aborts.
+ * @throws TransportError `UPGRADE_REFUSED`, which is all that a page is told, or the signal's reason
  */
-export function dialBrowserWebSocket(url: string, options: BrowserDialOptions = {}): Promise<Connection> {
-  const { token } = options;
+export async function dialBrowserWebSocket(
+  url: string,
+  { token, signal }: BrowserDialOptions = {},
+): Promise<Connection> {
+  signal?.throwIfAborted();
   const protocols = token === undefined ? [SUBPROTOCOL] : [SUBPROTOCOL, bearerSubprotocol(token)];
-  return attempt(url, options, (connected, failed) => {
-    const refused = (cause?: unknown): void =>
-      failed(
-        new TransportError(
-          "UPGRADE_REFUSED",
-          `${url} gave no WebSocket: is it a job server's HTTP address, and does it expect pages of this origin?`,
-          { cause },
-        ),
-      );
-    let ws: WebSocket;
-    try {
-      ws = new WebSocket(url, protocols);
-    } catch (error) {
-      // Such as a page that came by TLS and may not go on without.
-      queueMicrotask(() => refused(error));
-      return () => {};
-    }
+  let ws: WebSocket | undefined;
+  try {
+    // Throws too, such as in a page that came by TLS and may not go on without.
+    const opening = new WebSocket(url, protocols);
+    ws = opening;
     ws.binaryType = "arraybuffer";
-    ws.onopen = () => connected(new BrowserWebSocketConnection(ws));
-    ws.onclose = () => refused();
-    return () => ws.close();
-  });
+    await new Promise((resolve, reject) => {
+      opening.onopen = resolve;
+      opening.onclose = () => reject();
+      signal?.addEventListener("abort", reject, { once: true });
+    });
+    return new BrowserWebSocketConnection(ws);
+  } catch (cause) {
+    ws?.close();
+    signal?.throwIfAborted();
+    throw new TransportError(
+      "UPGRADE_REFUSED",
+      `${url} gave no WebSocket: is it a job server's HTTP address, and does it expect pages of this origin?`,
+      { cause },
+    );
+  }
 }
 
 /** A connection over an open `WebSocket` of a browser. What is unsent at `destroy` may still be sent. */
@@ -85,7 +89,6 @@ class BrowserWebSocketConnection implements Connection {
   }
 
   attach(handlers: ConnectionHandlers): void {
-    if (this.#handlers !== undefined) throw new Error("bug: a connection is attached once");
     this.#handlers = handlers;
     this.resume();
   }

@@ -1,4 +1,4 @@
-import { lostError, TransportError } from "./errors.ts";
+import { TransportError } from "./errors.ts";
 
 /* What holds for WebSockets of Node and of browsers alike. */
 
@@ -11,7 +11,9 @@ export const MESSAGE_BYTES = 64 * 1024;
 /** What the peer's close code says went wrong: nothing at 1000, at 1001 (it goes away) and without a code. */
 export function closeError(name: string, code: number, reason: string): TransportError | undefined {
   if (code === 1000 || code === 1001 || code === 1005) return undefined;
-  if (code === 1006) return lostError(name, new Error("no close frame"));
+  if (code === 1006) {
+    return new TransportError("CONNECTION_LOST", `connection with ${name} broke (no close frame)`);
+  }
   return new TransportError(
     "WEBSOCKET_CLOSED",
     `${name} closed with ${code}${reason === "" ? "" : ` ${JSON.stringify(reason)}`}`,

@@ -1,18 +1,18 @@
 import {
-  type Backoff,
   backoffMs,
   Channel,
+  type ConnectionTerms,
   DROVER_OPTION,
   Heartbeat,
-  type Notice,
+  PING,
   pause,
   showToken,
   Unauthenticated,
 } from "@drover/client";
 import {
   type AssignedJob,
-  bytesOf,
   type Grab,
+  NOBODY,
   type Packet,
   ProtocolError,
   packetName,
@@ -24,19 +24,10 @@ import type { Connection } from "@drover/transport";
 import type { Reports } from "./run.ts";
 import type { SharedSlots } from "./slots.ts";
 
-export interface LinkOptions {
-  readonly dial: (server: string, signal: AbortSignal) => Promise<Connection>;
-  /** Shown to the server before anything else. */
-  readonly token: string | undefined;
+export interface LinkOptions extends ConnectionTerms {
   readonly slots: SharedSlots;
   readonly clientId: string | undefined;
   readonly grab: Grab | undefined;
-  readonly connectTimeoutMs: number;
-  readonly heartbeatMs: number;
-  readonly maxPacketBytes: number;
-  readonly backoff: Backoff;
-  readonly random: () => number;
-  readonly notice: (notice: Notice) => void;
   /** Functions to register, and the timeout of each, 0 for none. */
   readonly abilities: () => Iterable<readonly [name: string, timeoutMs: number]>;
 }
@@ -49,8 +40,6 @@ export interface LinkHandlers {
   gone(reports: Reports): void;
   registered(): void;
 }
-
-const PING = bytesOf("drover");
 
 /** A worker's way to one server: connects, registers, and does both again whenever the connection is lost. */
 export class Link {
@@ -143,22 +132,19 @@ class LinkConnection implements WorkerHandlers, Reports {
   readonly session: WorkerSession;
   /** Resolves with whether the server is a Drover; rejects when the connection ends before it answers. */
   readonly registered: Promise<boolean>;
-  /** Resolves when the connection is over, with the error that ended it. */
-  readonly over: Promise<Error | undefined>;
   readonly #channel: Channel;
   readonly #handlers: LinkHandlers;
   readonly #options: LinkOptions;
   readonly #heartbeat: Heartbeat;
-  #onOver!: (error: Error | undefined) => void;
+  readonly #over = Promise.withResolvers<Error | undefined>();
+  /** Resolves when the connection is over, with the error that ended it. */
+  readonly over = this.#over.promise;
 
   /** In the turn in which `connection` was handed over. */
   constructor(connection: Connection, server: string, options: LinkOptions, handlers: LinkHandlers) {
     this.server = server;
     this.#options = options;
     this.#handlers = handlers;
-    this.over = new Promise((resolve) => {
-      this.#onOver = resolve;
-    });
     this.#channel = new Channel(
       connection,
       { packet: (packet) => this.#receive(packet), closed: (error) => this.#closed(error) },
@@ -167,12 +153,7 @@ class LinkConnection implements WorkerHandlers, Reports {
     this.session = new WorkerSession(this.#channel, this, options.slots);
     const stopListening = options.slots.onFreed(() => this.session.slotFreed());
     void this.over.then(stopListening);
-    this.#heartbeat = new Heartbeat(
-      this.#channel,
-      options.heartbeatMs,
-      () => this.session.echo(PING, { answer() {}, lost() {} }),
-      () => this.destroy(new Error(`${server} was silent for ${2 * options.heartbeatMs} ms`)),
-    );
+    this.#heartbeat = Heartbeat.of(this.#channel, this.session, server, options.heartbeatMs);
     this.registered = this.#register();
   }
 
@@ -193,22 +174,21 @@ class LinkConnection implements WorkerHandlers, Reports {
         });
       }
       this.session.option(DROVER_OPTION, {
+        ...NOBODY,
         answer: () => {
           drover = true;
         },
-        refused() {},
-        lost() {},
       });
       if (clientId !== undefined) this.session.setClientId(clientId);
       for (const [name, timeoutMs] of abilities()) this.session.canDo(name, timeoutMs);
       // Behind the option, in case that the server passes it over in silence.
       this.session.echo(PING, {
+        ...NOBODY,
         answer: () => {
           if (shutOut) return;
           this.session.start({ extended: drover, ...(grab === undefined ? {} : { grab }) });
           resolve(drover);
         },
-        lost() {},
       });
       void this.over.then((error) =>
         reject(error ?? new Error(`${this.server} closed the connection at once`)),
@@ -225,7 +205,7 @@ class LinkConnection implements WorkerHandlers, Reports {
     this.#heartbeat.stop();
     this.session.lost();
     this.#handlers.gone(this);
-    this.#onOver(error);
+    this.#over.resolve(error);
   }
 
   assigned(job: AssignedJob): void {
@@ -235,7 +215,7 @@ class LinkConnection implements WorkerHandlers, Reports {
     this.#handlers.cancelled(job);
   }
   lateReport(error: WireError): void {
-    this.#options.notice({ type: "server error", server: this.server, ...error });
+    this.error(error);
   }
   error(error: WireError): void {
     // Registrations have no answer: the server says why, and closes.
@@ -246,27 +226,6 @@ class LinkConnection implements WorkerHandlers, Reports {
     this.#channel.end();
   }
 
-  trace(job: AssignedJob, traceparent: string): void {
-    this.session.trace(job, traceparent);
-  }
-  status(job: AssignedJob, numerator: number, denominator: number): void {
-    this.session.status(job, numerator, denominator);
-  }
-  data(job: AssignedJob, chunk: Uint8Array): void {
-    this.session.data(job, chunk);
-  }
-  warning(job: AssignedJob, chunk: Uint8Array): void {
-    this.session.warning(job, chunk);
-  }
-  complete(job: AssignedJob, result: Uint8Array): void {
-    this.session.complete(job, result);
-  }
-  fail(job: AssignedJob): void {
-    this.session.fail(job);
-  }
-  exception(job: AssignedJob, exception: Uint8Array): void {
-    this.session.exception(job, exception);
-  }
   writable(): Promise<void> | undefined {
     return this.#channel.writable();
   }

@@ -9,7 +9,11 @@ export function threadPool(_options: unknown): [run: Handler<unknown, unknown>, 
   throw new InvalidArgument("browsers have no threads: give a function");
 }
 
+export function loadTracing() {
+  return import("./tracing.ts").catch(() => undefined);
+}
+
 /** A page gets no signals. */
-export function onSignals(_signals: readonly string[], _run: () => void): () => void {
+export function onSignals(_wanted: unknown, _run: () => void): () => void {
   return () => {};
 }

@@ -1,19 +1,13 @@
 import { type BytesLike, type Tracing, toBytes } from "@drover/client";
-import { type AssignedJob, textOfByteString } from "@drover/protocol";
+import { type AssignedJob, textOfByteString, type WorkerSession } from "@drover/protocol";
+import { loadTracing } from "#platform";
 import { JobAborted, JobFailure, type WorkerErrorCode } from "./errors.ts";
 import type { FunctionHandler, WorkerJob } from "./job.ts";
-import { RunSpan } from "./tracing.ts";
 
-/** Where a run reports to: the connection that gave the job. After its loss it takes everything and does nothing. */
+/** Where a run reports to: the connection that gave the job. After its loss the session takes everything and does nothing. */
 export interface Reports {
   readonly server: string;
-  trace(job: AssignedJob, traceparent: string): void;
-  status(job: AssignedJob, numerator: number, denominator: number): void;
-  data(job: AssignedJob, chunk: Uint8Array): void;
-  warning(job: AssignedJob, chunk: Uint8Array): void;
-  complete(job: AssignedJob, result: Uint8Array): void;
-  fail(job: AssignedJob): void;
-  exception(job: AssignedJob, exception: Uint8Array): void;
+  readonly session: WorkerSession;
   /** Resolves when the server has taken enough; undefined while it keeps up. */
   writable(): Promise<void> | undefined;
 }
@@ -23,7 +17,6 @@ export class Run {
   readonly job: AssignedJob;
   readonly ended: Promise<void>;
   readonly #reports: Reports;
-  readonly #span: RunSpan | undefined;
   readonly #controller = new AbortController();
 
   constructor(
@@ -35,23 +28,27 @@ export class Run {
   ) {
     this.job = job;
     this.#reports = reports;
-    this.#span = tracing === undefined ? undefined : new RunSpan(tracing, job);
-    this.ended = this.#do(handler, exceptionText);
+    this.ended = this.#do(handler, exceptionText, tracing);
   }
 
   abort(code: WorkerErrorCode, detail: string): void {
     this.#controller.abort(new JobAborted(code, detail));
   }
 
-  async #do(handler: FunctionHandler | undefined, exceptionText: (error: unknown) => string): Promise<void> {
+  async #do(
+    handler: FunctionHandler | undefined,
+    exceptionText: (error: unknown) => string,
+    tracing: Tracing | undefined,
+  ): Promise<void> {
     const { job } = this;
-    const reports = this.#reports;
-    const span = this.#span;
-    if (span?.traceparent !== undefined) reports.trace(job, span.traceparent);
+    const { session } = this.#reports;
+    const spans = tracing === undefined ? undefined : await loadTracing();
+    const span = tracing === undefined || spans === undefined ? undefined : new spans.RunSpan(tracing, job);
+    if (span?.traceparent !== undefined) session.trace(job, span.traceparent);
     if (handler === undefined) {
       span?.failed("HANDLER_MISSING", "this worker does not do the function");
       // A server's mistake, but the client should not wait for it.
-      reports.exception(job, toBytes("HANDLER_MISSING: this worker does not do the function"));
+      session.exception(job, toBytes("HANDLER_MISSING: this worker does not do the function"));
       return;
     }
     const timer = this.#deadline(handler.timeoutMs);
@@ -59,12 +56,12 @@ export class Run {
       const run = () => handler.run(this.#facade());
       const result = await (span === undefined ? run() : span.around(run));
       span?.completed();
-      reports.complete(job, result);
+      session.complete(job, result);
     } catch (error) {
       span?.threw(this.#controller.signal.aborted ? this.#controller.signal.reason : error);
       // Once it was aborted, what is thrown says no more than that: nobody needs to read it.
-      if (error instanceof JobFailure || this.#controller.signal.aborted) reports.fail(job);
-      else reports.exception(job, toBytes(exceptionText(error)));
+      if (error instanceof JobFailure || this.#controller.signal.aborted) session.fail(job);
+      else session.exception(job, toBytes(exceptionText(error)));
     } finally {
       clearTimeout(timer);
     }
@@ -77,8 +74,8 @@ export class Run {
 
   #facade(): Omit<WorkerJob, "input"> {
     const { job } = this;
-    const reports = this.#reports;
-    const written = (): Promise<void> => reports.writable() ?? Promise.resolve();
+    const { server, session } = this.#reports;
+    const written = (): Promise<void> => this.#reports.writable() ?? Promise.resolve();
     return {
       function: textOfByteString(job.function),
       handle: job.handle,
@@ -88,15 +85,17 @@ export class Run {
       reducer: textOfByteString(job.reducer),
       traceparent: job.options.get("traceparent"),
       tracestate: job.options.get("tracestate"),
-      server: reports.server,
+      server,
       signal: this.#controller.signal,
-      status: (numerator, denominator) => reports.status(job, numerator, denominator),
+      status: (numerator, denominator) => {
+        session.status(job, numerator, denominator);
+      },
       data: (chunk: BytesLike) => {
-        reports.data(job, toBytes(chunk));
+        session.data(job, toBytes(chunk));
         return written();
       },
       warning: (chunk: BytesLike) => {
-        reports.warning(job, toBytes(chunk));
+        session.warning(job, toBytes(chunk));
         return written();
       },
     };

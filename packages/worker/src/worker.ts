@@ -1,11 +1,8 @@
 import {
   type Backoff,
   type BytesLike,
-  checkServer,
-  checkToken,
+  connectionTerms,
   type DefinedFunction,
-  defaultServer,
-  dialServer,
   type Notice,
   type Tracing,
   toBytes,
@@ -84,7 +81,7 @@ export class Worker implements AsyncDisposable {
   /** Resolves when the worker was drained or closed and no handler runs any more. */
   readonly stopped: Promise<void>;
   readonly #servers: readonly string[];
-  readonly #signals: readonly NodeJS.Signals[];
+  readonly #signals: boolean | readonly NodeJS.Signals[];
   readonly #linkOptions: LinkOptions;
   readonly #exceptionText: (error: unknown) => string;
   readonly #tracing: Tracing | undefined;
@@ -101,31 +98,20 @@ export class Worker implements AsyncDisposable {
 
   /** @throws TransportError `ADDRESS_INVALID` */
   constructor(options: WorkerOptions = {}) {
-    const { servers = defaultServer(), concurrency = 1, drainOnSignals = false, token } = options;
-    const terms = { token, slots: concurrency };
-    const { dial = (server, signal) => dialServer(server, signal, terms) } = options;
-    this.#servers = typeof servers === "string" ? [servers] : [...servers];
-    if (options.dial === undefined) for (const server of this.#servers) checkServer(server);
-    checkToken(token);
+    const { concurrency = 1 } = options;
+    const terms = connectionTerms(options, concurrency);
+    this.#servers = terms.servers;
     if (!Number.isInteger(concurrency) || concurrency < 1)
       throw new RangeError("concurrency is not 1 or more");
-    this.#signals =
-      drainOnSignals === true ? ["SIGTERM", "SIGINT"] : drainOnSignals === false ? [] : drainOnSignals;
+    this.#signals = options.drainOnSignals ?? false;
     this.#exceptionText = options.exceptionText ?? messageOf;
     this.#tracing = options.tracing;
     this.stopped = this.#stopped.promise;
     this.#linkOptions = {
-      dial,
-      token,
+      ...terms,
       slots: new SharedSlots(concurrency),
       clientId: options.clientId === undefined ? undefined : byteStringOfText(options.clientId),
       grab: options.grab,
-      connectTimeoutMs: options.connectTimeoutMs ?? 5_000,
-      heartbeatMs: options.heartbeatMs ?? 15_000,
-      maxPacketBytes: options.maxPacketBytes ?? 1_073_741_824,
-      backoff: options.backoff ?? {},
-      random: options.random ?? Math.random,
-      notice: options.onNotice ?? (() => {}),
       abilities: () =>
         [...this.#functions.values()]
           .filter(({ name }) => !this.#withdrawn.has(name))
@@ -160,14 +146,12 @@ export class Worker implements AsyncDisposable {
       unknown,
       unknown
     >;
-    const run =
-      typeof target === "string"
-        ? async (job: Omit<WorkerJob, "input">) =>
-            resultBytes((await work({ ...job, input: job.workload })) as HandlerResult)
-        : async (job: Omit<WorkerJob, "input">) => {
-            const input = await target.decodeInput(job.workload);
-            return target.encodeOutput((await work({ ...job, input })) as Out);
-          };
+    const run = async (job: Omit<WorkerJob, "input">) => {
+      if (typeof target === "string")
+        return resultBytes((await work({ ...job, input: job.workload })) as HandlerResult);
+      const input = await target.decodeInput(job.workload);
+      return target.encodeOutput((await work({ ...job, input })) as Out);
+    };
     this.#functions.set(name, { name, timeoutMs, run });
     for (const link of this.#links ?? []) link.session?.canDo(name, toldTimeout(timeoutMs));
     return this;

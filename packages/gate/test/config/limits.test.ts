@@ -1,8 +1,8 @@
-import { mkdir, mkdtemp, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { stringify } from "yaml";
 import {
   CONFIG_LIMITS,
@@ -226,7 +226,12 @@ describe("whatever the text, there is nothing but problems", () => {
 });
 
 describe("checkConfigFolder", () => {
-  const folder = () => mkdtemp(join(tmpdir(), "drover-config-"));
+  const folders: string[] = [];
+  const folder = async () => {
+    folders.push(await mkdtemp(join(tmpdir(), "drover-config-")));
+    return folders.at(-1)!;
+  };
+  afterAll(() => Promise.all(folders.map((dir) => rm(dir, { recursive: true, force: true }))));
 
   test("of a work tree: its own faults, not names that others may define", async () => {
     const dir = await folder();
