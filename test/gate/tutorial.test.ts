@@ -38,7 +38,7 @@ function without(text: string): string {
 function patternOf(printed: string): RegExp {
   const lines = without(printed)
     .split("\n")
-    .map((line) => (line === "..." ? "(?:.*\n)*?" : `${RegExp.escape(line)}\n`));
+    .map((line) => (line === "..." ? "(?:.*\n)*?" : `${line.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&")}\n`));
   return new RegExp(`^${lines.join("")}$`);
 }
 
