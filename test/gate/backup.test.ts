@@ -54,7 +54,16 @@ async function stage(): Promise<Stage> {
     gate: (...words) => run(process.execPath, [DROVER, "gate", ...words]),
     git: (...words) => run("git", words),
     up: async (name) => {
-      const places = ["--port", String(port), "--http", `localhost:${http}`, "--store", "memory", "--url", "https://gate.example.com"];
+      const places = [
+        "--port",
+        String(port),
+        "--http",
+        `localhost:${http}`,
+        "--store",
+        "memory",
+        "--url",
+        "https://gate.example.com",
+      ];
       const child = spawn(process.execPath, [DROVER, "gate", "up", name, ...places], {
         ...options,
         stdio: "ignore",
@@ -115,7 +124,9 @@ test("a backup of a gate that runs brings all of it back, users too, and it goes
   await up("second");
   expect(await states()).toEqual({ 1: "merged", 2: "open" });
   expect(await gate("status")).toMatch(/PAUSED[\s\S]*gate: 1 item\n[\s\S]*2,1 sample\/main Two/);
-  const { fetchCommand } = (await (await fetch(`${url}/api/gate/changes/2`)).json()) as { fetchCommand: string };
+  const { fetchCommand } = (await (await fetch(`${url}/api/gate/changes/2`)).json()) as {
+    fetchCommand: string;
+  };
   expect(fetchCommand).toBe("git fetch https://gate.example.com/git/sample.git refs/changes/2/1");
   await gate("unpause");
   await until("change 2 is merged", DEADLINE_MS, async () => (await states())[2] === "merged");
