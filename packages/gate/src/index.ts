@@ -1,5 +1,6 @@
 export { type GateHttpOptions, gateHttp } from "./api/routes.ts";
 export { statusView } from "./api/views.ts";
+export { type BackupManifest, backupGate, restoreGate } from "./backup.ts";
 export * from "./bus/index.ts";
 export * from "./config/index.ts";
 export * from "./executor/index.ts";

@@ -30,6 +30,11 @@ export class GateApi {
     });
   }
 
+  /** @throws CommandFailed */
+  delete<T>(path: string): Promise<T> {
+    return this.#json<T>(path, { method: "DELETE" });
+  }
+
   /**
    * An answer as it is, such as a stream.
    * @throws CommandFailed

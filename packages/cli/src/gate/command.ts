@@ -37,6 +37,10 @@ function addLocal(gate: Command): void {
     .option("--user <name>", "your name there (default: that of this machine)")
     .option("--no-sample", "without the sample project")
     .option("--self-approval", "whoever proposes a change may approve it, too")
+    .option(
+      "--from <backup>",
+      "the gate of a backup, with its projects, users and tokens, in place of a new one",
+    )
     .option("--json", "as JSON")
     .action(async (dir, flags) => (await import("./local.ts")).init(dir, flags));
   const up = gate
@@ -48,11 +52,23 @@ function addLocal(gate: Command): void {
     .option("--slots <number>", "builds at a time (default: one for each processor)")
     .option("--no-executor", "run no builds here: executors elsewhere do")
     .option("--direct-push", "operators may push to gated branches")
+    .option(
+      "--url <url>",
+      "address by which people reach it, in links and Depends-On; may be given several times (default: where it listens)",
+      collect,
+    )
     .option("--keep <duration>", "how long builds, logs and artifacts are kept", "30d")
     .option("--keep-bytes <size>", "how much logs and artifacts may take; the oldest go first", "10GiB")
     .option("--config <file>", "drover.yaml (default: DROVER_CONFIG, else ./drover.yaml where there is one)");
   addServerOptions(up);
   up.action(async (dir, flags) => (await import("./local.ts")).gateUp(dir, serveInputs(flags), flags));
+  gate
+    .command("backup")
+    .description("Copies a gate to a folder, while it goes on; logs and artifacts are not in it.")
+    .argument("<dir>", "folder of a gate")
+    .argument("<to>", "a folder that is empty or is not there; it is there only when it is whole")
+    .option("--json", "as JSON")
+    .action(async (dir, to, { json }) => (await import("./local.ts")).backup(dir, to, json === true));
   const config = gate.command("config").description("Looks for what is wrong in a configuration.");
   config
     .command("check")
@@ -145,11 +161,14 @@ function addOperations(gate: Command): void {
     .action(async (name, importFrom, flags) =>
       (await import("./run.ts")).operate("/projects", { name, importFrom }, flags),
     );
-  const user = gate.command("user").description("Adds users.");
+  const user = gate.command("user").description("Adds and removes users.");
   reads(user, "add", "Adds a user, and prints a token for him.")
     .argument("<name>", "his name")
     .option("--operator", "who may do everything")
     .action(async (name, flags) => (await import("./run.ts")).addUser(name, flags));
+  reads(user, "remove", "Ends a user and all of his tokens; what he did stays.")
+    .argument("<name>", "his name")
+    .action(async (name, flags) => (await import("./run.ts")).removeUser(name, flags));
 }
 
 /** A command that talks to a gate, and can answer as JSON. */

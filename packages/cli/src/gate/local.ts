@@ -14,14 +14,22 @@ export interface InitFlags {
   readonly user?: string;
   readonly sample?: boolean;
   readonly selfApproval?: boolean;
+  readonly from?: string;
   readonly json?: boolean;
 }
 
 export async function init(
   dir: string,
-  { tenant, user = userInfo().username, sample = true, selfApproval = false, json }: InitFlags,
+  { tenant, user = userInfo().username, sample = true, selfApproval = false, from, json }: InitFlags,
 ): Promise<void> {
   const folder = resolve(dir);
+  if (from !== undefined) {
+    const { restoreGate } = await import("@drover/gate");
+    const made = await restoreGate(resolve(from), folder);
+    const told = `The gate of ${from}, as it was at ${timeText(made.atMs)}, is in ${folder}: ${projectsText(made)}\n`;
+    process.stdout.write(json === true ? `${JSON.stringify({ folder, ...made })}\n` : told);
+    return;
+  }
   const { initGate } = await import("@drover/gate");
   const made = await initGate(folder, {
     log: silent,
@@ -63,10 +71,25 @@ ${
 `);
 }
 
+/** Copies a gate, whether it runs or not. */
+export async function backup(dir: string, to: string, json: boolean): Promise<void> {
+  const { backupGate } = await import("@drover/gate");
+  const made = await backupGate(resolve(dir), resolve(to));
+  const told = `${to} has the gate of ${dir} as it was at ${timeText(made.atMs)}: ${projectsText(made)}\n`;
+  process.stdout.write(json ? `${JSON.stringify({ folder: resolve(to), ...made })}\n` : told);
+}
+
+const timeText = (atMs: number): string => new Date(atMs).toISOString().slice(0, 19).replace("T", " ");
+
+function projectsText({ projects }: { readonly projects: readonly unknown[] }): string {
+  return projects.length === 1 ? "1 project" : `${projects.length} projects`;
+}
+
 export interface UpFlags {
   readonly slots?: string;
   readonly executor?: boolean;
   readonly directPush?: boolean;
+  readonly url?: readonly string[];
   readonly keep?: string;
   readonly keepBytes?: string;
 }
@@ -78,6 +101,7 @@ export async function gateUp(dir: string, inputs: ConfigInputs, flags: UpFlags):
     slots: slotsOf(flags.slots),
     hasExecutor: flags.executor ?? true,
     directPush: flags.directPush ?? false,
+    urls: (flags.url ?? []).map(baseUrlOf),
     ...(flags.keep === undefined ? {} : { keepMs: durationMs(flags.keep, "--keep") }),
     ...(flags.keepBytes === undefined ? {} : { keepBytes: sizeOf("--keep-bytes", flags.keepBytes) }),
   });
@@ -89,6 +113,14 @@ export function slotsOf(text: string | undefined): number | undefined {
   const slots = Number(text);
   if (/^\d+$/.test(text) && slots >= 1 && slots <= 10_000) return slots;
   throw new UsageError("OPTION_INVALID", `--slots ${JSON.stringify(text)} is no number from 1 to 10000`);
+}
+
+/** @throws UsageError */
+function baseUrlOf(text: string): string {
+  const url = URL.parse(text);
+  const isBase = url !== null && /^https?:$/.test(url.protocol) && url.pathname === "/" && url.search === "";
+  if (isBase && url.username === "" && url.hash === "") return url.origin;
+  throw new UsageError("OPTION_INVALID", `--url ${JSON.stringify(text)} is no address: write https://HOST`);
 }
 
 /** @throws UsageError */

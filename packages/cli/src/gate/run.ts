@@ -156,6 +156,13 @@ export async function addUser(
   }
 }
 
+export async function removeUser(name: string, flags: GateFlags): Promise<void> {
+  printDone(
+    flags,
+    await new GateApi(gatePlace(flags)).delete<DoneView>(`/users/${encodeURIComponent(name)}`),
+  );
+}
+
 /** Prints a build's log; with `follow` until the build has ended, and then the exit code tells how. */
 export async function showLog(id: string, flags: GateFlags & { readonly follow?: boolean }): Promise<void> {
   const api = new GateApi(gatePlace(flags));

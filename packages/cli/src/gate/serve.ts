@@ -12,6 +12,8 @@ export interface GateWanted {
   readonly hasExecutor?: boolean;
   /** Operators may push to gated branches. Default: false. */
   readonly directPush?: boolean;
+  /** Addresses by which people reach it, besides those at which it listens; the first is shown. */
+  readonly urls?: readonly string[];
   /** Milliseconds. Default: 30 days. */
   readonly keepMs?: number;
   /** Default: 10 GiB. */
@@ -39,7 +41,7 @@ export async function gateServerOptions(
 
 /** @throws GateError, GateStoreError, GitError, ExecutorError */
 export async function startGate(
-  { folder, slots = availableParallelism(), ...wanted }: GateWanted,
+  { folder, slots = availableParallelism(), urls = [], ...wanted }: GateWanted,
   server: JobServer,
   log: ServerLog,
   { onLost, readsNeedToken }: { readonly onLost: () => void; readonly readsNeedToken: boolean },
@@ -53,7 +55,8 @@ export async function startGate(
     projects: [...gate.tenant.projects.keys()],
     isolation: gate.executor?.isolation ?? null,
     reachedAt: (addresses) => {
-      gate.forge.urls = addresses.map((address) => `http://${address.replace("127.0.0.1", "localhost")}`);
+      const own = addresses.map((address) => `http://${address.replace("127.0.0.1", "localhost")}`);
+      gate.forge.urls = [...urls, ...own];
     },
     close: () => {
       closing ??= gate.close();

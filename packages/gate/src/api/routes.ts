@@ -230,6 +230,14 @@ function addWrites(app: FastifyInstance, gate: Gate): void {
     });
     return { done: [`${name} is ${role === "operator" ? "an operator" : "a user"}`], token };
   });
+  app.delete(`${API}/users/:name`, async (request): Promise<DoneView> => {
+    const { name: own } = operator(gate, request);
+    const { name } = request.params as { name: string };
+    // Whoever is the last one could not be added again.
+    if (name === own) throw new Problem("conflict", "another operator has to remove you");
+    await forgeDoes(() => forge.users.remove(name));
+    return { done: [`${name} is no user any more, and has no token`] };
+  });
 }
 
 const whole = z.coerce.number().int().min(0);
