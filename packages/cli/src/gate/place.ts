@@ -3,6 +3,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import type { Command } from "commander";
 import { UsageError } from "../errors.ts";
+import { DEFAULT_PORT } from "../serve/settings.ts";
 import { tokenOf } from "../server-address.ts";
 
 /* Which gate a command is about, and by which token. */
@@ -63,7 +64,8 @@ export function keepToken(token: string): string {
   return path;
 }
 
-/** The folder of the gate of `drover up`. */
-export function defaultGateFolder(): string {
-  return join(process.env.XDG_STATE_HOME || join(homedir(), ".local", "state"), "drover", "gate");
+/** The folder of the gate of `drover up` on a port: two of them run beside each other. */
+export function defaultGateFolder(port: number): string {
+  const folder = join(process.env.XDG_STATE_HOME || join(homedir(), ".local", "state"), "drover");
+  return join(folder, port === DEFAULT_PORT ? "gate" : `gate-${port}`);
 }

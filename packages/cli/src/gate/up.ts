@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
 import { userInfo } from "node:os";
 import { join } from "node:path";
-import type { ConfigInputs } from "../config/resolve.ts";
+import { type ConfigInputs, resolveConfig } from "../config/resolve.ts";
+import { DEFAULT_PORT } from "../serve/settings.ts";
 import { defaultGateFolder, keepToken } from "./place.ts";
 import type { GateWanted } from "./serve.ts";
 
@@ -11,9 +12,10 @@ const silent = { debug() {}, info() {}, warn() {}, error() {} };
  * The gate of `drover up`, which is made when it is not there. A server on any free port is a passing one and has none; so has
  * a machine without git, which is told.
  */
-export async function gateOfUp({ flags }: ConfigInputs): Promise<GateWanted | undefined> {
-  if (String(flags.get("port") ?? "") === "0") return undefined;
-  const folder = defaultGateFolder();
+export async function gateOfUp(inputs: ConfigInputs): Promise<GateWanted | undefined> {
+  const { port = DEFAULT_PORT } = resolveConfig(inputs).server;
+  if (port === 0) return undefined;
+  const folder = defaultGateFolder(port);
   const { gitVersion, initGate } = await import("@drover/gate");
   try {
     await gitVersion();
