@@ -5,7 +5,7 @@ import { size } from "../config/scalars.ts";
 import { CommandFailed, UsageError } from "../errors.ts";
 import { durationMs } from "../times.ts";
 import { up } from "../up/run.ts";
-import { keepToken } from "./place.ts";
+import { keepToken, keptTokenFile } from "./place.ts";
 
 /* Commands of `drover gate` that work on a folder of this machine. */
 
@@ -38,7 +38,8 @@ export async function init(
     selfApproval,
     ...(tenant === undefined ? {} : { tenant }),
   });
-  const kept = keepToken(made.token);
+  const kept = keepToken(folder, made.token);
+  const isRead = kept === keptTokenFile();
   if (json === true) {
     process.stdout.write(`${JSON.stringify({ folder, user, tokenFile: kept, ...made })}\n`);
     return;
@@ -50,7 +51,7 @@ ${made.sample === null ? "" : `  ${made.sample.padEnd(8)} a project with one job
 You are ${user}, an operator. Your token, shown this once and kept in ${kept}:
 
   ${made.token}
-
+${isRead ? "" : `\nYour commands have another gate's token: for this one set DROVER_TOKEN, or say --token-file ${kept}\n`}
 Start it:
   drover gate up ${dir}
 

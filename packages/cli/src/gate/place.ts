@@ -1,6 +1,6 @@
-import { chmodSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { Command } from "commander";
 import { UsageError } from "../errors.ts";
 import { DEFAULT_PORT } from "../serve/settings.ts";
@@ -54,13 +54,17 @@ function keptToken(): string | undefined {
   }
 }
 
-/** Keeps a token for this user's commands. @returns Where, for people. */
-export function keepToken(token: string): string {
+/**
+ * Keeps a token in the gate's folder, and for this user's commands unless they have another gate's already.
+ * @returns The file that they read it from.
+ */
+export function keepToken(folder: string, token: string): string {
+  const own = join(folder, "operator.token");
+  writeFileSync(own, `${token}\n`, { mode: 0o600 });
   const path = keptTokenFile();
-  mkdirSync(join(path, ".."), { recursive: true, mode: 0o700 });
+  if (existsSync(path)) return own;
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   writeFileSync(path, `${token}\n`, { mode: 0o600 });
-  // One that was there may have been open to others.
-  chmodSync(path, 0o600);
   return path;
 }
 

@@ -26,7 +26,7 @@ export async function gateOfUp(inputs: ConfigInputs): Promise<GateWanted | undef
         // Whoever starts it on his own machine is alone.
         selfApproval: true,
       });
-      keepToken(token);
+      keepToken(folder, token);
     }
     return { folder };
   } catch (error) {
