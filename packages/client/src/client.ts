@@ -190,12 +190,10 @@ export class Client implements AsyncDisposable {
     const following = new Following<unknown>({ function: shape.function, signal, deadlineMs, decode });
     this.#withSpan({ ...shape, background: false }, (span) => {
       following.trace(span);
-      const { traceparent, tracestate } = span ?? options;
       withEncoded(
         target,
         input,
-        (workload) =>
-          this.#begin(following, { ...shape, traceparent, tracestate, keep, lingerMs, workload }, options),
+        (workload) => this.#begin(following, { ...shape, ...span?.trace, keep, lingerMs, workload }, options),
         (error) => following.giveUp(error),
       );
     });
@@ -233,8 +231,7 @@ export class Client implements AsyncDisposable {
           span?.ended(error);
           fail(error);
         };
-        const { traceparent, tracestate } = span ?? options;
-        const extras = { traceparent, tracestate, atMs, rerunIfActive: options.rerunIfActive };
+        const extras = { ...span?.trace, atMs, rerunIfActive: options.rerunIfActive };
         withEncoded(
           target,
           input,
@@ -452,7 +449,7 @@ export class Client implements AsyncDisposable {
 
 function shapeOf(
   target: string | DefinedFunction<unknown, unknown, unknown, unknown>,
-  { unique, priority, reducer, traceparent }: JobOptions,
+  { unique, priority, reducer, traceparent, tracestate }: JobOptions,
 ) {
   return {
     function: toName(typeof target === "string" ? target : target.name, "function name"),
@@ -460,6 +457,7 @@ function shapeOf(
     priority,
     reducer: reducer === undefined ? undefined : toName(reducer, "reducer"),
     traceparent,
+    tracestate,
   };
 }
 

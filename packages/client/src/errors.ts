@@ -101,7 +101,7 @@ export class NoServer extends ClientError {
 /** The connection was lost before a question was answered. Asking again is harmless. */
 export class ServerLost extends ClientError {
   constructor(server: string, options?: ErrorOptions) {
-    super("SERVER_LOST", `the connection with ${server} was lost before the answer`, options);
+    super("SERVER_LOST", `${server} was lost before the answer`, options);
   }
 }
 
@@ -122,7 +122,7 @@ export class ClientClosed extends ClientError {
 /** More calls wait for a place than `maxWaiting` allows. */
 export class TooManyCalls extends ClientError {
   constructor(limit: number) {
-    super("TOO_MANY_CALLS", `${limit} calls wait already: submit fewer at a time, or raise maxWaiting`);
+    super("TOO_MANY_CALLS", `${limit} calls wait: submit fewer at a time, or raise maxWaiting`);
   }
 }
 

@@ -95,9 +95,8 @@ export interface TracedSubmission {
 
 /** The span of one submission, from the call to its end: a foreground one's is the job's, a background one's its `JOB_CREATED`. */
 export class SubmissionSpan {
-  /** Undefined when nothing records it. */
-  readonly traceparent: string | undefined;
-  readonly tracestate: string | undefined;
+  /** What the worker is told; without a `traceparent` when nothing records it. */
+  readonly trace: { readonly traceparent: string | undefined; readonly tracestate: string | undefined };
   readonly #span: Span;
   #linkedRun = "";
 
@@ -121,8 +120,7 @@ export class SubmissionSpan {
       .getTracer("@drover/client")
       .startSpan(`submit ${name}`, { kind, attributes }, parent);
     const context = this.#span.spanContext();
-    this.traceparent = traceparentOf(context);
-    this.tracestate = context.traceState?.serialize();
+    this.trace = { traceparent: traceparentOf(context), tracestate: context.traceState?.serialize() };
   }
 
   created(handle: string): void {
@@ -135,7 +133,7 @@ export class SubmissionSpan {
   }
 
   traced({ first, run }: JobTrace): void {
-    if (first !== this.traceparent) this.coalesced();
+    if (first !== this.trace.traceparent) this.coalesced();
     const context = run === this.#linkedRun ? undefined : spanContextOf(run);
     if (context === undefined) return;
     this.#linkedRun = run;

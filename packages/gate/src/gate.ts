@@ -61,6 +61,8 @@ export interface GateOptions {
   readonly slots: number;
   /** Whether builds run in this process. Default: true. */
   readonly hasExecutor?: boolean;
+  /** Folders that builds here see besides those of the system, and cannot write. Default: none. */
+  readonly readOnly?: readonly string[];
   /** Default: `local`. */
   readonly zone?: string;
   /** Base URLs by which the gate is reached. Default: none. */
@@ -172,7 +174,7 @@ export class Gate {
     try {
       const gateId = selfOf(database);
       const executor = hasExecutor
-        ? await Executor.start({ folder: inFolder(BUILDS), hidden: [folder], readOnly: [] })
+        ? await Executor.start({ folder: inFolder(BUILDS), hidden: [folder], readOnly: options.readOnly ?? [] })
         : null;
       if (executor !== null) undo.push(() => executor[Symbol.asyncDispose]());
       if (executor?.warning != null) log.warn({ isolation: executor.isolation }, executor.warning);
@@ -330,7 +332,9 @@ export class Gate {
   async addProject(name: string, importFrom?: string): Promise<void> {
     await this.forge.createProject(name, importFrom === undefined ? {} : { importFrom });
     if (!this.tenant.projects.has(name)) addToTenant(join(this.folder, GATE_FILE), this.tenant.name, name);
-    await this.reconfigure();
+    this.loader.tenant = readTenant(this.folder);
+    // Of the others nothing has changed, and there may be many.
+    this.scheduler.tell(await this.#reload([name]));
   }
 
   /** Reads the tenant file and the whole configuration again. @throws GateError */

@@ -134,7 +134,11 @@ function addWrites(app: FastifyInstance, gate: Gate): void {
   };
   onChange(
     "approve",
-    (number, user) => forge.approve(number, user),
+    (number, user, request) => {
+      const { revision } =
+        request.body === undefined || request.body === null ? {} : body(approveBody, request);
+      forge.approve(number, user, revision);
+    },
     (number) => `change ${number} is approved`,
   );
   onChange(
@@ -260,6 +264,11 @@ const buildsQuery = z.object({
   limit: whole.optional(),
 });
 
+const approveBody = z.strictObject({
+  /** The one that was looked at: another one is not approved unseen. Default: the current one. */
+  revision: z.number().int().min(1).optional(),
+});
+
 const commentBody = z.strictObject({
   text: z.string().min(1),
   vote: z.union([z.literal(-1), z.literal(0), z.literal(1)]).optional(),
@@ -373,10 +382,16 @@ async function forgeDoes<T>(act: () => T | Promise<T>): Promise<T> {
   try {
     return await act();
   } catch (error) {
-    if (error instanceof ForgeError) throw new Problem(STATUS_OF[error.code] ?? "bad-request", error.message);
-    if (error instanceof GateError) throw new Problem("conflict", error.message);
+    if (error instanceof ForgeError)
+      throw new Problem(STATUS_OF[error.code] ?? "bad-request", withoutCode(error));
+    if (error instanceof GateError) throw new Problem("conflict", withoutCode(error));
     throw error;
   }
+}
+
+/** The type of a problem says what its code would. */
+function withoutCode({ message }: Error): string {
+  return message.replace(/^[A-Z_]+: /, "");
 }
 
 /** A file in a folder, whatever its name says; `undefined` when there is none. */

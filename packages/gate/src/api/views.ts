@@ -227,9 +227,6 @@ async function jobReasons(gate: Gate, number: number, { project, branch }: Subje
   return layout.pipelines.flatMap(({ name }) =>
     layout
       .explainJobs(name, { project, branch, files })
-      .map(
-        ({ job, runs, reasons }) =>
-          `${name}: job ${job} ${runs ? "runs" : "does not run"}: ${reasons.join("; ")}`,
-      ),
+      .map(({ job, reasons }) => `${name}: job ${job}: ${reasons.join(" ")}`),
   );
 }

@@ -145,21 +145,11 @@ export class Sandbox {
       ...(network ? [] : ["--unshare-net"]),
       ...(isRoot() ? [] : ["--unshare-user"]),
     ];
-    const shown = [...SYSTEM, ...this.#options.readOnly];
-    for (const path of shown) words.push("--ro-bind-try", path, path);
+    for (const path of SYSTEM) words.push("--ro-bind-try", path, path);
     for (const path of SYSTEM_LINKS) {
       if (!existsSync(path)) continue;
       if (lstatSync(path).isSymbolicLink()) words.push("--symlink", readlinkSync(path), path);
       else words.push("--ro-bind", path, path);
-    }
-    const closed = ["/dev", "/"];
-    for (const path of this.#options.hidden) {
-      const isShown = shown.some((one) => path === one || path.startsWith(`${one}/`));
-      if (!isShown || !existsSync(path)) continue;
-      if (lstatSync(path).isDirectory()) {
-        words.push("--tmpfs", path);
-        closed.unshift(path);
-      } else words.push("--ro-bind", "/dev/null", path);
     }
     words.push("--proc", "/proc", "--dev", "/dev");
     if (network) words.push(...resolverOf());
@@ -170,6 +160,21 @@ export class Sandbox {
       for (const path of [executables, variables]) words.push("--ro-bind", path, this.inside(folders, path));
       words.push("--bind", join(tmp, "tmp"), "/tmp", "--bind", join(tmp, "shm"), "/dev/shm");
       words.push("--symlink", "/tmp", "/var/tmp", "--ro-bind", join(folders.root, "passwd"), "/etc/passwd");
+    }
+    // After the build's own folders: what is shown may be below its `/tmp`.
+    const { readOnly, hidden } = this.#options;
+    for (const path of readOnly) words.push(...openFolders(path), "--ro-bind-try", path, path);
+    const shown = [...SYSTEM, ...readOnly];
+    const closed = ["/dev", "/"];
+    for (const path of hidden) {
+      const isShown = shown.some((one) => path === one || path.startsWith(`${one}/`));
+      if (!isShown || !existsSync(path)) continue;
+      if (lstatSync(path).isDirectory()) {
+        words.push("--tmpfs", path);
+        closed.unshift(path);
+      } else words.push("--ro-bind", "/dev/null", path);
+    }
+    if (!isProbe) {
       // Last, since they may be below one of those.
       for (const store of objectStores) words.push(...openFolders(store), "--ro-bind", store, store);
       words.push("--chdir", this.inside(folders, cwd));

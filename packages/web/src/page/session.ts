@@ -88,7 +88,7 @@ export async function load<T>(path: string, abort: AbortSignal): Promise<T> {
   return (await response.json()) as T;
 }
 
-/** The text that a path answers, of which no more is read than `maxCharacters`. @throws Refusal */
+/** The text that a path answers, of which no more is read than `maxCharacters`; the server may have cut it too. @throws Refusal */
 export async function loadText(
   path: string,
   maxCharacters: number,
@@ -100,7 +100,18 @@ export async function loadText(
     text += part;
     if (text.length > maxCharacters) return { text: text.slice(0, maxCharacters), isCut: true };
   }
-  return { text, isCut: false };
+  return { text, isCut: response.headers.get("drover-cut") === "true" };
+}
+
+/** All that a path answers in parts, each with `from` in the query: where it begins, in bytes. @throws Refusal */
+export async function loadParts(path: string): Promise<Blob> {
+  const parts: ArrayBuffer[] = [];
+  for (let from = 0; ; ) {
+    const part = await (await request(`${path}?from=${from}`, {})).arrayBuffer();
+    if (part.byteLength === 0) return new Blob(parts, { type: "text/plain" });
+    parts.push(part);
+    from += part.byteLength;
+  }
 }
 
 /** Whether a path answers with success; its answer is not read. */
@@ -114,13 +125,14 @@ export async function answers(path: string): Promise<boolean> {
   }
 }
 
-/** @throws Refusal */
-export async function post(path: string, body: object): Promise<void> {
-  await request(path, {
+/** @returns what it answers. @throws Refusal */
+export async function post<T>(path: string, body: object): Promise<T> {
+  const response = await request(path, {
     method: "POST",
     headers: { "content-type": "application/json" },
     body: JSON.stringify(body),
   });
+  return (await response.json()) as T;
 }
 
 /** Does what only an administrator may. @throws Refusal */
@@ -156,7 +168,7 @@ export type StreamState = "connecting" | "live" | "lost";
  */
 export function followed(
   path: () => string,
-  takers: Readonly<Record<string, (data: string) => void>>,
+  takers: Readonly<Record<string, (data: string, id: string) => void>>,
   onState: (state: StreamState, status?: number) => void,
 ): () => void {
   let retry: ReturnType<typeof setTimeout> | undefined;
@@ -164,7 +176,7 @@ export function followed(
   function open(): EventSource {
     const opened = stream(path());
     for (const [name, take] of Object.entries(takers))
-      opened.addEventListener(name, (event) => take(event.data));
+      opened.addEventListener(name, (event) => take(event.data, event.lastEventId));
     opened.addEventListener("open", () => onState("live"));
     opened.addEventListener("error", ({ code }) => {
       opened.close();

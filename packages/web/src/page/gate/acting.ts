@@ -1,3 +1,4 @@
+import type { DoneView } from "@drover/gate/api";
 import { askedToken } from "../dialogs.tsx";
 import { tell } from "../notices.tsx";
 import { gateToken, keepGateToken, post, Refusal, session } from "../session.ts";
@@ -21,29 +22,29 @@ export async function askForLook(): Promise<void> {
 }
 
 /** Does it in the name of whoever's token is kept, and tells how it went. @returns whether it was done. */
-export async function acted(path: string, body: object, done: string): Promise<boolean> {
+export async function acted(path: string, body: object): Promise<boolean> {
   try {
     for (let text = FIRST; ; text = AGAIN) {
       if (gateToken() === null && !(await askForToken(text))) return false;
-      const isRefused = await refused(path, body);
-      if (!isRefused) break;
+      const done = await did(path, body);
+      if (done !== undefined) {
+        tell(done.join("; "));
+        return true;
+      }
       keepGateToken(null);
     }
-    tell(done);
-    return true;
   } catch (error) {
     tell(error instanceof Refusal ? error.message : String(error), true);
     return false;
   }
 }
 
-/** Whether the token was not known. @throws Refusal for any other reason. */
-async function refused(path: string, body: object): Promise<boolean> {
+/** What came of it; `undefined`: the token is not known. @throws Refusal for any other reason. */
+async function did(path: string, body: object): Promise<readonly string[] | undefined> {
   try {
-    await post(path, body);
-    return false;
+    return (await post<DoneView>(path, body)).done;
   } catch (error) {
-    if (error instanceof Refusal && error.status === 401) return true;
+    if (error instanceof Refusal && error.status === 401) return undefined;
     throw error;
   }
 }

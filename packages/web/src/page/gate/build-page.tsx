@@ -33,6 +33,7 @@ export function BuildPage({ id }: { readonly id: string }) {
       {build !== undefined && (
         <>
           <Summary of={build} />
+          {build.detail != null && <p class="gate-detail">{build.detail}</p>}
           <div class="columns">
             <Chain of={build} />
             <Artifacts of={build} />

@@ -74,33 +74,41 @@ function Acts({
 }) {
   const [isBusy, setBusy] = useState(false);
   const { number, revision } = change.subject;
-  const act = async (what: string, body: object, done: string): Promise<void> => {
+  const act = async (what: string, body: object): Promise<void> => {
     setBusy(true);
-    await acted(`${path}/${what}`, body, done);
+    await acted(`${path}/${what}`, body);
     setBusy(false);
     again();
   };
   const abandon = async (): Promise<void> => {
     const text = "It leaves its queues, and so does what needs it.";
-    if (await confirmed(`Abandon change ${number}?`, text, "Abandon"))
-      await act("abandon", {}, "It is abandoned");
+    if (await confirmed(`Abandon change ${number}?`, text, "Abandon")) await act("abandon", {});
   };
-  if (change.state !== "open") return null;
+  if (change.state === "merged") return null;
+  if (change.state === "abandoned") {
+    return (
+      <div class="buttons gate-acts">
+        <button type="button" disabled={isBusy} onClick={() => void act("restore", {})}>
+          Restore
+        </button>
+      </div>
+    );
+  }
   return (
     <div class="buttons gate-acts">
       <button
         type="button"
-        class="primary"
+        class={change.isApproved ? "" : "primary"}
         disabled={isBusy}
         // Of the revision that was seen, whatever was pushed since.
-        onClick={() => void act("approve", { revision }, `Revision ${revision} is approved`)}
+        onClick={() => void act("approve", { revision })}
       >
         Approve revision {revision}
       </button>
       <button
         type="button"
         disabled={isBusy || change.approvals.length === 0}
-        onClick={() => void act("unapprove", {}, "The approval is withdrawn")}
+        onClick={() => void act("unapprove", {})}
       >
         Withdraw approval
       </button>
@@ -170,14 +178,16 @@ function Explanation({ of }: { readonly of: ExplanationView | undefined }) {
       {of === undefined || of.decisions.length === 0 ? (
         <p class="quiet">Nothing yet.</p>
       ) : (
-        <ol class="timeline gate-decisions">
-          {of.decisions.toReversed().map(({ atMs, pipeline, text }, at) => (
-            <li key={of.decisions.length - at}>
-              {pipeline !== null && <b>{pipeline} </b>}
-              {text} <Moment at={dateOf(atMs)} />
-            </li>
-          ))}
-        </ol>
+        <div class="gate-scroll">
+          <ol class="timeline">
+            {of.decisions.toReversed().map(({ atMs, pipeline, text }, at) => (
+              <li key={of.decisions.length - at}>
+                {pipeline !== null && <b>{pipeline} </b>}
+                {text} <Moment at={dateOf(atMs)} />
+              </li>
+            ))}
+          </ol>
+        </div>
       )}
     </section>
   );

@@ -50,7 +50,7 @@ export function CommentForm({
   const send = async (): Promise<void> => {
     setBusy(true);
     const body = { text, ...(vote === "" ? {} : { vote: Number(vote) }), ...spot };
-    if (await acted(`${path}/comment`, body, "The comment is there")) {
+    if (await acted(`${path}/comment`, body)) {
       setText("");
       setVote("");
       onSpotGone();
@@ -90,7 +90,7 @@ export function CommentForm({
             On the whole change
           </button>
         )}
-        <button type="submit" disabled={isBusy || (text.trim() === "" && vote === "")}>
+        <button type="submit" disabled={isBusy || text.trim() === ""}>
           Send
         </button>
       </div>

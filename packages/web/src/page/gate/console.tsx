@@ -1,6 +1,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { bytes as shownBytes } from "../format.ts";
-import { followed, type StreamState, session } from "../session.ts";
+import { tell } from "../notices.tsx";
+import { followed, loadParts, Refusal, type StreamState, session } from "../session.ts";
 import { spansOf } from "./ansi.ts";
 import { ConsoleLog, MAX_CONSOLE_CHARACTERS } from "./console-log.ts";
 import { Lines } from "./lines.tsx";
@@ -42,9 +43,10 @@ function useConsole(build: string, logBytes: number): Console {
     const stop = followed(
       () => `api/gate/builds/${encodeURIComponent(build)}/log?from=${next}`,
       {
-        message(data) {
+        message(data, id) {
           const { from, text } = JSON.parse(data) as { from: number; text: string };
-          next = from + UTF8.encode(text).length;
+          // What is not UTF-8 is of another length in the log than in the text.
+          next = id === "" ? from + UTF8.encode(text).length : Number(id);
           const lineStart = isCut ? text.indexOf("\n") + 1 : 0;
           if (isCut && lineStart === 0) return;
           isCut = false;
@@ -64,6 +66,20 @@ function useConsole(build: string, logBytes: number): Console {
     };
   }, [build, tokens]);
   return shown;
+}
+
+/** As a file, which the browser puts where it puts files. */
+async function save(build: string): Promise<void> {
+  try {
+    const address = URL.createObjectURL(await loadParts(`api/gate/builds/${encodeURIComponent(build)}/log`));
+    const link = document.createElement("a");
+    link.href = address;
+    link.download = `build-${build}.log`;
+    link.click();
+    URL.revokeObjectURL(address);
+  } catch (error) {
+    tell(error instanceof Refusal ? error.message : String(error), true);
+  }
 }
 
 const STATES: Readonly<Record<Console["state"], string>> = {
@@ -121,9 +137,9 @@ export function ConsoleView({ build, logBytes }: { readonly build: string; reado
         >
           To the end
         </button>
-        <a href={`api/gate/builds/${encodeURIComponent(build)}/log`} target="_blank" rel="noreferrer">
-          All of it, as text
-        </a>
+        <button type="button" onClick={() => void save(build)}>
+          Save all of it
+        </button>
       </div>
       {isShort && (
         <p class="quiet">
@@ -147,7 +163,7 @@ export function ConsoleView({ build, logBytes }: { readonly build: string; reado
             ),
           )
         }
-        follows
+        isConsole
         goTo={found}
       />
     </section>

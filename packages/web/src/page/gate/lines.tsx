@@ -12,7 +12,7 @@ export function Lines({
   count,
   firstNumber = 0,
   line,
-  follows = false,
+  isConsole = false,
   goTo,
 }: {
   readonly label: string;
@@ -21,8 +21,8 @@ export function Lines({
   readonly firstNumber?: number;
   /** What stands in a line. @param index from 0 */
   readonly line: (index: number) => ComponentChildren;
-  /** Stays at the end, unless somebody reads further up. */
-  readonly follows?: boolean;
+  /** Grows, and stays at its end unless somebody reads further up. */
+  readonly isConsole?: boolean;
   /** The line to be seen; a new object leads there again. */
   readonly goTo?: { readonly number: number } | undefined;
 }) {
@@ -45,10 +45,10 @@ export function Lines({
     const shown = box.current!;
     const gone = firstNumber - dropped.current;
     dropped.current = firstNumber;
-    if (follows && isAtEnd.current) shown.scrollTop = shown.scrollHeight;
+    if (isConsole && isAtEnd.current) shown.scrollTop = shown.scrollHeight;
     else if (gone > 0) shown.scrollTop -= gone * LINE_PX;
     setTop(shown.scrollTop);
-  }, [count, firstNumber, follows, seenPx]);
+  }, [count, firstNumber, isConsole, seenPx]);
 
   useLayoutEffect(() => {
     if (goTo === undefined) return;
@@ -72,7 +72,7 @@ export function Lines({
   return (
     <section
       ref={box}
-      class="lines"
+      class={isConsole ? "lines console" : "lines"}
       aria-label={label}
       // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard
       tabIndex={0}

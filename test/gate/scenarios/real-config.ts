@@ -1,0 +1,120 @@
+import { stringify } from "yaml";
+import type { JobSetup, ProjectSetup, ReportName, Setup } from "./world.ts";
+
+/* Scenarios as the configuration of a gate. */
+
+/** First lines of what pipelines report. */
+export const PIPELINE_MESSAGES: Readonly<Record<Exclude<ReportName, "dequeue">, string>> = {
+  start: "start",
+  success: "success",
+  failure: "failure",
+  "merge-conflict": "merge-conflict",
+  "config-error": "config-error",
+  "no-jobs": "no-jobs",
+};
+
+/** Says which changes its workspace holds, and ends when it is told how. */
+const PROBE = `
+for folder in "$DROVER_WORKSPACE"/src/*/*; do
+  cd "$folder"
+  project="\${folder#"$DROVER_WORKSPACE"/src/}"
+  for branch in $(git for-each-ref --format='%(refname:lstrip=2)' refs/heads); do
+    git log --no-merges --format="holds $project $branch %s" "$branch"
+  done
+done
+echo waits
+read -r code < "CONTROL/\${DROVER_BUILD##*-}"
+exit "$code"
+`;
+
+/** Of the config-project. */
+export function pipelineFiles(
+  { window, check = false }: Setup,
+  control: string,
+): Readonly<Record<string, string>> {
+  const messages = Object.fromEntries(
+    Object.entries(PIPELINE_MESSAGES).map(([kind, text]) => [`${kind}-message`, text]),
+  );
+  const open = { open: true, "current-revision": true };
+  const checks = {
+    name: "check",
+    manager: "independent",
+    trigger: { local: { event: "change-created" } },
+    require: { local: open },
+    success: { local: { vote: 1 } },
+    failure: { local: { vote: -1 } },
+    "no-jobs": { local: {} },
+    ...messages,
+  };
+  const gates = {
+    name: "gate",
+    manager: "dependent",
+    precedence: "high",
+    window: window?.size ?? 20,
+    "window-floor": window?.floor ?? 3,
+    trigger: { local: { event: "approved" } },
+    require: { local: { ...open, approved: true } },
+    start: { local: { vote: 0 } },
+    success: { local: { vote: 1, merge: true } },
+    failure: { local: { vote: -1 } },
+    "no-jobs": { local: {} },
+    ...messages,
+  };
+  const base = {
+    name: "base",
+    parent: null,
+    abstract: true,
+    timeout: 600,
+    command: ["sh", "-c", PROBE.replace("CONTROL", control)],
+  };
+  const pipelines = check ? [checks, gates] : [gates];
+  return {
+    "zuul.d/jobs.yaml": stringify([{ job: base }]),
+    "zuul.d/pipelines.yaml": stringify(pipelines.map((pipeline) => ({ pipeline }))),
+    "zuul.d/projects.yaml": stringify([{ project: Object.fromEntries(pipelines.map(({ name }) => [name, { jobs: ["noop"] }])) }]),
+  };
+}
+
+export function repositoryName(prefix: string, project: string): string {
+  return `${prefix}/${project}`;
+}
+
+/**
+ * Of a project.
+ * @param defined What other projects of the scenario have defined; what this one does is added.
+ */
+export function projectFiles(
+  { queue, jobs }: ProjectSetup,
+  { check = false }: Setup,
+  prefix: string,
+  defined: Set<string>,
+): Readonly<Record<string, string>> {
+  const isFirst = (name: string): boolean => !defined.has(name) && defined.add(name).has(name);
+  const stanzas: object[] = [];
+  if (queue !== undefined && isFirst(`queue ${queue}`)) stanzas.push({ queue: { name: `${prefix}-${queue}` } });
+  for (const job of jobs)
+    if (job.noop !== true && isFirst(`job ${job.name}`)) stanzas.push({ job: definitionOf(job, prefix) });
+  const list = { jobs: jobs.map((job) => (job.noop === true ? "noop" : `${prefix}-${job.name}`)) };
+  stanzas.push({
+    project: {
+      ...(queue === undefined ? {} : { queue: `${prefix}-${queue}` }),
+      ...(check ? { check: list } : {}),
+      gate: list,
+    },
+  });
+  return { "zuul.yaml": stringify(stanzas) };
+}
+
+function definitionOf({ name, after = [], voting, holds, attempts }: JobSetup, prefix: string): object {
+  const dependencies = after.map((needed) => {
+    const soft = needed.startsWith("soft:");
+    return { name: `${prefix}-${soft ? needed.slice("soft:".length) : needed}`, soft };
+  });
+  return {
+    name: `${prefix}-${name}`,
+    ...(dependencies.length === 0 ? {} : { dependencies }),
+    ...(voting === undefined ? {} : { voting }),
+    ...(holds === undefined ? {} : { "hold-following-changes": holds }),
+    ...(attempts === undefined ? {} : { attempts }),
+  };
+}

@@ -1,0 +1,411 @@
+import { rmSync, utimesSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as after } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
+import type { BuildView, ChangeView, ItemView, StatusView } from "@drover/gate/api";
+import { expect } from "vitest";
+import type { Clone } from "../../../packages/gate/test/forge/stage.ts";
+import { FIRST_COMMIT, numberIn, type RunningGate } from "../running-gate.ts";
+import { PIPELINE_MESSAGES, projectFiles, repositoryName } from "./real-config.ts";
+import type { ChangeSetup, ReportName, ScenarioWorld, Setup } from "./world.ts";
+
+/** For whatever has to come true: long, since nothing waits for it to pass. */
+const DEADLINE_MS = 30_000;
+const LOOK_MS = 30;
+const HOUR_MS = 3_600_000;
+
+interface Proposed {
+  readonly number: number;
+  readonly setup: Required<Omit<ChangeSetup, "parent">> & { readonly parent: string | undefined };
+  /** Trailer by which its revisions are one change. */
+  readonly changeId: string;
+  readonly revision: number;
+  readonly commit: string;
+}
+
+interface SeenBuild {
+  readonly view: BuildView;
+  /** In the notation of scenarios. */
+  readonly name: string;
+  readonly job: string;
+  /** The change that it is of. */
+  readonly change: string;
+  /** It has looked at what it was given, and waits. */
+  readonly isWaiting: boolean;
+}
+
+interface Seen {
+  readonly items: readonly (ItemView & { readonly pipeline: string })[];
+  readonly waiting: readonly string[];
+  readonly builds: readonly SeenBuild[];
+  /** Nothing is under way but builds that wait. */
+  readonly isSettled: boolean;
+}
+
+/** A gate that runs, used as people use it: git pushes, HTTP tells and asks, builds look at what they are given. */
+export class RealWorld implements ScenarioWorld {
+  readonly #running: RunningGate;
+  readonly #setup: Setup;
+  /** Goes before the names of its projects and jobs. */
+  readonly #prefix: string;
+  readonly #clones = new Map<string, Clone>();
+  /** Jobs and queues that projects have brought along. */
+  readonly #defined = new Set<string>();
+  /** Besides `main`. */
+  readonly #branches = new Set<string>();
+  readonly #changes = new Map<string, Proposed>();
+  readonly #failing = new Set<string>();
+  /** Builds that have said that they wait. */
+  readonly #waitingBuilds = new Set<string>();
+  /** Branches that cannot be moved, until a change has been told so. */
+  readonly #locks = new Map<string, string>();
+
+  /** @param running Its pipelines are as the scenario wants them. @param prefix Of the scenario's own projects. */
+  constructor(running: RunningGate, setup: Setup, prefix: string) {
+    this.#running = running;
+    this.#setup = setup;
+    this.#prefix = prefix;
+  }
+
+  /** A project comes to the gate when it is needed first. */
+  async #cloneOf(name: string): Promise<Clone> {
+    const known = this.#clones.get(name);
+    if (known !== undefined) return known;
+    const project = repositoryName(this.#prefix, name);
+    const setup = this.#setup.projects.find((one) => one.name === name)!;
+    const files = projectFiles(setup, this.#setup, this.#prefix, this.#defined);
+    const clone = await this.#running.repository(project, "alice", files);
+    await this.#running.post("/projects", "root", { name: project, importFrom: clone.folder });
+    this.#clones.set(name, clone);
+    return clone;
+  }
+
+  async create(name: string, change: ChangeSetup): Promise<void> {
+    const { project, branch = "main", files = [`file-${name}`], parent, dependsOn = [] } = change;
+    const setup = { project, branch, files, parent, dependsOn };
+    await this.#propose(name, setup, `I${Buffer.from(`${this.#prefix}/${name}`).toString("hex")}`, 1);
+  }
+
+  async revise(name: string, change: Partial<ChangeSetup> = {}): Promise<void> {
+    const { setup, changeId, revision } = this.#changeOf(name);
+    await this.#propose(name, { ...setup, ...change }, changeId, revision + 1);
+  }
+
+  async #propose(name: string, setup: Proposed["setup"], changeId: string, revision: number): Promise<void> {
+    const { project, branch, files, parent, dependsOn } = setup;
+    const clone = await this.#cloneOf(project);
+    const place = `${project} ${branch}`;
+    if (branch !== "main" && !this.#branches.has(place)) {
+      const remote = this.#running.remote(repositoryName(this.#prefix, project), "root");
+      await clone.ok("push", "--quiet", remote, `main:refs/heads/${branch}`);
+      this.#branches.add(place);
+    }
+    // The gate puts it on top of whatever the branch is at.
+    const onto = parent === undefined ? "main" : this.#changeOf(parent).commit;
+    await clone.ok("checkout", "--quiet", "--detach", onto);
+    const needs = dependsOn.map((needed) => {
+      const { number, setup: of } = this.#changeOf(needed);
+      return `Depends-On: gate:${repositoryName(this.#prefix, of.project)}/${number}\n`;
+    });
+    const message = `${name} ${revision}\n\n${needs.join("")}Change-Id: ${changeId}\n`;
+    const commit = await clone.commit(
+      message,
+      Object.fromEntries(files.map((file) => [file, `${name} ${revision}\n`])),
+    );
+    const pushed = await clone.push(`refs/for/${branch}`);
+    expect(pushed.code, pushed.text).toBe(0);
+    const number = numberIn(pushed.text);
+    this.#changes.set(name, { number, setup, changeId, revision, commit });
+  }
+
+  async approve(name: string): Promise<void> {
+    await this.#act(name, "approve", "bob");
+  }
+
+  async unapprove(name: string): Promise<void> {
+    await this.#act(name, "unapprove", "bob");
+  }
+
+  async abandon(name: string): Promise<void> {
+    await this.#act(name, "abandon", "alice");
+  }
+
+  async dequeue(name: string, pipeline: string): Promise<void> {
+    await this.#running.post("/dequeue", "root", { change: this.#changeOf(name).number, pipeline });
+  }
+
+  async #act(name: string, verb: string, user: string): Promise<void> {
+    await this.#running.post(`/changes/${this.#changeOf(name).number}/${verb}`, user);
+  }
+
+  async fail(job: string, change: string): Promise<void> {
+    this.#failing.add(`${job} ${change}`);
+  }
+
+  /** Git refuses to move the branch while somebody holds its lock. */
+  async refuseMerge(name: string): Promise<void> {
+    const { project, branch } = this.#changeOf(name).setup;
+    const gitDir = this.#running.gate.forge.gitDir(repositoryName(this.#prefix, project));
+    const lock = join(gitDir, "refs", "heads", `${branch}.lock`);
+    writeFileSync(lock, "");
+    // One that is old would be taken for a left-over.
+    utimesSync(lock, new Date(), new Date(Date.now() + HOUR_MS));
+    this.#locks.set(name, lock);
+  }
+
+  async release(...names: readonly string[]): Promise<void> {
+    for (const name of names) {
+      const found = (seen: Seen) =>
+        seen.builds.find((build) => build.name === name && build.isWaiting && build.view.result === null);
+      const build = found(await this.#until(`${name} runs`, (seen) => found(seen) !== undefined))!;
+      await this.#end(build);
+      await this.#until(`${name} ends`, ({ builds }) =>
+        builds.some(({ view: { id, result } }) => id === build.view.id && result !== null),
+      );
+    }
+    if (names.length > 0) return;
+    const ended = new Set<string>();
+    await this.#until("all builds have run", async (seen) => {
+      for (const build of seen.builds) {
+        if (!build.isWaiting || build.view.result !== null || ended.has(build.view.id)) continue;
+        ended.add(build.view.id);
+        await this.#end(build);
+      }
+      return seen.items.length === 0;
+    });
+  }
+
+  async #end({ view, job, change }: SeenBuild): Promise<void> {
+    await this.#running.endBuild(view.id, this.#failing.has(`${job} ${change}`) ? 1 : 0);
+  }
+
+  async expectRunning(...names: readonly string[]): Promise<void> {
+    await this.#expect("builds that run", [...names].sort(), ({ builds }) =>
+      builds
+        .filter(({ view }) => view.result === null)
+        .map(({ name }) => name)
+        .sort(),
+    );
+  }
+
+  async expectHistory(...names: readonly string[]): Promise<void> {
+    await this.#expect("builds that have ended", [...names].sort(), ({ builds }) =>
+      builds
+        .filter(({ view }) => view.result !== null)
+        .map(({ name, view }) => `${name}${MARKS[view.result!] ?? ` ${view.result} ${view.detail}`}`)
+        .sort(),
+    );
+  }
+
+  async expectQueue(pipeline: string, ...names: readonly string[]): Promise<void> {
+    await this.#expect(`what is in ${pipeline}`, names, ({ items }) =>
+      items
+        .filter((item) => item.pipeline === pipeline)
+        .map(({ live, subject }) => (live ? this.#nameOf(subject.number) : `(${this.#nameOf(subject.number)})`)),
+    );
+  }
+
+  async expectWaiting(...names: readonly string[]): Promise<void> {
+    await this.#expect("what waits", [...names].sort(), ({ waiting }) => [...waiting].sort());
+  }
+
+  async expectWindow(project: string, window: number): Promise<void> {
+    const { queue } = this.#setup.projects.find(({ name }) => name === project)!;
+    const name = queue === undefined ? repositoryName(this.#prefix, project) : `${this.#prefix}-${queue}`;
+    // One in which nothing is has no place in the status.
+    const windowNow = () =>
+      this.#running.gate.scheduler.core.snapshot().queues.find((one) => one.name === name)?.window;
+    await this.#expect(`window of ${name}`, window, windowNow);
+  }
+
+  async expectReports(name: string, ...reports: readonly ReportName[]): Promise<void> {
+    await this.#eventually(`reports of ${name}`, reports, async () =>
+      (await this.#reportsOf(name)).map(({ text }) => text.split("\n", 1)[0]),
+    );
+  }
+
+  async expectReason(name: string, text: string): Promise<void> {
+    const reports = await this.#reportsOf(name);
+    const last = (reports.at(-1)?.text ?? "").replace(/\blocal:(\d+)\b/g, (_id, number) =>
+      this.#nameOf(Number(number)),
+    );
+    expect(last).toContain(text);
+  }
+
+  /** Also looks at the branches themselves: each has the commits of its changes, and no others. */
+  async expectMerged(...names: readonly string[]): Promise<void> {
+    const changes = async () => {
+      const list = await Promise.all([...this.#changes.keys()].map((name) => this.#look(name)));
+      return list.filter(({ state }) => state === "merged");
+    };
+    await this.#eventually("changes that have merged", [...names].sort(), async () =>
+      (await changes()).map(({ subject }) => this.#nameOf(subject.number)).sort(),
+    );
+    const { gate } = this.#running;
+    const order = (await changes()).map(({ subject }) => {
+      const row = gate.forge.change(subject.number!)!;
+      return { name: this.#nameOf(subject.number), atMs: row.updatedMs };
+    });
+    order.sort((a, b) => a.atMs - b.atMs || names.indexOf(a.name) - names.indexOf(b.name));
+    expect(order.map(({ name }) => name)).toEqual(names);
+    for (const [project, clone] of this.#clones) {
+      await clone.ok("fetch", "--quiet", "--prune", "origin");
+      const branches = new Set([...this.#changes.values()].map(({ setup }) => setup.branch));
+      for (const branch of branches) {
+        const merged = names
+          .map((name) => ({ name, ...this.#changeOf(name) }))
+          .filter(({ setup }) => setup.project === project && setup.branch === branch);
+        if (merged.length === 0) continue;
+        const log = await clone.ok("log", "--no-merges", "--format=%s", `origin/${branch}`);
+        const subjects = log.split("\n").filter((subject) => subject !== FIRST_COMMIT);
+        expect(subjects.sort()).toEqual(merged.map(({ name, revision }) => `${name} ${revision}`).sort());
+      }
+    }
+  }
+
+  #changeOf(name: string): Proposed {
+    const found = this.#changes.get(name);
+    if (found === undefined) throw new Error(`there is no change ${name} yet`);
+    return found;
+  }
+
+  #nameOf(number: number | null): string {
+    for (const [name, change] of this.#changes) if (change.number === number) return name;
+    return `change ${number}`;
+  }
+
+  #look(name: string): Promise<ChangeView> {
+    return this.#running.get<ChangeView>(`/changes/${this.#changeOf(name).number}`);
+  }
+
+  async #reportsOf(name: string): Promise<ChangeView["comments"]> {
+    const { comments } = await this.#look(name);
+    const reports = comments.filter(({ author }) => author === "gate");
+    for (const { text } of reports) {
+      const what = text.split("\n", 1)[0]!;
+      expect(Object.values(PIPELINE_MESSAGES)).toContain(what);
+    }
+    return reports;
+  }
+
+  async #see(): Promise<Seen> {
+    await this.#unlock();
+    const mine = ({ subject }: { readonly subject: { readonly project: string } }) =>
+      subject.project.startsWith(`${this.#prefix}/`);
+    // Builds first: what has ended meanwhile is only the less settled.
+    const lists = await Promise.all(
+      [...this.#clones.keys()].map((name) => {
+        const project = encodeURIComponent(repositoryName(this.#prefix, name));
+        return this.#running.get<BuildView[]>(`/builds?limit=100&project=${project}`);
+      }),
+    );
+    const { pipelines } = await this.#running.get<StatusView>("/status");
+    const items = pipelines.flatMap(({ name, queues }) =>
+      queues.flatMap((queue) => queue.items.filter(mine).map((item) => ({ ...item, pipeline: name }))),
+    );
+    const waiting = pipelines.flatMap((pipeline) =>
+      pipeline.waiting.filter(mine).map(({ subject }) => this.#nameOf(subject.number)),
+    );
+    const builds = await Promise.all(lists.flat().map((view) => this.#seeBuild(view)));
+    const known = new Map(builds.map((build) => [build.view.id, build]));
+    const isSettled = items.every((item) => this.#isSettled(item, known));
+    return { items, waiting, builds, isSettled };
+  }
+
+  #isSettled(item: ItemView, known: ReadonlyMap<string, SeenBuild>): boolean {
+    const { live, active, failing, itemAhead, jobs } = item;
+    if (!live || !active) return true;
+    if (item.buildset === null || jobs.length === 0) return failing && itemAhead !== null;
+    const isOver = jobs.every(({ state }) => state === "ended");
+    if (isOver) return itemAhead !== null;
+    return jobs.every(({ state, build }) => {
+      if (state === "queued") return this.#setup.slots !== undefined;
+      return state !== "running" || (build !== null && known.get(build)?.isWaiting === true);
+    });
+  }
+
+  async #seeBuild(view: BuildView): Promise<SeenBuild> {
+    const { id, chain, subject } = view;
+    const job = view.job.slice(this.#prefix.length + 1);
+    const names = chain.map(({ number }) => this.#nameOf(number));
+    const change = this.#nameOf(subject.number);
+    if (!this.#waitingBuilds.has(id) && (view.result === null || view.result !== "CANCELED")) {
+      const { body } = await this.#running.ask<string>("GET", `/builds/${id}/log`);
+      if (/^waits$/m.test(body)) {
+        this.#waitingBuilds.add(id);
+        await this.#compare(view, body);
+      }
+    }
+    const isWaiting = this.#waitingBuilds.has(id);
+    return { view, job, change, name: `${job}{${names.join(",")}}`, isWaiting };
+  }
+
+  /** A build was given what it is said to be a test of, on branches that hold nothing but what has merged. */
+  async #compare({ chain, job }: BuildView, log: string): Promise<void> {
+    const placeOf = (name: string, revision: number) => {
+      const { project, branch } = this.#changeOf(name).setup;
+      return `${repositoryName(this.#prefix, project)} ${branch} ${name} ${revision}`;
+    };
+    const tested = chain.map(({ number, revision }) => placeOf(this.#nameOf(number), revision));
+    const held = [...log.matchAll(/^holds (.*)$/gm)]
+      .map(([, text]) => text!)
+      .filter((text) => !text.endsWith(` ${FIRST_COMMIT}`));
+    const below: string[] = [];
+    for (const name of this.#changes.keys()) {
+      const { state, revisions } = await this.#look(name);
+      const place = placeOf(name, revisions.at(-1)!.revision);
+      if (state === "merged" && held.includes(place) && !tested.includes(place)) below.push(place);
+    }
+    expect(held.sort(), `what ${job} was given`).toEqual([...tested, ...below].sort());
+  }
+
+  /** A change that the forge refused has been told so: the next one may merge. */
+  async #unlock(): Promise<void> {
+    for (const [name, lock] of this.#locks) {
+      const reports = await this.#reportsOf(name);
+      if (!reports.some(({ text }) => text.startsWith(PIPELINE_MESSAGES.failure))) continue;
+      rmSync(lock);
+      this.#locks.delete(name);
+    }
+  }
+
+  /** Waits until what is seen is this, with nothing under way that could change it. */
+  async #expect<T>(what: string, wanted: T, of: (seen: Seen) => unknown): Promise<void> {
+    let last: Seen | undefined;
+    const isSo = (seen: Seen): boolean => {
+      last = seen;
+      return seen.isSettled && isDeepStrictEqual(of(seen), wanted);
+    };
+    await this.#until(what, isSo).catch((error: Error) => {
+      if (last === undefined) throw error;
+      expect(of(last), `${what}${last.isSettled ? "" : ", and something is under way"}`).toEqual(wanted);
+      throw error;
+    });
+  }
+
+  async #until(what: string, holds: (seen: Seen) => boolean | Promise<boolean>): Promise<Seen> {
+    const giveUpAt = Date.now() + DEADLINE_MS;
+    for (;;) {
+      const seen = await this.#see();
+      if (await holds(seen)) return seen;
+      if (Date.now() > giveUpAt) {
+        const told = { items: seen.items, builds: seen.builds.filter(({ view }) => view.result === null) };
+        throw new Error(`waited in vain until ${what}: ${JSON.stringify(told, null, 1)}`);
+      }
+      await after(LOOK_MS);
+    }
+  }
+
+  async #eventually<T>(what: string, wanted: T, of: () => Promise<unknown>): Promise<void> {
+    const giveUpAt = Date.now() + DEADLINE_MS;
+    for (;;) {
+      const seen = await this.#see();
+      const found = await of();
+      if (seen.isSettled && isDeepStrictEqual(found, wanted)) return;
+      if (Date.now() > giveUpAt) expect(found, what).toEqual(wanted);
+      await after(LOOK_MS);
+    }
+  }
+}
+
+const MARKS: Readonly<Record<string, string>> = { SUCCESS: "✓", FAILURE: "✗", CANCELED: "∅" };

@@ -1,0 +1,35 @@
+import { afterAll, describe, it } from "vitest";
+import { RunningGate } from "../running-gate.ts";
+import { SCENARIOS, type Setup } from "./index.ts";
+import { pipelineFiles } from "./real-config.ts";
+import { RealWorld } from "./real-world.ts";
+
+/** Of all scenarios together. */
+const MAX_BUILDS = 500;
+/** One gate for all scenarios that want the same pipelines. */
+const gates = new Map<string, Promise<RunningGate>>();
+
+afterAll(async () => {
+  for (const gate of gates.values()) await (await gate).end();
+});
+
+function gateFor(setup: Setup): Promise<RunningGate> {
+  const { window, check, slots } = setup;
+  const key = JSON.stringify({ window, check: check === true, slots });
+  const known = gates.get(key) ?? openGate(setup);
+  gates.set(key, known);
+  return known;
+}
+
+async function openGate(setup: Setup): Promise<RunningGate> {
+  const running = await RunningGate.start(setup.slots === undefined ? {} : { slots: setup.slots });
+  await running.makeControls(MAX_BUILDS);
+  await running.pushDirectly("config", pipelineFiles(setup, running.control));
+  return running;
+}
+
+// They are in each other's way as little as projects are.
+describe.concurrent("a gate with git, builds and HTTP", () => {
+  for (const [at, { title, setup, play }] of SCENARIOS.entries())
+    it(title, async () => play(new RealWorld(await gateFor(setup), setup, `s${at}`)));
+});
