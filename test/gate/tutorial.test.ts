@@ -4,6 +4,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
+import { checkConfigFolder } from "../../packages/gate/src/index.ts";
 import { freePort } from "../peers/ports.ts";
 
 /* docs/TUTORIAL-GATE.md, run as it stands: every command, in one shell, and what it says is printed. */
@@ -91,4 +92,12 @@ test("the tutorial of the gate does what it says", { timeout: 300_000 }, async (
       expect.soft(`${without(printed[i] ?? "")}\n`, step.commands).toMatch(patternOf(here(step.printed)));
   }
   expect(codes).toEqual(steps.map(() => 0));
+});
+
+test("the configuration that GATING.md shows is read without a complaint", async () => {
+  const [, text] = /^```yaml\n([\s\S]*?)^```/m.exec(readFileSync(join(ROOT, "docs/GATING.md"), "utf8"))!;
+  const folder = mkdtempSync(join(tmpdir(), "drover-gating-"));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  writeFileSync(join(folder, "zuul.yaml"), text!);
+  expect(await checkConfigFolder(folder)).toMatchObject({ kind: "work tree", files: 1, problems: [] });
 });
