@@ -8,6 +8,7 @@ import type {
   GateEffect,
   GateEvent,
   MergeResult,
+  ReportedBuild,
   RunResult,
   Subject,
 } from "./core/index.ts";
@@ -23,6 +24,8 @@ import type { GateDatabase } from "./store/database.ts";
 
 /** Author of what pipelines report. */
 export const GATE_AUTHOR = "gate";
+/** Comments on lines of files that one report takes from its jobs. */
+const MAX_FILE_COMMENTS = 100;
 
 export interface EffectParts {
   readonly database: GateDatabase;
@@ -285,7 +288,36 @@ export class Effects {
         }
       }
     }
+    if (
+      subject.kind === "change" &&
+      number !== undefined &&
+      reporting.actions.some(({ comment }) => comment)
+    ) {
+      this.#commentFiles(number, subject.revision, effect.builds);
+    }
     tell({ kind: "reported", report });
+  }
+
+  /** What jobs have said about lines of files. */
+  #commentFiles(number: number, revision: number, reported: readonly ReportedBuild[]): void {
+    const { builds, forge, log } = this.#parts;
+    let left = MAX_FILE_COMMENTS;
+    for (const { build, job } of reported) {
+      const comments = (build === null ? undefined : builds.get(build))?.outcome?.data.fileComments ?? {};
+      for (const [file, list] of Object.entries(comments)) {
+        for (const { line, message } of list) {
+          if (typeof message !== "string" || left-- <= 0) continue;
+          const at = typeof line === "number" && Number.isSafeInteger(line) && line > 0 ? { line } : {};
+          try {
+            forge.report(number, GATE_AUTHOR, { text: `${job}: ${message}`, file, revision, ...at });
+          } catch (error) {
+            if (!(error instanceof ForgeError)) throw error;
+            log.warn({ code: error.code, change: number, detail: error.message }, "a comment was not taken");
+            return;
+          }
+        }
+      }
+    }
   }
 
   async #land(effect: Extract<GateEffect, { kind: "land" }>): Promise<void> {

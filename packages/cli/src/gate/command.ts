@@ -91,6 +91,9 @@ function addReads(gate: Command): void {
     .option("--owner <user>", "of this user")
     .option("--limit <number>", "at most so many", "50")
     .action(async (flags) => (await import("./run.ts")).listChanges(flags));
+  reads(gate, "show", "Shows a change: its message, what it needs, what was said about it, and its builds.")
+    .argument("<change>", "its number")
+    .action(async (change, flags) => (await import("./run.ts")).showChange(change, flags));
   reads(gate, "explain", "Tells why a change is where it is, and which jobs it runs.")
     .argument("<change>", "its number")
     .action(async (change, flags) => (await import("./run.ts")).explain(change, flags));

@@ -2,6 +2,7 @@ import { setTimeout as after } from "node:timers/promises";
 import type {
   BuildView,
   ChangeSummaryView,
+  ChangeView,
   ConfigProblem,
   DoneView,
   ExplanationView,
@@ -11,7 +12,7 @@ import { printable } from "@drover/protocol";
 import { UsageError } from "../errors.ts";
 import { GateApi } from "./api.ts";
 import { type GateFlags, gatePlace } from "./place.ts";
-import { buildLines, changeLines, statusLines, subjectText } from "./show.ts";
+import { buildLines, changeLines, changeText, statusLines, subjectText } from "./show.ts";
 
 /* What the commands of `drover gate` do that talk to one. */
 
@@ -51,6 +52,11 @@ export async function listBuilds(flags: GateFlags & Record<string, string>): Pro
     limit,
   });
   print(flags, builds, () => buildLines(builds));
+}
+
+export async function showChange(number: string, flags: GateFlags): Promise<void> {
+  const change = await new GateApi(gatePlace(flags)).get<ChangeView>(`/changes/${changeNumber(number)}`);
+  print(flags, change, () => changeText(change));
 }
 
 export async function explain(number: string, flags: GateFlags): Promise<void> {

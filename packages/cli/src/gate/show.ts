@@ -1,6 +1,7 @@
 import type {
   BuildView,
   ChangeSummaryView,
+  ChangeView,
   ItemView,
   JobView,
   StatusView,
@@ -131,4 +132,37 @@ export function changeLines(changes: readonly ChangeSummaryView[]): string[] {
       printable(subject.title),
     ]),
   );
+}
+
+export function changeText(change: ChangeView): string[] {
+  const { subject, state, isApproved, message, needs, approvals, comments, builds, fetchCommand } = change;
+  const lines = [
+    subjectText(subject),
+    `${state === "open" && isApproved ? "approved" : state}, by ${printable(subject.owner ?? "?")}`,
+    `  ${printable(fetchCommand, 1_000)}`,
+    "",
+    ...message
+      .trimEnd()
+      .split("\n")
+      .map((line) => `  ${printable(line, 1_000)}`),
+  ];
+  for (const { user, revision } of approvals)
+    lines.push("", `approved by ${printable(user)}, revision ${revision}`);
+  for (const { source, change: needed, problem } of needs) {
+    const what = needed === null ? printable(source, 500) : `change ${needed}`;
+    lines.push("", `needs ${what}${problem === null ? "" : `: ${printable(problem, 500)}`}`);
+  }
+  for (const { atMs, author, revision, vote, text, file, line } of comments) {
+    const when = new Date(atMs).toISOString().slice(0, 19).replace("T", " ");
+    const voted = vote === null || vote === 0 ? "" : ` ${vote > 0 ? "+1" : "-1"}`;
+    const where = file === null ? "" : ` ${printable(file, 300)}${line === null ? "" : `:${line}`}`;
+    lines.push("", `${when}  ${printable(author)}, revision ${revision}${voted}${where}`);
+    lines.push(
+      ...text
+        .trim()
+        .split("\n")
+        .map((one) => `  ${printable(one, 1_000)}`),
+    );
+  }
+  return builds.length === 0 ? lines : [...lines, "", ...buildLines(builds)];
 }

@@ -6,6 +6,8 @@ type ReportEffect = Extract<GateEffect, { kind: "report" }>;
 
 /** Problems of a configuration that one report tells. */
 const SHOWN_PROBLEMS = 20;
+/** Warnings of one build that it tells. */
+const SHOWN_WARNINGS = 5;
 
 /** What a report says, for people. */
 export function reportText(
@@ -29,7 +31,10 @@ export function reportText(
       const took = row?.endedMs == null ? "" : ` in ${duration(row.endedMs - row.startedMs)}`;
       const url = build === null ? null : urlOf(build);
       const detail = row?.detail == null || result === "SUCCESS" ? "" : `: ${row.detail}`;
-      return `- ${job} ${result}${took}${voting ? "" : " (non-voting)"}${detail}${url === null ? "" : ` ${url}`}`;
+      const warnings = (row?.outcome?.data.warnings ?? [])
+        .slice(0, SHOWN_WARNINGS)
+        .map((text) => `\n  ${text}`);
+      return `- ${job} ${result}${took}${voting ? "" : " (non-voting)"}${detail}${url === null ? "" : ` ${url}`}${warnings.join("")}`;
     });
     parts.push(lines.join("\n"));
   }
