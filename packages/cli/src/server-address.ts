@@ -21,7 +21,7 @@ export interface Target {
   readonly token: string | undefined;
 }
 
-const DEFAULT_PORT = 4730;
+export const DEFAULT_PORT = 4730;
 
 export function addServerAddress(command: Command): Command {
   return command

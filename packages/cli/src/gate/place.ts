@@ -3,8 +3,7 @@ import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import type { Command } from "commander";
 import { UsageError } from "../errors.ts";
-import { DEFAULT_PORT } from "../serve/settings.ts";
-import { tokenOf } from "../server-address.ts";
+import { DEFAULT_PORT, tokenOf } from "../server-address.ts";
 
 /* Which gate a command is about, and by which token. */
 

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { userInfo } from "node:os";
 import { join } from "node:path";
 import { type ConfigInputs, resolveConfig } from "../config/resolve.ts";
-import { DEFAULT_PORT } from "../serve/settings.ts";
+import { DEFAULT_PORT } from "../server-address.ts";
 import { defaultGateFolder, keepToken } from "./place.ts";
 import type { GateWanted } from "./serve.ts";
 

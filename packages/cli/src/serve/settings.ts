@@ -3,10 +3,11 @@ import { formatAddress, type KeepAlive, parseAddress } from "@drover/transport";
 import { unusedPlaces } from "../config/identity-rules.ts";
 import type { ResolvedConfig } from "../config/resolve.ts";
 import type { LogLevel, ServerConfig } from "../config/schema.ts";
+import { DEFAULT_PORT } from "../server-address.ts";
 import { SERVER_VERSION } from "../version.ts";
 import { connectionsWithin } from "./open-files.ts";
 
-export const DEFAULT_PORT = 4730;
+export { DEFAULT_PORT };
 export const DEFAULT_GRACE_SECONDS = 5;
 export const DEFAULT_WARM_UP_MS = 400;
 export const MAX_CONNECTIONS = 100_000;
