@@ -99,7 +99,7 @@ async function typed(source: string, options: Readonly<Record<string, unknown>>)
 
 describe("what is published", () => {
   it("is what was built of the sources, without tests, maps and paths of the machine that built it", () => {
-    const paths = [ROOT, homedir(), join(tmpdir(), "drover-")];
+    const paths = [ROOT, `${homedir()}/`, join(tmpdir(), "drover-pack")];
     for (const { name, files } of published()) {
       const wrong = [...files.keys()].filter(
         (path) => !/^(?:bin|dist)\/|^(?:LICENSE|README\.md|package\.json)$/.test(path),
