@@ -21,8 +21,10 @@ const PROJECTS = ["one", "two", "three"] as const;
 const SLOTS = 50;
 /** Jobs of each project: as many builds as there are slots run when a few changes are in the queue. */
 const JOBS = 9;
-/** Longest life of a gate after it is ready, in milliseconds. */
-const LIFE_MS = 8_000;
+/** Longest lives of gates after they are ready, in milliseconds: most are killed while builds begin, some when many have ended. */
+const LIFE_MS = 6_000;
+const LONG_LIFE_MS = 40_000;
+const LONG_LIFE_EVERY = 5;
 const DRAIN_DEADLINE_MS = 600_000;
 /** Changes that are not merged yet, above which no further ones are pushed. */
 const MAX_OPEN = 8;
@@ -122,7 +124,7 @@ class World {
     return [
       ...jobs.map(
         (name, at) =>
-          `- job:\n    name: ${name}\n    command: [sh, -c, "sleep ${1 + at / 4} && sleep ${this.#mark}"]\n`,
+          `- job:\n    name: ${name}\n    command: [sh, -c, "sleep ${at / 4} && sleep ${this.#mark}"]\n`,
       ),
       "- project:\n    queue: together\n    gate:\n      jobs:\n",
       ...jobs.map((name) => `        - ${name}\n`),
@@ -133,7 +135,8 @@ class World {
   async life(): Promise<void> {
     await this.#start();
     await this.#checkResults();
-    const end = after(200 + this.#random.below(LIFE_MS));
+    const isLong = this.#kills % LONG_LIFE_EVERY === LONG_LIFE_EVERY - 1;
+    const end = after(isLong ? LONG_LIFE_MS : 200 + this.#random.below(LIFE_MS));
     let isOver = false;
     const work = (async () => {
       while (!isOver) {
