@@ -381,11 +381,11 @@ function dependencyFaults(
   const faults: { job: string; message: string }[] = [];
   for (const { name, dependencies } of jobs.values()) {
     for (const { name: needed, soft } of dependencies) {
-      if (jobs.has(needed)) continue;
+      if (jobs.has(needed) || soft) continue;
       if (needed !== NOOP && !parts.jobs.has(needed)) {
         const near = suggestion(needed, parts.jobs.keys());
         faults.push({ job: name, message: `job ${name} depends on ${needed}, which is not defined${near}` });
-      } else if (!soft) {
+      } else {
         faults.push({
           job: name,
           message: `job ${name} depends on ${needed}, which does not run for this item`,
