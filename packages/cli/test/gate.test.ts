@@ -257,7 +257,19 @@ describe("changes", () => {
   test("are not started while the gate is paused", async () => {
     expect((await gate("pause")).code).toBe(0);
     const number = await propose("Later", { later: "1\n" });
-    await gate("comment", number, "Not now.", "--vote", "-1", "--file", "later", "--line", "1", "--token-file", user);
+    await gate(
+      "comment",
+      number,
+      "Not now.",
+      "--vote",
+      "-1",
+      "--file",
+      "later",
+      "--line",
+      "1",
+      "--token-file",
+      user,
+    );
     expect((await json<StatusView>("status")).isPaused).toBe(true);
     expect((await gate("status")).stdout).toContain("PAUSED");
     // Force is about a pipeline's requirements: what nobody has approved is not merged by it.

@@ -169,7 +169,11 @@ export class Gate {
     try {
       const gateId = selfOf(database);
       const executor = hasExecutor
-        ? await Executor.start({ folder: inFolder(BUILDS), hidden: [folder], readOnly: options.readOnly ?? [] })
+        ? await Executor.start({
+            folder: inFolder(BUILDS),
+            hidden: [folder],
+            readOnly: options.readOnly ?? [],
+          })
         : null;
       if (executor !== null) undo.push(() => executor[Symbol.asyncDispose]());
       if (executor?.warning != null) log.warn({ isolation: executor.isolation }, executor.warning);

@@ -202,7 +202,9 @@ export class RealWorld implements ScenarioWorld {
     await this.#expect(`what is in ${pipeline}`, names, ({ items }) =>
       items
         .filter((item) => item.pipeline === pipeline)
-        .map(({ live, subject }) => (live ? this.#nameOf(subject.number) : `(${this.#nameOf(subject.number)})`)),
+        .map(({ live, subject }) =>
+          live ? this.#nameOf(subject.number) : `(${this.#nameOf(subject.number)})`,
+        ),
     );
   }
 

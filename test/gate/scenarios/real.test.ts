@@ -33,5 +33,7 @@ async function openGate(setup: Setup): Promise<RunningGate> {
 // They are in each other's way as little as projects are.
 describe.concurrent("a gate with git, builds and HTTP", () => {
   for (const [at, { title, setup, play }] of SCENARIOS.entries())
-    it(title, { timeout: TIMEOUT_MS }, async () => play(new RealWorld(await gateFor(setup), setup, `s${at}`)));
+    it(title, { timeout: TIMEOUT_MS }, async () =>
+      play(new RealWorld(await gateFor(setup), setup, `s${at}`)),
+    );
 });

@@ -79,7 +79,7 @@ function addReads(app: FastifyInstance, gate: Gate, status: StatusStream): void 
   app.get(`${API}/builds/:id`, (request) => {
     const row = buildIn(gate, request);
     const folder = row.execution === null ? undefined : gate.executor?.folderOf(row.execution);
-    const log = folder && statSync(join(folder, "log"), { throwIfNoEntry: false });
+    const log = folder === undefined ? undefined : statSync(join(folder, "log"), { throwIfNoEntry: false });
     return { ...buildView(gate, row), ...(log === undefined ? {} : { logBytes: log.size }) };
   });
   app.get(`${API}/builds/:id/log`, async (request, reply) => {
