@@ -4,7 +4,14 @@ import { open } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { Gate, GATE_FUNCTION_RULES, GATE_FUNCTIONS, type GateOptions, gateHttp, initGate } from "@drover/gate";
+import {
+  GATE_FUNCTION_RULES,
+  GATE_FUNCTIONS,
+  Gate,
+  type GateOptions,
+  gateHttp,
+  initGate,
+} from "@drover/gate";
 import { JobServer } from "@drover/server";
 import { HttpServer } from "@drover/server/http";
 import { Clone, run } from "../../packages/gate/test/forge/stage.ts";
@@ -76,6 +83,7 @@ export class RunningGate {
     const readOnly = [this.control];
     this.server = await JobServer.start({
       listen: ["127.0.0.1:0"],
+      version: "0",
       log,
       functions: GATE_FUNCTION_RULES,
       reserved: [GATE_FUNCTIONS],
@@ -185,11 +193,7 @@ export class RunningGate {
   }
 
   /** A user's repository that is not the gate's yet; its `origin` will be there. */
-  async repository(
-    project: string,
-    user: string,
-    files: Readonly<Record<string, string>>,
-  ): Promise<Clone> {
+  async repository(project: string, user: string, files: Readonly<Record<string, string>>): Promise<Clone> {
     const folder = join(this.folder, `clone-${++this.#clones}`);
     mkdirSync(folder);
     const source = new Clone(folder, user);
@@ -212,6 +216,7 @@ export class RunningGate {
     const pipe = await until(`build ${build} reads`, 10_000, () =>
       open(path, constants.O_WRONLY | constants.O_NONBLOCK).catch((error: NodeJS.ErrnoException) => {
         if (error.code !== "ENXIO") throw error;
+        return undefined;
       }),
     );
     await pipe.write(`${code}\n`);

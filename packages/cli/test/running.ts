@@ -31,6 +31,8 @@ export interface RunOptions {
   readonly program?: string;
   /** It and what it starts are a process group, and are killed together, even when it has ended by itself. */
   readonly withFollowers?: boolean;
+  /** When it is killed. Default: 20 s. */
+  readonly deadlineMs?: number;
 }
 
 /** Runs a command line to its end. */
@@ -76,7 +78,7 @@ export function start(args: readonly string[], options: RunOptions = {}): Starte
     running.delete(started);
     return code as number | null;
   });
-  const impatience = setTimeout(() => child.kill("SIGKILL"), DEADLINE_MS);
+  const impatience = setTimeout(() => child.kill("SIGKILL"), options.deadlineMs ?? DEADLINE_MS);
   void ended.then(() => clearTimeout(impatience));
   const started: Started = {
     child,

@@ -281,19 +281,20 @@ export class Gate {
 
   /**
    * Puts a change or ref into a pipeline, as an operator.
-   * @returns What became of it, in sentences.
+   * @returns Whether it is in the pipeline or waits for it, and what became of it, in sentences.
    */
   enqueue(
     subject: Subject,
     pipeline: string,
     wanted: { readonly ignoreRequirements?: boolean; readonly ignoreNeeds?: readonly string[] } = {},
-  ): string[] {
+  ): { readonly isTaken: boolean; readonly done: string[] } {
     const { ignoreRequirements = false, ignoreNeeds = [] } = wanted;
     const asked = subject.kind === "change" ? subject.id : subject;
     this.scheduler.tellNow({ kind: "enqueue", subject: asked, pipeline, ignoreRequirements, ignoreNeeds });
-    const where = this.pipelinesOf(subject.id);
-    const last = this.scheduler.core.explain(subject.id).at(-1);
-    return where.length > 0 || last === undefined ? where : [this.readable(last.text)];
+    const isTaken = this.#places(subject.id).some((place) => place.pipeline === pipeline);
+    if (isTaken) return { isTaken, done: this.pipelinesOf(subject.id) };
+    const last = this.scheduler.core.explain(subject.id).findLast((one) => one.pipeline === pipeline);
+    return { isTaken, done: [this.readable(last?.text ?? `it has not entered ${pipeline}`)] };
   }
 
   /**

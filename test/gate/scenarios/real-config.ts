@@ -71,7 +71,9 @@ export function pipelineFiles(
   return {
     "zuul.d/jobs.yaml": stringify([{ job: base }]),
     "zuul.d/pipelines.yaml": stringify(pipelines.map((pipeline) => ({ pipeline }))),
-    "zuul.d/projects.yaml": stringify([{ project: Object.fromEntries(pipelines.map(({ name }) => [name, { jobs: ["noop"] }])) }]),
+    "zuul.d/projects.yaml": stringify([
+      { project: Object.fromEntries(pipelines.map(({ name }) => [name, { jobs: ["noop"] }])) },
+    ]),
   };
 }
 
@@ -91,7 +93,8 @@ export function projectFiles(
 ): Readonly<Record<string, string>> {
   const isFirst = (name: string): boolean => !defined.has(name) && defined.add(name).has(name);
   const stanzas: object[] = [];
-  if (queue !== undefined && isFirst(`queue ${queue}`)) stanzas.push({ queue: { name: `${prefix}-${queue}` } });
+  if (queue !== undefined && isFirst(`queue ${queue}`))
+    stanzas.push({ queue: { name: `${prefix}-${queue}` } });
   for (const job of jobs)
     if (job.noop !== true && isFirst(`job ${job.name}`)) stanzas.push({ job: definitionOf(job, prefix) });
   const list = { jobs: jobs.map((job) => (job.noop === true ? "noop" : `${prefix}-${job.name}`)) };

@@ -2,7 +2,7 @@ import { rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
-import type { BuildView, ChangeView, ItemView, StatusView } from "@drover/gate/api";
+import type { BuildView, ChangeView, ExplanationView, ItemView, StatusView } from "@drover/gate/api";
 import { expect } from "vitest";
 import type { Clone } from "../../../packages/gate/test/forge/stage.ts";
 import { FIRST_COMMIT, numberIn, type RunningGate } from "../running-gate.ts";
@@ -10,8 +10,9 @@ import { PIPELINE_MESSAGES, projectFiles, repositoryName } from "./real-config.t
 import type { ChangeSetup, ReportName, ScenarioWorld, Setup } from "./world.ts";
 
 /** For whatever has to come true: long, since nothing waits for it to pass. */
-const DEADLINE_MS = 30_000;
+const DEADLINE_MS = 60_000;
 const LOOK_MS = 30;
+const SELDOM_MS = 300;
 const HOUR_MS = 3_600_000;
 
 interface Proposed {
@@ -201,7 +202,9 @@ export class RealWorld implements ScenarioWorld {
     await this.#expect(`what is in ${pipeline}`, names, ({ items }) =>
       items
         .filter((item) => item.pipeline === pipeline)
-        .map(({ live, subject }) => (live ? this.#nameOf(subject.number) : `(${this.#nameOf(subject.number)})`)),
+        .map(({ live, subject }) =>
+          live ? this.#nameOf(subject.number) : `(${this.#nameOf(subject.number)})`,
+        ),
     );
   }
 
@@ -378,33 +381,57 @@ export class RealWorld implements ScenarioWorld {
     };
     await this.#until(what, isSo).catch((error: Error) => {
       if (last === undefined) throw error;
-      expect(of(last), `${what}${last.isSettled ? "" : ", and something is under way"}`).toEqual(wanted);
+      expect(of(last), error.message).toEqual(wanted);
       throw error;
     });
   }
 
   async #until(what: string, holds: (seen: Seen) => boolean | Promise<boolean>): Promise<Seen> {
-    const giveUpAt = Date.now() + DEADLINE_MS;
+    let giveUpAt = Date.now() + DEADLINE_MS;
+    let builds = 0;
     for (;;) {
       const seen = await this.#see();
       if (await holds(seen)) return seen;
+      const ended = seen.builds.filter(({ view }) => view.result !== null).length;
+      if (ended !== builds) giveUpAt = Date.now() + DEADLINE_MS;
+      builds = ended;
       if (Date.now() > giveUpAt) {
-        const told = { items: seen.items, builds: seen.builds.filter(({ view }) => view.result === null) };
-        throw new Error(`waited in vain until ${what}: ${JSON.stringify(told, null, 1)}`);
+        const jobs = seen.items.map(({ subject, reasons, jobs }) => [subject.title, reasons, jobs]);
+        const told = await Promise.all([...this.#changes.keys()].map((name) => this.#explain(name)));
+        throw new Error(`waited in vain until ${what}: ${JSON.stringify([jobs, told], null, 1)}`);
       }
-      await after(LOOK_MS);
+      await this.#change(seen);
     }
   }
 
+  async #explain(name: string): Promise<object> {
+    const { now, decisions } = await this.#running.get<ExplanationView>(
+      `/explain/${this.#changeOf(name).number}`,
+    );
+    return { name, now, decisions: decisions.map(({ text }) => text) };
+  }
+
+  /** Resolves when there may be something else to see. What a build writes is not told. */
+  async #change({ builds }: Seen): Promise<void> {
+    const isUnheard = builds.some(({ view, isWaiting }) => view.result === null && !isWaiting);
+    let unwatch = (): void => {};
+    const told = new Promise<void>((resolve) => {
+      unwatch = this.#running.gate.watch(resolve);
+    });
+    await Promise.race([told, after(isUnheard ? LOOK_MS : SELDOM_MS)]);
+    unwatch();
+  }
+
   async #eventually<T>(what: string, wanted: T, of: () => Promise<unknown>): Promise<void> {
-    const giveUpAt = Date.now() + DEADLINE_MS;
-    for (;;) {
-      const seen = await this.#see();
-      const found = await of();
-      if (seen.isSettled && isDeepStrictEqual(found, wanted)) return;
-      if (Date.now() > giveUpAt) expect(found, what).toEqual(wanted);
-      await after(LOOK_MS);
-    }
+    let found: unknown;
+    const isSo = async ({ isSettled }: Seen): Promise<boolean> => {
+      found = await of();
+      return isSettled && isDeepStrictEqual(found, wanted);
+    };
+    await this.#until(what, isSo).catch((error: Error) => {
+      expect(found, error.message).toEqual(wanted);
+      throw error;
+    });
   }
 }
 

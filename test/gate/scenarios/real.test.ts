@@ -6,6 +6,8 @@ import { RealWorld } from "./real-world.ts";
 
 /** Of all scenarios together. */
 const MAX_BUILDS = 500;
+/** Others are in the way of a scenario, and of this machine. */
+const TIMEOUT_MS = 300_000;
 /** One gate for all scenarios that want the same pipelines. */
 const gates = new Map<string, Promise<RunningGate>>();
 
@@ -31,5 +33,7 @@ async function openGate(setup: Setup): Promise<RunningGate> {
 // They are in each other's way as little as projects are.
 describe.concurrent("a gate with git, builds and HTTP", () => {
   for (const [at, { title, setup, play }] of SCENARIOS.entries())
-    it(title, async () => play(new RealWorld(await gateFor(setup), setup, `s${at}`)));
+    it(title, { timeout: TIMEOUT_MS }, async () =>
+      play(new RealWorld(await gateFor(setup), setup, `s${at}`)),
+    );
 });

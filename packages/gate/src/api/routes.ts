@@ -76,13 +76,11 @@ function addReads(app: FastifyInstance, gate: Gate, status: StatusStream): void 
     const subjectId = change === undefined ? undefined : `${forge.connection}:${change}`;
     return builds.list({ ...filter, subjectId }).map((row) => buildView(gate, row));
   });
-  app.get(`${API}/builds/:id`, async (request) => {
+  app.get(`${API}/builds/:id`, (request) => {
     const row = buildIn(gate, request);
-    const end =
-      row.execution === null
-        ? undefined
-        : await gate.executor?.readLog(row.execution, Number.MAX_SAFE_INTEGER).catch(() => undefined);
-    return { ...buildView(gate, row), ...(end === undefined ? {} : { logBytes: end.offset }) };
+    const folder = row.execution === null ? undefined : gate.executor?.folderOf(row.execution);
+    const log = folder === undefined ? undefined : statSync(join(folder, "log"), { throwIfNoEntry: false });
+    return { ...buildView(gate, row), ...(log === undefined ? {} : { logBytes: log.size }) };
   });
   app.get(`${API}/builds/:id/log`, async (request, reply) => {
     const row = buildIn(gate, request);
@@ -176,7 +174,10 @@ function addWrites(app: FastifyInstance, gate: Gate): void {
     const record = forge.record(change);
     if (record === undefined) throw new Problem("not-found", `there is no change ${change}`);
     knownPipeline(gate, pipeline);
-    return { done: gate.enqueue(record, pipeline, { ignoreRequirements, ignoreNeeds: ignoreDependsOn }) };
+    const wanted = { ignoreRequirements, ignoreNeeds: ignoreDependsOn };
+    const { isTaken, done } = gate.enqueue(record, pipeline, wanted);
+    if (!isTaken) throw new Problem("conflict", `change ${change} is not in ${pipeline}: ${done.join("; ")}`);
+    return { done };
   });
   app.post(`${API}/dequeue`, async (request): Promise<DoneView> => {
     operator(gate, request);

@@ -13,8 +13,11 @@ export interface FreezeSubject extends BranchedSubject {
   readonly project: string;
   /** Files that the change touches. `null`: not known, so that file matchers are passed over. */
   readonly files: readonly string[] | null;
-  /** The configuration as this change would make it, to run the jobs that it alters whatever files they are for. */
-  readonly proposed?: LayoutParts;
+  /**
+   * Of a change of the configuration: the one before it, where jobs are frozen by the one after it, and the other way round.
+   * Jobs that differ run whatever files they are for.
+   */
+  readonly compared?: LayoutParts;
 }
 
 /** A job as it runs for one item: plain JSON. */
@@ -289,18 +292,19 @@ function filesAccept(job: Inheritance, { files }: FreezeSubject, reasons: string
 
 /** Whether the change makes the job another one: what it runs, or how it is defined. */
 function altersJob(pipeline: string, subject: FreezeSubject, job: FrozenJobDefinition): boolean {
-  const { files, project, branch, proposed } = subject;
+  const { files, project, branch, compared } = subject;
   const touched = new Set(files);
   const isTouched = (step: PhaseStep): boolean =>
     "path" in step && step.project === project && step.branch === branch && touched.has(step.path);
   if ([...job.preRun, ...job.run, ...job.postRun].some(isTouched)) return true;
-  const extra = proposed?.projects.get(project)?.extraConfigPaths;
-  if (proposed === undefined || !files?.some((file) => isConfigPath(file, extra))) return false;
-  const { proposed: _, ...rest } = subject;
-  const then = projectJobs(proposed, pipeline, rest);
+  const extra = compared?.projects.get(project)?.extraConfigPaths;
+  if (compared === undefined || !files?.some((file) => isConfigPath(file, extra))) return false;
+  const { compared: _, ...rest } = subject;
+  const then = projectJobs(compared, pipeline, rest);
   const variants = then.jobs.get(job.name);
-  if (variants === undefined) return false;
-  const found = freezeJob(proposed, pipeline, { ...rest, files: null }, then, job.name, variants);
+  // There it is none of this item's jobs.
+  if (variants === undefined) return true;
+  const found = freezeJob(compared, pipeline, { ...rest, files: null }, then, job.name, variants);
   return found.kind === "job" && content(found.job) !== content(job);
 }
 
@@ -381,11 +385,11 @@ function dependencyFaults(
   const faults: { job: string; message: string }[] = [];
   for (const { name, dependencies } of jobs.values()) {
     for (const { name: needed, soft } of dependencies) {
-      if (jobs.has(needed)) continue;
+      if (jobs.has(needed) || soft) continue;
       if (needed !== NOOP && !parts.jobs.has(needed)) {
         const near = suggestion(needed, parts.jobs.keys());
         faults.push({ job: name, message: `job ${name} depends on ${needed}, which is not defined${near}` });
-      } else if (!soft) {
+      } else {
         faults.push({
           job: name,
           message: `job ${name} depends on ${needed}, which does not run for this item`,

@@ -9,6 +9,7 @@ export interface Dependency {
   readonly change: ChangeId | null;
   /** The revision that is needed, of a parent in git. `null`: whichever is current. */
   readonly revision: number | null;
+  /** Why it cannot be had; also of a change that is abandoned. */
   readonly problem: string | null;
 }
 

@@ -12,7 +12,8 @@ export function isOutdated({ revision }: Dependency, needed: Change): boolean {
 export function needObstacle(gate: Gate, need: Dependency): string | null {
   if (need.change === null) return `depends on ${need.source}: ${need.problem ?? "there is no such change"}`;
   const needed = gate.changes.get(need.change);
-  if (needed === undefined) return `depends on ${need.source}: ${need.change} is not known`;
+  if (needed === undefined)
+    return `depends on ${need.source}: ${need.problem ?? `${need.change} is not known`}`;
   if (isOutdated(need, needed))
     return `is built on revision ${need.revision} of ${need.change}, of which ${needed.revision} is the current one`;
   return needed.state === "abandoned" ? `needs ${need.change}, which was abandoned` : null;

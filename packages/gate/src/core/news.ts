@@ -17,7 +17,7 @@ export function needsDiffer(a: Change, b: Change): boolean {
       need.source !== other.source ||
       need.change !== other.change ||
       need.revision !== other.revision ||
-      need.problem !== other.problem
+      (need.change === null && need.problem !== other.problem)
     );
   });
 }

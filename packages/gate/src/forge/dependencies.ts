@@ -62,9 +62,18 @@ export function resolveNeed(
 ): Dependency | null {
   const { source, revision } = need;
   const problem = need.problem ?? problemOf(need, self, target);
-  if (problem !== null) return { source, change: null, revision: null, problem };
+  if (problem !== null) {
+    // What is built on it, or is being tested on top of it, still is.
+    const change = isAbandoned(need, target) ? `${connection}:${need.target}` : null;
+    return { source, change, revision: change === null ? null : revision, problem };
+  }
   if (target!.state === "merged") return null;
   return { source, change: `${connection}:${need.target}`, revision, problem: null };
+}
+
+function isAbandoned({ problem, project }: Need, target: Target | undefined): boolean {
+  if (problem !== null || target?.state !== "abandoned") return false;
+  return project === null || project === target.project;
 }
 
 function problemOf(need: Need, self: number, target: Target | undefined): string | null {

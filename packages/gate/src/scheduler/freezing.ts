@@ -23,8 +23,8 @@ interface Parts {
 }
 
 /**
- * Finds what runs for an item and on what: the jobs as the merged configuration has them, and the tips of all repositories
- * that they may want, with the changes of the chain merged.
+ * Finds what runs for an item and on what: the jobs as the configuration has them with the change merged, and the tips of all
+ * repositories that they may want, with the changes of the chain merged.
  */
 export async function freezeBuildset(parts: Parts, effect: FreezeEffect): Promise<Frozen> {
   const { forge, loader, source } = parts;
@@ -32,21 +32,22 @@ export async function freezeBuildset(parts: Parts, effect: FreezeEffect): Promis
   const layout = loader.current?.layout;
   if (layout === undefined) throw new Error("bug: no configuration is loaded");
   let frozenFor: FreezeSubject = { project: subject.project, branch: subject.branch, files: null };
+  let frozenBy = layout;
   if (subject.kind === "ref") frozenFor = { ...frozenFor, ref: subject.ref };
   else {
-    const number = forge.numberOf(subject.id)!;
-    const files = (await forge.paths(number, subject.revision)).map((path) => path.toString());
-    frozenFor = { ...frozenFor, files };
-    const extraPaths = loader.tenant.projects.get(subject.project)?.extraConfigPaths ?? [];
-    if (files.some((path) => isConfigPath(path, extraPaths))) {
-      const config = await source.filesAt(subject.project, steps.at(-1)!.commit, extraPaths);
-      const { project, branch } = subject;
-      const proposed = loader.validateChange({ project, branch, files: config });
+    frozenFor = { ...frozenFor, files: await filesOf(forge, subject.id, subject.revision) };
+    const { project, branch } = subject;
+    const { trusted = false, extraConfigPaths = [] } = loader.tenant.projects.get(project) ?? {};
+    if (await changesConfig(forge, effect, extraConfigPaths)) {
+      const files = await source.filesAt(project, steps.at(-1)!.commit, extraConfigPaths);
+      const proposed = loader.validateChange({ project, branch, files });
       if (proposed.problems.length > 0) return { kind: "problems", problems: proposed.problems };
-      frozenFor = { ...frozenFor, proposed: proposed.layout.parts };
+      // What a config-project says counts when it has merged.
+      frozenBy = trusted ? layout : proposed.layout;
+      frozenFor = { ...frozenFor, compared: (trusted ? proposed.layout : layout).parts };
     }
   }
-  const result = layout.freeze(pipeline, frozenFor);
+  const result = frozenBy.freeze(pipeline, frozenFor);
   if (result.kind === "problems") return result;
   const jobs = Object.fromEntries(result.jobs);
   const wanted = new Set([subject.project, ...chain.map(({ project }) => project)]);
@@ -56,6 +57,25 @@ export async function freezeBuildset(parts: Parts, effect: FreezeEffect): Promis
     repositories[project] = await frozenRepository(parts, layout, project, effect);
   }
   return { kind: "graph", graph: result.graph, buildset: { chain, jobs, repositories } };
+}
+
+async function filesOf(forge: LocalForge, change: string, revision: number): Promise<string[]> {
+  const paths = await forge.paths(forge.numberOf(change)!, revision);
+  return paths.map((path) => path.toString());
+}
+
+/** Whether the change, or one ahead of it on its branch, changes what is configured there. */
+async function changesConfig(
+  forge: LocalForge,
+  { subject, chain }: FreezeEffect,
+  extraPaths: readonly string[],
+): Promise<boolean> {
+  for (const { project, branch, change, revision } of chain) {
+    if (project !== subject.project || branch !== subject.branch) continue;
+    const files = await filesOf(forge, change, revision);
+    if (files.some((path) => isConfigPath(path, extraPaths))) return true;
+  }
+  return false;
 }
 
 /** Projects that a job's workspace holds besides the change's own. */

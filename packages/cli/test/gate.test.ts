@@ -1,0 +1,283 @@
+import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type {
+  BuildView,
+  ChangeSummaryView,
+  ConfigProblem,
+  DoneView,
+  ExplanationView,
+  StatusView,
+} from "@drover/gate/api";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { drover, type Ran, run, type Started, startDrover, temporaryFolder, until } from "./running.ts";
+
+/* `drover gate` as a person uses it: a gate that `init` made and `up` runs, git, and every command. */
+
+const at = temporaryFolder();
+const folder = at.file("gate");
+const xdg = { XDG_CONFIG_HOME: at.file("config"), XDG_STATE_HOME: at.file("state") };
+const GIT_ENV = {
+  ...xdg,
+  HOME: at.path,
+  GIT_CONFIG_NOSYSTEM: "1",
+  GIT_TERMINAL_PROMPT: "0",
+  GIT_AUTHOR_NAME: "Ann",
+  GIT_AUTHOR_EMAIL: "ann@example.org",
+  GIT_COMMITTER_NAME: "Ann",
+  GIT_COMMITTER_EMAIL: "ann@example.org",
+};
+
+let up: Started;
+let url = "";
+let made: { token: string; tokenFile: string };
+let clone: string;
+
+const reviewer = at.file("reviewer.token");
+const user = at.file("user.token");
+
+function gate(...args: string[]): Promise<Ran> {
+  return drover(["gate", ...args], { cwd: at.path, env: { ...xdg, DROVER_GATE: url } });
+}
+
+/** @throws when it fails */
+async function json<T>(...args: string[]): Promise<T> {
+  const { code, stdout, stderr } = await gate(...args, "--json");
+  if (code !== 0) throw new Error(`drover gate ${args.join(" ")}: ${stderr}`);
+  return JSON.parse(stdout) as T;
+}
+
+async function git(cwd: string, ...args: string[]): Promise<string> {
+  const said = await run(["git", ...args], { cwd, env: GIT_ENV });
+  if (said.code !== 0) throw new Error(`git ${args[0]}: ${said.stderr}`);
+  return said.stdout + said.stderr;
+}
+
+/** @returns the number of the new change */
+async function propose(message: string, files: Readonly<Record<string, string>>): Promise<string> {
+  await git(clone, "fetch", "--quiet");
+  await git(clone, "checkout", "--quiet", "--detach", "origin/main");
+  for (const [path, text] of Object.entries(files)) writeFileSync(join(clone, path), text);
+  await git(clone, "add", "--all");
+  await git(clone, "commit", "--quiet", "-m", message);
+  const said = await git(clone, "push", "origin", "HEAD:refs/for/main");
+  return /Change (\d+) is new/.exec(said)![1]!;
+}
+
+async function landed(number: string): Promise<void> {
+  await until(`change ${number} has merged`, async () => {
+    const changes = await json<ChangeSummaryView[]>("changes", "--state", "merged");
+    return changes.some(({ subject }) => String(subject.number) === number);
+  });
+}
+
+beforeAll(async () => {
+  const { code, stdout, stderr } = await drover(
+    ["gate", "init", folder, "--user", "ann", "--tenant", "mine", "--json"],
+    { env: xdg },
+  );
+  expect(stderr).toBe("");
+  expect(code).toBe(0);
+  made = JSON.parse(stdout);
+  const readyFile = at.file("ready");
+  const listen = ["--port", "0", "--http", "127.0.0.1:0", "--store", "memory"];
+  up = startDrover(["gate", "up", folder, ...listen, "--slots", "4", "--ready-file", readyFile], {
+    env: xdg,
+    cwd: at.path,
+    deadlineMs: 300_000,
+  });
+  await until("the gate is up", () => {
+    if (up.hasEnded()) throw new Error(up.stderr());
+    return existsSync(readyFile);
+  });
+  const { http } = JSON.parse(readFileSync(readyFile, "utf8")) as { http: readonly string[] };
+  url = `http://${http[0]}`;
+  for (const [name, file, ...more] of [
+    ["reviewer", reviewer, "--operator"],
+    ["guest", user],
+  ] as const) {
+    const added = await gate("user", "add", name, ...more);
+    expect(added.code, added.stderr).toBe(0);
+    writeFileSync(file, added.stdout, { mode: 0o600 });
+  }
+  const remote = `${url.replace("//", `//ann:${made.token}@`)}/git/sample.git`;
+  await git(at.path, "clone", "--quiet", remote, "sample");
+  clone = at.file("sample");
+});
+
+afterAll(async () => {
+  up?.child.kill("SIGTERM");
+  await up?.ended;
+  at.remove();
+});
+
+describe("making and finding a gate", () => {
+  test("init keeps the token for its user alone, and makes no gate twice", async () => {
+    expect(readFileSync(made.tokenFile, "utf8").trim()).toBe(made.token);
+    expect(statSync(made.tokenFile).mode & 0o777).toBe(0o600);
+    const again = await drover(["gate", "init", folder], { env: xdg });
+    expect(again.code).toBe(2);
+    expect(again.stderr).toContain("GATE_FOLDER_INVALID");
+    const elsewhere = await drover(["gate", "up", at.file("nothing"), "--port", "0"], { env: xdg });
+    expect(elsewhere.code).toBe(2);
+    expect(elsewhere.stderr).toContain("drover gate init");
+  });
+
+  test("up says where it is and what to do with it", () => {
+    expect(up.stdout()).toContain(`The gate of ${folder} has 2 projects: config, sample`);
+    expect(up.stdout()).not.toContain(made.token);
+  });
+
+  test("a gate that is not there, a server without one, and a wrong token are told apart", async () => {
+    const nobody = await gate("status", "--server", "localhost:1");
+    expect([nobody.code, nobody.stderr]).toEqual([1, expect.stringContaining("SERVER_SILENT")]);
+    expect(nobody.stderr).toContain("drover gate up DIR");
+    writeFileSync(at.file("wrong"), "drover_nothing\n");
+    const wrong = await gate("approve", "1", "--token-file", at.file("wrong"));
+    expect([wrong.code, wrong.stderr]).toEqual([1, expect.stringContaining("UNAUTHENTICATED")]);
+    const guest = await gate("pause", "--token-file", user);
+    expect([guest.code, guest.stderr]).toEqual([1, expect.stringContaining("guest is no operator")]);
+  });
+
+  test.each([
+    [["approve", "one"], "is no number of a change"],
+    [["status", "--server", "http://x/path"], "is no address"],
+    [["comment", "1", "hm", "--vote", "3"], "neither -1 nor 0 nor 1"],
+    [["comment", "1", "hm", "--line", "x", "--file", "y"], "is no whole number"],
+    [["log", "x"], "is no whole number"],
+    [["enqueue", "1"], "--pipeline"],
+    [["approve"], "missing required argument"],
+    [["up", ".", "--slots", "none"], "--slots"],
+  ])("%j is a wrong option", async (args, why) => {
+    const { code, stderr } = await gate(...args);
+    expect(stderr).toContain(why);
+    expect(code).toBe(2);
+  });
+});
+
+describe("configuration", () => {
+  test("check tells of a folder and of a work tree, with file and line", async () => {
+    const good = await gate("config", "check", folder);
+    expect([good.code, good.stdout]).toEqual([0, expect.stringContaining("no problems")]);
+    const tree = at.file("tree");
+    mkdirSync(tree);
+    writeFileSync(join(tree, "zuul.yaml"), "- job:\n    name: fine\n    comand: [make]\n");
+    const bad = await gate("config", "check", tree);
+    expect(bad.code).toBe(1);
+    expect(bad.stdout).toMatch(/zuul\.yaml:3: .*comand/);
+    const asJson = await gate("config", "check", tree, "--json");
+    expect(asJson.code).toBe(1);
+    expect((JSON.parse(asJson.stdout) as { problems: ConfigProblem[] }).problems).toMatchObject([
+      { file: "zuul.yaml", line: 3 },
+    ]);
+    const none = await gate("config", "problems");
+    expect([none.code, none.stdout]).toEqual([0, "The configuration has no problems.\n"]);
+  });
+
+  test("projects are added and imported, each once", async () => {
+    const added = await gate("project", "add", "tools/empty");
+    expect([added.code, added.stdout]).toEqual([0, "project tools/empty is there, and gated\n"]);
+    const twice = await gate("project", "add", "tools/empty");
+    expect([twice.code, twice.stderr]).toEqual([1, expect.stringContaining("GATE_REFUSED")]);
+    const done = await json<DoneView>("project", "import", "copy", clone);
+    expect(done).toEqual({ done: ["project copy is there, and gated"] });
+    const refused = await gate("project", "import", "other", at.file("nothing"));
+    expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining("IMPORT_FAILED")]);
+    const read = await gate("reconfigure");
+    expect(read.code, read.stderr).toBe(0);
+    expect(read.stdout).toContain("the configuration is read again");
+  });
+});
+
+describe("changes", () => {
+  test("are tested, approved by another, merged, and their story can be read", async () => {
+    const number = await propose("Say more", { "README.md": "More.\n" });
+    const own = await gate("approve", number);
+    expect([own.code, own.stderr]).toEqual([1, expect.stringContaining("is your own")]);
+    const approved = await gate("approve", number, "--token-file", reviewer);
+    expect(approved.code, approved.stderr).toBe(0);
+    expect(approved.stdout).toContain(`change ${number} is approved`);
+    expect(approved.stdout).toContain("it is in gate");
+    await landed(number);
+
+    const list = await gate("builds", "--change", number, "--pipeline", "gate");
+    expect(list.stdout).toMatch(/SUCCESS +greets/);
+    const [build] = await json<BuildView[]>("builds", "--change", number, "--pipeline", "gate");
+    const log = await gate("log", build!.id);
+    expect([log.code, log.stdout]).toEqual([0, expect.stringContaining("sh test.sh")]);
+    const followed = await gate("log", "-f", build!.id);
+    expect([followed.code, followed.stdout]).toEqual([0, log.stdout]);
+
+    const explained = await gate("explain", number);
+    expect(explained.stdout).toContain("it is merged, and in no pipeline");
+    expect(explained.stdout).toContain("gate: was enqueued");
+    const told = await json<ExplanationView>("explain", `${number},1`);
+    expect(told.subject).toMatchObject({ number: Number(number), title: "Say more", owner: "ann" });
+    const changes = await gate("changes", "--project", "sample", "--state", "merged");
+    expect(changes.stdout).toContain("Say more");
+    const empty = await gate("status");
+    expect([empty.code, empty.stdout]).toEqual([0, expect.stringContaining("mine: 0 of 4 slots in use")]);
+  });
+
+  test("that fail are voted down, and log -f tells so by its exit code", async () => {
+    const number = await propose("Break it", { "greet.sh": "false\n" });
+    const build = await until("it has failed", async () => {
+      const builds = await json<BuildView[]>("builds", "--change", number, "--result", "FAILURE");
+      return builds[0];
+    });
+    const followed = await gate("log", "--follow", build.id);
+    expect(followed.code).toBe(1);
+    const missing = await gate("log", "4711");
+    expect([missing.code, missing.stderr]).toEqual([1, expect.stringContaining("there is no build 4711")]);
+    const closed = await gate("abandon", number);
+    expect(closed.stdout).toBe(`change ${number} is abandoned\n`);
+    const late = await gate("approve", number, "--token-file", reviewer);
+    expect([late.code, late.stderr]).toEqual([1, expect.stringContaining("is abandoned")]);
+    expect((await gate("restore", number)).stdout).toContain(`change ${number} is open again`);
+  });
+
+  test("wait with a reason, and go on without what they wait for when an operator says so", async () => {
+    const source = "https://elsewhere.example/7";
+    const number = await propose(`Needs more\n\nDepends-On: ${source}`, { needs: "1\n" });
+    const approved = await gate("approve", number, "--token-file", reviewer);
+    expect(approved.stdout).toContain("it waits for gate");
+    const status = await gate("status");
+    expect(status.stdout).toMatch(/waits +\d+,1 sample\/main Needs more\n +.*elsewhere\.example/);
+    const unapproved = await gate("unapprove", number, "--token-file", reviewer);
+    expect(unapproved.stdout).toContain("is not approved any more");
+    await gate("approve", number, "--token-file", reviewer);
+    const dequeued = await gate("dequeue", number, "--pipeline", "gate", "--project", "sample");
+    expect([dequeued.code, dequeued.stdout]).toEqual([0, expect.stringContaining("it has left gate")]);
+    const elsewhere = await gate("dequeue", number, "--pipeline", "gate");
+    expect([elsewhere.code, elsewhere.stderr]).toEqual([1, expect.stringContaining("neither in gate")]);
+    const enqueued = await gate("enqueue", number, "--pipeline", "gate", "--ignore-depends-on", source);
+    expect(enqueued.stdout).toContain("it is in gate");
+    await landed(number);
+  });
+
+  test("are not started while the gate is paused", async () => {
+    expect((await gate("pause")).code).toBe(0);
+    const number = await propose("Later", { later: "1\n" });
+    await gate(
+      "comment",
+      number,
+      "Not now.",
+      "--vote",
+      "-1",
+      "--file",
+      "later",
+      "--line",
+      "1",
+      "--token-file",
+      user,
+    );
+    expect((await json<StatusView>("status")).isPaused).toBe(true);
+    expect((await gate("status")).stdout).toContain("PAUSED");
+    // Force is about a pipeline's requirements: what nobody has approved is not merged by it.
+    const forced = await gate("enqueue", number, "--pipeline", "gate", "--force");
+    expect([forced.code, forced.stderr]).toEqual([1, expect.stringContaining("is not approved")]);
+    expect(await json<BuildView[]>("builds", "--change", number)).toEqual([]);
+    await gate("approve", number, "--token-file", reviewer);
+    expect((await gate("unpause")).stdout).toBe("it goes on\n");
+    await landed(number);
+  });
+});
