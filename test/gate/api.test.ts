@@ -160,9 +160,9 @@ describe("who may do what", () => {
       notThere: [404, `change ${number} is neither in gate nor waits for it`],
       otherProject: [404, `change ${number} is of app, not of library`],
       projectExists: [409, expect.stringContaining("there is a project app already")],
-      projectName: [400, expect.stringContaining("PROJECT_NAME_INVALID")],
-      noSource: [400, expect.stringContaining("IMPORT_FAILED")],
-      userName: [400, expect.stringContaining("USER_INVALID")],
+      projectName: [400, expect.stringContaining("a project's name has")],
+      noSource: [400, expect.stringContaining("does not appear to be a git repository")],
+      userName: [400, expect.stringContaining("a user's name has")],
       vote: [400, expect.stringContaining("vote")],
       revision: [404, expect.stringContaining(`change ${number} has no revision 9`)],
     });
@@ -334,7 +334,7 @@ describe("what there is to see", () => {
     await merged(next);
     const { now, decisions } = await running.get<ExplanationView>(`/explain/${next}`);
     expect(now[0]).toBe("it is merged, and in no pipeline");
-    expect(now.join("\n")).toContain("gate: job tests-app runs");
+    expect(now.join("\n")).toContain("gate: job tests-app: It runs");
     expect(decisions.map(({ text }) => text).join("\n")).toMatch(/was enqueued.*passed/s);
   });
 

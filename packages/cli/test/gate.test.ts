@@ -181,7 +181,10 @@ describe("configuration", () => {
     const done = await json<DoneView>("project", "import", "copy", clone);
     expect(done).toEqual({ done: ["project copy is there, and gated"] });
     const refused = await gate("project", "import", "other", at.file("nothing"));
-    expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining("IMPORT_FAILED")]);
+    expect([refused.code, refused.stderr]).toEqual([
+      1,
+      expect.stringContaining("does not appear to be a git repository"),
+    ]);
     const read = await gate("reconfigure");
     expect(read.code, read.stderr).toBe(0);
     expect(read.stdout).toContain("the configuration is read again");
@@ -228,6 +231,8 @@ describe("changes", () => {
     expect(followed.code).toBe(1);
     const missing = await gate("log", "4711");
     expect([missing.code, missing.stderr]).toEqual([1, expect.stringContaining("there is no build 4711")]);
+    const shown = await gate("show", number);
+    expect([shown.code, shown.stdout]).toEqual([0, expect.stringContaining("FAILURE")]);
     const closed = await gate("abandon", number);
     expect(closed.stdout).toBe(`change ${number} is abandoned\n`);
     const late = await gate("approve", number, "--token-file", reviewer);
@@ -279,5 +284,12 @@ describe("changes", () => {
     await gate("approve", number, "--token-file", reviewer);
     expect((await gate("unpause")).stdout).toBe("it goes on\n");
     await landed(number);
+  });
+
+  test("are not for one who was a user", async () => {
+    const removed = await gate("user", "remove", "guest");
+    expect(removed.code, removed.stderr).toBe(0);
+    const late = await gate("comment", "1", "Still here?", "--token-file", user);
+    expect([late.code, late.stderr]).toEqual([1, expect.stringContaining("UNAUTHENTICATED")]);
   });
 });

@@ -173,9 +173,9 @@ async function take(gitDir: string, source: string): Promise<void> {
     throw new ForgeError(
       "IMPORT_FAILED",
       why
-        .trim()
         .split("\n")
-        .slice(-3)
+        .filter((line) => line.trim() !== "")
+        .slice(0, 3)
         .join(" | ")
         .replace(/\/\/[^/@\s]*@/g, "//"),
     );
