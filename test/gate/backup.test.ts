@@ -156,7 +156,7 @@ test("what is no backup or no gate is refused, and leaves nothing", async () => 
   expect(readdirSync(folder).filter((name) => !name.startsWith("."))).toEqual(["empty"]);
 });
 
-test("alert rules of a gate name only what a gate tells", { timeout: 120_000 }, async () => {
+test("alert rules of a gate and OPERATING.md name only what a gate tells", { timeout: 120_000 }, async () => {
   const { url, gate, up } = await stage();
   await gate("init", "first");
   await up("first");
@@ -170,4 +170,7 @@ test("alert rules of a gate name only what a gate tells", { timeout: 120_000 }, 
     expect(names, alert).not.toEqual([]);
     for (const name of names) expect(told, alert).toContain(`# TYPE ${name} `);
   }
+  const named = readFileSync(join(ROOT, "docs/OPERATING.md"), "utf8").match(/\bdrover_gate_\w+/g) ?? [];
+  expect(named).not.toEqual([]);
+  for (const name of named) expect(told).toContain(`# TYPE ${name} `);
 });
