@@ -229,7 +229,7 @@ export class RealWorld implements ScenarioWorld {
 
   async expectReason(name: string, text: string): Promise<void> {
     const reports = await this.#reportsOf(name);
-    const last = (reports.at(-1)?.text ?? "").replace(/\blocal:(\d+)\b/g, (_id, number) =>
+    const last = (reports.at(-1)?.text ?? "").replace(/\bchange (\d+)\b/g, (_id, number) =>
       this.#nameOf(Number(number)),
     );
     expect(last).toContain(text);
