@@ -64,16 +64,29 @@ async function filesOf(forge: LocalForge, change: string, revision: number): Pro
   return paths.map((path) => path.toString());
 }
 
+/** Whether a revision changes configuration: asked of it for each item behind, and always the same. */
+const knownToChange = new WeakMap<LocalForge, Map<string, boolean>>();
+const MAX_KNOWN = 10_000;
+
 /** Whether the change, or one ahead of it on its branch, changes what is configured there. */
 async function changesConfig(
   forge: LocalForge,
   { subject, chain }: FreezeEffect,
   extraPaths: readonly string[],
 ): Promise<boolean> {
+  const known = knownToChange.get(forge) ?? new Map<string, boolean>();
+  knownToChange.set(forge, known);
   for (const { project, branch, change, revision } of chain) {
     if (project !== subject.project || branch !== subject.branch) continue;
-    const files = await filesOf(forge, change, revision);
-    if (files.some((path) => isConfigPath(path, extraPaths))) return true;
+    const key = [change, revision, ...extraPaths].join("\0");
+    let does = known.get(key);
+    if (does === undefined) {
+      const files = await filesOf(forge, change, revision);
+      does = files.some((path) => isConfigPath(path, extraPaths));
+      if (known.size >= MAX_KNOWN) known.clear();
+      known.set(key, does);
+    }
+    if (does) return true;
   }
   return false;
 }
