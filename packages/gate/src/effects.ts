@@ -12,7 +12,7 @@ import type {
   RunResult,
   Subject,
 } from "./core/index.ts";
-import { ForgeError, type LocalForge } from "./forge/index.ts";
+import { ForgeError, type LocalForge, type NewComment } from "./forge/index.ts";
 import type { MergeRequest, Merger, MergerClient } from "./merger/index.ts";
 import type { LocalSlots } from "./nodes/local-slots.ts";
 import { BuildImpossible, buildRequest, type SubjectFacts } from "./scheduler/build-request.ts";
@@ -20,7 +20,6 @@ import type { BuildRow, BuildTable } from "./scheduler/build-table.ts";
 import type { RepositoryConfig } from "./scheduler/config-source.ts";
 import { freezeBuildset } from "./scheduler/freezing.ts";
 import { reportText } from "./scheduler/report-text.ts";
-import type { GateDatabase } from "./store/database.ts";
 
 /** Author of what pipelines report. */
 export const GATE_AUTHOR = "gate";
@@ -28,7 +27,6 @@ export const GATE_AUTHOR = "gate";
 const MAX_FILE_COMMENTS = 100;
 
 export interface EffectParts {
-  readonly database: GateDatabase;
   readonly forge: LocalForge;
   /** Of this process, for what is kept. */
   readonly merger: Merger;
@@ -46,8 +44,10 @@ export interface EffectParts {
   readonly log: Log;
   readonly nowMs: () => number;
   readonly tell: (event: GateEvent) => void;
-  /** Loads the configuration of projects again, and tells the core. */
-  readonly reconfigure: (projects: readonly string[]) => Promise<GateEvent | null>;
+  /** Changes the database and tells what that means, both or neither. */
+  readonly record: (change: () => void, events?: readonly GateEvent[]) => void;
+  /** Loads the configuration of projects again, and tells the core. What is wrong with that is logged. */
+  readonly reconfigure: (projects: readonly string[]) => Promise<void>;
   readonly facts: (subject: Subject) => SubjectFacts;
   /** A text of the core as people read it. */
   readonly readable: (text: string) => string;
@@ -67,11 +67,6 @@ export class Effects {
 
   constructor(parts: EffectParts) {
     this.#parts = parts;
-  }
-
-  /** Executions of builds that run, as they are known so far. */
-  get runningBuilds(): ReadonlySet<BuildId> {
-    return new Set(this.#running.keys());
   }
 
   act(effect: GateEffect): void {
@@ -193,7 +188,7 @@ export class Effects {
   }
 
   async #start(effect: Extract<GateEffect, { kind: "startBuild" }>): Promise<void> {
-    const { builds, database, nowMs, loader, forge, facts, bus, gateId, zone, slots } = this.#parts;
+    const { builds, record, nowMs, loader, forge, facts, bus, gateId, zone, slots } = this.#parts;
     const { build, buildset, item, pipeline, subject, job, attempt } = effect;
     if (this.#running.has(build)) return;
     const frozen = builds.frozen(buildset);
@@ -220,10 +215,11 @@ export class Effects {
         return;
       }
       const row = { id: build, buildset, item, pipeline, job, subject, attempt, startedMs: nowMs() };
-      database.transaction(() => builds.begin({ ...row, voting: definition?.voting ?? true }, request!));
+      const voting = definition?.voting ?? true;
+      record(() => builds.begin({ ...row, voting }, request!));
     }
     const running = bus.start(`${gateId}-${build}`, request, zone, {
-      execution: (execution) => builds.setExecution(build, execution),
+      execution: (execution) => record(() => builds.setExecution(build, execution)),
     });
     this.#running.set(build, running);
     void running.ended.then((end) => {
@@ -253,70 +249,51 @@ export class Effects {
   }
 
   #end(build: BuildId, { result, outcome, detail }: BuildEnd): void {
-    const { builds, database, nowMs, tell } = this.#parts;
-    database.transaction(() => builds.end(build, { result: nameOf(result), detail, outcome }, nowMs()));
+    const { builds, record, nowMs } = this.#parts;
     const childJobs = outcome?.data.childJobs;
-    tell({ kind: "ended", build, result, ...(childJobs == null ? {} : { childJobs }) });
+    const ended = { kind: "ended" as const, build, result, ...(childJobs == null ? {} : { childJobs }) };
+    record(() => builds.end(build, { result: nameOf(result), detail, outcome }, nowMs()), [ended]);
   }
 
   #cancel(build: BuildId): void {
-    const { builds, database, nowMs } = this.#parts;
+    const { builds, record, nowMs } = this.#parts;
     const running = this.#running.get(build);
     this.#running.delete(build);
     running?.cancel();
-    database.transaction(() =>
-      builds.end(build, { result: "CANCELED", detail: null, outcome: null }, nowMs()),
-    );
+    record(() => builds.end(build, { result: "CANCELED", detail: null, outcome: null }, nowMs()));
   }
 
   #report(effect: Extract<GateEffect, { kind: "report" }>): void {
-    const { loader, forge, builds, buildUrl, readable, log, tell } = this.#parts;
-    const { report, what, pipeline, subject } = effect;
-    const reporting = loader.current!.layout.reportersOf(pipeline, what);
-    const number = subject.kind === "change" ? forge.numberOf(subject.id) : undefined;
-    if (subject.kind === "change" && number !== undefined) {
-      const text = readable(reportText(effect, reporting, (id) => builds.get(id), buildUrl));
-      for (const { vote, comment } of reporting.actions) {
-        if (vote === null && !comment) continue;
-        try {
-          const written = { text: comment ? text : "", revision: subject.revision };
-          forge.report(number, GATE_AUTHOR, vote === null ? written : { ...written, vote });
-        } catch (error) {
-          // The others go on: what is wrong with one is the change's own affair.
-          if (!(error instanceof ForgeError)) throw error;
-          log.warn({ code: error.code, change: number, detail: error.message }, "a report was not taken");
-        }
-      }
-    }
-    if (
-      subject.kind === "change" &&
-      number !== undefined &&
-      reporting.actions.some(({ comment }) => comment)
-    ) {
-      this.#commentFiles(number, subject.revision, effect.builds);
-    }
-    tell({ kind: "reported", report });
+    const { record } = this.#parts;
+    // In one go: a report that was written is not written again.
+    record(() => this.#writeReport(effect), [{ kind: "reported", report: effect.report }]);
   }
 
-  /** What jobs have said about lines of files. */
-  #commentFiles(number: number, revision: number, reported: readonly ReportedBuild[]): void {
-    const { builds, forge, log } = this.#parts;
-    let left = MAX_FILE_COMMENTS;
-    for (const { build, job } of reported) {
-      const comments = (build === null ? undefined : builds.get(build))?.outcome?.data.fileComments ?? {};
-      for (const [file, list] of Object.entries(comments)) {
-        for (const { line, message } of list) {
-          if (typeof message !== "string" || left-- <= 0) continue;
-          const at = typeof line === "number" && Number.isSafeInteger(line) && line > 0 ? { line } : {};
-          try {
-            forge.report(number, GATE_AUTHOR, { text: `${job}: ${message}`, file, revision, ...at });
-          } catch (error) {
-            if (!(error instanceof ForgeError)) throw error;
-            log.warn({ code: error.code, change: number, detail: error.message }, "a comment was not taken");
-            return;
-          }
-        }
-      }
+  #writeReport(effect: Extract<GateEffect, { kind: "report" }>): void {
+    const { loader, forge, builds, buildUrl, readable } = this.#parts;
+    const { what, pipeline, subject, builds: reported } = effect;
+    const number = forge.numberOf(subject.id);
+    if (subject.kind === "ref" || number === undefined) return;
+    const { revision } = subject;
+    const reporting = loader.current!.layout.reportersOf(pipeline, what);
+    const text = readable(reportText(effect, reporting, (id) => builds.get(id), buildUrl));
+    for (const { vote, comment } of reporting.actions) {
+      if (vote === null && !comment) continue;
+      const written = { text: comment ? text : "", revision };
+      this.#comment(number, vote === null ? written : { ...written, vote });
+    }
+    if (!reporting.actions.some(({ comment }) => comment)) return;
+    for (const comment of fileComments(reported, builds)) this.#comment(number, { ...comment, revision });
+  }
+
+  /** What is wrong with one comment is its change's own affair. */
+  #comment(number: number, comment: NewComment): void {
+    const { forge, log } = this.#parts;
+    try {
+      forge.report(number, GATE_AUTHOR, comment);
+    } catch (error) {
+      if (!(error instanceof ForgeError)) throw error;
+      log.warn({ code: error.code, change: number, detail: error.message }, "a report was not taken");
     }
   }
 
@@ -335,15 +312,30 @@ export class Effects {
     const key = `${gateId}-${buildset}`;
     const { refused } = await forge.land({ key, project, branch, base, commit, changeNumber, revision });
     if (refused === null) {
-      const configured = changesConfig ? await reconfigure([project]) : null;
       // What is configured now is so for whoever is next.
-      if (configured !== null) tell(configured);
+      if (changesConfig) await reconfigure([project]);
       tell({ kind: "landed", buildset, refused });
       return;
     }
     const tip = (await forge.branches(project)).get(branch);
     tell({ kind: "landed", buildset, refused, moved: tip !== base });
   }
+}
+
+/** What jobs have said about lines of files. */
+function fileComments(reported: readonly ReportedBuild[], builds: BuildTable): NewComment[] {
+  const found: NewComment[] = [];
+  for (const { build, job } of reported) {
+    const comments = (build === null ? undefined : builds.get(build))?.outcome?.data.fileComments ?? {};
+    for (const [file, list] of Object.entries(comments)) {
+      for (const { line, message } of list) {
+        if (typeof message !== "string") continue;
+        const at = typeof line === "number" && Number.isSafeInteger(line) && line > 0 ? { line } : {};
+        found.push({ text: `${job}: ${message}`, file, ...at });
+      }
+    }
+  }
+  return found.slice(0, MAX_FILE_COMMENTS);
 }
 
 /** A result as it is on record. */

@@ -220,7 +220,6 @@ export class Gate {
           onLost: options.onLost ?? (() => {}),
         });
         const effects: Effects = new Effects({
-          database,
           forge,
           merger,
           mergers: new MergerClient(client),
@@ -234,7 +233,8 @@ export class Gate {
           log,
           nowMs,
           tell: (event) => scheduler.tell(event),
-          reconfigure: (projects) => self.#reload(projects),
+          record: (change, events) => scheduler.record(change, events),
+          reconfigure: (projects) => self.#follow(projects),
           facts: (subject) => self.factsOf(subject),
           readable: (text) => self.readable(text),
           buildUrl: (build) =>
@@ -437,20 +437,20 @@ export class Gate {
       else {
         told.push(event);
         const { project } = event;
-        if (this.tenant.projects.has(project)) void this.#followBranch(project);
+        if (this.tenant.projects.has(project)) void this.#follow([project]);
       }
     }
     this.scheduler.append(told);
     this.#parts.database.afterCommit(() => this.#onStep());
   }
 
-  /** A branch that others move may hold configuration. */
-  async #followBranch(project: string): Promise<void> {
+  /** Takes configuration into use that has changed in these projects. */
+  async #follow(projects: readonly string[]): Promise<void> {
     try {
-      this.scheduler.tell(await this.#reload([project]));
+      this.scheduler.tell(await this.#reload(projects));
     } catch (error) {
       this.#options.log.error(
-        { code: "GATE_EFFECT_FAILED", project, error },
+        { code: "GATE_EFFECT_FAILED", projects, error },
         "configuration was not read again",
       );
     }

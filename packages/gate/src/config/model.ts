@@ -1,4 +1,4 @@
-import type { Precedence, Requirements, WindowRules } from "../core/index.ts";
+import type { Precedence, ReportKind, Requirements, WindowRules } from "../core/index.ts";
 import type { Regex } from "./regex.ts";
 
 /* What files of configuration say, item by item, before it is known whether the items fit each other. All of it is immutable. */
@@ -159,16 +159,6 @@ export interface ReporterAction {
   readonly merge: boolean;
 }
 
-export type ReporterKind =
-  | "enqueue"
-  | "start"
-  | "success"
-  | "failure"
-  | "merge-conflict"
-  | "config-error"
-  | "no-jobs"
-  | "dequeue";
-
 export interface PipelineDefinition {
   readonly name: string;
   readonly origin: Origin;
@@ -183,8 +173,8 @@ export interface PipelineDefinition {
   readonly triggers: readonly Trigger[];
   readonly require: Requirements;
   readonly reject: Requirements;
-  readonly reporters: Readonly<Record<ReporterKind, readonly ReporterAction[] | undefined>>;
-  readonly messages: Readonly<Record<ReporterKind, string>>;
+  readonly reporters: Readonly<Record<ReportKind, readonly ReporterAction[] | undefined>>;
+  readonly messages: Readonly<Record<ReportKind, string>>;
   readonly footer: string;
   readonly supercedesLine: number;
 }

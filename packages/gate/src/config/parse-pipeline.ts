@@ -1,8 +1,8 @@
-import type { Requirements } from "../core/index.ts";
+import type { ReportKind, Requirements } from "../core/index.ts";
 import type { FileCheck } from "./check.ts";
 import type { ConfigItem } from "./items.ts";
 import { isObject } from "./items.ts";
-import type { Origin, PipelineDefinition, ReporterAction, ReporterKind, Trigger } from "./model.ts";
+import type { Origin, PipelineDefinition, ReporterAction, Trigger } from "./model.ts";
 import { suggestion } from "./nearest.ts";
 import {
   pipelineSchema,
@@ -13,7 +13,7 @@ import {
 } from "./schema.ts";
 import { UNBUILT_DRIVERS, UNBUILT_MANAGERS, UNBUILT_PIPELINE } from "./unbuilt.ts";
 
-const MESSAGES: Readonly<Record<ReporterKind, string>> = {
+const MESSAGES: Readonly<Record<ReportKind, string>> = {
   enqueue: "",
   start: "Starting {pipeline} jobs.",
   success: "Build succeeded.",
@@ -42,7 +42,7 @@ export function parsePipeline(
   const add = (key: string, message: string): void => check.add(item, [key], message);
 
   /** What the local driver is told under `key`; other drivers are refused. */
-  const local = (key: "trigger" | "require" | "reject" | ReporterKind): { value: unknown } | undefined => {
+  const local = (key: "trigger" | "require" | "reject" | ReportKind): { value: unknown } | undefined => {
     const drivers = written[key];
     if (drivers === undefined || drivers === null) return undefined;
     for (const name of Object.keys(drivers)) {
@@ -93,7 +93,7 @@ export function parsePipeline(
     };
   };
 
-  const actions = (kind: ReporterKind): readonly ReporterAction[] | undefined => {
+  const actions = (kind: ReportKind): readonly ReporterAction[] | undefined => {
     const found = local(kind);
     if (found === undefined) return undefined;
     const list = check.shape(item, [kind, "local"], found.value ?? {}, reporterSchema) ?? [];
@@ -105,10 +105,10 @@ export function parsePipeline(
     }));
   };
   const reporters = Object.fromEntries(REPORTER_KINDS.map((kind) => [kind, actions(kind)])) as Record<
-    ReporterKind,
+    ReportKind,
     readonly ReporterAction[] | undefined
   >;
-  const merges = (kind: ReporterKind): boolean => reporters[kind]?.some(({ merge }) => merge) ?? false;
+  const merges = (kind: ReportKind): boolean => reporters[kind]?.some(({ merge }) => merge) ?? false;
   if (written.manager === "dependent" && !merges("success")) {
     add("success", "success: a dependent pipeline merges, which `local: {merge: true}` says");
   }
@@ -116,6 +116,9 @@ export function parsePipeline(
     if (!merges(kind)) continue;
     if (kind !== "success") add(kind, `${kind}: merge is for success only`);
     else if (written.manager !== "dependent") add(kind, `${kind}: only a dependent pipeline merges`);
+  }
+  if (reporters.enqueue !== undefined) {
+    add("enqueue", "enqueue is not built yet: start tells when the jobs of a change begin");
   }
   if (written["ignore-dependencies"] === true && written.manager === "dependent") {
     add("ignore-dependencies", "ignore-dependencies: is for independent pipelines only");
@@ -157,7 +160,7 @@ export function parsePipeline(
     reporters,
     messages: Object.fromEntries(
       REPORTER_KINDS.map((kind) => [kind, written[`${kind}-message`] ?? MESSAGES[kind]]),
-    ) as Record<ReporterKind, string>,
+    ) as Record<ReportKind, string>,
     footer: written["footer-message"] ?? "",
     supercedesLine: item.lineOf(["supercedes"]),
   };

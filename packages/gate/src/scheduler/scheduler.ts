@@ -54,6 +54,22 @@ export class Scheduler {
     this.#flush();
   }
 
+  /**
+   * Changes the database and tells what that means, in one transaction: after a crash both are there, or neither. Fails as the
+   * log does: nothing goes on.
+   */
+  record(change: () => void, events: readonly GateEvent[] = []): void {
+    if (this.#isOver) return;
+    try {
+      this.#options.database.transaction(() => {
+        change();
+        this.append(events);
+      });
+    } catch (error) {
+      this.#lose(error as Error);
+    }
+  }
+
   /** Writes what happened within the transaction that is under way, so that it has happened exactly when that succeeds. */
   append(events: readonly GateEvent[]): void {
     if (events.length === 0 || this.#isOver) return;
@@ -95,11 +111,7 @@ export class Scheduler {
     this.#flushing = undefined;
     const told = this.#told.splice(0);
     if (told.length === 0 || this.#isOver) return;
-    try {
-      this.#options.database.transaction(() => this.append(told));
-    } catch (error) {
-      this.#lose(error as Error);
-    }
+    this.record(() => {}, told);
   }
 
   #step(): void {

@@ -1,0 +1,213 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setImmediate as turn } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { Change, CoreLayout, GateEffect, GateEvent } from "../src/core/index.ts";
+import { LocalSlots } from "../src/nodes/local-slots.ts";
+import { EVENT_LOG_MIGRATIONS } from "../src/scheduler/event-log.ts";
+import { Scheduler } from "../src/scheduler/scheduler.ts";
+import { GateDatabase } from "../src/store/database.ts";
+
+/* The shell around the core: what is told is on the disk before it is acted upon, and nothing is acted upon that is not. */
+
+const silent = { debug() {}, info() {}, warn() {}, error() {} };
+
+const LAYOUT: CoreLayout = {
+  version: 1,
+  projects: new Set(["app"]),
+  pipelines: [
+    {
+      name: "gate",
+      manager: "dependent",
+      precedence: "high",
+      require: { open: true, approved: true },
+      reject: {},
+      dequeueOnNewRevision: true,
+      ignoreDependencies: false,
+      supercedes: [],
+      queues: new Map(),
+      window: {
+        size: 20,
+        floor: 3,
+        ceiling: null,
+        increase: { type: "linear", factor: 1 },
+        decrease: { type: "exponential", factor: 2 },
+      },
+    },
+  ],
+};
+
+function change(number: number): Change {
+  return {
+    kind: "change",
+    id: `local:${number}`,
+    revision: 1,
+    project: "app",
+    branch: "main",
+    commit: String(number).repeat(40).slice(0, 40),
+    state: "open",
+    isApproved: true,
+    needs: [],
+  };
+}
+
+const enters = (number: number): GateEvent[] => [
+  { kind: "change", change: change(number) },
+  { kind: "offer", subject: `local:${number}`, pipelines: ["gate"] },
+];
+
+let folder: string;
+let database: GateDatabase;
+let acted: GateEffect[];
+let lost: Error[];
+
+const open = (): Scheduler =>
+  new Scheduler({
+    database,
+    log: silent,
+    act: (effect) => acted.push(effect),
+    onStep: () => {},
+    onLost: (error) => lost.push(error),
+  });
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "drover-scheduler-"));
+  database = new GateDatabase(join(folder, "gate.db"), EVENT_LOG_MIGRATIONS);
+  [acted, lost] = [[], []];
+});
+afterEach(() => {
+  database.close();
+  rmSync(folder, { recursive: true });
+});
+
+describe("a scheduler", () => {
+  test("decides upon what was told in a turn together, once it is written", async () => {
+    const scheduler = open();
+    scheduler.tell({ kind: "configured", layout: LAYOUT });
+    for (const event of enters(1)) scheduler.tell(event);
+    expect(acted).toEqual([]);
+    await turn();
+    expect(acted).toMatchObject([{ kind: "merge", chain: [{ change: "local:1" }] }]);
+    expect(database.db.prepare("SELECT count(*) AS n FROM gate_events").get()).toEqual({ n: 1 });
+  });
+
+  test("is after a kill where it was, and asks again for what was not answered", async () => {
+    const first = open();
+    first.tellNow({ kind: "configured", layout: LAYOUT });
+    for (const event of [...enters(1), ...enters(2)]) first.tellNow(event);
+    const before = JSON.stringify(first.status());
+    // No close: it was killed.
+    const second = open();
+    expect(JSON.stringify(second.status())).toBe(before);
+    const asked = acted.filter(({ kind }) => kind === "merge");
+    acted.length = 0;
+    second.resume();
+    await turn();
+    expect(acted).toEqual(asked);
+  });
+
+  test("goes on from a snapshot after an orderly end", () => {
+    const first = open();
+    first.tellNow({ kind: "configured", layout: LAYOUT });
+    for (const event of enters(1)) first.tellNow(event);
+    const before = JSON.stringify(first.status());
+    first.close();
+    database.db.exec("DELETE FROM gate_events");
+    expect(JSON.stringify(open().status())).toBe(before);
+  });
+
+  test("does nothing about what was not written after all", () => {
+    const scheduler = open();
+    scheduler.tellNow({ kind: "configured", layout: LAYOUT });
+    expect(() =>
+      database.transaction(() => {
+        scheduler.append(enters(1));
+        throw new Error("the push was refused");
+      }),
+    ).toThrow("the push was refused");
+    expect(acted).toEqual([]);
+    expect(scheduler.status().pipelines[0]?.queues).toEqual([]);
+    scheduler.append(enters(2));
+    expect(acted).toMatchObject([{ kind: "merge", chain: [{ change: "local:2" }] }]);
+    expect(open().status()).toEqual(scheduler.status());
+  });
+
+  test("records a change of the database and what it means, both or neither", () => {
+    const scheduler = open();
+    scheduler.tellNow({ kind: "configured", layout: LAYOUT });
+    database.db.exec("CREATE TABLE results (build INTEGER PRIMARY KEY) STRICT");
+    const count = () => database.db.prepare("SELECT count(*) AS n FROM results").get();
+    scheduler.record(() => database.db.exec("INSERT INTO results VALUES (1)"), enters(1));
+    expect(count()).toEqual({ n: 1 });
+    expect(acted).toHaveLength(1);
+    scheduler.record(() => {
+      database.db.exec("INSERT INTO results VALUES (2)");
+      throw new Error("the disk is gone");
+    }, enters(2));
+    expect(count()).toEqual({ n: 1 });
+    expect(acted).toHaveLength(1);
+    expect(lost).toMatchObject([{ message: "the disk is gone" }]);
+  });
+
+  test("on a full disk acts on nothing that is not written, says so once, and loses nothing that is", async () => {
+    const scheduler = open();
+    scheduler.tellNow({ kind: "configured", layout: LAYOUT });
+    for (const event of enters(1)) scheduler.tellNow(event);
+    const { page_count } = database.db.prepare("PRAGMA page_count").get() as { page_count: number };
+    database.db.exec(`PRAGMA max_page_count = ${page_count}`);
+    acted.length = 0;
+    for (let number = 2; number < 2_000 && lost.length === 0; number++) {
+      acted.length = 0;
+      for (const event of enters(number)) scheduler.tell(event);
+      await turn();
+    }
+    expect(lost).toMatchObject([{ message: "database or disk is full" }]);
+    expect(acted).toEqual([]);
+    scheduler.tell({ kind: "pause", on: true });
+    await turn();
+    expect(lost).toHaveLength(1);
+    database.db.exec("PRAGMA max_page_count = 1000000");
+    expect(open().status()).toEqual(scheduler.status());
+  });
+});
+
+describe("slots of this machine", () => {
+  test("are given to the lowest rank, as it is when they are given, and to the older of two", () => {
+    const ranks = new Map([[3, 0]]);
+    const slots = new LocalSlots(1, (build) => ranks.get(build) ?? null);
+    slots.request(9, 1, 5);
+    expect(slots.grant()).toEqual([9]);
+    slots.request(1, 1, 7);
+    slots.request(2, 1, 7);
+    slots.request(3, 1, 9);
+    expect(slots.grant()).toEqual([]);
+    slots.release(9);
+    expect(slots.grant()).toEqual([3]);
+    slots.release(3);
+    expect(slots.grant()).toEqual([1]);
+  });
+
+  test("who is first in line is not passed over for one that wants less", () => {
+    const slots = new LocalSlots(2);
+    slots.request(1, 1, 0);
+    slots.grant();
+    slots.request(2, 2, 1);
+    slots.request(3, 1, 2);
+    expect(slots.grant()).toEqual([]);
+    slots.release(1);
+    expect(slots.grant()).toEqual([2]);
+    expect(slots.used).toBe(2);
+  });
+
+  test("more than there are is refused; what ran before counts; giving back twice is once", () => {
+    const slots = new LocalSlots(2);
+    expect(slots.request(1, 3, 0)).toBe(false);
+    slots.adopt(2, 1);
+    slots.adopt(2, 1);
+    expect(slots.used).toBe(1);
+    slots.release(2);
+    slots.release(2);
+    expect(slots.used).toBe(0);
+  });
+});
