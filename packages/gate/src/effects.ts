@@ -1,5 +1,5 @@
 import type { Log } from "@drover/server";
-import type { BuildBus, BuildEnd, RunningBuild } from "./bus/index.ts";
+import type { BuildBus, BuildEnd, MergerClient, RunningBuild } from "./bus/index.ts";
 import { type ConfigLoader, isConfigPath } from "./config/index.ts";
 import type {
   BuildId,
@@ -13,7 +13,7 @@ import type {
   Subject,
 } from "./core/index.ts";
 import { ForgeError, type LocalForge, type NewComment } from "./forge/index.ts";
-import type { MergeRequest, Merger, MergerClient } from "./merger/index.ts";
+import type { MergeRequest, Merger } from "./merger/index.ts";
 import type { LocalSlots } from "./nodes/local-slots.ts";
 import { BuildImpossible, buildRequest, type SubjectFacts } from "./scheduler/build-request.ts";
 import type { BuildRow, BuildTable } from "./scheduler/build-table.ts";

@@ -6,14 +6,21 @@ import { type FunctionRule, Identity, type JobServer, type Log } from "@drover/s
 import { type Connection, memoryPair } from "@drover/transport";
 import type { Worker } from "@drover/worker";
 import { parseDocument, type YAMLSeq } from "yaml";
-import { BUILD_FUNCTION_SETTINGS, BUILD_FUNCTIONS, BuildBus, buildWorker } from "./bus/index.ts";
+import {
+  BUILD_FUNCTION_SETTINGS,
+  BUILD_FUNCTIONS,
+  BuildBus,
+  buildWorker,
+  MergerClient,
+  mergerWorker,
+} from "./bus/index.ts";
 import { ConfigLoader, type LoadedLayout, parseTenants, type Tenant } from "./config/index.ts";
 import type { Change, ConfigProblem, GateEvent, RefUpdate, Subject } from "./core/index.ts";
 import { Effects } from "./effects.ts";
 import { Executor } from "./executor/index.ts";
 import { FORGE_MIGRATIONS, type ForgeEvent, type ForgeTrigger, LocalForge } from "./forge/index.ts";
 import { gitVersion } from "./git/version.ts";
-import { Merger, MergerClient, mergerWorker } from "./merger/index.ts";
+import { Merger } from "./merger/index.ts";
 import { LocalSlots } from "./nodes/local-slots.ts";
 import type { SubjectFacts } from "./scheduler/build-request.ts";
 import { BUILD_MIGRATIONS, BuildTable } from "./scheduler/build-table.ts";
@@ -59,8 +66,6 @@ export interface GateOptions {
   readonly log: Log;
   /** Builds at a time. */
   readonly slots: number;
-  /** Whether builds run in this process. Default: true. */
-  readonly hasExecutor?: boolean;
   /** Folders that builds here see besides those of the system, and cannot write. Default: none. */
   readonly readOnly?: readonly string[];
   /** Default: `local`. */
@@ -110,8 +115,8 @@ interface Parts {
   readonly scheduler: Scheduler;
   readonly effects: Effects;
   readonly client: Client;
-  readonly executor: Executor | null;
-  /** Merges, and builds where there is an executor. */
+  readonly executor: Executor;
+  /** Of merges and of builds. */
   readonly workers: readonly Worker[];
 }
 
@@ -119,8 +124,7 @@ interface Parts {
 export class Gate {
   readonly folder: string;
   readonly forge: LocalForge;
-  /** `null` where builds run elsewhere. */
-  readonly executor: Executor | null;
+  readonly executor: Executor;
   readonly scheduler: Scheduler;
   readonly builds: BuildTable;
   readonly slots: LocalSlots;
@@ -157,15 +161,7 @@ export class Gate {
    * @throws GateError, GateStoreError, GitError, ExecutorError
    */
   static async open(options: GateOptions): Promise<Gate> {
-    const {
-      folder,
-      log,
-      server,
-      slots: slotCount,
-      zone = "local",
-      nowMs = Date.now,
-      hasExecutor = true,
-    } = options;
+    const { folder, log, server, slots: slotCount, zone = "local", nowMs = Date.now } = options;
     await gitVersion();
     const tenant = readTenant(folder);
     const inFolder = (name: string): string => join(folder, name);
@@ -173,15 +169,13 @@ export class Gate {
     const undo: (() => unknown)[] = [() => database.close()];
     try {
       const gateId = selfOf(database);
-      const executor = hasExecutor
-        ? await Executor.start({
-            folder: inFolder(BUILDS),
-            hidden: [folder],
-            readOnly: options.readOnly ?? [],
-          })
-        : null;
-      if (executor !== null) undo.push(() => executor[Symbol.asyncDispose]());
-      if (executor?.warning != null) log.warn({ isolation: executor.isolation }, executor.warning);
+      const executor = await Executor.start({
+        folder: inFolder(BUILDS),
+        hidden: [folder],
+        readOnly: options.readOnly ?? [],
+      });
+      undo.push(() => executor.close());
+      if (executor.warning !== null) log.warn({ isolation: executor.isolation }, executor.warning);
       let gate: Gate | undefined;
       const forge = await LocalForge.open({
         database,
@@ -202,9 +196,10 @@ export class Gate {
       const dial = dialIn(server);
       const client = new Client({ servers: "gate", dial });
       undo.push(() => client.close());
-      const workers = [mergerWorker(merger, { servers: "gate", dial, concurrency: MERGES })];
-      if (executor !== null)
-        workers.push(buildWorker(executor, { zone, slots: slotCount, servers: "gate", dial }));
+      const workers = [
+        mergerWorker(merger, { servers: "gate", dial, concurrency: MERGES }),
+        buildWorker(executor, { zone, slots: slotCount, servers: "gate", dial }),
+      ];
       const source = new RepositoryConfig(forge, merger);
       const loader = new ConfigLoader(tenant, source);
       const loaded = await loader.load();
@@ -395,7 +390,7 @@ export class Gate {
     scheduler.close();
     await client.close();
     // Builds are ended: they would be run again anyway.
-    await executor?.[Symbol.asyncDispose]();
+    await executor.close();
     await Promise.all(workers.map((worker) => worker.close()));
     await merger.close();
     database.close();
@@ -505,7 +500,7 @@ export class Gate {
         }
       }
       builds.prune(nowMs() - keepMs, live);
-      await executor?.sweep(nowMs() - keepMs, keepBytes);
+      await executor.sweep(nowMs() - keepMs, keepBytes);
       await forge.maintain();
     } catch (error) {
       log.warn({ error }, "what nobody needs any more was not all removed");

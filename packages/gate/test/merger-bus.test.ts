@@ -2,8 +2,9 @@ import { Client } from "@drover/client";
 import { JobServer } from "@drover/server";
 import { MemoryNetwork } from "@drover/transport";
 import { expect, onTestFinished, test } from "vitest";
-import { canonicalRequest } from "../src/merger/bus.ts";
-import { type MergeRequest, Merger, MergerClient, mergerWorker } from "../src/merger/index.ts";
+import { MergerClient, mergerWorker } from "../src/bus/index.ts";
+import { canonicalRequest } from "../src/bus/merge-bus.ts";
+import { type MergeRequest, Merger } from "../src/merger/index.ts";
 import { BareRepository } from "./bare-repository.ts";
 
 const LOG = { info: () => {}, warn: () => {}, error: () => {} } as never;

@@ -50,7 +50,6 @@ function addLocal(gate: Command): void {
     )
     .argument("<dir>", "as init has made it")
     .option("--slots <number>", "builds at a time (default: one for each processor)")
-    .option("--no-executor", "run no builds here: executors elsewhere do")
     .option("--direct-push", "operators may push to gated branches")
     .option(
       "--url <url>",

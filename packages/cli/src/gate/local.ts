@@ -88,7 +88,6 @@ function projectsText({ projects }: { readonly projects: readonly unknown[] }): 
 
 export interface UpFlags {
   readonly slots?: string;
-  readonly executor?: boolean;
   readonly directPush?: boolean;
   readonly url?: readonly string[];
   readonly keep?: string;
@@ -100,7 +99,6 @@ export async function gateUp(dir: string, inputs: ConfigInputs, flags: UpFlags):
   return up(inputs, {
     folder: resolve(dir),
     slots: slotsOf(flags.slots),
-    hasExecutor: flags.executor ?? true,
     directPush: flags.directPush ?? false,
     urls: (flags.url ?? []).map(baseUrlOf),
     ...(flags.keep === undefined ? {} : { keepMs: durationMs(flags.keep, "--keep") }),

@@ -8,8 +8,6 @@ export interface GateWanted {
   readonly folder: string;
   /** Builds at a time. Default: one for each processor. */
   readonly slots?: number | undefined;
-  /** Default: true. */
-  readonly hasExecutor?: boolean;
   /** Operators may push to gated branches. Default: false. */
   readonly directPush?: boolean;
   /** Addresses by which people reach it, besides those at which it listens; the first is shown. */
@@ -25,7 +23,7 @@ export interface StartedGate {
   readonly folder: string;
   readonly http: HttpExtension;
   readonly projects: readonly string[];
-  readonly isolation: string | null;
+  readonly isolation: string;
   /** Where HTTP listens, which is known only when it does. */
   reachedAt(addresses: readonly string[]): void;
   close(): Promise<void>;
@@ -53,7 +51,7 @@ export async function startGate(
     folder,
     http: gateHttp(gate, { log, readsNeedToken }),
     projects: [...gate.tenant.projects.keys()],
-    isolation: gate.executor?.isolation ?? null,
+    isolation: gate.executor.isolation,
     reachedAt: (addresses) => {
       const own = addresses.map((address) => `http://${address.replace("127.0.0.1", "localhost")}`);
       gate.forge.urls = [...urls, ...own];

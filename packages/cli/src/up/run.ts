@@ -66,7 +66,7 @@ ${gate === undefined ? "" : gateLines(gate, http)}Ctrl-C stops it.
 /** What there is of the gate, and what to do with it. */
 function gateLines({ folder, projects, isolation }: StartedGate, [address]: readonly string[]): string {
   const warning =
-    isolation === "bubblewrap" || isolation === null
+    isolation === "bubblewrap"
       ? ""
       : "  builds run without bubblewrap: install it, or trust whoever may push\n";
   const base = address === undefined ? "" : `http://${address.replace("127.0.0.1", "localhost")}`;

@@ -78,7 +78,7 @@ function addReads(app: FastifyInstance, gate: Gate, status: StatusStream): void 
   });
   app.get(`${API}/builds/:id`, (request) => {
     const row = buildIn(gate, request);
-    const folder = row.execution === null ? undefined : gate.executor?.folderOf(row.execution);
+    const folder = row.execution === null ? undefined : gate.executor.folderOf(row.execution);
     const log = folder === undefined ? undefined : statSync(join(folder, "log"), { throwIfNoEntry: false });
     return { ...buildView(gate, row), ...(log === undefined ? {} : { logBytes: log.size }) };
   });
@@ -91,7 +91,7 @@ function addReads(app: FastifyInstance, gate: Gate, status: StatusStream): void 
       await followLog(gate, row.id, Number.isSafeInteger(last) ? last : from, reply.raw);
       return;
     }
-    const chunk = row.execution === null ? undefined : await gate.executor?.readLog(row.execution, from);
+    const chunk = row.execution === null ? undefined : await gate.executor.readLog(row.execution, from);
     reply
       .type("text/plain; charset=utf-8")
       .header("drover-log-from", String(chunk?.offset ?? from))
@@ -101,7 +101,7 @@ function addReads(app: FastifyInstance, gate: Gate, status: StatusStream): void 
   app.get(`${API}/builds/:id/artifacts/*`, (request, reply) => {
     const row = buildIn(gate, request);
     const name = (request.params as { "*": string })["*"];
-    const folder = row.execution === null ? undefined : gate.executor?.folderOf(row.execution);
+    const folder = row.execution === null ? undefined : gate.executor.folderOf(row.execution);
     const file = folder === undefined ? undefined : fileBelow(join(folder, "artifacts"), name);
     if (file === undefined) throw new Problem("not-found", `build ${row.id} has no artifact of this name`);
     // A build's files are not the gate's word: a browser must not run them as if they were.

@@ -1,4 +1,3 @@
-export { MergerClient, mergerWorker } from "./bus.ts";
 export type { Files, WantedFiles } from "./files.ts";
 export { type HeldCommit, Merger, type MergerOptions } from "./merger.ts";
 export {

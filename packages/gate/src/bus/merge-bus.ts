@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { type Client, ClientClosed, ClientError, defineFunction } from "@drover/client";
 import { Worker, type WorkerOptions } from "@drover/worker";
-import { ANSWER, REQUEST } from "./checks.ts";
-import type { Merger } from "./merger.ts";
-import type { BranchTip, MergeAnswer, MergeRequest } from "./request.ts";
+import { ANSWER, REQUEST } from "../merger/checks.ts";
+import type { Merger } from "../merger/merger.ts";
+import type { BranchTip, MergeAnswer, MergeRequest } from "../merger/request.ts";
 
 /** What mergers do for a gate. */
 const MERGE = defineFunction({ name: "gate:merge", input: REQUEST, output: ANSWER });
