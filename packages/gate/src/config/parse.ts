@@ -129,6 +129,10 @@ function parseProject(
   const pipelines = new Map<string, ProjectPipeline>();
   for (const [name, value] of Object.entries(written)) {
     if (Object.hasOwn(fields, name)) continue;
+    if (Object.hasOwn(projectFields, name)) {
+      check.add(item, [name], `${name}: stands in a project, not in a project-template`);
+      continue;
+    }
     if (!isObject(value)) {
       check.add(
         item,
@@ -140,7 +144,9 @@ function parseProject(
     const pipeline = parseProjectPipeline(check, item, name, value, pragma, origin);
     if (pipeline !== undefined) pipelines.set(name, pipeline);
   }
-  const project = written as ProjectWritten;
+  const project = Object.fromEntries(
+    Object.entries(written).filter(([key]) => Object.hasOwn(fields, key)),
+  ) as ProjectWritten;
   const name = project.name ?? null;
   const regex = name?.startsWith("^") ? check.regexes(item, ["name"], [name])?.[0] : undefined;
   const branches =

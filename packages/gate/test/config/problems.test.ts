@@ -184,6 +184,10 @@ describe("what is wrong is told at its file and line, with what was meant", () =
     ],
     ["- project:\n    templates: [t]\n", ":2 there is the template t, which is not defined"],
     [
+      "- project-template:\n    name: t\n    branches: 0\n",
+      ":3 branches: stands in a project, not in a project-template",
+    ],
+    [
       "- project:\n    merge-mode: octopus\n",
       ":2 merge-mode: must be merge or merge-resolve or merge-recursive or merge-ort or cherry-pick or squash-merge or rebase",
     ],
