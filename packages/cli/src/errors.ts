@@ -1,3 +1,5 @@
+import type { ForgeErrorCode } from "@drover/gate";
+
 /** What a user can do something about. Codes are listed in docs/ERRORS.md. */
 export type CliErrorCode =
   | "ADDRESS_EXPOSED"
@@ -30,11 +32,11 @@ export class UsageError extends Error {
   }
 }
 
-/** The command was understood and failed. Ends the program with exit code 1. */
+/** The command was understood and failed; a gate's refusal keeps the gate's own code. Ends the program with exit code 1. */
 export class CommandFailed extends Error {
   override readonly name = "CommandFailed";
-  readonly code: CliErrorCode;
-  constructor(code: CliErrorCode, detail: string, options?: ErrorOptions) {
+  readonly code: CliErrorCode | ForgeErrorCode;
+  constructor(code: CliErrorCode | ForgeErrorCode, detail: string, options?: ErrorOptions) {
     super(`${code}: ${detail}`, options);
     this.code = code;
   }

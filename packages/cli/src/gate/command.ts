@@ -164,9 +164,10 @@ function addOperations(gate: Command): void {
       (await import("./run.ts")).operate("/projects", { name, importFrom }, flags),
     );
   const user = gate.command("user").description("Adds and removes users.");
-  reads(user, "add", "Adds a user, and prints a token for him.")
+  reads(user, "add", "Adds a user, and prints a token for him; one more for a user who is there.")
     .argument("<name>", "his name")
     .option("--operator", "who may do everything")
+    .option("--no-operator", "no longer one (default: as he is, a new one not)")
     .action(async (name, flags) => (await import("./run.ts")).addUser(name, flags));
   reads(user, "remove", "Ends a user and all of his tokens; what he did stays.")
     .argument("<name>", "his name")

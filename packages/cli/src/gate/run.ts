@@ -149,7 +149,7 @@ export async function addUser(
   name: string,
   flags: GateFlags & { readonly operator?: boolean },
 ): Promise<void> {
-  const role = flags.operator === true ? "operator" : "user";
+  const role = flags.operator === undefined ? undefined : flags.operator ? "operator" : "user";
   const answer = await new GateApi(gatePlace(flags)).post<DoneView & { token: string }>("/users", {
     name,
     role,

@@ -225,11 +225,11 @@ function addWrites(app: FastifyInstance, gate: Gate): void {
   app.post(`${API}/users`, async (request): Promise<DoneView & { readonly token: string }> => {
     operator(gate, request);
     const { name, role } = body(userBody, request);
-    const token = await forgeDoes(() => {
-      forge.users.add(name, role);
-      return forge.users.createToken(name).text;
+    const { given, token } = await forgeDoes(() => {
+      const given = forge.users.add(name, role);
+      return { given, token: forge.users.createToken(name).text };
     });
-    return { done: [`${name} is ${role === "operator" ? "an operator" : "a user"}`], token };
+    return { done: [`${name} is ${given === "operator" ? "an operator" : "a user"}`], token };
   });
   app.delete(`${API}/users/:name`, async (request): Promise<DoneView> => {
     const { name: own } = operator(gate, request);
@@ -293,7 +293,7 @@ const dequeueBody = z.strictObject({
 });
 
 const projectBody = z.strictObject({ name, importFrom: z.string().min(1).optional() });
-const userBody = z.strictObject({ name, role: z.enum(["user", "operator"]).default("user") });
+const userBody = z.strictObject({ name, role: z.enum(["user", "operator"]).optional() });
 
 /** @throws Problem `bad-request` */
 function query<S extends z.ZodObject>(schema: S, request: FastifyRequest): z.output<S> {

@@ -125,6 +125,14 @@ export class GitHttp {
   ): Promise<void> {
     const { forge } = this.#options;
     const { "content-type": type, "content-length": length, "content-encoding": encoding } = request.headers;
+    const maxBytes =
+      service === "git-receive-pack"
+        ? forge.limits.maxPackBytes + PUSH_HEAD_BYTES
+        : this.#limits.maxFetchBytes;
+    if (Number(length) > maxBytes) {
+      refuse(response, 413, `a request to ${service} may have ${maxBytes} bytes`);
+      return;
+    }
     const protocol = request.headers["git-protocol"];
     const child = spawn("git", ["http-backend"], {
       env: gitEnvironment({
@@ -158,10 +166,6 @@ export class GitHttp {
         child.once("close", () => resolve());
       });
       ended.catch(() => {});
-      const maxBytes =
-        service === "git-receive-pack"
-          ? forge.limits.maxPackBytes + PUSH_HEAD_BYTES
-          : this.#limits.maxFetchBytes;
       // The backend may end before it has read everything, and then its answer says why.
       if (isAdvertisement) child.stdin.end();
       else

@@ -35,9 +35,11 @@ export class Users {
 
   /**
    * Adds a user, or gives one another role.
+   * @param role - default: what he has, and `user` for a new one
+   * @returns his role
    * @throws ForgeError `USER_INVALID`
    */
-  add(name: string, role: Role): void {
+  add(name: string, role: Role = this.find(name)?.role ?? "user"): Role {
     if (!NAME.test(name)) {
       throw new ForgeError(
         "USER_INVALID",
@@ -51,6 +53,7 @@ export class Users {
         "INSERT INTO forge_users (name, role, created_ms) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET role = excluded.role",
       )
       .run(name, role, this.#nowMs());
+    return role;
   }
 
   /** Ends a user and all of its tokens. @throws ForgeError `USER_UNKNOWN` */

@@ -48,7 +48,7 @@ describe("git over HTTP and by path", () => {
 
   test("a token that was revoked or whose user went is none, and no token is ever logged", async () => {
     const { users } = stage.forge;
-    users.add("carol", "user");
+    expect(users.add("carol")).toBe("user");
     const { id, text: shown } = users.createToken("carol", { note: "laptop" });
     expect(users.authenticate(shown)).toEqual({ name: "carol", role: "user" });
     expect(users.authenticate(shown, "bob")).toBeUndefined();
@@ -59,6 +59,12 @@ describe("git over HTTP and by path", () => {
     const third = users.createToken("carol");
     users.remove("carol");
     expect(users.authenticate(third.text)).toBeUndefined();
+    expect([users.add("dora", "operator"), users.add("dora"), users.add("dora", "user")]).toEqual([
+      "operator",
+      "operator",
+      "user",
+    ]);
+    users.remove("dora");
     expect(() => users.createToken("carol")).toThrow("USER_UNKNOWN");
     expect(() => users.revokeToken("nothing")).toThrow("TOKEN_UNKNOWN");
     for (const name of ["", "a b", "-x", "x".repeat(65), "a:b", "a/b"])
@@ -195,12 +201,23 @@ describe("git over HTTP", () => {
     try {
       await stage.forge.createProject("app");
       const url = `${stage.url}/git/app.git`;
-      const large = await fetch(`${url}/git-upload-pack`, {
-        method: "POST",
-        headers: { "content-type": "application/x-git-upload-pack-request" },
-        body: "0000".repeat(3),
-      });
-      expect(large.status).toBe(502);
+      const upload = (body: string | ReadableStream) =>
+        fetch(`${url}/git-upload-pack`, {
+          method: "POST",
+          headers: { "content-type": "application/x-git-upload-pack-request" },
+          body,
+          duplex: "half",
+        });
+      const large = await upload("0000".repeat(3));
+      expect([large.status, await large.text()]).toEqual([
+        413,
+        expect.stringContaining("a request to git-upload-pack may have 10 bytes"),
+      ]);
+      // Of a body whose length is not known beforehand, git may have begun to answer.
+      const unknown = await upload(new Blob(["0000".repeat(3)]).stream())
+        .then(async (response) => [response.status, await response.text()][0])
+        .catch(() => 0);
+      expect([0, 502]).toContain(unknown);
       const slow = request(`${url}/git-receive-pack`, {
         method: "POST",
         auth: `alice:${stage.tokens.get("alice")}`,
