@@ -3,10 +3,21 @@ import { checkServer, defaultServer, dialServer } from "#platform";
 import { checkToken } from "./authentication.ts";
 import type { Backoff } from "./backoff.ts";
 import type { Notice } from "./connection.ts";
+import type { RoutedServer } from "./routing/rank.ts";
+
+/** A server by its address, or with a name that stays when it moves, and with a weight. */
+export type ListedServer =
+  | string
+  | { readonly name?: string; readonly address: string; readonly weight?: number };
+
+export type ServerList = string | readonly ListedServer[];
+
+/** Where job servers are: a list, or what gives one whenever it is asked. */
+export type Servers = ServerList | (() => Promise<ServerList>);
 
 /** What the options of clients and of workers say about connections. */
 export interface ConnectionOptions {
-  readonly servers?: string | readonly string[];
+  readonly servers?: Servers;
   readonly dial?: (server: string, signal: AbortSignal) => Promise<Connection>;
   readonly token?: string | undefined;
   readonly connectTimeoutMs?: number;
@@ -19,7 +30,11 @@ export interface ConnectionOptions {
 
 /** The same, with nothing left open. */
 export interface ConnectionTerms {
-  readonly servers: readonly string[];
+  /** Empty where they are read from `source`. */
+  readonly servers: readonly RoutedServer[];
+  readonly source: (() => Promise<ServerList>) | undefined;
+  /** @throws TransportError `ADDRESS_INVALID` */
+  readonly checkServer: (address: string) => void;
   readonly dial: (server: string, signal: AbortSignal) => Promise<Connection>;
   readonly token: string | undefined;
   readonly connectTimeoutMs: number;
@@ -46,12 +61,16 @@ export function connectionTerms(options: ConnectionOptions, slots?: number): Con
     maxPacketBytes = 1_073_741_824,
     onNotice: notice = () => {},
   } = options;
-  const list = typeof servers === "string" ? [servers] : [...servers];
+  const source = typeof servers === "function" ? servers : undefined;
+  const list = source === undefined ? serverList(servers as ServerList) : [];
+  const check = dial === undefined ? checkServer : () => {};
   checkToken(token);
-  if (dial === undefined) for (const server of list) checkServer(server);
+  for (const { address } of list) check(address);
   const terms = slots === undefined ? { token } : { token, slots };
   return {
     servers: list,
+    source,
+    checkServer: check,
     dial: dial ?? ((server, signal) => dialServer(server, signal, terms)),
     token,
     connectTimeoutMs,
@@ -61,4 +80,12 @@ export function connectionTerms(options: ConnectionOptions, slots?: number): Con
     maxPacketBytes,
     notice,
   };
+}
+
+/** Servers without a name are named by their address. */
+export function serverList(list: ServerList): readonly RoutedServer[] {
+  const entries = typeof list === "string" ? [list] : list;
+  return entries.map((entry) =>
+    typeof entry === "string" ? { name: entry, address: entry } : { name: entry.address, ...entry },
+  );
 }

@@ -6,6 +6,7 @@ import {
   Heartbeat,
   PING,
   pause,
+  type RoutedServer,
   showToken,
   Unauthenticated,
 } from "@drover/client";
@@ -39,11 +40,13 @@ export interface LinkHandlers {
   /** The jobs of this connection have been given to others, or will be. */
   gone(reports: Reports): void;
   registered(): void;
+  /** The server cannot be had, or was lost. */
+  failed(): void;
 }
 
 /** A worker's way to one server: connects, registers, and does both again whenever the connection is lost. */
 export class Link {
-  readonly server: string;
+  readonly server: RoutedServer;
   /** Resolves when the link was drained or closed and its connection is over. */
   readonly stopped: Promise<void>;
   readonly #options: LinkOptions;
@@ -52,7 +55,7 @@ export class Link {
   #draining = false;
   #connection: LinkConnection | undefined;
 
-  constructor(server: string, options: LinkOptions, handlers: LinkHandlers) {
+  constructor(server: RoutedServer, options: LinkOptions, handlers: LinkHandlers) {
     this.server = server;
     this.#options = options;
     this.#handlers = handlers;
@@ -83,7 +86,7 @@ export class Link {
 
   async #keepConnected(): Promise<void> {
     const { notice, backoff, random } = this.#options;
-    const { server } = this;
+    const server = this.server.name;
     let failures = 0;
     while (!this.#stopping.signal.aborted) {
       try {
@@ -95,6 +98,7 @@ export class Link {
         if (!this.#stopping.signal.aborted) notice({ type: "unreachable", server, error: error as Error });
       }
       if (this.#draining) return;
+      this.#handlers.failed();
       failures++;
       await pause(backoffMs(failures, backoff, random()), this.#stopping.signal);
     }
@@ -105,8 +109,8 @@ export class Link {
     const { dial, connectTimeoutMs, notice } = this.#options;
     const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(connectTimeoutMs)]);
     const connection = new LinkConnection(
-      await dial(this.server, signal),
-      this.server,
+      await dial(this.server.address, signal),
+      this.server.name,
       this.#options,
       this.#handlers,
     );
@@ -117,7 +121,7 @@ export class Link {
     try {
       const drover = await connection.registered.finally(() => signal.removeEventListener("abort", abort));
       registered();
-      notice({ type: "connected", server: this.server, drover });
+      notice({ type: "connected", server: this.server.name, drover });
       this.#handlers.registered();
       return await connection.over;
     } finally {

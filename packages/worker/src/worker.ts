@@ -2,8 +2,13 @@ import {
   type Backoff,
   type BytesLike,
   connectionTerms,
+  loadRouting,
+  onceKnown,
   type DefinedFunction,
   type Notice,
+  type RoutedServer,
+  type Servers,
+  type ServerWatch,
   type Tracing,
   toBytes,
   toName,
@@ -19,7 +24,9 @@ import type { Threads } from "./threads.ts";
 
 export interface WorkerOptions {
   /** All of them are worked for; written as the client's, and with its default. */
-  readonly servers?: string | readonly string[];
+  readonly servers?: Servers;
+  /** How often a list is read that is read from somewhere; after a failure it is at once. Default: 30,000. */
+  readonly refreshMs?: number;
   /** Jobs at a time, over all servers. The worker takes no job that it cannot begin at once. Default: 1. */
   readonly concurrency?: number;
   /** Name under which administrators see this worker. Sent again after each reconnect. Default: none. */
@@ -80,7 +87,6 @@ export interface HandleOptions {
 export class Worker implements AsyncDisposable {
   /** Resolves when the worker was drained or closed and no handler runs any more. */
   readonly stopped: Promise<void>;
-  readonly #servers: readonly string[];
   readonly #signals: boolean | readonly NodeJS.Signals[];
   readonly #linkOptions: LinkOptions;
   readonly #exceptionText: (error: unknown) => string;
@@ -93,19 +99,22 @@ export class Worker implements AsyncDisposable {
   readonly #firstRegistered = Promise.withResolvers<void>();
   readonly #stopped = Promise.withResolvers<void>();
   #ignoreSignals = () => {};
-  #links: Link[] | undefined;
+  readonly #links = new Set<Link>();
+  readonly #refreshMs: number | undefined;
+  #watch: ServerWatch | undefined;
+  #begun = false;
   #stopping = false;
 
   /** @throws TransportError `ADDRESS_INVALID` */
   constructor(options: WorkerOptions = {}) {
     const { concurrency = 1 } = options;
     const terms = connectionTerms(options, concurrency);
-    this.#servers = terms.servers;
     if (!Number.isInteger(concurrency) || concurrency < 1)
       throw new RangeError("concurrency is not 1 or more");
     this.#signals = options.drainOnSignals ?? false;
     this.#exceptionText = options.exceptionText ?? messageOf;
     this.#tracing = options.tracing;
+    this.#refreshMs = options.refreshMs;
     this.stopped = this.#stopped.promise;
     this.#linkOptions = {
       ...terms,
@@ -153,7 +162,7 @@ export class Worker implements AsyncDisposable {
       return target.encodeOutput((await work({ ...job, input })) as Out);
     };
     this.#functions.set(name, { name, timeoutMs, run });
-    for (const link of this.#links ?? []) link.session?.canDo(name, toldTimeout(timeoutMs));
+    for (const link of this.#links) link.session?.canDo(name, toldTimeout(timeoutMs));
     return this;
   }
 
@@ -165,36 +174,31 @@ export class Worker implements AsyncDisposable {
     const name = toName(functionName, "function name");
     if (!this.#functions.has(name)) return;
     this.#withdrawn.add(name);
-    for (const link of this.#links ?? []) link.session?.cantDo(name);
+    for (const link of this.#links) link.session?.cantDo(name);
   }
 
   /** Begins to work. Resolves when registered with the first server that answers; the others are tried for ever. */
   run(): Promise<void> {
-    if (this.#links === undefined && !this.#stopping) {
+    if (!this.#begun && !this.#stopping) {
+      this.#begun = true;
       this.#ignoreSignals = onSignals(this.#signals, () => void this.drain());
-      this.#links = this.#servers.map(
-        (server) =>
-          new Link(server, this.#linkOptions, {
-            assigned: (job, reports) => this.#begin(job, reports),
-            cancelled: (job) => this.#runs.get(job)?.run.abort("JOB_CANCELLED", "the job was cancelled"),
-            gone: (reports) => this.#abortAll("SERVER_GONE", "the server was lost", reports),
-            registered: () => this.#firstRegistered.resolve(),
-          }),
-      );
+      const { servers, source } = this.#linkOptions;
+      for (const server of servers) this.#link(server);
+      if (source !== undefined) void onceKnown(loadRouting(), (routing) => this.#keepLinks(routing));
     }
     return this.#firstRegistered.promise;
   }
 
   /** Takes no more jobs and finishes those that run. Resolves when that is done and the connections are closed. */
   drain(): Promise<void> {
-    for (const link of this.#links ?? []) link.drain();
+    for (const link of this.#links) link.drain();
     return this.#stop();
   }
 
   /** Aborts what runs and cuts the connections, so that servers give it to other workers. Resolves when handlers end. */
   close(): Promise<void> {
     this.#abortAll("WORKER_CLOSED", "the worker was closed");
-    for (const link of this.#links ?? []) link.close();
+    for (const link of this.#links) link.close();
     return this.#stop();
   }
 
@@ -203,15 +207,40 @@ export class Worker implements AsyncDisposable {
     return this.drain();
   }
 
+  /** Links to all servers of a list that is read again and again; none where it could not be loaded how. */
+  #keepLinks(routing: Awaited<ReturnType<typeof loadRouting>>): void {
+    if (this.#stopping) return;
+    this.#watch = routing?.keepForEach(
+      this.#linkOptions,
+      this.#refreshMs,
+      (server) => this.#link(server),
+      (link) => link.drain(),
+    );
+  }
+
+  #link(server: RoutedServer): Link {
+    const link = new Link(server, this.#linkOptions, {
+      assigned: (job, reports) => this.#begin(job, reports),
+      cancelled: (job) => this.#runs.get(job)?.run.abort("JOB_CANCELLED", "the job was cancelled"),
+      gone: (reports) => this.#abortAll("SERVER_GONE", "the server was lost", reports),
+      registered: () => this.#firstRegistered.resolve(),
+      failed: () => this.#watch?.refresh(),
+    });
+    this.#links.add(link);
+    void link.stopped.then(() => this.#links.delete(link));
+    return link;
+  }
+
   #stop(): Promise<void> {
     if (this.#stopping) return this.stopped;
     this.#stopping = true;
+    this.#watch?.close();
     void this.#whenStopped().then(this.#stopped.resolve);
     return this.stopped;
   }
 
   async #whenStopped(): Promise<void> {
-    await Promise.all((this.#links ?? []).map((link) => link.stopped));
+    await Promise.all([...this.#links].map((link) => link.stopped));
     await Promise.all([...this.#runs.values()].map(({ run }) => run.ended));
     await Promise.all(this.#pools.map((end) => end()));
     this.#ignoreSignals();
