@@ -161,12 +161,12 @@ export class Client implements AsyncDisposable {
   /** @throws TransportError `ADDRESS_INVALID` */
   constructor(options: ClientOptions = {}) {
     const terms = connectionTerms(options);
-    const several = terms.source !== undefined || terms.servers.length > 1;
-    if (!several && terms.servers.length === 0) throw new InvalidArgument("servers is empty");
+    const count = terms.source === undefined ? terms.servers.length : Number.POSITIVE_INFINITY;
+    if (count === 0) throw new InvalidArgument("servers is empty");
     this.#tracing = options.tracing;
     const { exceptions = true, unreachableMs = 30_000 } = options;
-    const poolOptions = { ...options, ...terms, exceptions, unreachableMs };
-    this.#pool = onceKnown(several ? loadRouting() : undefined, (routing) => {
+    const poolOptions = { ...terms, exceptions, unreachableMs };
+    this.#pool = onceKnown(count > 1 ? loadRouting() : undefined, (routing) => {
       this.#pool = new (routing?.RoutedPool ?? ServerPool)(poolOptions);
       return this.#pool;
     });
@@ -176,8 +176,11 @@ export class Client implements AsyncDisposable {
       foregroundPlaces: new Places(maxInFlight, maxWaiting),
       maxBufferedBytes: options.maxBufferedBytes ?? 4_194_304,
       maxRejoins: options.maxRejoins ?? 10,
-      connect: (waiter) => this.#connect(waiter),
-      disconnect: (waiter) => this.#disconnect(waiter),
+      connect: (waiter) =>
+        void onceKnown(this.#pool, (pool) => {
+          if (!this.#closed) pool.connect(waiter);
+        }),
+      disconnect: (waiter) => void onceKnown(this.#pool, (pool) => pool.release(waiter)),
       ended: (call) => {
         this.#open.delete(call);
         if (this.#calls.get(call.key) === call) this.#calls.delete(call.key);
@@ -258,7 +261,7 @@ export class Client implements AsyncDisposable {
             const rejoins = rejoinOf(submission, options) ? this.#host.maxRejoins : 0;
             const pending = new BackgroundSubmission(submission, rejoins, {
               traced: (trace) => span?.traced(trace),
-              connect: () => this.#connect(pending),
+              connect: () => this.#host.connect(pending),
               resolve: (handle) => {
                 this.#leave(pending);
                 span?.created(handle);
@@ -381,10 +384,7 @@ export class Client implements AsyncDisposable {
   }
 
   /** Sends a question when there is a connection and a place, and settles once. */
-  #ask<T>(
-    request: string,
-    send: (connection: ServerConnection, asker: Asker<T>) => void,
-  ): Promise<T> {
+  #ask<T>(request: string, send: (connection: ServerConnection, asker: Asker<T>) => void): Promise<T> {
     return new Promise((resolve, reject) => {
       if (this.#closed) throw new ClientClosed();
       const fail = (error: Error) => {
@@ -397,10 +397,7 @@ export class Client implements AsyncDisposable {
           try {
             send(connection, {
               answer: (value) => {
-                if (isUnknown(value as object) && (this.#pool as Pool).another(waiter)) {
-                  this.#connect(waiter);
-                  return;
-                }
+                if ((this.#pool as Pool).asksAnother?.(waiter, value)) return;
                 this.#leave(waiter);
                 resolve(value);
               },
@@ -418,7 +415,7 @@ export class Client implements AsyncDisposable {
 
   /** Connects once there is a place among what waits for an answer. @throws TooManyCalls */
   #enter(pending: Waiter): void {
-    const place = { hasPlace: false, placed: () => this.#connect(pending) };
+    const place = { hasPlace: false, placed: () => this.#host.connect(pending) };
     this.#pending.set(pending, place);
     try {
       this.#answerPlaces.take(place);
@@ -433,18 +430,8 @@ export class Client implements AsyncDisposable {
     const place = this.#pending.get(pending);
     if (place === undefined) return;
     this.#pending.delete(pending);
-    this.#disconnect(pending);
+    this.#host.disconnect(pending);
     this.#answerPlaces.leave(place);
-  }
-
-  #connect(waiter: Waiter): void {
-    void onceKnown(this.#pool, (pool) => {
-      if (!this.#closed) pool.connect(waiter);
-    });
-  }
-
-  #disconnect(waiter: Waiter): void {
-    void onceKnown(this.#pool, (pool) => pool.release(waiter));
   }
 }
 
@@ -460,11 +447,6 @@ function shapeOf(
     traceparent,
     tracestate,
   };
-}
-
-/** An answer that another server may know better. */
-function isUnknown({ known, state }: { readonly known?: boolean; readonly state?: string }): boolean {
-  return known === false || state === "unknown";
 }
 
 function unchanged(result: Uint8Array): Uint8Array {

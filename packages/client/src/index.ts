@@ -48,10 +48,9 @@ export {
 export { Heartbeat, PING } from "./heartbeat.ts";
 export { Job } from "./job.ts";
 export { pause } from "./pool.ts";
-export { type KetamaRing, ketamaRing, ringOwner, ringRank } from "./routing/ketama.ts";
 export { serversFromDns, serversFromSrv } from "./routing/dns.ts";
+export { type KetamaRing, ketamaRing, ringOwner, ringRank } from "./routing/ketama.ts";
 export { type Ranking, type RoutedServer, type RoutingMode, ranking, rankServers } from "./routing/rank.ts";
-export type { ServerWatch } from "./routing/server-watch.ts";
 export { type Route, Router, type RouterOptions, type Target } from "./routing/router.ts";
 export {
   type ConnectionTerms,

@@ -8,7 +8,6 @@ import type { ConnectionTerms } from "./terms.ts";
 /** How several servers are used; for the defaults see `ClientOptions`. */
 export interface RoutingOptions {
   readonly routing?: RoutingMode | "failover";
-  readonly refreshMs?: number;
   readonly holdMs?: number;
   readonly handoverMs?: number;
 }
@@ -33,8 +32,8 @@ export interface Pool {
   connect(waiter: Waiter): void;
   /** It has ended, or waits for a connection no more. */
   release(waiter: Waiter): void;
-  /** Its server did not know the answer: whether there is another, which it is then given by `connect`. */
-  another(waiter: Waiter): boolean;
+  /** Whether it is given another server's connection, which may know the answer better. */
+  asksAnother?(waiter: Waiter, answer: unknown): boolean;
   /** Ends the connections, after what is written, and makes no other. */
   close(): void;
 }
@@ -67,10 +66,6 @@ export class ServerPool implements Pool {
     this.#waiting.delete(waiter);
   }
 
-  another(): boolean {
-    return false;
-  }
-
   close(): void {
     this.#closing.abort(new Error("the client is closed"));
     this.#waiting.takeAll();
@@ -82,14 +77,15 @@ export class ServerPool implements Pool {
     this.#connecting = true;
     const { backoff, notice, random } = this.#options;
     const closing = this.#closing.signal;
-    for (let failures = 1; this.#waiting.size > 0 && !closing.aborted; failures++) {
+    for (let failures = 1; this.#waiting.timers.size > 0 && !closing.aborted; failures++) {
       try {
         this.#use(await openConnection(this.#server, this.#options, closing));
       } catch (error) {
         this.#waiting.lastError = error as Error;
         if (!closing.aborted)
           notice({ type: "unreachable", server: this.#server.name, error: error as Error });
-        if (error instanceof Unauthenticated) for (const waiter of this.#waiting.takeAll()) waiter.fail(error);
+        if (error instanceof Unauthenticated)
+          for (const waiter of this.#waiting.takeAll()) waiter.fail(error);
         else await pause(backoffMs(failures, backoff, random()), closing);
       }
     }
@@ -117,15 +113,7 @@ export class ServerPool implements Pool {
 export class WaitingList {
   /** Why the newest try failed. */
   lastError: Error | undefined;
-  readonly #timers = new Map<Waiter, ReturnType<typeof setTimeout>>();
-
-  get size(): number {
-    return this.#timers.size;
-  }
-
-  has(waiter: Waiter): boolean {
-    return this.#timers.has(waiter);
-  }
+  readonly timers = new Map<Waiter, ReturnType<typeof setTimeout>>();
 
   /** @param servers That are named when none of them answers in time. */
   add(waiter: Waiter, servers: readonly RoutedServer[], unreachableMs: number): void {
@@ -134,18 +122,18 @@ export class WaitingList {
       const names = servers.map(({ name }) => name);
       waiter.fail(new NoServer(names, unreachableMs, { cause: this.lastError }));
     };
-    this.#timers.set(waiter, setTimeout(late, unreachableMs));
+    this.timers.set(waiter, setTimeout(late, unreachableMs));
   }
 
   /** @returns Whether it waited. */
   delete(waiter: Waiter): boolean {
-    clearTimeout(this.#timers.get(waiter));
-    return this.#timers.delete(waiter);
+    clearTimeout(this.timers.get(waiter));
+    return this.timers.delete(waiter);
   }
 
   /** All of them, who wait no more. */
   takeAll(): Waiter[] {
-    const all = [...this.#timers.keys()];
+    const all = [...this.timers.keys()];
     for (const waiter of all) this.delete(waiter);
     return all;
   }

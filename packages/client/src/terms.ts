@@ -18,6 +18,7 @@ export type Servers = ServerList | (() => Promise<ServerList>);
 /** What the options of clients and of workers say about connections. */
 export interface ConnectionOptions {
   readonly servers?: Servers;
+  readonly refreshMs?: number;
   readonly dial?: (server: string, signal: AbortSignal) => Promise<Connection>;
   readonly token?: string | undefined;
   readonly connectTimeoutMs?: number;
@@ -33,6 +34,8 @@ export interface ConnectionTerms {
   /** Empty where they are read from `source`. */
   readonly servers: readonly RoutedServer[];
   readonly source: (() => Promise<ServerList>) | undefined;
+  /** Default: 30,000. */
+  readonly refreshMs?: number;
   /** @throws TransportError `ADDRESS_INVALID` */
   readonly checkServer: (address: string) => void;
   readonly dial: (server: string, signal: AbortSignal) => Promise<Connection>;
@@ -49,7 +52,10 @@ export interface ConnectionTerms {
  * @param slots Jobs at a time, where it is a worker's.
  * @throws TransportError `ADDRESS_INVALID`; RangeError for what can be no token
  */
-export function connectionTerms(options: ConnectionOptions, slots?: number): ConnectionTerms {
+export function connectionTerms<T extends ConnectionOptions>(
+  options: T,
+  slots?: number,
+): Omit<T, keyof ConnectionTerms> & ConnectionTerms {
   const {
     servers = defaultServer(),
     token,
@@ -68,6 +74,7 @@ export function connectionTerms(options: ConnectionOptions, slots?: number): Con
   for (const { address } of list) check(address);
   const terms = slots === undefined ? { token } : { token, slots };
   return {
+    ...options,
     servers: list,
     source,
     checkServer: check,
@@ -84,7 +91,7 @@ export function connectionTerms(options: ConnectionOptions, slots?: number): Con
 
 /** Servers without a name are named by their address. */
 export function serverList(list: ServerList): readonly RoutedServer[] {
-  const entries = typeof list === "string" ? [list] : list;
+  const entries = [list].flat() as readonly ListedServer[];
   return entries.map((entry) =>
     typeof entry === "string" ? { name: entry, address: entry } : { name: entry.address, ...entry },
   );

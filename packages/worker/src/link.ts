@@ -40,8 +40,6 @@ export interface LinkHandlers {
   /** The jobs of this connection have been given to others, or will be. */
   gone(reports: Reports): void;
   registered(): void;
-  /** The server cannot be had, or was lost. */
-  failed(): void;
 }
 
 /** A worker's way to one server: connects, registers, and does both again whenever the connection is lost. */
@@ -98,7 +96,6 @@ export class Link {
         if (!this.#stopping.signal.aborted) notice({ type: "unreachable", server, error: error as Error });
       }
       if (this.#draining) return;
-      this.#handlers.failed();
       failures++;
       await pause(backoffMs(failures, backoff, random()), this.#stopping.signal);
     }

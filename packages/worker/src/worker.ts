@@ -2,20 +2,19 @@ import {
   type Backoff,
   type BytesLike,
   connectionTerms,
-  loadRouting,
-  onceKnown,
   type DefinedFunction,
+  loadRouting,
   type Notice,
+  onceKnown,
   type RoutedServer,
   type Servers,
-  type ServerWatch,
   type Tracing,
   toBytes,
   toName,
 } from "@drover/client";
 import { type AssignedJob, byteStringOfText, type Grab } from "@drover/protocol";
 import type { Connection } from "@drover/transport";
-import { type EndPool, onSignals, threadPool } from "#platform";
+import { type EndPool, onSignals, threadHandler } from "#platform";
 import type { FunctionHandler, Handler, HandlerResult, WorkerJob } from "./job.ts";
 import { Link, type LinkOptions } from "./link.ts";
 import { type Reports, Run } from "./run.ts";
@@ -98,11 +97,8 @@ export class Worker implements AsyncDisposable {
   readonly #runs = new Map<AssignedJob, { readonly run: Run; readonly reports: Reports }>();
   readonly #firstRegistered = Promise.withResolvers<void>();
   readonly #stopped = Promise.withResolvers<void>();
-  #ignoreSignals = () => {};
-  readonly #links = new Set<Link>();
-  readonly #refreshMs: number | undefined;
-  #watch: ServerWatch | undefined;
-  #begun = false;
+  #ignoreSignals: (() => void) | undefined;
+  readonly #links: Link[] = [];
   #stopping = false;
 
   /** @throws TransportError `ADDRESS_INVALID` */
@@ -114,7 +110,6 @@ export class Worker implements AsyncDisposable {
     this.#signals = options.drainOnSignals ?? false;
     this.#exceptionText = options.exceptionText ?? messageOf;
     this.#tracing = options.tracing;
-    this.#refreshMs = options.refreshMs;
     this.stopped = this.#stopped.promise;
     this.#linkOptions = {
       ...terms,
@@ -151,10 +146,9 @@ export class Worker implements AsyncDisposable {
     const name = toName(typeof target === "string" ? target : target.name, "function name");
     if (this.#functions.has(name) && !this.#withdrawn.delete(name))
       throw new Error(`${JSON.stringify(name)} has a handler already`);
-    const work = (typeof handler === "function" ? handler : this.#threadHandler(handler)) as Handler<
-      unknown,
-      unknown
-    >;
+    const work = (
+      typeof handler === "function" ? handler : threadHandler(handler.threads, this.#pools)
+    ) as Handler<unknown, unknown>;
     const run = async (job: Omit<WorkerJob, "input">) => {
       if (typeof target === "string")
         return resultBytes((await work({ ...job, input: job.workload })) as HandlerResult);
@@ -179,12 +173,15 @@ export class Worker implements AsyncDisposable {
 
   /** Begins to work. Resolves when registered with the first server that answers; the others are tried for ever. */
   run(): Promise<void> {
-    if (!this.#begun && !this.#stopping) {
-      this.#begun = true;
+    if (this.#ignoreSignals === undefined && !this.#stopping) {
       this.#ignoreSignals = onSignals(this.#signals, () => void this.drain());
       const { servers, source } = this.#linkOptions;
-      for (const server of servers) this.#link(server);
-      if (source !== undefined) void onceKnown(loadRouting(), (routing) => this.#keepLinks(routing));
+      for (const server of servers) this.#links.push(this.#link(server));
+      if (source !== undefined) {
+        void onceKnown(loadRouting(), (routing) =>
+          routing?.keepLinks(this.#linkOptions, this.#links, this.#link, () => this.#stopping),
+        );
+      }
     }
     return this.#firstRegistered.promise;
   }
@@ -207,43 +204,26 @@ export class Worker implements AsyncDisposable {
     return this.drain();
   }
 
-  /** Links to all servers of a list that is read again and again; none where it could not be loaded how. */
-  #keepLinks(routing: Awaited<ReturnType<typeof loadRouting>>): void {
-    if (this.#stopping) return;
-    this.#watch = routing?.keepForEach(
-      this.#linkOptions,
-      this.#refreshMs,
-      (server) => this.#link(server),
-      (link) => link.drain(),
-    );
-  }
-
-  #link(server: RoutedServer): Link {
-    const link = new Link(server, this.#linkOptions, {
+  readonly #link = (server: RoutedServer, options = this.#linkOptions): Link =>
+    new Link(server, options, {
       assigned: (job, reports) => this.#begin(job, reports),
       cancelled: (job) => this.#runs.get(job)?.run.abort("JOB_CANCELLED", "the job was cancelled"),
       gone: (reports) => this.#abortAll("SERVER_GONE", "the server was lost", reports),
       registered: () => this.#firstRegistered.resolve(),
-      failed: () => this.#watch?.refresh(),
     });
-    this.#links.add(link);
-    void link.stopped.then(() => this.#links.delete(link));
-    return link;
-  }
 
   #stop(): Promise<void> {
     if (this.#stopping) return this.stopped;
     this.#stopping = true;
-    this.#watch?.close();
     void this.#whenStopped().then(this.#stopped.resolve);
     return this.stopped;
   }
 
   async #whenStopped(): Promise<void> {
-    await Promise.all([...this.#links].map((link) => link.stopped));
+    await Promise.all(this.#links.map((link) => link.stopped));
     await Promise.all([...this.#runs.values()].map(({ run }) => run.ended));
     await Promise.all(this.#pools.map((end) => end()));
-    this.#ignoreSignals();
+    this.#ignoreSignals?.();
     this.#firstRegistered.resolve();
   }
 
@@ -258,12 +238,6 @@ export class Worker implements AsyncDisposable {
     for (const { run, reports } of this.#runs.values()) {
       if (of === undefined || reports === of) run.abort(code, detail);
     }
-  }
-
-  #threadHandler({ threads }: Threads): Handler<unknown, unknown> {
-    const [run, end] = threadPool(threads);
-    this.#pools.push(end);
-    return run;
   }
 }
 

@@ -38,7 +38,10 @@ export function serversFromSrv(service: string, options: DnsOptions = {}): () =>
     return records
       .filter(({ priority }) => priority === first)
       .map(
-        ({ name, port, weight }): ListedServer => ({ address: `${name}:${port}`, weight: Math.max(1, weight) }),
+        ({ name, port, weight }): ListedServer => ({
+          address: `${name}:${port}`,
+          weight: Math.max(1, weight),
+        }),
       )
       .sort((a, b) => (addressOf(a) < addressOf(b) ? -1 : 1));
   };

@@ -1,7 +1,7 @@
 import { backoffMs } from "../backoff.ts";
 import type { ServerConnection } from "../connection.ts";
 import { Unauthenticated } from "../errors.ts";
-import { openConnection, type Pool, type PoolOptions, WaitingList, type Waiter } from "../pool.ts";
+import { openConnection, type Pool, type PoolOptions, type Waiter, WaitingList } from "../pool.ts";
 import { keyOf, uniqueFor } from "../submission.ts";
 import type { RoutedServer } from "./rank.ts";
 import { type Route, Router, type Target } from "./router.ts";
@@ -49,11 +49,11 @@ export class RoutedPool implements Pool {
   /** @throws InvalidArgument for a list that cannot be used */
   constructor(options: PoolOptions) {
     this.#options = options;
-    const { routing: mode = "rendezvous", holdMs = 5_000, handoverMs = 600_000, refreshMs } = options;
+    const { routing: mode = "rendezvous", holdMs = 5_000, handoverMs = 600_000 } = options;
     this.#router = new Router({ mode, holdMs, handoverMs, maxSettledKeys: MAX_SETTLED_KEYS });
     if (options.source === undefined) this.#use(checkedServers(options.servers, options.checkServer));
     else {
-      this.#watch = new ServerWatch(options, refreshMs, (servers) => this.#use(servers));
+      this.#watch = new ServerWatch(options, (servers) => this.#use(servers));
     }
   }
 
@@ -77,13 +77,15 @@ export class RoutedPool implements Pool {
     this.#end(waiter);
   }
 
-  another(waiter: Waiter): boolean {
+  asksAnother(waiter: Waiter, answer: { readonly known?: boolean; readonly state?: string }): boolean {
+    if (answer.known !== false && answer.state !== "unknown") return false;
     const question = this.#questions.get(waiter) ?? { asked: new Set<string>(), next: "" };
     const flight = this.#flights.get(waiter);
     if (flight !== undefined) question.asked.add(flight.line.server.name);
     const next = this.#router.answering().find(({ name }) => !question.asked.has(name));
     if (next === undefined) return false;
     this.#questions.set(waiter, { ...question, next: next.name });
+    this.connect(waiter);
     return true;
   }
 
@@ -133,7 +135,7 @@ export class RoutedPool implements Pool {
   /** Gives it the connection that it is to have, as soon as there is one. Ends early when it waits no more. */
   async #serve(waiter: Waiter): Promise<void> {
     const target = targetOf(waiter);
-    while (this.#waiting.has(waiter)) {
+    while (this.#waiting.timers.has(waiter)) {
       const route = this.#routeOf(waiter, target);
       if (route === undefined) {
         this.#stranded.add(waiter);

@@ -15,23 +15,26 @@ export class ServerWatch {
   error: Error | undefined;
   readonly #source: () => Promise<ServerList>;
   readonly #terms: ConnectionTerms;
-  readonly #refreshMs: number;
   readonly #changed: (servers: readonly RoutedServer[]) => void;
   #servers: readonly RoutedServer[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
   #readAtMs = Number.NEGATIVE_INFINITY;
   #reading = false;
   #failures = 0;
+  readonly #isOver: () => boolean;
   #closed = false;
 
-  /** @param changed Told the first list, and each one that differs from the one before. */
+  /**
+   * @param changed Told the first list, and each one that differs from the one before.
+   * @param isOver Whether nobody needs it any more, as after `close`.
+   */
   constructor(
     terms: ConnectionTerms,
-    refreshMs = 30_000,
     changed: (servers: readonly RoutedServer[]) => void,
+    isOver = () => false,
   ) {
+    this.#isOver = isOver;
     this.#source = terms.source!;
-    this.#refreshMs = refreshMs;
     this.#terms = terms;
     this.#changed = changed;
     void this.#read();
@@ -55,14 +58,12 @@ export class ServerWatch {
   }
 
   async #read(): Promise<void> {
-    const { connectTimeoutMs, backoff, random, notice } = this.#terms;
-    const refreshMs = this.#refreshMs;
+    if (this.#isOver()) this.close();
+    if (this.#closed) return;
+    const { connectTimeoutMs, refreshMs = 30_000, backoff, random, notice } = this.#terms;
     this.#reading = true;
     try {
-      const servers = checkedServers(
-        await within(connectTimeoutMs, this.#source()),
-        this.#terms.checkServer,
-      );
+      const servers = checkedServers(await within(connectTimeoutMs, this.#source()), this.#terms.checkServer);
       if (this.#closed) return;
       this.#failures = 0;
       this.error = undefined;
@@ -115,23 +116,46 @@ function within<T>(ms: number, promise: Promise<T>): Promise<T> {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
+/** A worker's way to one server. */
+interface Link {
+  readonly server: RoutedServer;
+  /** Resolves when it is over. */
+  readonly stopped: Promise<void>;
+  drain(): void;
+}
+
 /**
- * Keeps something for each server of a list that is read: makes it for those that come, ends it for those that leave or move.
+ * Keeps a worker's links those to the servers of the list that `terms.source` gives: makes the missing ones, and drains those of
+ * servers that left or moved.
+ * @param make Makes one, with the terms as they are for it.
+ * @param isOver Whether the worker stops: there are no further ones.
  */
-export function keepForEach<T>(
-  terms: ConnectionTerms,
-  refreshMs: number | undefined,
-  make: (server: RoutedServer) => T,
-  end: (made: T) => void,
-): ServerWatch {
-  const kept = new Map<string, T>();
-  return new ServerWatch(terms, refreshMs, (servers) => {
-    const fresh = new Map(servers.map((server) => [`${server.name}\0${server.address}`, server]));
-    for (const [key, made] of kept) {
-      if (fresh.delete(key)) continue;
-      kept.delete(key);
-      end(made);
-    }
-    for (const [key, server] of fresh) kept.set(key, make(server));
-  });
+export function keepLinks<T extends ConnectionTerms, L extends Link>(
+  terms: T,
+  links: L[],
+  make: (server: RoutedServer, terms: T) => L,
+  isOver: () => boolean,
+): void {
+  const watch = new ServerWatch(
+    terms,
+    (servers) => {
+      if (isOver()) return;
+      const keyOf = ({ name, address }: RoutedServer) => `${name}\0${address}`;
+      const fresh = new Map(servers.map((server) => [keyOf(server), server]));
+      for (const link of links) if (!fresh.delete(keyOf(link.server))) link.drain();
+      for (const server of fresh.values()) {
+        const link = make(server, watched);
+        links.push(link);
+        void link.stopped.then(() => links.splice(links.indexOf(link), 1));
+      }
+    },
+    isOver,
+  );
+  const watched: T = {
+    ...terms,
+    notice: (notice) => {
+      terms.notice(notice);
+      if (notice.type === "disconnected" || notice.type === "unreachable") watch.refresh();
+    },
+  };
 }
