@@ -9,7 +9,7 @@ describe("a lost connection", () => {
   it("makes a keyed job begin again on the next server, told as restarted", async () => {
     stage.servers.listen("gm1");
     stage.servers.listen("gm2");
-    const client = stage.clientOf({ servers: ["gm1", "gm2"] });
+    const client = stage.clientOf({ servers: ["gm1", "gm2"], routing: "failover" });
     const job = client.submit("f", "w", { unique: "u" });
     const words: string[] = [];
     const reading = wordsOf(job, words);
@@ -135,7 +135,7 @@ describe("a lost connection", () => {
 describe("servers", () => {
   it("are tried in order; the first that answers is used, also by later calls", async () => {
     stage.servers.listen("gm2");
-    const client = stage.clientOf({ servers: ["gm1", "gm2", "gm3"] });
+    const client = stage.clientOf({ servers: ["gm1", "gm2", "gm3"], routing: "failover" });
     await client.echo();
     await client.echo();
     expect(stage.servers.dialled).toEqual(["gm1", "gm2"]);
@@ -148,7 +148,7 @@ describe("servers", () => {
   it("that do not answer in time are passed over", async () => {
     stage.servers.listen("gm1", "mute");
     stage.servers.listen("gm2");
-    const client = stage.clientOf({ servers: ["gm1", "gm2"], connectTimeoutMs: 20 });
+    const client = stage.clientOf({ servers: ["gm1", "gm2"], connectTimeoutMs: 20, routing: "failover" });
     await client.echo();
     expect(stage.servers.dialled).toEqual(["gm1", "gm2"]);
   });

@@ -147,7 +147,10 @@ export class Router {
   begin(key: string, name: string): void {
     const standing = this.#standings.get(name);
     if (standing !== undefined) standing.outstanding++;
-    if (key === "") return;
+    if (key === "") {
+      if (this.#options.mode !== "failover") this.#turn++;
+      return;
+    }
     const join = this.#joins.get(key);
     if (join?.name === name) join.count++;
     else this.#joins.set(key, { name, count: 1 });
@@ -210,7 +213,6 @@ export class Router {
     const usable = turned.filter((standing) => this.#usable(standing, nowMs));
     const among = usable.length > 0 ? usable : turned.filter(answers);
     if (this.#options.mode === "failover") return among[0]?.server;
-    this.#turn++;
     let least = among[0];
     for (const standing of among) if (standing.outstanding < least!.outstanding) least = standing;
     return least?.server;
