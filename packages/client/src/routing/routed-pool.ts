@@ -1,5 +1,5 @@
 import { backoffMs } from "../backoff.ts";
-import type { ServerConnection } from "../connection.ts";
+import type { Notice, ServerConnection } from "../connection.ts";
 import { Unauthenticated } from "../errors.ts";
 import { openConnection, type Pool, type PoolOptions, type Waiter, WaitingList } from "../pool.ts";
 import { keyOf, uniqueFor } from "../submission.ts";
@@ -9,6 +9,9 @@ import { checkedServers, ServerWatch } from "./server-watch.ts";
 
 /** Keys of a returned server that are remembered as not known elsewhere. */
 const MAX_SETTLED_KEYS = 10_000;
+
+/** What is named in an error when no list was read. */
+const UNREAD: readonly RoutedServer[] = [{ name: "the servers, whose list was not read,", address: "" }];
 
 /** The way to one server. */
 interface Line {
@@ -53,7 +56,11 @@ export class RoutedPool implements Pool {
     this.#router = new Router({ mode, holdMs, handoverMs, maxSettledKeys: MAX_SETTLED_KEYS });
     if (options.source === undefined) this.#use(checkedServers(options.servers, options.checkServer));
     else {
-      this.#watch = new ServerWatch(options, (servers) => this.#use(servers));
+      const notice = (told: Notice) => {
+        if (told.type === "servers kept") this.#waiting.lastError ??= told.error;
+        options.notice(told);
+      };
+      this.#watch = new ServerWatch({ ...options, notice }, (servers) => this.#use(servers));
     }
   }
 
@@ -67,7 +74,8 @@ export class RoutedPool implements Pool {
       waiter.ready(connection);
       return;
     }
-    this.#waiting.add(waiter, this.#router.servers, this.#options.unreachableMs);
+    const { servers } = this.#router;
+    this.#waiting.add(waiter, servers.length > 0 ? servers : UNREAD, this.#options.unreachableMs);
     void this.#serve(waiter);
   }
 

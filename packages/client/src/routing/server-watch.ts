@@ -11,8 +11,6 @@ const MIN_REREAD_MS = 1_000;
 
 /** Reads a list of servers again and again. A reading that fails, or gives none, changes nothing and is told. */
 export class ServerWatch {
-  /** Why the newest reading failed. */
-  error: Error | undefined;
   readonly #source: () => Promise<ServerList>;
   readonly #terms: ConnectionTerms;
   readonly #changed: (servers: readonly RoutedServer[]) => void;
@@ -66,7 +64,6 @@ export class ServerWatch {
       const servers = checkedServers(await within(connectTimeoutMs, this.#source()), this.#terms.checkServer);
       if (this.#closed) return;
       this.#failures = 0;
-      this.error = undefined;
       if (JSON.stringify(servers) !== JSON.stringify(this.#servers)) {
         this.#servers = servers;
         notice({ type: "servers read", server: namesOf(servers) });
@@ -75,7 +72,6 @@ export class ServerWatch {
     } catch (error) {
       if (this.#closed) return;
       this.#failures++;
-      this.error = error as Error;
       notice({ type: "servers kept", server: namesOf(this.#servers), error: error as Error });
     } finally {
       this.#reading = false;

@@ -251,7 +251,10 @@ describe("any history", () => {
             suspects.add(name);
             for (const [unique, places] of under) {
               for (const place of places.filter((at) => at === name)) router.end(target(unique).key, place);
-              under.set(unique, places.filter((at) => at !== name));
+              under.set(
+                unique,
+                places.filter((at) => at !== name),
+              );
             }
           } else if (happened.type === "answered") {
             router.answered(five[happened.server]!.name, nowMs);
