@@ -153,6 +153,24 @@ describe("servers", () => {
     expect(stage.servers.dialled).toEqual(["gm1", "gm2"]);
   });
 
+  it("of a failover are left alone while the one in use answers", async () => {
+    stage.servers.listen("gm2");
+    const client = stage.clientOf({ servers: ["gm1", "gm2"], routing: "failover" });
+    await client.echo();
+    for (let i = 0; i < 20; i++) {
+      await settled();
+      await client.echo();
+    }
+    expect(stage.servers.dialled).toEqual(["gm1", "gm2"]);
+    stage.servers.listen("gm1");
+    await stage.servers.stopListening("gm2");
+    (await stage.servers.accepted()).sever();
+    await settled();
+    await client.echo();
+    expect(stage.servers.dialled).toContain("gm1");
+    expect(stage.servers.dialled.length).toBeGreaterThan(2);
+  });
+
   it("that know no options work too", async () => {
     stage.servers.listen("gm1", "no options");
     const client = stage.clientOf();

@@ -147,6 +147,7 @@ export class RoutedPool implements Pool {
       const route = this.#routeOf(waiter, target);
       if (route === undefined) {
         this.#stranded.add(waiter);
+        for (const line of this.#lines.values()) if (line.retry === undefined) void this.#open(line);
         this.#shutOutIfAllDo();
         return;
       }
@@ -230,7 +231,8 @@ export class RoutedPool implements Pool {
   }
 
   async #open(line: Line): Promise<void> {
-    if (line.connecting || this.#closing.signal.aborted || line.leaving) return;
+    if (line.connecting || line.connection !== undefined || this.#closing.signal.aborted || line.leaving)
+      return;
     const { server } = line;
     const { notice } = this.#options;
     line.connecting = true;
@@ -272,7 +274,12 @@ export class RoutedPool implements Pool {
     this.#router.suspect(server, performance.now());
     this.#watch?.refresh();
     line.failures++;
-    line.retry = setTimeout(() => void this.#open(line), backoffMs(line.failures, backoff, random()));
+    const again = () => {
+      line.retry = undefined;
+      // There the first is only missed when the one in use is lost.
+      if (this.#options.routing !== "failover" || this.#stranded.size > 0) void this.#open(line);
+    };
+    line.retry = setTimeout(again, backoffMs(line.failures, backoff, random()));
     // Who waits has a timer that keeps the process alive.
     line.retry.unref?.();
   }
