@@ -109,7 +109,7 @@ export class ServerPool implements Pool {
   }
 }
 
-/** Who waits for a connection, each for so long. */
+/** Who waits for a connection, and for how long yet. */
 export class WaitingList {
   /** Why the newest try failed. */
   lastError: Error | undefined;
