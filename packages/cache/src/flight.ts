@@ -19,10 +19,8 @@ export class Flight {
   readonly outcome: Promise<Envelope>;
   readonly settle: (outcome: Envelope | Error) => void;
   readonly #controller = new AbortController();
-  readonly #maxPartBytes: number;
   readonly #followers = new Set<Follower>();
-  #told: FlightEvent[] = [];
-  #toldBytes = 0;
+  readonly #told: Follower;
   #keep = false;
   /** Callers that wait for it now, and all that ever did. */
   waiters = 0;
@@ -32,7 +30,7 @@ export class Flight {
   constructor(question: Question, beganMs: number, maxPartBytes: number) {
     this.question = question;
     this.beganMs = beganMs;
-    this.#maxPartBytes = maxPartBytes;
+    this.#told = new Follower(maxPartBytes);
     const { promise, resolve, reject } = Promise.withResolvers<Envelope>();
     this.outcome = promise;
     // Nobody may be left to look at it.
@@ -72,23 +70,13 @@ export class Flight {
   }
 
   tell(event: FlightEvent): void {
-    if (event.type === "restarted") {
-      this.#told = [];
-      this.#toldBytes = 0;
-    }
-    if (event.type === "status") this.#told = this.#told.filter(({ type }) => type !== "status");
-    if (event.type === "data") this.#toldBytes += event.data.length;
-    if (this.#toldBytes <= this.#maxPartBytes) this.#told.push(event);
-    else if (event.type === "data") {
-      if (this.#told.some(({ type }) => type === "data")) this.#told.push({ type: "gap" });
-      this.#told = this.#told.filter(({ type }) => type !== "data");
-    } else this.#told.push(event);
+    this.#told.take(event);
     for (const follower of this.#followers) follower.take(event);
   }
 
   /** What happened so far, and what will, until it is over. */
   async *follow(): AsyncGenerator<FlightEvent, void, undefined> {
-    const follower = new Follower([...this.#told], this.#maxPartBytes);
+    const follower = this.#told.copy();
     this.#followers.add(follower);
     try {
       for (;;) {
@@ -105,14 +93,21 @@ export class Flight {
 /** What one follower has still to read. */
 class Follower {
   readonly #maxBytes: number;
-  #events: FlightEvent[];
+  #events: FlightEvent[] = [];
   #bytes = 0;
   #gap = false;
   #wake = () => {};
 
-  constructor(events: FlightEvent[], maxBytes: number) {
-    this.#events = events;
+  constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
+  }
+
+  copy(): Follower {
+    const copy = new Follower(this.#maxBytes);
+    copy.#events = [...this.#events];
+    copy.#bytes = this.#bytes;
+    copy.#gap = this.#gap;
+    return copy;
   }
 
   wake(): void {
@@ -128,13 +123,14 @@ class Follower {
   take(event: FlightEvent): void {
     if (event.type === "restarted") {
       this.#events = [];
+      this.#bytes = 0;
       this.#gap = false;
     }
     if (event.type === "status") this.#events = this.#events.filter(({ type }) => type !== "status");
     if (event.type === "data") {
       if (this.#gap) return;
-      this.#bytes += event.data.length;
-      this.#gap = this.#bytes > this.#maxBytes;
+      this.#gap = this.#bytes + event.data.length > this.#maxBytes;
+      if (!this.#gap) this.#bytes += event.data.length;
     }
     this.#events.push(event.type === "data" && this.#gap ? { type: "gap" } : event);
     this.#wake();
@@ -145,6 +141,5 @@ class Follower {
       if (event.type === "data") this.#bytes -= event.data.length;
       yield event;
     }
-    this.#bytes = 0;
   }
 }
