@@ -54,8 +54,19 @@ export interface Cached<In = string, InParsed = In, Out = unknown, OutParsed = O
 export function defineCached<In = string, InParsed = In, Out = unknown, OutParsed = Out>(
   definition: CachedDefinition<In, InParsed, Out, OutParsed>,
 ): Cached<In, InParsed, Out, OutParsed> {
-  const { name, version = "1", key = (input: In) => input as string, maxKeyBytes = 1_024, freshMs } = definition;
-  const { staleMs = 10 * freshMs, failureMs = 1_000, earlyRefresh = 1, maxValueBytes = 1_000_000 } = definition;
+  const {
+    name,
+    version = "1",
+    key = (input: In) => input as string,
+    maxKeyBytes = 1_024,
+    freshMs,
+  } = definition;
+  const {
+    staleMs = 10 * freshMs,
+    failureMs = 1_000,
+    earlyRefresh = 1,
+    maxValueBytes = 1_000_000,
+  } = definition;
   for (const [what, ms] of Object.entries({ freshMs, staleMs, failureMs, earlyRefresh }))
     if (!(ms >= 0) || ms === Number.POSITIVE_INFINITY) throw new RangeError(`${what} is not 0 or more`);
   return {

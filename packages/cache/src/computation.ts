@@ -68,7 +68,11 @@ export class Computations<In, InParsed, Out, OutParsed> {
   }
 
   /** @returns The envelope, encoded. Throws what `compute` threw. */
-  async answer(question: Question, compute: Compute<InParsed, Out>, computing: Computing): Promise<Uint8Array> {
+  async answer(
+    question: Question,
+    compute: Compute<InParsed, Out>,
+    computing: Computing,
+  ): Promise<Uint8Array> {
     const backendKey = backendKeyOf(this.#cached, question.key);
     const held = await this.#held(backendKey);
     const nowMs = this.#now();

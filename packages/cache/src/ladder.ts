@@ -1,5 +1,11 @@
 import { setTimeout as after } from "node:timers/promises";
-import { type Client, type ClientErrorCode, JobException, JobFailed, type SubmitOptions } from "@drover/client";
+import {
+  type Client,
+  type ClientErrorCode,
+  JobException,
+  JobFailed,
+  type SubmitOptions,
+} from "@drover/client";
 import type { CacheBackend } from "./backend.ts";
 import { backendKeyOf, type Cached, encodeQuestion, uniqueOf } from "./cached.ts";
 import { type Computations, type Compute, within } from "./computation.ts";

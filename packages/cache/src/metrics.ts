@@ -99,7 +99,10 @@ export function prometheusText(caches: Readonly<Record<string, { readonly metric
   for (const { label, metrics } of of)
     for (const level of LEVELS)
       lines.push(`drover_cache_levels_total{${label},level="${level}"} ${metrics.levels[level]}`);
-  lines.push("# HELP drover_cache_herd Calls that one computation served.", "# TYPE drover_cache_herd histogram");
+  lines.push(
+    "# HELP drover_cache_herd Calls that one computation served.",
+    "# TYPE drover_cache_herd histogram",
+  );
   for (const { label, metrics } of of) {
     for (const { upTo, count } of metrics.herds)
       lines.push(`drover_cache_herd_bucket{${label},le="${upTo}"} ${count}`);

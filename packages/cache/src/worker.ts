@@ -1,6 +1,11 @@
 import type { HandleOptions, Worker } from "@drover/worker";
 import { type Cached, decodeQuestion } from "./cached.ts";
-import { type ComputationFigures, type ComputationOptions, Computations, type Compute } from "./computation.ts";
+import {
+  type ComputationFigures,
+  type ComputationOptions,
+  Computations,
+  type Compute,
+} from "./computation.ts";
 
 export interface HandleCachedOptions extends ComputationOptions, HandleOptions {}
 
