@@ -21,8 +21,6 @@ export { type Cached, type CachedDefinition, defineCached } from "./cached.ts";
 export type { ComputationFigures, ComputationOptions, Compute, Computing } from "./computation.ts";
 export { CacheError, type CacheErrorCode, ComputationFailed } from "./errors.ts";
 export type { FlightEvent } from "./flight.ts";
-export { type CacheMetrics, type Level, prometheusText } from "./metrics.ts";
-export { type HandleCachedOptions, handleCached } from "./worker.ts";
 export { memcachedBackend } from "./memcached/backend.ts";
 export {
   type Cas,
@@ -38,4 +36,11 @@ export {
   type Written,
 } from "./memcached/client.ts";
 export { type MemoryBackendOptions, memoryBackend } from "./memory-backend.ts";
-export { type IoredisClient, type NodeRedisClient, type RedisBackendOptions, redisBackend } from "./redis-backend.ts";
+export { type CacheMetrics, type Level, prometheusText } from "./metrics.ts";
+export {
+  type IoredisClient,
+  type NodeRedisClient,
+  type RedisBackendOptions,
+  redisBackend,
+} from "./redis-backend.ts";
+export { type HandleCachedOptions, handleCached } from "./worker.ts";

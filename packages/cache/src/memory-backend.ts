@@ -57,7 +57,10 @@ class MemoryBackend implements CacheBackend {
     const { value, ttlMs } = replacement;
     const bytes = key.length + value.length + ENTRY_BYTES;
     if (bytes > this.#maxBytes) {
-      throw new BackendError("BACKEND_VALUE_TOO_LARGE", `an entry has ${bytes} bytes, limit ${this.#maxBytes}`);
+      throw new BackendError(
+        "BACKEND_VALUE_TOO_LARGE",
+        `an entry has ${bytes} bytes, limit ${this.#maxBytes}`,
+      );
     }
     this.#remove(key);
     this.#stored.set(key, { value: value.slice(), endsMs: this.#nowMs() + ttlMs, bytes });

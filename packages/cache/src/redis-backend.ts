@@ -67,7 +67,9 @@ class RedisBackend implements CacheBackend {
 
   async get(keys: readonly string[], options: GetOptions = {}): Promise<readonly (CacheEntry | Error)[]> {
     this.#check();
-    const found = await Promise.all(keys.map((key) => this.#get(key, options).catch((error: Error) => error)));
+    const found = await Promise.all(
+      keys.map((key) => this.#get(key, options).catch((error: Error) => error)),
+    );
     this.#check();
     return found;
   }
@@ -80,7 +82,10 @@ class RedisBackend implements CacheBackend {
       if (replacement === undefined) return false;
       const { value, ttlMs } = replacement;
       if (value.length > this.#maxValueBytes) {
-        throw new BackendError("BACKEND_VALUE_TOO_LARGE", `a value has ${value.length} bytes, limit ${this.#maxValueBytes}`);
+        throw new BackendError(
+          "BACKEND_VALUE_TOO_LARGE",
+          `a value has ${value.length} bytes, limit ${this.#maxValueBytes}`,
+        );
       }
       const digest = held === undefined ? "" : createHash("sha1").update(held).digest("hex");
       const ttl = String(Math.max(1, Math.ceil(ttlMs)));
@@ -120,7 +125,10 @@ class RedisBackend implements CacheBackend {
 
   #ask(...args: (string | Buffer)[]): Promise<unknown> {
     if (this.#pending >= this.#maxPending) {
-      const error = new BackendError("BACKEND_BUSY", `${this.#pending} commands wait for Redis: raise maxPending, or ask less`);
+      const error = new BackendError(
+        "BACKEND_BUSY",
+        `${this.#pending} commands wait for Redis: raise maxPending, or ask less`,
+      );
       return Promise.reject(error);
     }
     return new Promise((resolve, reject) => {

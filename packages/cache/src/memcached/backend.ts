@@ -29,7 +29,9 @@ class MemcachedBackend implements CacheBackend {
     const found: (CacheEntry | Error)[] = [];
     for (let at = 0; at < keys.length; at += BATCH_KEYS) {
       const batch = keys.slice(at, at + BATCH_KEYS);
-      found.push(...(await Promise.all(batch.map((key) => this.#get(key, options).catch((error: Error) => error)))));
+      found.push(
+        ...(await Promise.all(batch.map((key) => this.#get(key, options).catch((error: Error) => error)))),
+      );
       this.#check();
     }
     return found;
@@ -62,10 +64,7 @@ class MemcachedBackend implements CacheBackend {
       this.#check();
       // What cannot be replaced is removed; if that fails as well, its own reason is told.
       if (!(error instanceof BackendError)) throw error;
-      await Promise.all([
-        this.#client.delete(key),
-        this.#client.delete(key + ELECTION, { routedBy: key }),
-      ]);
+      await Promise.all([this.#client.delete(key), this.#client.delete(key + ELECTION, { routedBy: key })]);
     }
   }
 

@@ -146,12 +146,18 @@ export class MemcachedClient {
     const servers = (options.servers ?? ["localhost:11211"]).map((server) =>
       typeof server === "string" ? { address: server } : server,
     );
-    if (servers.length === 0) throw new BackendError("BACKEND_OPTION_INVALID", "there is no memcached to ask");
+    if (servers.length === 0)
+      throw new BackendError("BACKEND_OPTION_INVALID", "there is no memcached to ask");
     this.#maxValueBytes = options.maxValueBytes ?? 1_048_576;
     this.#whenEjected = options.whenEjected ?? "fail";
     const { retry = {}, tls, connectTimeoutMs = 1_000, commandTimeoutMs = 1_000 } = options;
     const { maxPipelined = 10_000, maxUnsentBytes = 16_777_216 } = options;
-    for (const [name, value] of Object.entries({ connectTimeoutMs, commandTimeoutMs, maxPipelined, maxUnsentBytes })) {
+    for (const [name, value] of Object.entries({
+      connectTimeoutMs,
+      commandTimeoutMs,
+      maxPipelined,
+      maxUnsentBytes,
+    })) {
       checkWhole(name, value, 1, 0x7fff_ffff);
     }
     const limits = { connectTimeoutMs, commandTimeoutMs, maxPipelined, maxUnsentBytes };
@@ -194,7 +200,9 @@ export class MemcachedClient {
   ): Promise<(Item | undefined | BackendError)[]> {
     const found: (Item | undefined | BackendError)[] = [];
     for (let at = 0; at < keys.length; at += BATCH_KEYS) {
-      const batch = keys.slice(at, at + BATCH_KEYS).map((key) => this.get(key, options).catch(asBackendError));
+      const batch = keys
+        .slice(at, at + BATCH_KEYS)
+        .map((key) => this.get(key, options).catch(asBackendError));
       found.push(...(await Promise.all(batch)));
     }
     return found;
@@ -203,7 +211,10 @@ export class MemcachedClient {
   /** `ms`. */
   async set(key: string | Uint8Array, value: Uint8Array, options: SetItemOptions = {}): Promise<Written> {
     if (value.length > this.#maxValueBytes) {
-      throw new BackendError("BACKEND_VALUE_TOO_LARGE", `a value has ${value.length} bytes, limit ${this.#maxValueBytes}`);
+      throw new BackendError(
+        "BACKEND_VALUE_TOO_LARGE",
+        `a value has ${value.length} bytes, limit ${this.#maxValueBytes}`,
+      );
     }
     const tokens: Token[] = [
       ["T", ttlArgument(options.ttlS, Date.now())],
@@ -218,11 +229,16 @@ export class MemcachedClient {
       if (options.cas.epoch !== connection.epoch) return "exists";
       tokens.push(["C", options.cas.number]);
     }
-    return this.#ask(connection, metaRequest("ms", wire, tokens, value), (reply) => written(reply, connection));
+    return this.#ask(connection, metaRequest("ms", wire, tokens, value), (reply) =>
+      written(reply, connection),
+    );
   }
 
   /** `md`. Whether there was something to delete or to mark; `exists` where `cas` does not fit. */
-  async delete(key: string | Uint8Array, options: DeleteItemOptions = {}): Promise<"deleted" | "not-found" | "exists"> {
+  async delete(
+    key: string | Uint8Array,
+    options: DeleteItemOptions = {},
+  ): Promise<"deleted" | "not-found" | "exists"> {
     const tokens: Token[] = [];
     if (options.markStale === true) tokens.push(["I"]);
     if (options.ttlS !== undefined) tokens.push(["T", ttlArgument(options.ttlS, Date.now())]);
@@ -278,21 +294,24 @@ export class MemcachedClient {
   /** `stats` of each node: names and values as it says them. */
   stats(): Promise<ReadonlyMap<string, ReadonlyMap<string, string> | BackendError>> {
     const parts = new Map<MemcachedConnection, Map<string, string>>();
-    return this.#askAll("stats\r\n", (reply, connection, resolve: (answer: ReadonlyMap<string, string>) => void) => {
-      const part = parts.get(connection) ?? new Map<string, string>();
-      parts.set(connection, part);
-      if (reply.code === "END") {
-        resolve(part);
-        return true;
-      }
-      const [name, ...value] = reply.words;
-      // Some hundred lines at most; a peer that does not end is none.
-      if (reply.code !== "STAT" || name === undefined || part.size >= 10_000) {
-        throw broken(connection.node, "stats was answered amiss");
-      }
-      part.set(name, value.join(" "));
-      return false;
-    });
+    return this.#askAll(
+      "stats\r\n",
+      (reply, connection, resolve: (answer: ReadonlyMap<string, string>) => void) => {
+        const part = parts.get(connection) ?? new Map<string, string>();
+        parts.set(connection, part);
+        if (reply.code === "END") {
+          resolve(part);
+          return true;
+        }
+        const [name, ...value] = reply.words;
+        // Some hundred lines at most; a peer that does not end is none.
+        if (reply.code !== "STAT" || name === undefined || part.size >= 10_000) {
+          throw broken(connection.node, "stats was answered amiss");
+        }
+        part.set(name, value.join(" "));
+        return false;
+      },
+    );
   }
 
   /** Calls on their way reject with `BACKEND_CLOSED`, and so does every later one. */
@@ -335,11 +354,16 @@ export class MemcachedClient {
         return [node.name, asBackendError(error)] as const;
       }
     });
-    return new Map(await Promise.all(answers));
+    return new Map<string, T | BackendError>(await Promise.all(answers));
   }
 }
 
-function metaRequest(verb: "mg" | "ms" | "md" | "ma", key: WireKey, tokens: readonly Token[], value?: Uint8Array): Request {
+function metaRequest(
+  verb: "mg" | "ms" | "md" | "ma",
+  key: WireKey,
+  tokens: readonly Token[],
+  value?: Uint8Array,
+): Request {
   return { line: metaLine(verb, key, tokens, value?.length), value, opaque: true };
 }
 

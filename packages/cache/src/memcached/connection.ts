@@ -97,13 +97,20 @@ export class MemcachedConnection {
       if (this.over || this.#error !== undefined) throw this.#error ?? this.#lost();
       const waiting = this.#pending.length - this.#head;
       if (waiting >= this.#limits.maxPipelined) {
-        throw new BackendError("BACKEND_BUSY", `${waiting} calls wait for ${this.node}: raise maxPipelined, or ask less`);
+        throw new BackendError(
+          "BACKEND_BUSY",
+          `${waiting} calls wait for ${this.node}: raise maxPipelined, or ask less`,
+        );
       }
       const unsent = this.#unsentBytes + this.#connection.unsentBytes;
       if (unsent > 0 && unsent + (value?.length ?? 0) > this.#limits.maxUnsentBytes) {
-        throw new BackendError("BACKEND_BUSY", `${unsent} bytes wait for ${this.node}: raise maxUnsentBytes, or send less`);
+        throw new BackendError(
+          "BACKEND_BUSY",
+          `${unsent} bytes wait for ${this.node}: raise maxUnsentBytes, or send less`,
+        );
       }
-      const opaque = request.opaque ? (this.#opaques = (this.#opaques + 1) >>> 0).toString(36) : "";
+      this.#opaques = (this.#opaques + 1) >>> 0;
+      const opaque = request.opaque ? this.#opaques.toString(36) : "";
       const line = request.opaque ? `${request.line.slice(0, -2)} O${opaque}\r\n` : request.line;
       this.#pending.push({
         opaque,
@@ -164,7 +171,9 @@ export class MemcachedConnection {
         if (due !== undefined && due.deadlineMs <= performance.now()) {
           const { commandTimeoutMs } = this.#limits;
           // What it answers later would be taken for the answer to the next call, so the connection goes.
-          this.destroy(new BackendError("BACKEND_TIMEOUT", `${this.node} did not answer within ${commandTimeoutMs} ms`));
+          this.destroy(
+            new BackendError("BACKEND_TIMEOUT", `${this.node} did not answer within ${commandTimeoutMs} ms`),
+          );
         } else this.#watch();
       },
       Math.max(1, first.deadlineMs - performance.now()),
@@ -193,7 +202,10 @@ export class MemcachedConnection {
     if (call === undefined) throw broken(this.node, `${shown(code)} came unasked`);
     if (code === "ERROR" || code === "CLIENT_ERROR" || code === "SERVER_ERROR") {
       this.#shift();
-      const error = new BackendError("BACKEND_REFUSED", `${this.node}: ${shown([code, ...reply.words].join(" "))}`);
+      const error = new BackendError(
+        "BACKEND_REFUSED",
+        `${this.node}: ${shown([code, ...reply.words].join(" "))}`,
+      );
       call.fail(error);
       if (call.carries && code !== "SERVER_ERROR") this.destroy(error);
       return;

@@ -47,7 +47,9 @@ export class MemcachedNode {
     if (this.#closing.signal.aborted) throw this.#closing.signal.reason;
     if (this.ejected) {
       const cause = this.#lastError;
-      throw new BackendError("BACKEND_UNAVAILABLE", `${this.name} failed a moment ago: ${cause?.message}`, { cause });
+      throw new BackendError("BACKEND_UNAVAILABLE", `${this.name} failed a moment ago: ${cause?.message}`, {
+        cause,
+      });
     }
     const { maxPipelined } = this.#options;
     if (this.#waiting >= maxPipelined) {
@@ -84,7 +86,9 @@ export class MemcachedNode {
       return opened;
     } catch (error) {
       if (signal.aborted) throw signal.reason;
-      const why = new BackendError("BACKEND_UNAVAILABLE", `${this.name}: ${(error as Error).message}`, { cause: error });
+      const why = new BackendError("BACKEND_UNAVAILABLE", `${this.name}: ${(error as Error).message}`, {
+        cause: error,
+      });
       this.#failed(why);
       throw why;
     } finally {

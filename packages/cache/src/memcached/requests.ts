@@ -36,7 +36,12 @@ export function wireKey(key: string | Uint8Array): WireKey {
 export type Token = readonly [letter: string, argument?: string | number | undefined];
 
 /** The line of a meta command, with its end. */
-export function metaLine(verb: "mg" | "ms" | "md" | "ma", key: WireKey, tokens: readonly Token[], bytes?: number) {
+export function metaLine(
+  verb: "mg" | "ms" | "md" | "ma",
+  key: WireKey,
+  tokens: readonly Token[],
+  bytes?: number,
+) {
   let line = `${verb} ${key.text}`;
   if (bytes !== undefined) line += ` ${bytes}`;
   if (key.base64) line += " b";
@@ -69,5 +74,8 @@ export function flagsArgument(flags: number): number {
 
 export function checkWhole(name: string, value: number, min: number, max: number): number {
   if (Number.isInteger(value) && value >= min && value <= max) return value;
-  throw new BackendError("BACKEND_OPTION_INVALID", `${name} is ${value}, not a whole number from ${min} to ${max}`);
+  throw new BackendError(
+    "BACKEND_OPTION_INVALID",
+    `${name} is ${value}, not a whole number from ${min} to ${max}`,
+  );
 }
