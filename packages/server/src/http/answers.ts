@@ -113,7 +113,7 @@ export function problemOfEnd(reason: EndReason): Problem {
 export function begin(reply: FastifyReply, headers: Record<string, string>): ServerResponse {
   reply.hijack();
   const response = reply.raw;
-  response.writeHead(200, Object.assign(headers, reply.getHeaders()));
+  response.writeHead(200, Object.assign(headers, reply.getHeaders() as Record<string, string>));
   return response;
 }
 
