@@ -24,11 +24,16 @@ describe("the envelope of a value", () => {
 
   it("is a miss when it is cut or has bytes too many", () => {
     fc.assert(
-      fc.property(envelopes, fc.nat(), fc.uint8Array({ minLength: 1, maxLength: 9 }), (envelope, cut, more) => {
-        const bytes = encodeEnvelope(envelope);
-        expect(decodeEnvelope(bytes.subarray(0, cut % bytes.length))).toBeUndefined();
-        expect(decodeEnvelope(Buffer.concat([bytes, more]))).toBeUndefined();
-      }),
+      fc.property(
+        envelopes,
+        fc.nat(),
+        fc.uint8Array({ minLength: 1, maxLength: 9 }),
+        (envelope, cut, more) => {
+          const bytes = encodeEnvelope(envelope);
+          expect(decodeEnvelope(bytes.subarray(0, cut % bytes.length))).toBeUndefined();
+          expect(decodeEnvelope(Buffer.concat([bytes, more]))).toBeUndefined();
+        },
+      ),
     );
   });
 
