@@ -192,7 +192,7 @@ describe("a value", () => {
     expect(events).toMatchObject([
       { type: "value", value: "v0", stale: true },
       { type: "status", numerator: 1, denominator: 2 },
-      { type: "data", data: Buffer.from("half") },
+      { type: "data", data: new Uint8Array(Buffer.from("half")) },
       { type: "value", value: "v1", stale: false },
     ]);
   });
