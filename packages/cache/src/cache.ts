@@ -1,4 +1,3 @@
-import { setImmediate as turn } from "node:timers/promises";
 import { type Client, NeedsDrover } from "@drover/client";
 import type { CacheBackend, Change } from "./backend.ts";
 import { backendKeyOf, type Cached, encodeQuestion, uniqueOf } from "./cached.ts";
@@ -410,32 +409,28 @@ export class Cache<In = string, InParsed = In, Out = unknown, OutParsed = Out> i
   }
 
   async #run(flight: Flight, unique: string, { held, backendKey, key }: Look<OutParsed>): Promise<void> {
-    let level: Level | undefined;
+    let ran: { readonly envelope: Envelope; readonly level: Level } | undefined;
     let error: Error | undefined;
     try {
-      const ran = await this.#ladder.run(flight, held?.tookMs ?? 0);
-      level = ran.level;
+      ran = await this.#ladder.run(flight, held?.tookMs ?? 0);
       this.#remembered.told(backendKey, ran.envelope);
-      flight.settle(ran.envelope);
     } catch (thrown) {
       error = thrown as Error;
+      this.metrics.failures++;
       if (error instanceof ComputationFailed) {
         const untilMs = this.#now() + jittered(this.#cached.failureMs, this.#random());
         this.#remembered.failed(backendKey, error.message.replace(/^COMPUTATION_FAILED: /, ""), untilMs);
       }
-      this.metrics.failures++;
-      flight.settle(error);
     }
-    // Who has begun to look before the end joins it still.
-    await turn();
     if (this.#flights.get(unique) === flight) this.#flights.delete(unique);
-    if (level !== undefined) {
-      this.metrics.levels[level]++;
+    if (ran !== undefined) {
+      this.metrics.levels[ran.level]++;
       countHerd(this.metrics, flight.herd);
     }
     this.metrics.ownComputations = this.#computations.figures.computations;
+    flight.settle(ran?.envelope ?? error!);
     const durationMs = this.#now() - flight.beganMs;
-    this.#onFlight({ key, herd: flight.herd, level, durationMs, error });
+    this.#onFlight({ key, herd: flight.herd, level: ran?.level, durationMs, error });
   }
 
   async #change(backendKey: string, change: Change): Promise<void> {

@@ -9,8 +9,7 @@ export type CacheErrorCode =
   | "NOBODY_COMPUTES"
   | "STORE_SLOW"
   | "TOO_MANY_FLIGHTS"
-  | "TOO_MANY_WAITERS"
-  | "VALUE_TOO_LARGE";
+  | "TOO_MANY_WAITERS";
 
 /** What all errors of the cache have in common: a stable code. Codes are listed in docs/ERRORS.md. */
 export class CacheError extends Error {
