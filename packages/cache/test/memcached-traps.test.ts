@@ -59,7 +59,13 @@ describeWith(["memcached"], "memcached's traps", () => {
     await store.stop();
     await store.start();
     const made = async () => {
-      await until("it answers", 20_000, async () => (await client.versions()).get(store.address) === "1.6.18" || (await client.ping()).get(store.address) === undefined);
+      await until(
+        "it answers",
+        20_000,
+        async () =>
+          (await client.versions()).get(store.address) === "1.6.18" ||
+          (await client.ping()).get(store.address) === undefined,
+      );
       await client.set("t4", bytes("first"));
       return (await client.get("t4"))!.cas;
     };
