@@ -44,19 +44,24 @@ export function planCommand(): Command {
     .description("Computes from a log how many requests ran at one time, and how many would with joining.")
     .argument("[file...]", "logs; - or none is standard input")
     .addOption(new Option("--log-format <format>", "format of the lines").choices(Object.keys(LOG_FORMATS)))
-    .addOption(new Option("--unit <unit>", "unit of durations, instead of the format's").choices(Object.keys(UNIT_US)))
     .addOption(
-      new Option("--stamp <which>", "times say when a request began or ended, instead of the format's").choices([
-        "begin",
-        "end",
-      ]),
+      new Option("--unit <unit>", "unit of durations, instead of the format's").choices(Object.keys(UNIT_US)),
+    )
+    .addOption(
+      new Option(
+        "--stamp <which>",
+        "times say when a request began or ended, instead of the format's",
+      ).choices(["begin", "end"]),
     )
     .addOption(
       new Option("--unique <part>", "of an access log: method and path, with the query (request) or without")
         .choices(UNIQUE_PARTS)
         .default("request"),
     )
-    .option("--unique-regex <regex>", "its first group, or all that it matches, is the unique; others are left out")
+    .option(
+      "--unique-regex <regex>",
+      "its first group, or all that it matches, is the unique; others are left out",
+    )
     .option("--workers <number>", "simulate so many workers: how long requests wait")
     .option("--top <number>", "largest herds to show", "10")
     .option("--percentiles <list>", "shares of time to name the workers for", "50,90,99,99.9,100")

@@ -69,10 +69,7 @@ export async function* linesOfLog(
 }
 
 /** By their first bytes, since standard input has no name. */
-async function unpacked(
-  source: Readable,
-  onBytes: (bytes: number) => void,
-): Promise<AsyncIterable<Buffer>> {
+async function unpacked(source: Readable, onBytes: (bytes: number) => void): Promise<AsyncIterable<Buffer>> {
   const chunks = source[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
   const counted = async function* (first: Buffer | undefined): AsyncGenerator<Buffer, void, undefined> {
     let chunk = first;

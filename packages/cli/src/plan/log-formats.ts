@@ -117,7 +117,8 @@ export class LineReader {
     if (!/^\d+(?:\.\d+)?(?:e-\d+)?$/i.test(duration)) return { bad: `no duration: ${duration}` };
     const format = LOG_FORMATS[this.#format!];
     const durationUs = Math.round(Number(duration) * UNIT_US[this.#reading.unit ?? format.unit]);
-    if (durationUs > MAX_DURATION_US) return { bad: `longer than a year, perhaps of another unit: ${duration}` };
+    if (durationUs > MAX_DURATION_US)
+      return { bad: `longer than a year, perhaps of another unit: ${duration}` };
     const ended = (this.#reading.stamp ?? format.stamp) === "end";
     return { unique, atUs: ended ? stampUs - durationUs : stampUs, durationUs };
   }

@@ -51,7 +51,12 @@ export function textOf(plan: Plan, look: Look): string {
     lines.push("", "Largest herds");
     lines.push(
       ...tableLines(
-        [{ title: "requests", right: true }, { title: "from" }, { title: "lasted", right: true }, { title: "unique" }],
+        [
+          { title: "requests", right: true },
+          { title: "from" },
+          { title: "lasted", right: true },
+          { title: "unique" },
+        ],
         herds,
       ),
     );

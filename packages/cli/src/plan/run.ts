@@ -8,7 +8,7 @@ import { Load, type LoadReport } from "./core/load.ts";
 import { Order } from "./core/order.ts";
 import { Waiting, type WaitingReport } from "./core/waiting.ts";
 import { linesOfLog, sizeOf } from "./input.ts";
-import { type LineReading, LineReader } from "./log-formats.ts";
+import { LineReader, type LineReading } from "./log-formats.ts";
 import { jsonOf, textOf } from "./report.ts";
 import { svgOf } from "./svg.ts";
 

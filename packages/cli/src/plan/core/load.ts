@@ -103,7 +103,11 @@ export class Load {
       this.#ends.pop();
       alone.change(endUs, -1);
     }
-    for (let run = this.#runsByEnd.first; run !== undefined && run.endUs <= untilUs; run = this.#runsByEnd.first) {
+    for (
+      let run = this.#runsByEnd.first;
+      run !== undefined && run.endUs <= untilUs;
+      run = this.#runsByEnd.first
+    ) {
       this.#runsByEnd.pop();
       joined.change(run.endUs, -1);
       if (this.#running.get(run.unique) === run) this.#running.delete(run.unique);

@@ -102,7 +102,11 @@ export class Waiting {
   }
 
   #openRun(unique: string, atUs: number): Run | undefined {
-    for (let run = this.#runsByEnd.first; run !== undefined && run.endUs <= atUs; run = this.#runsByEnd.first) {
+    for (
+      let run = this.#runsByEnd.first;
+      run !== undefined && run.endUs <= atUs;
+      run = this.#runsByEnd.first
+    ) {
       this.#runsByEnd.pop();
       if (this.#open.get(run.unique) === run) this.#open.delete(run.unique);
     }
