@@ -126,6 +126,8 @@ export class LineReader {
 
 /** `rt="0.005"` as `0.005`. */
 function bare(field: string): string {
+  // Most are plain.
+  if (/^\d/.test(field)) return field;
   return field.replace(/^[a-z_]+[=:]/i, "").replace(/^"(.*)"$/, "$1");
 }
 
