@@ -11,7 +11,7 @@ export {
   type Status,
   type SubmitOptions,
 } from "./client.ts";
-export { DROVER_OPTION, type Notice } from "./connection.ts";
+export { DROVER_OPTION, type Notice, ServerConnection, type ServerConnectionOptions } from "./connection.ts";
 export {
   ClientClosed,
   ClientError,
@@ -46,6 +46,7 @@ export {
 export { Heartbeat, PING } from "./heartbeat.ts";
 export { Job } from "./job.ts";
 export { pause } from "./pool.ts";
+export { type Ranking, type RoutedServer, type RoutingMode, rankServers, ranking } from "./routing/rank.ts";
 export { type KetamaRing, ketamaRing, ringOwner, ringRank } from "./routing/ketama.ts";
 export { type Ranking, type RoutedServer, type RoutingMode, ranking, rankServers } from "./routing/rank.ts";
 export { type ConnectionTerms, connectionTerms } from "./terms.ts";

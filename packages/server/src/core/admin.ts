@@ -191,7 +191,7 @@ function drop(state: ServerState, _peer: Peer, words: readonly string[]): string
   if (words.length !== 3 || words[1]!.toLowerCase() !== "function") return incomplete(words[0]!);
   const fn = state.functions.get(words[2]!) ?? functionOfAnyCase(state, words[2]!);
   if (fn === undefined) return "ERR function not found\r\n";
-  if (fn.total > 0 || fn.workers > 0 || fn.overruns > 0) {
+  if (fn.total > 0 || fn.forwarded > 0 || fn.workers > 0 || fn.overruns > 0) {
     return "ERR there are still connected workers or executing clients\r\n";
   }
   forgetFunction(state, fn);

@@ -1,0 +1,154 @@
+import { connectionTerms, ranking, type RoutedServer } from "@drover/client";
+import { bytesOf } from "@drover/protocol";
+import { memoryPair } from "@drover/transport";
+import { Fleet } from "../core/fleet.ts";
+import { ALL_RIGHTS, Identity } from "../core/identity.ts";
+import type { JobServer } from "../job-server.ts";
+import { MemberLink } from "./link.ts";
+
+export interface FleetSettings {
+  /** Name of this server. Keys are spread by names, so it has to stay, and to be the same in every list. */
+  readonly name: string;
+  /** The servers of the fleet, this one included or not. */
+  readonly peers: readonly { readonly name: string; readonly address: string }[];
+  /** Shown to the others. Default: none. */
+  readonly token?: string | undefined;
+  /** See `FleetOptions`. */
+  readonly returnHoldMs?: number;
+  readonly connectGraceMs?: number;
+  readonly maxForwarded?: number;
+}
+
+/** How another server is, as this one sees it. */
+export interface MemberView {
+  readonly name: string;
+  /** Empty for the server itself. */
+  readonly address: string;
+  readonly state: string;
+  /** For how long. */
+  readonly forMs: number;
+  /** Jobs that are forwarded there now. */
+  readonly jobs: number;
+  readonly forwarded: number;
+  /** Part of the keys that it owns. */
+  readonly share: number;
+  readonly problem?: string | undefined;
+}
+
+export interface FleetView {
+  readonly self: string;
+  readonly members: readonly MemberView[];
+  /** Jobs here in the place of others. */
+  readonly held: number;
+  readonly counts: { readonly forwarded: number; readonly asked: number; readonly rerouted: number; readonly refused: number };
+}
+
+const SELF_IDENTITY = new Identity("this server", { ...ALL_RIGHTS, peer: true });
+const HEARTBEAT_MS = 5_000;
+
+/** The links of a server with the others of its fleet. */
+export class FleetPeers {
+  readonly fleet: Fleet;
+  readonly #server: JobServer;
+  readonly #links = new Map<string, MemberLink>();
+  readonly #settings: FleetSettings;
+
+  private constructor(server: JobServer, settings: FleetSettings) {
+    this.#server = server;
+    this.#settings = settings;
+    const { name, peers, returnHoldMs, connectGraceMs, maxForwarded } = settings;
+    const rankings = new Map<string, ReturnType<typeof ranking>>();
+    this.fleet = server.inTurn((state) =>
+      Fleet.attach(state, {
+        self: name,
+        members: peers.map((peer) => peer.name),
+        rank: (members, fn, unique) => {
+          const list = members.join(" ");
+          let rank = rankings.get(list);
+          if (rank === undefined) {
+            rank = ranking(members.map((member): RoutedServer => ({ name: member, address: "" })));
+            rankings.set(list, rank);
+          }
+          return rank(bytesOf(fn), typeof unique === "string" ? bytesOf(unique) : unique).map((one) => one.name);
+        },
+        links: {
+          submit: (member, submission) => this.#link(member)?.submit(submission),
+          leave: (member, id) => this.#link(member)?.leave(id),
+        },
+        ...(returnHoldMs === undefined ? {} : { returnHoldMs }),
+        ...(connectGraceMs === undefined ? {} : { connectGraceMs }),
+        ...(maxForwarded === undefined ? {} : { maxForwarded }),
+      }),
+    );
+    for (const { name: member, address } of peers) {
+      if (member === name) continue;
+      const terms = connectionTerms({ servers: address, token: settings.token, heartbeatMs: HEARTBEAT_MS });
+      this.#links.set(member, new MemberLink(member, terms, name, this.#ends));
+    }
+    // To itself, for what comes back because another was lost.
+    const dial = async () => {
+      const [near, far] = memoryPair({}, [name, name]);
+      server.accept(far, SELF_IDENTITY);
+      return near;
+    };
+    const own = connectionTerms({ servers: "localhost", dial, heartbeatMs: 0 });
+    this.#links.set(name, new MemberLink(name, own, name, this.#ends));
+  }
+
+  /** Makes a server a member of a fleet, and connects it with the others. */
+  static join(server: JobServer, settings: FleetSettings): FleetPeers {
+    return new FleetPeers(server, settings);
+  }
+
+  get #ends() {
+    const peers = this;
+    return {
+      get fleet() {
+        return peers.fleet;
+      },
+      turn: () => peers.#server.inTurn(() => {}),
+    };
+  }
+
+  view(): FleetView {
+    const { fleet } = this;
+    const addresses = new Map(this.#settings.peers.map(({ name, address }) => [name, address]));
+    const shares = sharesOf(fleet);
+    const nowMs = this.#server.core.state.nowMs;
+    return {
+      self: fleet.self.name,
+      members: fleet.members.map((member) => ({
+        name: member.name,
+        address: member.isSelf ? "" : (addresses.get(member.name) ?? ""),
+        state: member.isSelf ? "self" : member.state,
+        forMs: Math.round(nowMs - member.sinceMs),
+        jobs: member.relay.runCount,
+        forwarded: member.forwarded,
+        share: shares.get(member.name) ?? 0,
+        problem: member.isSelf ? undefined : this.#links.get(member.name)?.problem,
+      })),
+      held: fleet.foreignJobs,
+      counts: { ...fleet.counts },
+    };
+  }
+
+  close(): void {
+    for (const link of this.#links.values()) link.close();
+  }
+
+  #link(member: string): MemberLink | undefined {
+    return this.#links.get(member);
+  }
+}
+
+const SAMPLE = 1_000;
+
+/** Which part of the keys each member owns, by a sample. */
+function sharesOf(fleet: Fleet): Map<string, number> {
+  const shares = new Map<string, number>();
+  for (let i = 0; i < SAMPLE; i++) {
+    const { name } = fleet.rank("sample", String(i))[0]!;
+    shares.set(name, (shares.get(name) ?? 0) + 1 / SAMPLE);
+  }
+  return shares;
+}
