@@ -46,7 +46,6 @@ export {
 export { Heartbeat, PING } from "./heartbeat.ts";
 export { Job } from "./job.ts";
 export { pause } from "./pool.ts";
-export { type Ranking, type RoutedServer, type RoutingMode, rankServers, ranking } from "./routing/rank.ts";
 export { type KetamaRing, ketamaRing, ringOwner, ringRank } from "./routing/ketama.ts";
 export { type Ranking, type RoutedServer, type RoutingMode, ranking, rankServers } from "./routing/rank.ts";
 export { type ConnectionTerms, connectionTerms } from "./terms.ts";

@@ -17,6 +17,7 @@ import { type GateWanted, gateServerOptions, type StartedGate, startGate } from 
 import { deliverSignals, type Signal } from "../signals.ts";
 import { VERSION } from "../version.ts";
 import { refuseExposure } from "./exposure.ts";
+import { checkFleet, fleetOf } from "./fleet.ts";
 import { Predecessor, Successor } from "./handover.ts";
 import { httpAddresses, prepareHttp, startHttp } from "./http.ts";
 import { giveBackWhenIdle } from "./idle-memory.ts";
@@ -70,6 +71,7 @@ export interface Started {
 export async function checkServe(config: ResolvedConfig): Promise<readonly string[]> {
   const { server, identities } = config;
   tlsOptions(config);
+  checkFleet(config);
   const secure = secureAddresses(config);
   const addresses = [...listenAddresses(server), ...httpAddresses(config), ...secure];
   const isEncrypted = (address: string) => secure.includes(address);
@@ -126,7 +128,9 @@ export async function serve(request: ServeRequest): Promise<never> {
     }
     if (config.identities !== undefined) identities = openIdentities(config.identities, log);
     files = await openTlsFiles(config);
+    const fleet = await fleetOf(server);
     started = await startServer(config, store, log, {
+      ...(fleet === undefined ? {} : { onStarting: fleet }),
       sockets,
       ...(files === undefined || server.tls === undefined ? {} : { secure: { listen: server.tls, files } }),
       ...(identities === undefined ? {} : { identities }),
@@ -316,7 +320,14 @@ function startServer(
   log: ServerLog,
   more: Pick<
     JobServerOptions,
-    "functions" | "identities" | "onShutdownRequest" | "onStoreLost" | "reserved" | "secure" | "sockets"
+    | "functions"
+    | "identities"
+    | "onShutdownRequest"
+    | "onStarting"
+    | "onStoreLost"
+    | "reserved"
+    | "secure"
+    | "sockets"
   >,
 ): Promise<JobServer> {
   const files = openFileLimit();

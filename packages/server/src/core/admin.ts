@@ -107,6 +107,7 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   ["pause", (state, _peer, words) => setPaused(state, words, true)],
   ["resume", (state, _peer, words) => setPaused(state, words, false)],
   ["counts", counts],
+  ["fleet", fleet],
 ]);
 
 /** Commands that change something. */
@@ -124,6 +125,16 @@ function status(state: ServerState): string {
   let text = "";
   for (const fn of state.functions.values())
     text += `${fn.name}\t${fn.total}\t${fn.running}\t${fn.workers}\n`;
+  return text + END;
+}
+
+/** One line for each server of the fleet; none where there is no fleet. */
+function fleet(state: ServerState): string {
+  let text = "";
+  for (const member of state.fleet?.view() ?? []) {
+    const { name, address, state: now, forMs, jobs, forwarded, share, problem } = member;
+    text += `${printable(name)}\t${printable(address)}\t${now}\t${forMs}\t${jobs}\t${forwarded}\t${share}\t${printable(problem)}\n`;
+  }
   return text + END;
 }
 

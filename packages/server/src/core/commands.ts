@@ -6,7 +6,15 @@ import {
   type SharedPages,
   textOfByteString,
 } from "@drover/protocol";
-import { admitSubmission, authenticate, forbid, mayBePeer, maySubmit, mayWork, PEER_OPTION } from "./access.ts";
+import {
+  admitSubmission,
+  authenticate,
+  forbid,
+  mayBePeer,
+  maySubmit,
+  mayWork,
+  PEER_OPTION,
+} from "./access.ts";
 import { attachByHandle, detach, getOutcome, readSubmissionOptions } from "./extensions.ts";
 import type { JobFunction } from "./function.ts";
 import { nextInstant } from "./instant.ts";

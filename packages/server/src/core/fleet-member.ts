@@ -12,6 +12,9 @@ export class Member {
   state: MemberState;
   /** Since when, on the forward clock. */
   sinceMs: number;
+  /** Where it is and why there is no link, told by the shell for people. */
+  address = "";
+  problem = "";
   /** No longer on the list. */
   hasLeft = false;
   /** Who may still run jobs in its place. */

@@ -1,5 +1,6 @@
 import { encodeOptions, encodePacket, PacketType, RES } from "@drover/protocol";
 import { Member } from "./fleet-member.ts";
+import { type MemberView, viewMembers } from "./fleet-view.ts";
 import { Forward } from "./forward.ts";
 import { remember, replayLimit } from "./history.ts";
 import { type Job, JobState, PRIORITY_NAMES, Run } from "./job.ts";
@@ -112,6 +113,10 @@ export class Fleet {
     return [...this.#members.values()];
   }
 
+  view(): MemberView[] {
+    return viewMembers(this, this.#state.nowMs);
+  }
+
   /** Submissions under way to other members. */
   get size(): number {
     return this.#ofJobs.size + this.#pendingBackground;
@@ -132,9 +137,13 @@ export class Fleet {
     const before = this.#members;
     this.#members = new Map();
     for (const name of [...new Set([this.self.name, ...names])].sort()) {
-      this.#members.set(name, name === this.self.name ? this.self : (before.get(name) ?? this.#member(name, false)));
+      this.#members.set(
+        name,
+        name === this.self.name ? this.self : (before.get(name) ?? this.#member(name, false)),
+      );
     }
-    for (const member of this.#members.values()) member.holders = new Set(this.members.filter((one) => one !== member));
+    for (const member of this.#members.values())
+      member.holders = new Set(this.members.filter((one) => one !== member));
     for (const member of before.values()) {
       if (!this.#members.has(member.name)) member.hasLeft = true;
     }
@@ -264,7 +273,8 @@ export class Fleet {
     const at = existing === undefined ? undefined : this.#ofJobs.get(existing)?.at;
     if (at !== undefined && at !== null && !at.isSelf) forward.first = at;
     else if (this.#step(forward)?.member === this.self && !forward.waits) return false;
-    if (this.size >= (this.#options.maxForwarded ?? 100_000)) return this.#refuse(peer, fn.name, "maxForwarded");
+    if (this.size >= (this.#options.maxForwarded ?? 100_000))
+      return this.#refuse(peer, fn.name, "maxForwarded");
     if (workload.length + OVERHEAD_BYTES > state.limits.maxPacketBytes) {
       sendError(state, peer, "ARGUMENT_TOO_LARGE", "Packet is too large to be forwarded");
       return true;
@@ -307,11 +317,14 @@ export class Fleet {
   /* Where a submission goes */
 
   /** The next step of a submission; sets `waits` when a member has to say its first word before. */
-  #step(forward: Forward): { readonly member: Member; readonly target: Member; readonly asks: boolean } | undefined {
+  #step(
+    forward: Forward,
+  ): { readonly member: Member; readonly target: Member; readonly asks: boolean } | undefined {
     const { ranked, asked, first } = forward;
     forward.waits = false;
     const target = ranked.find((member) => member.takesKeys) ?? this.self;
-    if (first !== null && !asked.has(first) && first.isReachable) return { member: first, target, asks: true };
+    if (first !== null && !asked.has(first) && first.isReachable)
+      return { member: first, target, asks: true };
     const before = ranked.indexOf(target);
     const candidates = ranked.filter((member, place) => {
       if (member === target || member.isSelf || asked.has(member)) return false;
@@ -536,7 +549,7 @@ export class Fleet {
   }
 
   #member(name: string, isSelf: boolean): Member {
-    const { limits, pages, nowMs } = this.#state;
+    const { pages, nowMs } = this.#state;
     const relay = new Peer(0, `peer:${name}`, null, { maxBodyBytes: 0, maxLineBytes: 0 }, pages);
     relay.isRelay = true;
     return new Member(name, isSelf, relay, nowMs);
@@ -544,7 +557,8 @@ export class Fleet {
 }
 
 function optionsOf(request: SubmissionRequest): string {
-  const { background, priority, dueMs, keep, lingerMs, rerunIfActive, reducer, traceparent, tracestate } = request;
+  const { background, priority, dueMs, keep, lingerMs, rerunIfActive, reducer, traceparent, tracestate } =
+    request;
   return encodeOptions({
     forwarded: "1",
     background: background ? "1" : undefined,

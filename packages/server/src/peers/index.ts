@@ -1,4 +1,4 @@
-import { connectionTerms, ranking, type RoutedServer } from "@drover/client";
+import { connectionTerms, type RoutedServer, ranking } from "@drover/client";
 import { bytesOf } from "@drover/protocol";
 import { memoryPair } from "@drover/transport";
 import { Fleet } from "../core/fleet.ts";
@@ -19,30 +19,6 @@ export interface FleetSettings {
   readonly maxForwarded?: number;
 }
 
-/** How another server is, as this one sees it. */
-export interface MemberView {
-  readonly name: string;
-  /** Empty for the server itself. */
-  readonly address: string;
-  readonly state: string;
-  /** For how long. */
-  readonly forMs: number;
-  /** Jobs that are forwarded there now. */
-  readonly jobs: number;
-  readonly forwarded: number;
-  /** Part of the keys that it owns. */
-  readonly share: number;
-  readonly problem?: string | undefined;
-}
-
-export interface FleetView {
-  readonly self: string;
-  readonly members: readonly MemberView[];
-  /** Jobs here in the place of others. */
-  readonly held: number;
-  readonly counts: { readonly forwarded: number; readonly asked: number; readonly rerouted: number; readonly refused: number };
-}
-
 const SELF_IDENTITY = new Identity("this server", { ...ALL_RIGHTS, peer: true });
 const HEARTBEAT_MS = 5_000;
 
@@ -51,11 +27,9 @@ export class FleetPeers {
   readonly fleet: Fleet;
   readonly #server: JobServer;
   readonly #links = new Map<string, MemberLink>();
-  readonly #settings: FleetSettings;
 
   private constructor(server: JobServer, settings: FleetSettings) {
     this.#server = server;
-    this.#settings = settings;
     const { name, peers, returnHoldMs, connectGraceMs, maxForwarded } = settings;
     const rankings = new Map<string, ReturnType<typeof ranking>>();
     this.fleet = server.inTurn((state) =>
@@ -69,7 +43,9 @@ export class FleetPeers {
             rank = ranking(members.map((member): RoutedServer => ({ name: member, address: "" })));
             rankings.set(list, rank);
           }
-          return rank(bytesOf(fn), typeof unique === "string" ? bytesOf(unique) : unique).map((one) => one.name);
+          return rank(bytesOf(fn), typeof unique === "string" ? bytesOf(unique) : unique).map(
+            (one) => one.name,
+          );
         },
         links: {
           submit: (member, submission) => this.#link(member)?.submit(submission),
@@ -82,6 +58,9 @@ export class FleetPeers {
     );
     for (const { name: member, address } of peers) {
       if (member === name) continue;
+      const one = this.fleet.members.find((known) => known.name === member)!;
+      one.address = address;
+      one.problem = "not connected yet";
       const terms = connectionTerms({ servers: address, token: settings.token, heartbeatMs: HEARTBEAT_MS });
       this.#links.set(member, new MemberLink(member, terms, name, this.#ends));
     }
@@ -107,28 +86,10 @@ export class FleetPeers {
         return peers.fleet;
       },
       turn: () => peers.#server.inTurn(() => {}),
-    };
-  }
-
-  view(): FleetView {
-    const { fleet } = this;
-    const addresses = new Map(this.#settings.peers.map(({ name, address }) => [name, address]));
-    const shares = sharesOf(fleet);
-    const nowMs = this.#server.core.state.nowMs;
-    return {
-      self: fleet.self.name,
-      members: fleet.members.map((member) => ({
-        name: member.name,
-        address: member.isSelf ? "" : (addresses.get(member.name) ?? ""),
-        state: member.isSelf ? "self" : member.state,
-        forMs: Math.round(nowMs - member.sinceMs),
-        jobs: member.relay.runCount,
-        forwarded: member.forwarded,
-        share: shares.get(member.name) ?? 0,
-        problem: member.isSelf ? undefined : this.#links.get(member.name)?.problem,
-      })),
-      held: fleet.foreignJobs,
-      counts: { ...fleet.counts },
+      shown: (name: string, problem: string) => {
+        const member = peers.fleet.members.find((one) => one.name === name);
+        if (member !== undefined && !member.isSelf) member.problem = problem;
+      },
     };
   }
 
@@ -139,16 +100,4 @@ export class FleetPeers {
   #link(member: string): MemberLink | undefined {
     return this.#links.get(member);
   }
-}
-
-const SAMPLE = 1_000;
-
-/** Which part of the keys each member owns, by a sample. */
-function sharesOf(fleet: Fleet): Map<string, number> {
-  const shares = new Map<string, number>();
-  for (let i = 0; i < SAMPLE; i++) {
-    const { name } = fleet.rank("sample", String(i))[0]!;
-    shares.set(name, (shares.get(name) ?? 0) + 1 / SAMPLE);
-  }
-  return shares;
 }

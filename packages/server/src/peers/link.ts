@@ -1,6 +1,5 @@
 import { backoffMs, type ConnectionTerms, pause, ServerConnection } from "@drover/client";
-import { NOBODY, type Submitter } from "@drover/protocol";
-import { PacketType } from "@drover/protocol";
+import { NOBODY, PacketType, type Submitter } from "@drover/protocol";
 import type { Fleet, ForwardedSubmission } from "../core/fleet.ts";
 
 /** What a link tells the fleet, in turns of the server. */
@@ -8,6 +7,8 @@ export interface LinkEnds {
   readonly fleet: Fleet;
   /** Begins a turn of the server. */
   turn(): void;
+  /** Why there is no connection; empty while there is one. */
+  shown(member: string, problem: string): void;
 }
 
 /** Tries to connect are never further apart, so that a server that is back is soon known to be. */
@@ -19,8 +20,6 @@ const MAX_BACKOFF_MS = 1_000;
  */
 export class MemberLink {
   readonly member: string;
-  /** Why there is no connection; undefined while there is one. */
-  problem: string | undefined = "not connected yet";
   readonly #terms: ConnectionTerms;
   readonly #self: string;
   readonly #ends: LinkEnds;
@@ -60,18 +59,14 @@ export class MemberLink {
   async #keepConnected(): Promise<void> {
     const { signal } = this.#closing;
     for (let failures = 0; !signal.aborted; ) {
-      const lost = await this.#connect();
-      if (lost === undefined) failures++;
-      else {
-        failures = 1;
-        await lost;
-      }
+      const wasUp = await this.#connectOnce();
+      failures = wasUp ? 1 : failures + 1;
       await pause(backoffMs(failures, { maxMs: MAX_BACKOFF_MS }, this.#terms.random()), signal);
     }
   }
 
-  /** @returns what resolves when the connection is lost; undefined when there was none. */
-  async #connect(): Promise<{ then: Promise<void>["then"] } | undefined> {
+  /** Resolves when there is no connection (any more). @returns whether there was one of use. */
+  async #connectOnce(): Promise<boolean> {
     const { servers, dial, connectTimeoutMs } = this.#terms;
     const address = servers[0]!;
     const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(connectTimeoutMs)]);
@@ -82,8 +77,9 @@ export class MemberLink {
       if (connection.over) throw new Error("the connection was lost at once");
     } catch (error) {
       this.#down(error as Error);
-      return undefined;
+      return false;
     }
+    let wasUp = false;
     const end = Promise.withResolvers<void>();
     connection.onLost = (error) => {
       this.#down(error ?? new Error("the connection was closed"));
@@ -91,28 +87,30 @@ export class MemberLink {
     };
     if (!connection.drover) {
       connection.destroy(new Error("it is no Drover"));
-      return undefined;
+      await end.promise;
+      return false;
     }
     connection.session.option(`drover.peer:${this.#self}`, {
       ...NOBODY,
       answer: () => {
+        wasUp = true;
         this.#connection = connection;
-        this.problem = undefined;
         this.#ends.turn();
+        this.#ends.shown(this.member, "");
         this.#ends.fleet.up(this.member);
       },
       refused: ({ code, text }) => connection.destroy(new Error(`${code}: ${text}`)),
     });
-    const { promise } = end;
-    return { then: promise.then.bind(promise) };
+    await end.promise;
+    return wasUp;
   }
 
   #down(error: Error): void {
     this.#connection = undefined;
     this.#submitted.clear();
-    this.problem = error.message;
     if (this.#closing.signal.aborted) return;
     this.#ends.turn();
+    this.#ends.shown(this.member, error.message);
     this.#ends.fleet.down(this.member);
   }
 }
