@@ -11,6 +11,11 @@ afterEach(async () => {
   for (const clean of cleanups.splice(0).reverse()) await clean();
 });
 
+/** Waits for what follows from messages between servers. */
+function sooner(what: string, holds: () => boolean): Promise<unknown> {
+  return until(what, 10_000, holds);
+}
+
 interface Node {
   readonly server: JobServer;
   readonly peers: FleetPeers;
@@ -53,7 +58,7 @@ async function fleet(): Promise<Map<string, Node>> {
     nodes.set(name, node);
     cleanups.push(() => stop(nodes.get(name)!));
   }
-  await until(() =>
+  await sooner("all servers are up", () =>
     [...nodes.values()].every(({ peers }) => peers.fleet.members.every((one) => one.state === "up")),
   );
   return nodes;
@@ -106,7 +111,7 @@ test("submissions to three servers are one run, a late one is told everything, a
     }),
   );
   expect(handles.map((handle) => handle.slice(0, 3))).toEqual(["H:a", "H:b", "H:c"]);
-  await until(() => gate.runs > 0);
+  await sooner("the job runs", () => gate.runs > 0);
   const late = client(nodes.get("c")!).submit("work", "x", { unique });
   const seen: string[] = [];
   for await (const event of late) {
@@ -137,10 +142,10 @@ test("the last one who leaves takes the forwarded submission along", async () =>
   const leaving = new AbortController();
   const job = client(nodes.get("a")!).submit("work", "x", { unique, signal: leaving.signal });
   const { state } = nodes.get("b")!.server.core;
-  await until(() => state.jobs.size === 1);
+  await sooner("the owner has the job", () => state.jobs.size === 1);
   leaving.abort(new Error("enough"));
   await expect(job.result()).rejects.toThrow("enough");
-  await until(() => state.jobs.size === 0);
+  await sooner("the owner has let it go", () => state.jobs.size === 0);
   expect(nodes.get("a")!.peers.fleet.size).toBe(0);
 });
 
@@ -151,20 +156,20 @@ test("when the owner is lost its jobs go to the next in rank, and what that runs
   const b = nodes.get("b")!;
   const list = ["a", "b", "c"].map((name) => ({ name, address: nodes.get(name)!.address }));
   const early = client(a).submit("work", "x", { unique });
-  await until(() => b.server.core.state.jobs.size === 1);
+  await sooner("the owner has the job", () => b.server.core.state.jobs.size === 1);
   await stop(b);
   const fallback = nodes.get(next)!;
-  await until(() => fallback.server.core.state.jobs.size >= 1);
+  await sooner("the fallback has the job", () => fallback.server.core.state.jobs.size >= 1);
   const gate = worker(new Map([[next, fallback]]));
-  await until(() => gate.runs === 1);
+  await sooner("the job runs", () => gate.runs === 1);
   nodes.set("b", await start("b", Number(b.address.split(":")[1]), list));
-  await until(() =>
+  await sooner("all servers are up", () =>
     [...nodes.values()].every(({ peers }) => peers.fleet.members.every((one) => one.state === "up")),
   );
   const returned = worker(new Map([["b", nodes.get("b")!]]));
   const late = client(nodes.get("b")!).submit("work", "x", { unique });
   const third = client(nodes.get(next === "c" ? "a" : "c")!).submit("work", "x", { unique });
-  await until(() => fallback.server.core.state.counts.joins >= 1);
+  await sooner("the fallback is joined", () => fallback.server.core.state.counts.joins >= 1);
   gate.open();
   returned.open();
   for (const job of [early, late, third]) expect(Buffer.from(await job.result()).toString()).toBe("done");
@@ -184,5 +189,5 @@ test("only a peer may mark a submission as forwarded", async () => {
   });
   socket.write(encodePacket(REQ, PacketType.OPTION_REQ, ["drover.1"]));
   socket.write(encodePacket(REQ, PacketType.SUBMIT_JOB_EXT, ["work", "u", "forwarded=1"], new Uint8Array(1)));
-  await until(() => answers.includes("FORBIDDEN"));
+  await sooner("it is refused", () => answers.includes("FORBIDDEN"));
 });

@@ -1,7 +1,7 @@
 import { withAdmin } from "../admin/admin-connection.ts";
 import { writeJson } from "../admin/show.ts";
 import type { Target } from "../server-address.ts";
-import { table } from "../terminal/table.ts";
+import { tableLines } from "../terminal/table.ts";
 
 /** `drover status --fleet`. */
 export async function showFleet(target: Target, asJson: boolean): Promise<void> {
@@ -24,7 +24,7 @@ export async function showFleet(target: Target, asJson: boolean): Promise<void> 
     process.stdout.write(`${target.address} is in no fleet: drover serve --peer NAME=ADDRESS makes one\n`);
     return;
   }
-  const head = ["server", "address", "state", "owns", "jobs there", "forwarded", "problem"];
+  const titles = ["server", "address", "state", "owns", "jobs there", "forwarded", "problem"];
   const rows = members.map(({ name, address, state, share, jobs, forwarded, problem }) => [
     name,
     address,
@@ -34,5 +34,10 @@ export async function showFleet(target: Target, asJson: boolean): Promise<void> 
     String(forwarded),
     problem,
   ]);
-  process.stdout.write(`${table(head, rows).join("\n")}\n`);
+  process.stdout.write(
+    `${tableLines(
+      titles.map((title) => ({ title })),
+      rows,
+    ).join("\n")}\n`,
+  );
 }
