@@ -134,6 +134,7 @@ test("a background submission is acknowledged by its owner, with a handle of the
   expect(handle).toMatch(/^H:a:/);
   expect(nodes.get("b")!.server.core.state.jobs.size).toBe(1);
   expect(nodes.get("a")!.server.core.state.jobs.size).toBe(0);
+  expect((await client(nodes.get("a")!).status(handle)).known).toBe(true);
 });
 
 test("the last one who leaves takes the forwarded submission along", async () => {

@@ -439,13 +439,15 @@ function lastArgument(bytes: Uint8Array, start: number, end: number): string {
 function getStatus(state: ServerState, peer: Peer, bytes: Uint8Array, start: number, end: number): void {
   const nul = indexOfNul(bytes, start, end);
   const stop = nul < 0 ? end : nul;
-  const job = state.jobs.get(state.handles.parse(bytes, start, stop));
+  const number = state.handles.parse(bytes, start, stop);
+  const job = state.jobs.get(number);
   const handle = byteString(bytes, start, stop);
   if (job !== undefined && !peer.identity.mayLookAt(job.fn.name)) {
     forbid(state, peer, "status", "");
     return;
   }
   if (job === undefined) {
+    if (state.fleet?.answersStatus(peer, number, handle) === true) return;
     sendPacket(state, peer, PacketType.STATUS_RES, [handle, "0", "0", "0", "0"]);
     return;
   }

@@ -2,6 +2,7 @@ import { encodeOptions, encodePacket, PacketType, RES } from "@drover/protocol";
 import { Member } from "./fleet-member.ts";
 import { type MemberView, viewMembers } from "./fleet-view.ts";
 import { Forward } from "./forward.ts";
+import type { Owed } from "./held-replies.ts";
 import { remember, replayLimit } from "./history.ts";
 import { type Job, JobState, PRIORITY_NAMES, Run } from "./job.ts";
 import { endJob } from "./jobs.ts";
@@ -31,6 +32,8 @@ export interface FleetLinks {
   submit(member: string, submission: ForwardedSubmission): void;
   /** Takes a submission back (`DETACH`, as soon as its handle is known). Nothing more is told of it. */
   leave(member: string, id: number): void;
+  /** Asks for the state of a job by its handle there (`GET_STATUS`); answered by `statusKnown`. */
+  askStatus(member: string, id: number, handle: string): void;
 }
 
 export interface FleetOptions {
@@ -58,6 +61,8 @@ export class FleetCounts {
   refused = 0;
 }
 
+/** Handles of background jobs that others have, and questions about them at one time. */
+const MAX_GIVEN = 10_000;
 const MAX_MS = Number.POSITIVE_INFINITY;
 /** What the names of options and of the packet add to a workload, generously. */
 const OVERHEAD_BYTES = 4096;
@@ -94,6 +99,15 @@ export class Fleet {
   readonly #waiting = new Set<Forward>();
   #nextId = 1;
   #pendingBackground = 0;
+  /** Background jobs that others have, by the number of the handle given here; the oldest go. */
+  readonly #given = new Map<
+    number,
+    { readonly member: string; readonly handle: string; readonly fn: string }
+  >();
+  readonly #questions = new Map<
+    number,
+    { readonly member: string; readonly handle: string; readonly owed: Owed }
+  >();
 
   constructor(state: ServerState, options: FleetOptions) {
     this.#state = state;
@@ -175,6 +189,9 @@ export class Fleet {
   down(name: string): void {
     const member = this.#members.get(name);
     if (member !== undefined && member.state !== "down") member.become("down", this.#state.nowMs);
+    for (const [id, question] of [...this.#questions]) {
+      if (question.member === name) this.statusKnown(id, ["0", "0", "0", "0"]);
+    }
     for (const forward of [...this.#forwards.values()]) {
       if (forward.at?.name === name) this.#lost(forward);
     }
@@ -457,8 +474,45 @@ export class Fleet {
     forward.handle = handle;
     if (forward.answer === null) return;
     this.#forget(forward);
+    this.#give(forward);
     const own = this.#state.handles.text(forward.number);
     this.#settle(forward, encodePacket(RES, PacketType.JOB_CREATED, [own]));
+  }
+
+  #give({ number, at, handle, fn }: Forward): void {
+    this.#given.set(number, { member: at!.name, handle, fn: fn.name });
+    if (this.#given.size <= MAX_GIVEN) return;
+    for (const oldest of this.#given.keys()) {
+      this.#given.delete(oldest);
+      break;
+    }
+  }
+
+  /**
+   * `GET_STATUS` of a handle whose job others have.
+   * @returns false when it is none that is known, or cannot be asked for.
+   */
+  answersStatus(peer: Peer, number: number, handle: string): boolean {
+    const given = this.#given.get(number);
+    if (given === undefined || !peer.identity.mayLookAt(given.fn)) return false;
+    if (this.#members.get(given.member)?.isReachable !== true || this.#questions.size >= MAX_GIVEN)
+      return false;
+    const owed: Owed = { peer, stored: undefined, packet: null };
+    const id = this.#nextId++;
+    this.#questions.set(id, { member: given.member, handle, owed });
+    sendWhenStored(this.#state, owed);
+    this.#options.links.askStatus(given.member, id, given.handle);
+    return true;
+  }
+
+  /** @param args Of the `STATUS_RES` behind its handle. */
+  statusKnown(id: number, args: readonly [string, string, string, string]): void {
+    const question = this.#questions.get(id);
+    if (question === undefined) return;
+    this.#questions.delete(id);
+    question.owed.packet = encodePacket(RES, PacketType.STATUS_RES, [question.handle, ...args]);
+    question.owed.stored = true;
+    releaseReplies(this.#state, question.owed.peer);
   }
 
   refused(id: number, code: string, text: string): void {

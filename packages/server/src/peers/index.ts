@@ -49,6 +49,7 @@ export class FleetPeers {
         },
         links: {
           submit: (member, submission) => this.#link(member)?.submit(submission),
+          askStatus: (member, id, handle) => this.#link(member)?.askStatus(id, handle),
           leave: (member, id) => this.#link(member)?.leave(id),
         },
         ...(returnHoldMs === undefined ? {} : { returnHoldMs }),

@@ -44,6 +44,18 @@ export class MemberLink {
     this.#connection?.session.submit({ function: fn, unique, options, background, workload }, relay);
   }
 
+  askStatus(id: number, handle: string): void {
+    const tell = (known: boolean, running: boolean, numerator: string, denominator: string) => {
+      this.#ends.turn();
+      this.#ends.fleet.statusKnown(id, [known ? "1" : "0", running ? "1" : "0", numerator, denominator]);
+    };
+    this.#connection?.session.getStatus(handle, {
+      answer: ({ known, running, numerator, denominator }) => tell(known, running, numerator, denominator),
+      refused: () => tell(false, false, "0", "0"),
+      lost() {},
+    });
+  }
+
   leave(id: number): void {
     const relay = this.#submitted.get(id);
     if (relay === undefined || this.#connection === undefined) return;
