@@ -26,6 +26,7 @@ async function start(
   name: string,
   port: number,
   list: readonly { name: string; address: string }[],
+  maxForwarded = 1_000,
 ): Promise<Node> {
   let peers: FleetPeers | undefined;
   const server = await JobServer.start({
@@ -35,7 +36,13 @@ async function start(
     handlePrefix: `H:${name}`,
     onStarting: (starting) => {
       if (list.length > 0)
-        peers = FleetPeers.join(starting, { name, peers: list, returnHoldMs: 100, connectGraceMs: 500 });
+        peers = FleetPeers.join(starting, {
+          name,
+          peers: list,
+          returnHoldMs: 100,
+          connectGraceMs: 500,
+          maxForwarded,
+        });
     },
   });
   return { server, peers: peers!, address: `127.0.0.1:${server.addresses[0]!.port}` };
@@ -47,14 +54,14 @@ async function stop({ server, peers }: Node): Promise<void> {
 }
 
 /** Three servers that know each other. */
-async function fleet(): Promise<Map<string, Node>> {
+async function fleet(maxForwarded = 1_000): Promise<Map<string, Node>> {
   const names = ["a", "b", "c"];
   const probes = await Promise.all(names.map((name) => start(name, 0, [])));
   const list = probes.map(({ address }, i) => ({ name: names[i]!, address }));
   await Promise.all(probes.map(({ server }) => server.stop(0)));
   const nodes = new Map<string, Node>();
   for (const { name, address } of list) {
-    const node = await start(name, Number(address.split(":")[1]), list);
+    const node = await start(name, Number(address.split(":")[1]), list, maxForwarded);
     nodes.set(name, node);
     cleanups.push(() => stop(nodes.get(name)!));
   }
@@ -175,6 +182,47 @@ test("when the owner is lost its jobs go to the next in rank, and what that runs
   returned.open();
   for (const job of [early, late, third]) expect(Buffer.from(await job.result()).toString()).toBe("done");
   expect(gate.runs + returned.runs).toBe(1);
+});
+
+test("answers of one connection leave in the order of its requests, whoever owns the keys", async () => {
+  const nodes = await fleet();
+  const a = nodes.get("a")!;
+  const own = uniqueOf(a, "a").unique;
+  const other = uniqueOf(a, "b").unique;
+  const answered: string[] = [];
+  const clients = client(a);
+  await Promise.all(
+    [other, own, other, own].map((unique, i) =>
+      clients
+        .background("work", "x", { unique: `${unique}`, priority: i % 2 === 0 ? "low" : "normal" })
+        .then(() => {
+          answered.push(String(i));
+        }),
+    ),
+  );
+  expect(answered).toEqual(["0", "1", "2", "3"]);
+});
+
+test("past maxForwarded a submission is refused, and others go on", async () => {
+  const nodes = await fleet(1);
+  const a = nodes.get("a")!;
+  const { unique } = uniqueOf(a, "b");
+  const first = client(a).submit("work", "x", { unique });
+  await sooner("the owner has the job", () => nodes.get("b")!.server.core.state.jobs.size === 1);
+  let refused = "";
+  for (let i = 0; refused === ""; i++) {
+    const another = `v${i}`;
+    if (a.peers.fleet.rank("work", another)[0]!.name === "a") continue;
+    refused = await client(a)
+      .submit("work", "x", { unique: another })
+      .result()
+      .then(String, (error: Error) => error.message);
+  }
+  expect(refused).toContain("Too many submissions are being forwarded");
+  const joined = client(a).submit("work", "x", { unique });
+  const gate = worker(nodes);
+  gate.open();
+  for (const job of [first, joined]) expect(Buffer.from(await job.result()).toString()).toBe("done");
 });
 
 test("only a peer may mark a submission as forwarded", async () => {

@@ -1,10 +1,10 @@
 import { encodeOptions, encodePacket, PacketType, RES } from "@drover/protocol";
 import { Member } from "./fleet-member.ts";
 import { type MemberView, viewMembers } from "./fleet-view.ts";
-import { Forward } from "./forward.ts";
-import type { Owed } from "./held-replies.ts";
+import { Forward, optionsOf } from "./forward.ts";
+import { GivenHandles } from "./given-handles.ts";
 import { remember, replayLimit } from "./history.ts";
-import { type Job, JobState, PRIORITY_NAMES, Run } from "./job.ts";
+import { type Job, JobState, Run } from "./job.ts";
 import { endJob } from "./jobs.ts";
 import { Peer } from "./peer.ts";
 import { encodeHandleReport, encodeStatus, releaseReplies, sendError, sendWhenStored } from "./replies.ts";
@@ -61,8 +61,6 @@ export class FleetCounts {
   refused = 0;
 }
 
-/** Handles of background jobs that others have, and questions about them at one time. */
-const MAX_GIVEN = 10_000;
 const MAX_MS = Number.POSITIVE_INFINITY;
 /** What the names of options and of the packet add to a workload, generously. */
 const OVERHEAD_BYTES = 4096;
@@ -99,19 +97,12 @@ export class Fleet {
   readonly #waiting = new Set<Forward>();
   #nextId = 1;
   #pendingBackground = 0;
-  /** Background jobs that others have, by the number of the handle given here; the oldest go. */
-  readonly #given = new Map<
-    number,
-    { readonly member: string; readonly handle: string; readonly fn: string }
-  >();
-  readonly #questions = new Map<
-    number,
-    { readonly member: string; readonly handle: string; readonly owed: Owed }
-  >();
+  readonly #given: GivenHandles;
 
   constructor(state: ServerState, options: FleetOptions) {
     this.#state = state;
     this.#options = options;
+    this.#given = new GivenHandles(state);
     this.self = this.#member(options.self, true);
     this.setMembers(options.members);
   }
@@ -188,10 +179,9 @@ export class Fleet {
   /** The link to a member is lost, or could not be made: everything that was there is lost. */
   down(name: string): void {
     const member = this.#members.get(name);
-    if (member !== undefined && member.state !== "down") member.become("down", this.#state.nowMs);
-    for (const [id, question] of [...this.#questions]) {
-      if (question.member === name) this.statusKnown(id, ["0", "0", "0", "0"]);
-    }
+    if (member !== undefined && !member.isSelf && member.state !== "down")
+      member.become("down", this.#state.nowMs);
+    this.#given.lost(name);
     for (const forward of [...this.#forwards.values()]) {
       if (forward.at?.name === name) this.#lost(forward);
     }
@@ -297,8 +287,12 @@ export class Fleet {
       return true;
     }
     forward.options = optionsOf(request);
-    forward.workload = workload;
     if (request.background) {
+      if (state.workloadBytes + workload.length > state.limits.maxWorkloadBytes) {
+        return this.#refuse(peer, fn.name, "maxWorkloadBytes");
+      }
+      forward.workload = workload;
+      state.workloadBytes += workload.length;
       this.#pendingBackground++;
       forward.number = existing?.number ?? state.nextJobNumber++;
       forward.answer = { peer, stored: undefined, packet: null };
@@ -372,7 +366,8 @@ export class Fleet {
     this.#forwards.set(forward.id, forward);
     if (asks) this.counts.asked++;
     else member.forwarded++;
-    const { fn, unique, workload, options, id } = forward;
+    const { fn, unique, options, id } = forward;
+    const workload = job === null ? forward.workload : job.workload.copy(job.start, job.end);
     const ask = asks ? `&${encodeOptions({ joinOnly: target.name })}` : "";
     this.#options.links.submit(member.name, {
       id,
@@ -461,6 +456,7 @@ export class Fleet {
   #settle(forward: Forward, packet: Uint8Array): void {
     const answer = forward.answer!;
     this.#pendingBackground--;
+    this.#state.workloadBytes -= forward.workload.length;
     answer.packet = packet;
     answer.stored = true;
     releaseReplies(this.#state, answer.peer);
@@ -474,18 +470,9 @@ export class Fleet {
     forward.handle = handle;
     if (forward.answer === null) return;
     this.#forget(forward);
-    this.#give(forward);
+    this.#given.add(forward.number, { member: forward.at!.name, handle, fn: forward.fn.name });
     const own = this.#state.handles.text(forward.number);
     this.#settle(forward, encodePacket(RES, PacketType.JOB_CREATED, [own]));
-  }
-
-  #give({ number, at, handle, fn }: Forward): void {
-    this.#given.set(number, { member: at!.name, handle, fn: fn.name });
-    if (this.#given.size <= MAX_GIVEN) return;
-    for (const oldest of this.#given.keys()) {
-      this.#given.delete(oldest);
-      break;
-    }
   }
 
   /**
@@ -493,26 +480,17 @@ export class Fleet {
    * @returns false when it is none that is known, or cannot be asked for.
    */
   answersStatus(peer: Peer, number: number, handle: string): boolean {
-    const given = this.#given.get(number);
-    if (given === undefined || !peer.identity.mayLookAt(given.fn)) return false;
-    if (this.#members.get(given.member)?.isReachable !== true || this.#questions.size >= MAX_GIVEN)
-      return false;
-    const owed: Owed = { peer, stored: undefined, packet: null };
+    const given = this.#given.find(peer, number);
+    if (given === undefined || this.#members.get(given.member)?.isReachable !== true) return false;
     const id = this.#nextId++;
-    this.#questions.set(id, { member: given.member, handle, owed });
-    sendWhenStored(this.#state, owed);
+    this.#given.ask(peer, id, given.member, handle);
     this.#options.links.askStatus(given.member, id, given.handle);
     return true;
   }
 
   /** @param args Of the `STATUS_RES` behind its handle. */
   statusKnown(id: number, args: readonly [string, string, string, string]): void {
-    const question = this.#questions.get(id);
-    if (question === undefined) return;
-    this.#questions.delete(id);
-    question.owed.packet = encodePacket(RES, PacketType.STATUS_RES, [question.handle, ...args]);
-    question.owed.stored = true;
-    releaseReplies(this.#state, question.owed.peer);
+    this.#given.answer(id, args);
   }
 
   refused(id: number, code: string, text: string): void {
@@ -608,21 +586,4 @@ export class Fleet {
     relay.isRelay = true;
     return new Member(name, isSelf, relay, nowMs);
   }
-}
-
-function optionsOf(request: SubmissionRequest): string {
-  const { background, priority, dueMs, keep, lingerMs, rerunIfActive, reducer, traceparent, tracestate } =
-    request;
-  return encodeOptions({
-    forwarded: "1",
-    background: background ? "1" : undefined,
-    priority: priority === 1 ? undefined : PRIORITY_NAMES[priority],
-    at: dueMs === 0 ? undefined : String(Math.ceil(dueMs)),
-    keep: keep ? "1" : undefined,
-    linger: lingerMs === undefined ? undefined : String(lingerMs),
-    rerunIfActive: rerunIfActive ? "1" : undefined,
-    reducer: reducer === "" ? undefined : reducer,
-    traceparent: traceparent === "" ? undefined : traceparent,
-    tracestate: tracestate === "" ? undefined : tracestate,
-  });
 }

@@ -1,7 +1,9 @@
+import { encodeOptions } from "@drover/protocol";
 import type { Member } from "./fleet-member.ts";
 import type { JobFunction } from "./function.ts";
 import type { Owed } from "./held-replies.ts";
-import type { Job } from "./job.ts";
+import { type Job, PRIORITY_NAMES } from "./job.ts";
+import type { SubmissionRequest } from "./submissions.ts";
 
 /** A submission on its way to another member, or there. */
 export class Forward {
@@ -11,6 +13,7 @@ export class Forward {
   /** The owner first. */
   readonly ranked: readonly Member[];
   options = "";
+  /** Of a background submission; a foreground one's job has it. */
   workload: Uint8Array = new Uint8Array(0);
   /** What stands for it here; null for a background submission. */
   job: Job | null = null;
@@ -41,4 +44,22 @@ export class Forward {
     this.unique = unique;
     this.ranked = ranked;
   }
+}
+
+/** Options of the `SUBMIT_JOB_EXT` that forwards a submission. Its deadline is kept here: that of others is another. */
+export function optionsOf(request: SubmissionRequest): string {
+  const { background, priority, dueMs, keep, lingerMs, rerunIfActive, reducer, traceparent, tracestate } =
+    request;
+  return encodeOptions({
+    forwarded: "1",
+    background: background ? "1" : undefined,
+    priority: priority === 1 ? undefined : PRIORITY_NAMES[priority],
+    at: dueMs === 0 ? undefined : String(Math.ceil(dueMs)),
+    keep: keep ? "1" : undefined,
+    linger: lingerMs === undefined ? undefined : String(lingerMs),
+    rerunIfActive: rerunIfActive ? "1" : undefined,
+    reducer: reducer === "" ? undefined : reducer,
+    traceparent: traceparent === "" ? undefined : traceparent,
+    tracestate: tracestate === "" ? undefined : tracestate,
+  });
 }

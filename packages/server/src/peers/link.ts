@@ -25,6 +25,8 @@ export class MemberLink {
   readonly #ends: LinkEnds;
   readonly #closing = new AbortController();
   readonly #submitted = new Map<number, Relay>();
+  /** What came before the connection did: the server's own link counts as up from the start. */
+  readonly #early = new Map<number, (connection: ServerConnection) => void>();
   #connection: ServerConnection | undefined;
 
   /** @param self Name by which this server shows itself. */
@@ -40,8 +42,10 @@ export class MemberLink {
     const { id, fn, unique, options, background, workload } = submission;
     const relay = new Relay(id, this.#ends, () => this.#submitted.delete(id));
     this.#submitted.set(id, relay);
-    // Without a connection it is lost, which the fleet has been told or will be.
-    this.#connection?.session.submit({ function: fn, unique, options, background, workload }, relay);
+    const send = (connection: ServerConnection) =>
+      connection.session.submit({ function: fn, unique, options, background, workload }, relay);
+    if (this.#connection === undefined) this.#early.set(id, send);
+    else send(this.#connection);
   }
 
   askStatus(id: number, handle: string): void {
@@ -57,6 +61,7 @@ export class MemberLink {
   }
 
   leave(id: number): void {
+    this.#early.delete(id);
     const relay = this.#submitted.get(id);
     if (relay === undefined || this.#connection === undefined) return;
     this.#submitted.delete(id);
@@ -109,6 +114,8 @@ export class MemberLink {
         this.#connection = connection;
         this.#ends.turn();
         this.#ends.shown(this.member, "");
+        for (const send of this.#early.values()) send(connection);
+        this.#early.clear();
         this.#ends.fleet.up(this.member);
       },
       refused: ({ code, text }) => connection.destroy(new Error(`${code}: ${text}`)),
@@ -120,6 +127,7 @@ export class MemberLink {
   #down(error: Error): void {
     this.#connection = undefined;
     this.#submitted.clear();
+    this.#early.clear();
     if (this.#closing.signal.aborted) return;
     this.#ends.turn();
     this.#ends.shown(this.member, error.message);
