@@ -41,14 +41,24 @@ export function checkFleet({ server, identities }: ResolvedConfig): void {
   }
 }
 
+/** How a server becomes a member of its fleet, and ends its links. */
+export interface FleetJoining {
+  readonly onStarting: (started: JobServer) => void;
+  close(): void;
+}
+
 /** What makes a starting server a member of its fleet; undefined where there is none, and then nothing of it is loaded. */
-export async function fleetOf(server: ServerConfig): Promise<((started: JobServer) => void) | undefined> {
+export async function fleetOf(server: ServerConfig): Promise<FleetJoining | undefined> {
   const peers = peersOf(server);
   if (peers.length === 0) return undefined;
   const token = server.peerTokenFile === undefined ? undefined : readToken(server.peerTokenFile);
   const { FleetPeers } = await import("@drover/server/peers");
-  return (started) => {
-    FleetPeers.join(started, { name: server.serverName!, peers, token });
+  let joined: InstanceType<typeof FleetPeers> | undefined;
+  return {
+    onStarting: (started) => {
+      joined = FleetPeers.join(started, { name: server.serverName!, peers, token });
+    },
+    close: () => joined?.close(),
   };
 }
 
