@@ -15,7 +15,7 @@ export interface KetamaRing {
 
 /**
  * The ring that libketama makes of the servers' names: 160 points for each in the mean, in proportion to its weight.
- * libmemcached makes the same of servers of equal weight, but leaves port 11211 out: name such a server by its host alone.
+ * libmemcached makes the same with `KETAMA_WEIGHTED`, but leaves port 11211 out: name such a server by its host alone.
  */
 export function ketamaRing(servers: readonly RoutedServer[]): KetamaRing {
   const found: { readonly point: number; readonly owner: RoutedServer }[] = [];
