@@ -53,7 +53,7 @@ export async function fleetOf(server: ServerConfig): Promise<FleetJoining | unde
   if (peers.length === 0) return undefined;
   const token = server.peerTokenFile === undefined ? undefined : readToken(server.peerTokenFile);
   const { FleetPeers } = await import("@drover/server/peers");
-  let joined: InstanceType<typeof FleetPeers> | undefined;
+  let joined: { close(): void } | undefined;
   return {
     onStarting: (started) => {
       joined = FleetPeers.join(started, { name: server.serverName!, peers, token });

@@ -63,7 +63,7 @@ export class FleetPeers {
       one.address = address;
       one.problem = "not connected yet";
       const terms = connectionTerms({ servers: address, token: settings.token, heartbeatMs: HEARTBEAT_MS });
-      this.#links.set(member, new MemberLink(member, terms, name, this.#ends));
+      this.#links.set(member, new MemberLink(member, address, terms, name, this.#ends));
     }
     // To itself, for what comes back because another was lost.
     const dial = async () => {
@@ -72,7 +72,7 @@ export class FleetPeers {
       return near;
     };
     const own = connectionTerms({ servers: "localhost", dial, heartbeatMs: 0 });
-    this.#links.set(name, new MemberLink(name, own, name, this.#ends));
+    this.#links.set(name, new MemberLink(name, name, own, name, this.#ends));
   }
 
   /** Makes a server a member of a fleet, and connects it with the others. */

@@ -20,6 +20,7 @@ const MAX_BACKOFF_MS = 1_000;
  */
 export class MemberLink {
   readonly member: string;
+  readonly #address: string;
   readonly #terms: ConnectionTerms;
   readonly #self: string;
   readonly #ends: LinkEnds;
@@ -30,8 +31,9 @@ export class MemberLink {
   #connection: ServerConnection | undefined;
 
   /** @param self Name by which this server shows itself. */
-  constructor(member: string, terms: ConnectionTerms, self: string, ends: LinkEnds) {
+  constructor(member: string, address: string, terms: ConnectionTerms, self: string, ends: LinkEnds) {
     this.member = member;
+    this.#address = address;
     this.#terms = terms;
     this.#self = self;
     this.#ends = ends;
@@ -84,8 +86,8 @@ export class MemberLink {
 
   /** Resolves when there is no connection (any more). @returns whether there was one of use. */
   async #connectOnce(): Promise<boolean> {
-    const { servers, dial, connectTimeoutMs } = this.#terms;
-    const address = servers[0]!;
+    const { dial, connectTimeoutMs } = this.#terms;
+    const address = this.#address;
     const signal = AbortSignal.any([this.#closing.signal, AbortSignal.timeout(connectTimeoutMs)]);
     let connection: ServerConnection;
     try {
