@@ -75,7 +75,7 @@ const OVERHEAD_BYTES = 4096;
  * What cannot join it here (higher priority, outgrown history, `rerunIfActive`, later dates) is forwarded on its own, and
  * the owner decides.
  *
- * A member is *unknown* until its link has come up or failed once, *up*, *returning* for a while after it was away, or
+ * A member is *unknown* until its link has come up once or `connectGraceMs` has passed, *up*, *returning* for a while after it was away, or
  * *down*. A key goes to the first in its rank that is up. Before that, those who may run it in that member's place are
  * asked (`joinOnly`): a returning one before it, and all that were there while it was away, until each has said
  * `NOTHING_HELD`. So a returned owner gets no second run of what its fallback still runs.
@@ -179,7 +179,8 @@ export class Fleet {
   /** The link to a member is lost, or could not be made: everything that was there is lost. */
   down(name: string): void {
     const member = this.#members.get(name);
-    if (member !== undefined && !member.isSelf && member.state !== "down")
+    // All servers of a fleet may start at once: a first refusal says nothing before the grace is over.
+    if (member !== undefined && !member.isSelf && member.isReachable)
       member.become("down", this.#state.nowMs);
     this.#given.lost(name);
     for (const forward of [...this.#forwards.values()]) {
