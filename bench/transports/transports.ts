@@ -4,7 +4,6 @@ import http from "node:http";
 import { join } from "node:path";
 import { encodePacket, PacketType, REQ, RES } from "@drover/protocol";
 import { dialWebSocket } from "@drover/transport";
-import { Worker } from "@drover/worker";
 import { CertificateAuthority } from "../../test/peers/certificates.ts";
 import { until } from "../../test/peers/until.ts";
 import { makeFolder } from "../children.ts";
@@ -12,6 +11,7 @@ import type { Outcome } from "../gearbench.ts";
 import { type Options, type Step, settingsOf } from "../plan.ts";
 import { type RunningServer, type ServerCommand, startServer } from "../servers.ts";
 import { need } from "../tools.ts";
+import { startEchoWorker } from "./echo-worker.ts";
 import { h2load, VERSIONS, type Version } from "./h2load.ts";
 
 /* What HTTP and WebSocket cost over Gearman's own port. */
@@ -146,13 +146,11 @@ async function posted(
     return h2load(tools.program, version, server, tools.body, amount);
   };
   if (server.name === BARE) return load();
-  const worker = new Worker({ servers: `127.0.0.1:${server.port + 4}`, concurrency: WORKER_JOBS });
-  worker.handle("echo", (job) => job.workload);
-  await worker.run();
+  const stop = await startEchoWorker(`127.0.0.1:${server.port + 4}`, WORKER_JOBS);
   try {
     return await load();
   } finally {
-    await worker.close();
+    await stop();
   }
 }
 

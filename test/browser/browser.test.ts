@@ -343,7 +343,7 @@ describeWith(["chromium"], "in Chromium", () => {
     worker({ f: () => "y" });
     const page = await browser.show(`http://${host}`, "blank.html");
     await page.evaluate("globalThis.WebSocket = class { constructor() { throw new Error('not here'); } }");
-    await inPage(page, "client", { servers: [`ws://${host}`, `http://${host}`] });
+    await inPage(page, "client", { servers: [`ws://${host}`, `http://${host}`], routing: "failover" });
     await inPage(page, "submit", "a", "f", "x");
     expect(await inPage(page, "result", "a")).toBe("y");
     expect(await inPage(page, "notices")).toEqual(["unreachable", "connected"]);

@@ -35,7 +35,7 @@ describe("drover/browser, as it is published", () => {
           lib: { entry: join(page, "page.js"), formats: ["es"], fileName: () => "page.js" },
           rolldownOptions: {
             preserveEntrySignatures: "allow-extension",
-            external: /browser-(requests|tracing)/,
+            external: /browser-(requests|routing|tracing)/,
             // As a page is built, rather than a library.
             output: { minify: true, comments: false },
           },
@@ -47,8 +47,13 @@ describe("drover/browser, as it is published", () => {
     }
   }
 
-  it("is three files: one for WebSockets, and what only servers by requests need, and tracing", () => {
-    expect(readdirSync(folder).sort()).toEqual(["browser-requests.js", "browser-tracing.js", "browser.js"]);
+  it("is four files: one for WebSockets, and what only servers by requests need, several servers, and tracing", () => {
+    expect(readdirSync(folder).sort()).toEqual([
+      "browser-requests.js",
+      "browser-routing.js",
+      "browser-tracing.js",
+      "browser.js",
+    ]);
   });
 
   it("imports nothing, and has nothing of Node's", () => {

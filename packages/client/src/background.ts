@@ -1,7 +1,8 @@
 import { type JobTrace, NOBODY, type Submitter, type WireError } from "@drover/protocol";
-import { type CallWaiter, refusal } from "./call.ts";
+import { refusal } from "./call.ts";
 import type { ServerConnection } from "./connection.ts";
 import { JobLost } from "./errors.ts";
+import type { Waiter } from "./pool.ts";
 import { requestFor, type Submission } from "./submission.ts";
 
 /** What a background submission needs of its client. */
@@ -13,21 +14,21 @@ export interface BackgroundHost {
 }
 
 /** One background submission until the server acknowledges it. */
-export class BackgroundSubmission implements CallWaiter {
-  readonly #submission: Submission;
+export class BackgroundSubmission implements Waiter {
+  readonly submission: Submission;
   readonly #host: BackgroundHost;
   #rejoinsLeft: number;
   #over = false;
 
   constructor(submission: Submission, maxRejoins: number, host: BackgroundHost) {
-    this.#submission = submission;
+    this.submission = submission;
     this.#rejoinsLeft = maxRejoins;
     this.#host = host;
   }
 
   ready(connection: ServerConnection): void {
     try {
-      connection.session.submit(requestFor(this.#submission, connection), this.#submitter(connection));
+      connection.session.submit(requestFor(this.submission, connection), this.#submitter(connection));
     } catch (error) {
       this.fail(error as Error);
     }
@@ -40,7 +41,7 @@ export class BackgroundSubmission implements CallWaiter {
   }
 
   #submitter(connection: ServerConnection): Submitter {
-    const name = this.#submission.function;
+    const name = this.submission.function;
     return {
       // The server tells a background submission nothing else.
       ...NOBODY,

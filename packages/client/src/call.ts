@@ -12,15 +12,10 @@ export interface CallHost {
   readonly maxBufferedBytes: number;
   readonly maxRejoins: number;
   /** Asks for a connection; `waiter.ready` may be called at once. */
-  connect(waiter: CallWaiter): void;
-  disconnect(waiter: CallWaiter): void;
+  connect(waiter: Waiter): void;
+  disconnect(waiter: Waiter): void;
   /** The call serves nobody any more. */
   ended(call: Call): void;
-}
-
-/** Something that waits for a connection, and fails when there is none for too long or the client is closed. */
-export interface CallWaiter extends Waiter {
-  fail(error: Error): void;
 }
 
 /** Who follows a call: a job of this client. */
@@ -34,7 +29,7 @@ export interface Follower {
  * One foreground submission on the wire, with all jobs of this client that it serves. Begins to submit when made. Goes
  * from connection to connection as far as it may be joined again.
  */
-export class Call implements CallWaiter, Placed {
+export class Call implements Waiter, Placed {
   readonly key: string;
   readonly submission: Submission;
   readonly feed: EventFeed;

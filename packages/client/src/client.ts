@@ -1,34 +1,50 @@
 import {
   type Asker,
-  byteString,
   type JobOutcome,
   type JobStatus,
   type Priority,
   textOfByteString,
 } from "@drover/protocol";
 import type { Connection } from "@drover/transport";
-import { loadTracing, sha256 } from "#platform";
+import { loadRouting, loadTracing } from "#platform";
 import { BackgroundSubmission } from "./background.ts";
 import type { Backoff } from "./backoff.ts";
 import { type BytesLike, toBytes, toName } from "./bytes.ts";
-import { Call, type CallHost, type CallWaiter } from "./call.ts";
+import { Call, type CallHost } from "./call.ts";
 import type { Notice, ServerConnection } from "./connection.ts";
-import { ClientClosed, InvalidArgument, NeedsDrover, NoServer, ServerLost, ServerRefused } from "./errors.ts";
+import { ClientClosed, InvalidArgument, NeedsDrover, ServerLost, ServerRefused } from "./errors.ts";
 import { type DefinedFunction, onceKnown } from "./function.ts";
 import { Following, Job } from "./job.ts";
 import { type Placed, Places } from "./places.ts";
-import { type PoolWaiter, ServerPool } from "./pool.ts";
-import { handleFor, type Submission, uniqueFor } from "./submission.ts";
-import { connectionTerms } from "./terms.ts";
+import { type Pool, ServerPool, type Waiter } from "./pool.ts";
+import type { RoutingMode } from "./routing/rank.ts";
+import { handleFor, keyOf, type Submission, uniqueFor } from "./submission.ts";
+import { connectionTerms, type Servers } from "./terms.ts";
 import type { SubmissionSpan, TracedSubmission, Tracing } from "./tracing.ts";
 
 export interface ClientOptions {
   /**
    * Where the job servers are: `host:port`, `host`, `[v6]:port`, `unix:/path`, `tls://…`, `wss://…`; in a browser
-   * `wss://…` for a WebSocket and `https://…` for requests. One is in use at a time: the first in this order that answers,
-   * and when it is lost the next. Default: `localhost:4730`; in a browser a WebSocket to where the page comes from.
+   * `wss://…` for a WebSocket and `https://…` for requests. With several, `routing` says which has what. A function is asked
+   * for the list, again and again: one of your own, `serversFromDns` or `serversFromSrv`. Default: `localhost:4730`; in a
+   * browser a WebSocket to where the page comes from.
    */
-  readonly servers?: string | readonly string[];
+  readonly servers?: Servers;
+  /**
+   * What goes to which of several servers. A call with a unique goes to the unique's owner, or while that is away to the
+   * next in its ranking; one without to the server with the least of this client's calls. `failover`: all to one server,
+   * the first in the list that answers, and when it is lost the next. Default: `rendezvous`.
+   */
+  readonly routing?: RoutingMode | "failover";
+  /** How often a list is read that is read from somewhere; after a failure it is at once. Default: 30,000. */
+  readonly refreshMs?: number;
+  /** For how long a server that was lost has to answer before calls return to it, while there is another. Default: 5,000. */
+  readonly holdMs?: number;
+  /**
+   * For how long after a server came back, or joined the list, the one that had its uniques before is asked whether it has
+   * the job still: as long as jobs take. Default: 600,000.
+   */
+  readonly handoverMs?: number;
   /** Makes connections. Default: what the addresses say. */
   readonly dial?: (server: string, signal: AbortSignal) => Promise<Connection>;
   /** Shown to every server before anything else; one that does not take it is not used. Default: none. */
@@ -129,8 +145,8 @@ export interface BatchEntry<Options> {
  * const result = await client.submit("reverse", "hello").result();
  */
 export class Client implements AsyncDisposable {
-  readonly #pool: ServerPool;
-  readonly #unreachableMs: number;
+  /** Being loaded while it is a promise. */
+  #pool: Pool | Promise<Pool>;
   readonly #host: CallHost;
   readonly #tracing: Tracing | undefined;
   readonly #answerPlaces: Places;
@@ -139,28 +155,32 @@ export class Client implements AsyncDisposable {
   /** All foreground calls under way. */
   readonly #open = new Set<Call>();
   /** Questions and background submissions under way, and their places. */
-  readonly #pending = new Map<CallWaiter, Placed>();
-  readonly #waiting = new Map<
-    CallWaiter,
-    { readonly waiter: PoolWaiter; readonly timer: ReturnType<typeof setTimeout> }
-  >();
+  readonly #pending = new Map<Waiter, Placed>();
   #closed = false;
 
   /** @throws TransportError `ADDRESS_INVALID` */
   constructor(options: ClientOptions = {}) {
     const terms = connectionTerms(options);
-    if (terms.servers.length === 0) throw new InvalidArgument("servers is empty");
+    const count = terms.source === undefined ? terms.servers.length : Number.POSITIVE_INFINITY;
+    if (count === 0) throw new InvalidArgument("servers is empty");
     this.#tracing = options.tracing;
-    this.#unreachableMs = options.unreachableMs ?? 30_000;
-    this.#pool = new ServerPool({ ...terms, exceptions: options.exceptions ?? true });
+    const { exceptions = true, unreachableMs = 30_000 } = options;
+    const poolOptions = { ...terms, exceptions, unreachableMs };
+    this.#pool = onceKnown(count > 1 ? loadRouting() : undefined, (routing) => {
+      this.#pool = new (routing?.RoutedPool ?? ServerPool)(poolOptions);
+      return this.#pool;
+    });
     const { maxInFlight = 4_096, maxWaiting = 1_000_000 } = options;
     this.#answerPlaces = new Places(maxInFlight, maxWaiting);
     this.#host = {
       foregroundPlaces: new Places(maxInFlight, maxWaiting),
       maxBufferedBytes: options.maxBufferedBytes ?? 4_194_304,
       maxRejoins: options.maxRejoins ?? 10,
-      connect: (waiter) => this.#connect(waiter),
-      disconnect: (waiter) => this.#disconnect(waiter),
+      connect: (waiter) =>
+        void onceKnown(this.#pool, (pool) => {
+          if (!this.#closed) pool.connect(waiter);
+        }),
+      disconnect: (waiter) => void onceKnown(this.#pool, (pool) => pool.release(waiter)),
       ended: (call) => {
         this.#open.delete(call);
         if (this.#calls.get(call.key) === call) this.#calls.delete(call.key);
@@ -241,7 +261,7 @@ export class Client implements AsyncDisposable {
             const rejoins = rejoinOf(submission, options) ? this.#host.maxRejoins : 0;
             const pending = new BackgroundSubmission(submission, rejoins, {
               traced: (trace) => span?.traced(trace),
-              connect: () => this.#connect(pending),
+              connect: () => this.#host.connect(pending),
               resolve: (handle) => {
                 this.#leave(pending);
                 span?.created(handle);
@@ -268,7 +288,10 @@ export class Client implements AsyncDisposable {
     );
   }
 
-  /** State of a job by its handle, on the server in use. @throws ServerLost, NoServer, InvalidArgument */
+  /**
+   * State of a job by its handle; with several servers, on the first that knows it.
+   * @throws ServerLost, NoServer, InvalidArgument
+   */
   status(handle: string): Promise<Status> {
     return this.#ask<JobStatus>("GET_STATUS", (connection, asker) =>
       connection.session.getStatus(handleFor(handle, connection), asker),
@@ -309,9 +332,7 @@ export class Client implements AsyncDisposable {
     const error = new ClientClosed();
     for (const call of [...this.#open]) call.fail(error);
     for (const pending of [...this.#pending.keys()]) pending.fail(error);
-    for (const { timer } of this.#waiting.values()) clearTimeout(timer);
-    this.#waiting.clear();
-    this.#pool.close();
+    void onceKnown(this.#pool, (pool) => pool.close());
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -370,12 +391,13 @@ export class Client implements AsyncDisposable {
         this.#leave(waiter);
         reject(error);
       };
-      const waiter: CallWaiter = {
+      const waiter: Waiter = {
         fail,
         ready: (connection) => {
           try {
             send(connection, {
               answer: (value) => {
+                if ((this.#pool as Pool).asksAnother?.(waiter, value)) return;
                 this.#leave(waiter);
                 resolve(value);
               },
@@ -392,8 +414,8 @@ export class Client implements AsyncDisposable {
   }
 
   /** Connects once there is a place among what waits for an answer. @throws TooManyCalls */
-  #enter(pending: CallWaiter): void {
-    const place = { hasPlace: false, placed: () => this.#connect(pending) };
+  #enter(pending: Waiter): void {
+    const place = { hasPlace: false, placed: () => this.#host.connect(pending) };
     this.#pending.set(pending, place);
     try {
       this.#answerPlaces.take(place);
@@ -404,46 +426,12 @@ export class Client implements AsyncDisposable {
   }
 
   /** It was answered, or given up. */
-  #leave(pending: CallWaiter): void {
+  #leave(pending: Waiter): void {
     const place = this.#pending.get(pending);
     if (place === undefined) return;
     this.#pending.delete(pending);
-    this.#disconnect(pending);
+    this.#host.disconnect(pending);
     this.#answerPlaces.leave(place);
-  }
-
-  #connect(waiter: CallWaiter): void {
-    if (this.#closed) return;
-    const { current } = this.#pool;
-    if (current !== undefined) {
-      waiter.ready(current);
-      return;
-    }
-    const inPool: PoolWaiter = {
-      ready: (connection) => {
-        this.#disconnect(waiter);
-        waiter.ready(connection);
-      },
-      shutOut: (error) => {
-        this.#disconnect(waiter);
-        waiter.fail(error);
-      },
-    };
-    const timer = setTimeout(() => {
-      this.#disconnect(waiter);
-      const { servers, lastError } = this.#pool;
-      waiter.fail(new NoServer(servers, this.#unreachableMs, { cause: lastError }));
-    }, this.#unreachableMs);
-    this.#waiting.set(waiter, { waiter: inPool, timer });
-    this.#pool.wait(inPool);
-  }
-
-  #disconnect(waiter: CallWaiter): void {
-    const waiting = this.#waiting.get(waiter);
-    if (waiting === undefined) return;
-    this.#waiting.delete(waiter);
-    clearTimeout(waiting.timer);
-    this.#pool.cancel(waiting.waiter);
   }
 }
 
@@ -459,15 +447,6 @@ function shapeOf(
     traceparent,
     tracestate,
   };
-}
-
-/** Names what joins: equal keys are one job on the server. Empty for what never joins. */
-function keyOf({ function: name, unique, workload }: Submission): string {
-  if (unique === "") return "";
-  // A server joins `-` by workload, but never empty ones.
-  if (unique === "-")
-    return workload.length === 0 ? "" : `${name}\0-\0${sha256?.(workload) ?? byteString(workload)}`;
-  return `${name}\0${unique}`;
 }
 
 function unchanged(result: Uint8Array): Uint8Array {

@@ -10,6 +10,10 @@ export type Notice =
   | { readonly type: "connected"; readonly server: string; readonly drover: boolean }
   | { readonly type: "unreachable"; readonly server: string; readonly error: Error }
   | { readonly type: "disconnected"; readonly server: string; readonly error: Error | undefined }
+  /** The list of servers was read, and is another one: their names. */
+  | { readonly type: "servers read"; readonly server: string }
+  /** It could not be read, or not be used; these stay in use. */
+  | { readonly type: "servers kept"; readonly server: string; readonly error: Error }
   /** The server sent an `ERROR` that answers no request. */
   | { readonly type: "server error"; readonly server: string; readonly code: string; readonly text: string };
 

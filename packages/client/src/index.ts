@@ -1,3 +1,4 @@
+export { loadRouting } from "#platform";
 export { showToken } from "./authentication.ts";
 export { type Backoff, backoffMs } from "./backoff.ts";
 export { type BytesLike, toBytes, toName } from "./bytes.ts";
@@ -40,13 +41,24 @@ export {
   defineFunction,
   type FunctionDefinition,
   jsonCodec,
+  onceKnown,
   type SchemaResult,
   type StandardSchema,
 } from "./function.ts";
 export { Heartbeat, PING } from "./heartbeat.ts";
 export { Job } from "./job.ts";
 export { pause } from "./pool.ts";
-export { type ConnectionTerms, connectionTerms } from "./terms.ts";
+export { serversFromDns, serversFromSrv } from "./routing/dns.ts";
+export { type KetamaRing, ketamaRing, ringOwner, ringRank } from "./routing/ketama.ts";
+export { type Ranking, type RoutedServer, type RoutingMode, ranking, rankServers } from "./routing/rank.ts";
+export { type Route, Router, type RouterOptions, type Target } from "./routing/router.ts";
+export {
+  type ConnectionTerms,
+  connectionTerms,
+  type ListedServer,
+  type ServerList,
+  type Servers,
+} from "./terms.ts";
 export {
   endFailed,
   type Span,

@@ -49,6 +49,11 @@ export function loadTracing() {
   return import("./tracing.ts").catch(() => undefined);
 }
 
+/** A page that cannot load this works on with its first server. */
+export function loadRouting() {
+  return import("./routing/index.ts").catch(() => undefined);
+}
+
 export function encodeText(text: string): Uint8Array {
   return bytesOf(byteStringOfText(text));
 }

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { PacketStream } from "@drover/protocol";
 import { type Connection, dial, parseAddress } from "@drover/transport";
+import * as routing from "./routing/index.ts";
 import * as tracing from "./tracing.ts";
 
 /*
@@ -35,6 +36,11 @@ export function dialServer(server: string, signal: AbortSignal, { token }: DialT
 /** What makes spans; undefined where it could not be loaded. */
 export function loadTracing(): typeof tracing | Promise<typeof tracing | undefined> {
   return tracing;
+}
+
+/** What several servers need, and lists that are read; undefined where it could not be loaded. */
+export function loadRouting(): typeof routing | Promise<typeof routing | undefined> {
+  return routing;
 }
 
 /** The UTF-8 of a text. */

@@ -1,134 +1,152 @@
 import { backoffMs } from "./backoff.ts";
 import { ServerConnection, type ServerConnectionOptions } from "./connection.ts";
-import { Unauthenticated } from "./errors.ts";
+import { NoServer, Unauthenticated } from "./errors.ts";
+import type { RoutedServer, RoutingMode } from "./routing/rank.ts";
+import type { Submission } from "./submission.ts";
 import type { ConnectionTerms } from "./terms.ts";
 
-export interface PoolOptions extends ConnectionTerms, ServerConnectionOptions {
+/** How several servers are used; for the defaults see `ClientOptions`. */
+export interface RoutingOptions {
+  readonly routing?: RoutingMode | "failover";
+  readonly holdMs?: number;
+  readonly handoverMs?: number;
+}
+
+export interface PoolOptions extends ConnectionTerms, ServerConnectionOptions, RoutingOptions {
   readonly token: string | undefined;
+  readonly unreachableMs: number;
 }
 
-/** Something that waits for a connection. */
+/** Something that needs a connection. */
 export interface Waiter {
+  /** What is submitted: where there are several servers, it says which. */
+  readonly submission?: Submission | undefined;
   ready(connection: ServerConnection): void;
+  /** There is none for too long, no server lets us in, or the client is closed. */
+  fail(error: Error): void;
 }
 
-export interface PoolWaiter extends Waiter {
-  /** No server lets us in, which waiting will not change. */
-  shutOut(error: Unauthenticated): void;
+/** The servers of a client, and its connections with them. */
+export interface Pool {
+  /** Hands over the connection that it is to use, maybe at once. It has to `release`. */
+  connect(waiter: Waiter): void;
+  /** It has ended, or waits for a connection no more. */
+  release(waiter: Waiter): void;
+  /** Whether it is given another server's connection, which may know the answer better. */
+  asksAnother?(waiter: Waiter, answer: unknown): boolean;
+  /** Ends the connections, after what is written, and makes no other. */
+  close(): void;
 }
 
-/**
- * The servers of a client. One is in use: the first that answered; when it is lost, the next one in the list that
- * answers. Connects only while somebody waits.
- */
-export class ServerPool {
-  /** Why the newest try failed. */
-  lastError: Error | undefined;
+/** One server, the first in the list. Connects only while somebody waits. */
+export class ServerPool implements Pool {
   readonly #options: PoolOptions;
-  readonly #waiting = new Set<PoolWaiter>();
+  readonly #server: RoutedServer;
+  readonly #waiting = new WaitingList();
   readonly #closing = new AbortController();
   #current: ServerConnection | undefined;
   #connecting = false;
-  /** The server to try first. */
-  #preferred = 0;
 
   constructor(options: PoolOptions) {
     this.#options = options;
+    // None where a page could not load what reads its list.
+    this.#server = options.servers[0] ?? { name: "", address: "" };
   }
 
-  get servers(): readonly string[] {
-    return this.#options.servers;
+  connect(waiter: Waiter): void {
+    if (this.#current !== undefined) {
+      waiter.ready(this.#current);
+      return;
+    }
+    this.#waiting.add(waiter, [this.#server], this.#options.unreachableMs);
+    void this.#connect();
   }
 
-  /** The connection for calls, if there is one. */
-  get current(): ServerConnection | undefined {
-    return this.#current;
-  }
-
-  /** Hands over the connection for a call as soon as there is one. */
-  wait(waiter: PoolWaiter): void {
-    this.#waiting.add(waiter);
-    this.#connect();
-  }
-
-  /** The waiter needs no connection any more. */
-  cancel(waiter: PoolWaiter): void {
+  release(waiter: Waiter): void {
     this.#waiting.delete(waiter);
   }
 
-  /** Ends the connection, after what is written, and makes no other. */
   close(): void {
     this.#closing.abort(new Error("the client is closed"));
-    this.#waiting.clear();
+    this.#waiting.takeAll();
     this.#current?.end();
   }
 
-  #connect(): void {
-    if (this.#connecting || this.#closing.signal.aborted) return;
+  async #connect(): Promise<void> {
+    if (this.#connecting) return;
     this.#connecting = true;
-    void this.#connectToAny().finally(() => {
-      this.#connecting = false;
-      if (this.#waiting.size > 0 && this.#current === undefined) this.#connect();
-    });
-  }
-
-  async #connectToAny(): Promise<void> {
-    const { servers, backoff, random } = this.#options;
+    const { backoff, notice, random } = this.#options;
     const closing = this.#closing.signal;
-    for (let failures = 1; this.#waiting.size > 0 && !closing.aborted; failures++) {
-      let refusals = 0;
-      for (let i = 0; i < servers.length && !closing.aborted; i++) {
-        const index = (this.#preferred + i) % servers.length;
-        const connection = await this.#tryServer(servers[index]!);
-        if (connection !== undefined) {
-          this.#preferred = index;
-          this.#use(connection);
-          return;
-        }
-        if (this.lastError instanceof Unauthenticated) refusals++;
+    for (let failures = 1; this.#waiting.timers.size > 0 && !closing.aborted; failures++) {
+      try {
+        this.#use(await openConnection(this.#server, this.#options, closing));
+      } catch (error) {
+        this.#waiting.lastError = error as Error;
+        if (!closing.aborted)
+          notice({ type: "unreachable", server: this.#server.name, error: error as Error });
+        if (error instanceof Unauthenticated)
+          for (const waiter of this.#waiting.takeAll()) waiter.fail(error);
+        else await pause(backoffMs(failures, backoff, random()), closing);
       }
-      if (refusals === servers.length) {
-        const waiting = [...this.#waiting];
-        this.#waiting.clear();
-        for (const waiter of waiting) waiter.shutOut(this.lastError as Unauthenticated);
-        return;
-      }
-      await pause(backoffMs(failures, backoff, random()), closing);
     }
-  }
-
-  async #tryServer(server: string): Promise<ServerConnection | undefined> {
-    const { dial, connectTimeoutMs, notice } = this.#options;
-    const timeout = AbortSignal.timeout(connectTimeoutMs);
-    const signal = AbortSignal.any([this.#closing.signal, timeout]);
-    try {
-      const connection = await dial(server, signal);
-      return await ServerConnection.open(connection, server, this.#options, signal);
-    } catch (error) {
-      this.lastError = error as Error;
-      if (!this.#closing.signal.aborted) notice({ type: "unreachable", server, error: error as Error });
-      return undefined;
-    }
+    this.#connecting = false;
   }
 
   #use(connection: ServerConnection): void {
-    const { notice, servers } = this.#options;
+    const { notice } = this.#options;
+    const { server, drover } = connection;
     connection.onLost = (error) => {
       this.#current = undefined;
-      // The server that was lost is tried last.
-      this.#preferred = (this.#preferred + 1) % servers.length;
-      notice({ type: "disconnected", server: connection.server, error });
+      notice({ type: "disconnected", server, error });
     };
     if (this.#closing.signal.aborted || connection.over) {
       connection.destroy(new Error("not needed"));
       return;
     }
     this.#current = connection;
-    notice({ type: "connected", server: connection.server, drover: connection.drover });
-    const waiting = [...this.#waiting];
-    this.#waiting.clear();
-    for (const waiter of waiting) waiter.ready(connection);
+    notice({ type: "connected", server, drover });
+    for (const waiter of this.#waiting.takeAll()) waiter.ready(connection);
   }
+}
+
+/** Who waits for a connection, and for how long yet. */
+export class WaitingList {
+  /** Why the newest try failed. */
+  lastError: Error | undefined;
+  readonly timers = new Map<Waiter, ReturnType<typeof setTimeout>>();
+
+  /** @param servers That are named when none of them answers in time. */
+  add(waiter: Waiter, servers: readonly RoutedServer[], unreachableMs: number): void {
+    const late = () => {
+      this.delete(waiter);
+      const names = servers.map(({ name }) => name);
+      waiter.fail(new NoServer(names, unreachableMs, { cause: this.lastError }));
+    };
+    this.timers.set(waiter, setTimeout(late, unreachableMs));
+  }
+
+  /** @returns Whether it waited. */
+  delete(waiter: Waiter): boolean {
+    clearTimeout(this.timers.get(waiter));
+    return this.timers.delete(waiter);
+  }
+
+  /** All of them, who wait no more. */
+  takeAll(): Waiter[] {
+    const all = [...this.timers.keys()];
+    for (const waiter of all) this.delete(waiter);
+    return all;
+  }
+}
+
+/** Connects and agrees on options, within `connectTimeoutMs`. */
+export async function openConnection(
+  { name, address }: RoutedServer,
+  options: PoolOptions,
+  closing: AbortSignal,
+): Promise<ServerConnection> {
+  const signal = AbortSignal.any([closing, AbortSignal.timeout(options.connectTimeoutMs)]);
+  return ServerConnection.open(await options.dial(address, signal), name, options, signal);
 }
 
 /** Waits, but not when `signal` aborts. */

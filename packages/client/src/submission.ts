@@ -1,4 +1,4 @@
-import { bytesOf, encodeOptions, type Priority, type SubmitRequest } from "@drover/protocol";
+import { byteString, bytesOf, encodeOptions, type Priority, type SubmitRequest } from "@drover/protocol";
 import { sha256 } from "#platform";
 import type { ServerConnection } from "./connection.ts";
 import { InvalidArgument, NeedsDrover } from "./errors.ts";
@@ -18,6 +18,15 @@ export interface Submission {
   readonly rerunIfActive?: boolean | undefined;
   readonly traceparent?: string | undefined;
   readonly tracestate?: string | undefined;
+}
+
+/** Names what joins: equal keys are one job on the server. Empty for what never joins. */
+export function keyOf({ function: name, unique, workload }: Submission): string {
+  if (unique === "") return "";
+  // A server joins `-` by workload, but never empty ones.
+  if (unique === "-")
+    return workload.length === 0 ? "" : `${name}\0-\0${sha256?.(workload) ?? byteString(workload)}`;
+  return `${name}\0${unique}`;
 }
 
 /** Longest unique or handle that every Gearman server takes; at 64 gearmand accepts them and goes wrong. */

@@ -3,10 +3,22 @@ import { checkServer, defaultServer, dialServer } from "#platform";
 import { checkToken } from "./authentication.ts";
 import type { Backoff } from "./backoff.ts";
 import type { Notice } from "./connection.ts";
+import type { RoutedServer } from "./routing/rank.ts";
+
+/** A server by its address, or with a name that stays when it moves, and with a weight. */
+export type ListedServer =
+  | string
+  | { readonly name?: string; readonly address: string; readonly weight?: number };
+
+export type ServerList = string | readonly ListedServer[];
+
+/** Where job servers are: a list, or what gives one whenever it is asked. */
+export type Servers = ServerList | (() => Promise<ServerList>);
 
 /** What the options of clients and of workers say about connections. */
 export interface ConnectionOptions {
-  readonly servers?: string | readonly string[];
+  readonly servers?: Servers;
+  readonly refreshMs?: number;
   readonly dial?: (server: string, signal: AbortSignal) => Promise<Connection>;
   readonly token?: string | undefined;
   readonly connectTimeoutMs?: number;
@@ -19,7 +31,13 @@ export interface ConnectionOptions {
 
 /** The same, with nothing left open. */
 export interface ConnectionTerms {
-  readonly servers: readonly string[];
+  /** Empty where they are read from `source`. */
+  readonly servers: readonly RoutedServer[];
+  readonly source: (() => Promise<ServerList>) | undefined;
+  /** Default: 30,000. */
+  readonly refreshMs?: number;
+  /** @throws TransportError `ADDRESS_INVALID` */
+  readonly checkServer: (address: string) => void;
   readonly dial: (server: string, signal: AbortSignal) => Promise<Connection>;
   readonly token: string | undefined;
   readonly connectTimeoutMs: number;
@@ -34,7 +52,10 @@ export interface ConnectionTerms {
  * @param slots Jobs at a time, where it is a worker's.
  * @throws TransportError `ADDRESS_INVALID`; RangeError for what can be no token
  */
-export function connectionTerms(options: ConnectionOptions, slots?: number): ConnectionTerms {
+export function connectionTerms<T extends ConnectionOptions>(
+  options: T,
+  slots?: number,
+): Omit<T, keyof ConnectionTerms> & ConnectionTerms {
   const {
     servers = defaultServer(),
     token,
@@ -46,12 +67,17 @@ export function connectionTerms(options: ConnectionOptions, slots?: number): Con
     maxPacketBytes = 1_073_741_824,
     onNotice: notice = () => {},
   } = options;
-  const list = typeof servers === "string" ? [servers] : [...servers];
+  const source = typeof servers === "function" ? servers : undefined;
+  const list = source === undefined ? serverList(servers as ServerList) : [];
+  const check = dial === undefined ? checkServer : () => {};
   checkToken(token);
-  if (dial === undefined) for (const server of list) checkServer(server);
+  for (const { address } of list) check(address);
   const terms = slots === undefined ? { token } : { token, slots };
   return {
+    ...options,
     servers: list,
+    source,
+    checkServer: check,
     dial: dial ?? ((server, signal) => dialServer(server, signal, terms)),
     token,
     connectTimeoutMs,
@@ -61,4 +87,12 @@ export function connectionTerms(options: ConnectionOptions, slots?: number): Con
     maxPacketBytes,
     notice,
   };
+}
+
+/** Servers without a name are named by their address. */
+export function serverList(list: ServerList): readonly RoutedServer[] {
+  const entries = [list].flat() as readonly ListedServer[];
+  return entries.map((entry) =>
+    typeof entry === "string" ? { name: entry, address: entry } : { name: entry.address, ...entry },
+  );
 }

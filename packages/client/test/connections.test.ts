@@ -9,7 +9,7 @@ describe("a lost connection", () => {
   it("makes a keyed job begin again on the next server, told as restarted", async () => {
     stage.servers.listen("gm1");
     stage.servers.listen("gm2");
-    const client = stage.clientOf({ servers: ["gm1", "gm2"] });
+    const client = stage.clientOf({ servers: ["gm1", "gm2"], routing: "failover" });
     const job = client.submit("f", "w", { unique: "u" });
     const words: string[] = [];
     const reading = wordsOf(job, words);
@@ -135,7 +135,7 @@ describe("a lost connection", () => {
 describe("servers", () => {
   it("are tried in order; the first that answers is used, also by later calls", async () => {
     stage.servers.listen("gm2");
-    const client = stage.clientOf({ servers: ["gm1", "gm2", "gm3"] });
+    const client = stage.clientOf({ servers: ["gm1", "gm2", "gm3"], routing: "failover" });
     await client.echo();
     await client.echo();
     expect(stage.servers.dialled).toEqual(["gm1", "gm2"]);
@@ -148,9 +148,27 @@ describe("servers", () => {
   it("that do not answer in time are passed over", async () => {
     stage.servers.listen("gm1", "mute");
     stage.servers.listen("gm2");
-    const client = stage.clientOf({ servers: ["gm1", "gm2"], connectTimeoutMs: 20 });
+    const client = stage.clientOf({ servers: ["gm1", "gm2"], connectTimeoutMs: 20, routing: "failover" });
     await client.echo();
     expect(stage.servers.dialled).toEqual(["gm1", "gm2"]);
+  });
+
+  it("of a failover are left alone while the one in use answers", async () => {
+    stage.servers.listen("gm2");
+    const client = stage.clientOf({ servers: ["gm1", "gm2"], routing: "failover" });
+    await client.echo();
+    for (let i = 0; i < 20; i++) {
+      await settled();
+      await client.echo();
+    }
+    expect(stage.servers.dialled).toEqual(["gm1", "gm2"]);
+    stage.servers.listen("gm1");
+    await stage.servers.stopListening("gm2");
+    (await stage.servers.accepted()).sever();
+    await settled();
+    await client.echo();
+    expect(stage.servers.dialled).toContain("gm1");
+    expect(stage.servers.dialled.length).toBeGreaterThan(2);
   });
 
   it("that know no options work too", async () => {

@@ -6,6 +6,7 @@ import {
   Heartbeat,
   PING,
   pause,
+  type RoutedServer,
   showToken,
   Unauthenticated,
 } from "@drover/client";
@@ -43,7 +44,7 @@ export interface LinkHandlers {
 
 /** A worker's way to one server: connects, registers, and does both again whenever the connection is lost. */
 export class Link {
-  readonly server: string;
+  readonly server: RoutedServer;
   /** Resolves when the link was drained or closed and its connection is over. */
   readonly stopped: Promise<void>;
   readonly #options: LinkOptions;
@@ -52,7 +53,7 @@ export class Link {
   #draining = false;
   #connection: LinkConnection | undefined;
 
-  constructor(server: string, options: LinkOptions, handlers: LinkHandlers) {
+  constructor(server: RoutedServer, options: LinkOptions, handlers: LinkHandlers) {
     this.server = server;
     this.#options = options;
     this.#handlers = handlers;
@@ -83,7 +84,7 @@ export class Link {
 
   async #keepConnected(): Promise<void> {
     const { notice, backoff, random } = this.#options;
-    const { server } = this;
+    const server = this.server.name;
     let failures = 0;
     while (!this.#stopping.signal.aborted) {
       try {
@@ -105,8 +106,8 @@ export class Link {
     const { dial, connectTimeoutMs, notice } = this.#options;
     const signal = AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(connectTimeoutMs)]);
     const connection = new LinkConnection(
-      await dial(this.server, signal),
-      this.server,
+      await dial(this.server.address, signal),
+      this.server.name,
       this.#options,
       this.#handlers,
     );
@@ -117,7 +118,7 @@ export class Link {
     try {
       const drover = await connection.registered.finally(() => signal.removeEventListener("abort", abort));
       registered();
-      notice({ type: "connected", server: this.server, drover });
+      notice({ type: "connected", server: this.server.name, drover });
       this.#handlers.registered();
       return await connection.over;
     } finally {

@@ -5,7 +5,7 @@ import type { Handler } from "./job.ts";
 
 export type EndPool = () => Promise<void>;
 
-export function threadPool(_options: unknown): [run: Handler<unknown, unknown>, end: EndPool] {
+export function threadHandler(_options: unknown, _ends: readonly EndPool[]): Handler<unknown, unknown> {
   throw new InvalidArgument("browsers have no threads: give a function");
 }
 

@@ -7,10 +7,11 @@ import * as tracing from "./tracing.ts";
 /** Ends the threads that have nothing to do. */
 export type EndPool = () => Promise<void>;
 
-/** A handler that runs in threads. */
-export function threadPool(options: ThreadOptions): [run: Handler<unknown, unknown>, end: EndPool] {
+/** A handler that runs in threads; what ends them is added to `ends`. */
+export function threadHandler(options: ThreadOptions, ends: EndPool[]): Handler<unknown, unknown> {
   const pool = new ThreadPool(options);
-  return [(job) => pool.run(job), () => pool.close()];
+  ends.push(() => pool.close());
+  return (job) => pool.run(job);
 }
 
 /** What makes spans; undefined where it could not be loaded. */

@@ -3,14 +3,18 @@ import {
   type BytesLike,
   connectionTerms,
   type DefinedFunction,
+  loadRouting,
   type Notice,
+  onceKnown,
+  type RoutedServer,
+  type Servers,
   type Tracing,
   toBytes,
   toName,
 } from "@drover/client";
 import { type AssignedJob, byteStringOfText, type Grab } from "@drover/protocol";
 import type { Connection } from "@drover/transport";
-import { type EndPool, onSignals, threadPool } from "#platform";
+import { type EndPool, onSignals, threadHandler } from "#platform";
 import type { FunctionHandler, Handler, HandlerResult, WorkerJob } from "./job.ts";
 import { Link, type LinkOptions } from "./link.ts";
 import { type Reports, Run } from "./run.ts";
@@ -19,7 +23,9 @@ import type { Threads } from "./threads.ts";
 
 export interface WorkerOptions {
   /** All of them are worked for; written as the client's, and with its default. */
-  readonly servers?: string | readonly string[];
+  readonly servers?: Servers;
+  /** How often a list is read that is read from somewhere; after a failure it is at once. Default: 30,000. */
+  readonly refreshMs?: number;
   /** Jobs at a time, over all servers. The worker takes no job that it cannot begin at once. Default: 1. */
   readonly concurrency?: number;
   /** Name under which administrators see this worker. Sent again after each reconnect. Default: none. */
@@ -80,7 +86,6 @@ export interface HandleOptions {
 export class Worker implements AsyncDisposable {
   /** Resolves when the worker was drained or closed and no handler runs any more. */
   readonly stopped: Promise<void>;
-  readonly #servers: readonly string[];
   readonly #signals: boolean | readonly NodeJS.Signals[];
   readonly #linkOptions: LinkOptions;
   readonly #exceptionText: (error: unknown) => string;
@@ -92,15 +97,14 @@ export class Worker implements AsyncDisposable {
   readonly #runs = new Map<AssignedJob, { readonly run: Run; readonly reports: Reports }>();
   readonly #firstRegistered = Promise.withResolvers<void>();
   readonly #stopped = Promise.withResolvers<void>();
-  #ignoreSignals = () => {};
-  #links: Link[] | undefined;
+  #ignoreSignals: (() => void) | undefined;
+  readonly #links: Link[] = [];
   #stopping = false;
 
   /** @throws TransportError `ADDRESS_INVALID` */
   constructor(options: WorkerOptions = {}) {
     const { concurrency = 1 } = options;
     const terms = connectionTerms(options, concurrency);
-    this.#servers = terms.servers;
     if (!Number.isInteger(concurrency) || concurrency < 1)
       throw new RangeError("concurrency is not 1 or more");
     this.#signals = options.drainOnSignals ?? false;
@@ -142,10 +146,9 @@ export class Worker implements AsyncDisposable {
     const name = toName(typeof target === "string" ? target : target.name, "function name");
     if (this.#functions.has(name) && !this.#withdrawn.delete(name))
       throw new Error(`${JSON.stringify(name)} has a handler already`);
-    const work = (typeof handler === "function" ? handler : this.#threadHandler(handler)) as Handler<
-      unknown,
-      unknown
-    >;
+    const work = (
+      typeof handler === "function" ? handler : threadHandler(handler.threads, this.#pools)
+    ) as Handler<unknown, unknown>;
     const run = async (job: Omit<WorkerJob, "input">) => {
       if (typeof target === "string")
         return resultBytes((await work({ ...job, input: job.workload })) as HandlerResult);
@@ -153,7 +156,7 @@ export class Worker implements AsyncDisposable {
       return target.encodeOutput((await work({ ...job, input })) as Out);
     };
     this.#functions.set(name, { name, timeoutMs, run });
-    for (const link of this.#links ?? []) link.session?.canDo(name, toldTimeout(timeoutMs));
+    for (const link of this.#links) link.session?.canDo(name, toldTimeout(timeoutMs));
     return this;
   }
 
@@ -165,36 +168,34 @@ export class Worker implements AsyncDisposable {
     const name = toName(functionName, "function name");
     if (!this.#functions.has(name)) return;
     this.#withdrawn.add(name);
-    for (const link of this.#links ?? []) link.session?.cantDo(name);
+    for (const link of this.#links) link.session?.cantDo(name);
   }
 
   /** Begins to work. Resolves when registered with the first server that answers; the others are tried for ever. */
   run(): Promise<void> {
-    if (this.#links === undefined && !this.#stopping) {
+    if (this.#ignoreSignals === undefined && !this.#stopping) {
       this.#ignoreSignals = onSignals(this.#signals, () => void this.drain());
-      this.#links = this.#servers.map(
-        (server) =>
-          new Link(server, this.#linkOptions, {
-            assigned: (job, reports) => this.#begin(job, reports),
-            cancelled: (job) => this.#runs.get(job)?.run.abort("JOB_CANCELLED", "the job was cancelled"),
-            gone: (reports) => this.#abortAll("SERVER_GONE", "the server was lost", reports),
-            registered: () => this.#firstRegistered.resolve(),
-          }),
-      );
+      const { servers, source } = this.#linkOptions;
+      for (const server of servers) this.#links.push(this.#link(server));
+      if (source !== undefined) {
+        void onceKnown(loadRouting(), (routing) =>
+          routing?.keepLinks(this.#linkOptions, this.#links, this.#link, () => this.#stopping),
+        );
+      }
     }
     return this.#firstRegistered.promise;
   }
 
   /** Takes no more jobs and finishes those that run. Resolves when that is done and the connections are closed. */
   drain(): Promise<void> {
-    for (const link of this.#links ?? []) link.drain();
+    for (const link of this.#links) link.drain();
     return this.#stop();
   }
 
   /** Aborts what runs and cuts the connections, so that servers give it to other workers. Resolves when handlers end. */
   close(): Promise<void> {
     this.#abortAll("WORKER_CLOSED", "the worker was closed");
-    for (const link of this.#links ?? []) link.close();
+    for (const link of this.#links) link.close();
     return this.#stop();
   }
 
@@ -202,6 +203,14 @@ export class Worker implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.drain();
   }
+
+  readonly #link = (server: RoutedServer, options = this.#linkOptions): Link =>
+    new Link(server, options, {
+      assigned: (job, reports) => this.#begin(job, reports),
+      cancelled: (job) => this.#runs.get(job)?.run.abort("JOB_CANCELLED", "the job was cancelled"),
+      gone: (reports) => this.#abortAll("SERVER_GONE", "the server was lost", reports),
+      registered: () => this.#firstRegistered.resolve(),
+    });
 
   #stop(): Promise<void> {
     if (this.#stopping) return this.stopped;
@@ -211,10 +220,10 @@ export class Worker implements AsyncDisposable {
   }
 
   async #whenStopped(): Promise<void> {
-    await Promise.all((this.#links ?? []).map((link) => link.stopped));
+    await Promise.all(this.#links.map((link) => link.stopped));
     await Promise.all([...this.#runs.values()].map(({ run }) => run.ended));
     await Promise.all(this.#pools.map((end) => end()));
-    this.#ignoreSignals();
+    this.#ignoreSignals?.();
     this.#firstRegistered.resolve();
   }
 
@@ -229,12 +238,6 @@ export class Worker implements AsyncDisposable {
     for (const { run, reports } of this.#runs.values()) {
       if (of === undefined || reports === of) run.abort(code, detail);
     }
-  }
-
-  #threadHandler({ threads }: Threads): Handler<unknown, unknown> {
-    const [run, end] = threadPool(threads);
-    this.#pools.push(end);
-    return run;
   }
 }
 

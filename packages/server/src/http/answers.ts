@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import type { ServerResponse } from "node:http";
-import { bytesOf, textOfByteString } from "@drover/protocol";
+import { byteString, bytesOf, textOfByteString } from "@drover/protocol";
 import type { EndReason } from "@drover/transport";
 import type { FastifyReply } from "fastify";
 import type { FailReason } from "../core/index.ts";
@@ -16,6 +16,9 @@ import { Problem, type ProblemDetails, sendProblem } from "./problems.ts";
 import type { ReportHandlers } from "./reports.ts";
 
 /* The forms in which what a job reports is answered. Each is told by `tellReport`, and calls `done` at its end. */
+
+/** Up to here HTTP/1.1 is given a body as text, which Node writes in one piece with the header. */
+const MAX_TEXT_BYTES = 4096;
 
 /** What an answer is told about its job, and may ask of its peer. */
 export interface AnswerContext {
@@ -41,14 +44,15 @@ export interface AnswerContext {
 
 /** Fields that every answer about a job has. */
 export function jobHeaders(context: AnswerContext, handle: string): Record<string, string> {
-  return {
+  const headers: Record<string, string> = {
     "gearman-handle": handle,
     "gearman-coalesced": context.isCoalesced(handle) ? "?1" : "?0",
     "gearman-server": context.epoch,
-    ...(context.runTrace === "" ? {} : { traceparent: context.runTrace }),
     "cache-control": "no-store",
     "x-accel-buffering": "no",
   };
+  if (context.runTrace !== "") headers.traceparent = context.runTrace;
+  return headers;
 }
 
 /** The problem that an `ERROR` packet stands for. */
@@ -109,8 +113,7 @@ export function problemOfEnd(reason: EndReason): Problem {
 export function begin(reply: FastifyReply, headers: Record<string, string>): ServerResponse {
   reply.hijack();
   const response = reply.raw;
-  const set = reply.getHeaders();
-  response.writeHead(200, { ...(set as Record<string, string>), ...headers });
+  response.writeHead(200, Object.assign(headers, reply.getHeaders() as Record<string, string>));
   return response;
 }
 
@@ -137,7 +140,8 @@ export class BodyAnswer implements ReportHandlers {
     if (!this.#streamsData) return;
     const { reply } = this.#context;
     if (this.#out === undefined) {
-      const headers = { ...this.#headers(), "content-type": "application/octet-stream" };
+      const headers = this.#headers();
+      headers["content-type"] = "application/octet-stream";
       this.#out = new Outgoing(begin(reply, headers), () => this.#context.drained());
     }
     this.#context.slow(this.#out.write(bytes.slice()));
@@ -155,13 +159,16 @@ export class BodyAnswer implements ReportHandlers {
   complete(result: Uint8Array): void {
     const { reply } = this.#context;
     this.#context.owe(result.length);
-    // The bytes are lent, and a response keeps what it is given until it is sent.
-    const body = result.slice();
     if (this.#out === undefined) {
-      const headers = { ...this.#headers(), "content-type": "application/octet-stream" };
-      begin(reply, { ...headers, "content-length": String(body.length) });
+      const headers = this.#headers();
+      headers["content-type"] = "application/octet-stream";
+      headers["content-length"] = String(result.length);
+      begin(reply, headers);
     }
-    reply.raw.end(body);
+    // The bytes are lent, and a response keeps what it is given until it is sent.
+    if (result.length <= MAX_TEXT_BYTES && reply.request.raw.httpVersionMajor === 1) {
+      reply.raw.end(byteString(result, 0, result.length), "latin1");
+    } else reply.raw.end(result.slice());
     this.#context.done();
   }
 

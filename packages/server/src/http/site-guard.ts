@@ -10,6 +10,8 @@ const LOOPBACK = new Set(["localhost", "127.0.0.1", "[::1]", ""]);
 export class SiteGuard {
   readonly #hosts: ReadonlySet<string>;
   readonly #origins: ReadonlySet<string>;
+  /** The authority that was allowed last, since most requests have the same. */
+  #lastOurs = "";
 
   constructor(hosts: readonly string[], origins: readonly string[]) {
     this.#hosts = new Set(hosts.map((host) => host.toLowerCase()));
@@ -25,11 +27,11 @@ export class SiteGuard {
   refusal(request: IncomingMessage): Problem | null {
     const { headers, socket } = request;
     const authority = (headers[":authority"] as string | undefined) ?? headers.host ?? "";
-    const host = authority.replace(/:\d*$/, "").toLowerCase();
-    if (isLoopback(socket.localAddress) && !LOOPBACK.has(host) && !this.#hosts.has(host)) {
+    // The address is asked last: that is dear with HTTP/2.
+    if (!this.#isOurs(authority) && isLoopback(socket.localAddress)) {
       return new Problem(
         "host-not-allowed",
-        `this server is not called ${shown(host)}: add it to http.hosts`,
+        `this server is not called ${shown(hostOf(authority))}: add it to http.hosts`,
       );
     }
     const { origin } = headers;
@@ -42,6 +44,18 @@ export class SiteGuard {
     }
     return null;
   }
+
+  #isOurs(authority: string): boolean {
+    if (authority === this.#lastOurs) return true;
+    const host = hostOf(authority);
+    if (!LOOPBACK.has(host) && !this.#hosts.has(host)) return false;
+    this.#lastOurs = authority;
+    return true;
+  }
+}
+
+function hostOf(authority: string): string {
+  return authority.replace(/:\d*$/, "").toLowerCase();
 }
 
 function isOwn(origin: string, authority: string): boolean {
