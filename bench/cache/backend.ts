@@ -25,6 +25,7 @@ export class Backend {
   #queue: Call[] = [];
   #timers = new Set<NodeJS.Timeout>();
   #calls = 0;
+  #prefix = "";
 
   private constructor(server: Server, behaviour: Behaviour) {
     this.#server = server;
@@ -54,9 +55,13 @@ export class Backend {
     return this.#running.values().next().value?.pid;
   }
 
-  /** Forgets what is under way, and counts from 0. */
-  reset(behaviour: Behaviour): void {
+  /**
+   * Forgets what is under way, and counts from 0.
+   * @param prefix Of the keys that are computed from now on: a job of an earlier run may still be tried again.
+   */
+  reset(behaviour: Behaviour, prefix = ""): void {
     this.#behaviour = behaviour;
+    this.#prefix = prefix;
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();
     const left = [...this.#running, ...this.#queue];
@@ -75,11 +80,12 @@ export class Backend {
     let call: Call | undefined;
     socket.setEncoding("latin1");
     socket.on("error", () => {});
-    socket.once("data", (line: string) => {
+    socket.once("data", (line: string): unknown => {
       const [pid, key] = line.trim().split(" ");
+      if (!key!.startsWith(this.#prefix)) return socket.destroy();
       call = { key: key!, pid: Number(pid), socket, number: ++this.#calls };
       this.#queue.push(call);
-      this.#begin();
+      return this.#begin();
     });
     // One that has begun is done to its end, as a query is whose client went away.
     socket.on("close", () => {
@@ -95,7 +101,8 @@ export class Backend {
       const timer = setTimeout(() => {
         this.#timers.delete(timer);
         this.#running.delete(call);
-        const fails = (call.number * (this.#behaviour.failuresOfTen ?? 0)) % 10 < (this.#behaviour.failuresOfTen ?? 0);
+        const { failuresOfTen = 0 } = this.#behaviour;
+        const fails = (call.number * failuresOfTen) % 10 < failuresOfTen;
         call.socket.end(fails ? "failed\n" : `${call.key}@${call.number}\n`);
         this.#begin();
       }, this.#behaviour.workMs);

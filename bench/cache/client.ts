@@ -69,10 +69,11 @@ async function obey(order: ClientOrder): Promise<unknown> {
   switch (order.do) {
     case "connect":
       reader = await connectScheme(order.scheme, order.places, order.lanes);
-      return reader.ready();
+      await reader.ready();
+      return undefined;
     case "put":
       for (const key of order.keys) await reader!.put(key, `${key}@0`, order.isStale);
-      return;
+      return undefined;
     case "run": {
       const found: Found = { firstMs: [], staleMs: [], freshMs: [], failed: 0, wrong: 0 };
       const { releaseAt, requests, deadlineMs } = order;
@@ -85,6 +86,7 @@ async function obey(order: ClientOrder): Promise<unknown> {
       // One that waits for a lost server does not end.
       await Promise.race([reader?.close(), at(now() + 1_000)]);
       reader = undefined;
+      return undefined;
   }
 }
 

@@ -182,10 +182,13 @@ function shares({ processes, requests }: Form, keys: readonly string[]): Request
   );
 }
 
-/** The same numbers of keys in each run: key 0 has its share, the others what Zipf's law gives them of the rest. */
+/** The same keys in each run: key 0 has its share, the others what Zipf's law gives them of the rest. */
 function zipf(count: number): number[] {
-  const weights = Array.from({ length: KEYS - 1 }, (_, i) => 1 / (i + 1));
-  const sum = weights.reduce((a, b) => a + b);
+  let sum = 0;
+  const upTo = Array.from({ length: KEYS - 1 }, (_, i) => {
+    sum += 1 / (i + 1);
+    return sum;
+  });
   let seed = 1;
   const random = () => {
     seed = (Math.imul(seed, 1_664_525) + 1_013_904_223) >>> 0;
@@ -193,7 +196,7 @@ function zipf(count: number): number[] {
   };
   return Array.from({ length: count }, () => {
     if (random() < HOT_SHARE) return 0;
-    let left = random() * sum;
-    return 1 + Math.max(0, weights.findIndex((weight) => (left -= weight) < 0));
+    const drawn = random() * sum;
+    return 1 + upTo.findIndex((to) => drawn < to);
   });
 }

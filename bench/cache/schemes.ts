@@ -80,7 +80,11 @@ export async function connectScheme(name: SchemeName, places: Places, lanes: num
     case "gearmand":
       return new CacheAside(places, { ...jobsOn(places.gearmand, places, lanes), isStored: false });
     case "gearmand-in-process":
-      return new CacheAside(places, { ...jobsOn(places.gearmand, places, 1), isStored: false, isJoined: true });
+      return new CacheAside(places, {
+        ...jobsOn(places.gearmand, places, 1),
+        isStored: false,
+        isJoined: true,
+      });
     case "drover":
       return new CacheAside(places, { ...jobsOn(places.drover, places, 1), isStored: false });
   }
@@ -107,7 +111,9 @@ function jobsOn(port: number, { deadlineMs }: Places, connections: number) {
 
 /** The part of BullMQ, whose package is only where bench/libraries has it. */
 export interface BullmqModule {
-  connectQueue(places: Places): Promise<{ load: (key: string) => Promise<string>; close: () => Promise<void> }>;
+  connectQueue(
+    places: Places,
+  ): Promise<{ load: (key: string) => Promise<string>; close: () => Promise<void> }>;
   work(places: Places, run: (key: string) => Promise<string>): Promise<void>;
 }
 

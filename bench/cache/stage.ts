@@ -1,4 +1,4 @@
-import { type ChildProcess, type StdioOptions } from "node:child_process";
+import type { ChildProcess, StdioOptions } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { accepts, freePort } from "../../test/peers/ports.ts";

@@ -25,7 +25,9 @@ async function work({ scheme, places }: WorkerOrder): Promise<void> {
   const server = JOB_SERVER[scheme]!;
   if (server === "redis") return (await loadBullmq()).work(places, run);
   const worker = new Worker({ servers: `127.0.0.1:${places[server]}`, concurrency: CONCURRENCY });
-  worker.handle("compute", async (job) => Buffer.from(await run(Buffer.from(job.workload).toString("latin1"))));
+  worker.handle("compute", async (job) =>
+    Buffer.from(await run(Buffer.from(job.workload).toString("latin1"))),
+  );
   worker.handle("ready", () => "");
   await worker.run();
 }
