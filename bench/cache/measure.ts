@@ -24,8 +24,6 @@ export interface Figures {
   readonly wrong: number;
 }
 
-/** From the order to all processes until the release. */
-const HEADSTART_MS = 500;
 const WORKERS = 2;
 const NODES = 2;
 
@@ -37,6 +35,7 @@ export class Bench {
   readonly #jobServers: Readonly<Record<"gearmand" | "drover" | "redis", Server | undefined>>;
   readonly #clients: ClientProcess[];
   #workers: WorkerProcess[] = [];
+  #workersOf: string | undefined;
   #runs = 0;
 
   private constructor(
@@ -114,7 +113,11 @@ export class Bench {
   }
 
   async #connect(scheme: SchemeName, places: Places): Promise<void> {
-    if (JOB_SERVER[scheme] !== undefined) {
+    const staff = `${scheme} ${places.memcached}`;
+    const isStaffed = this.#workersOf === staff && this.#workers.every((worker) => worker.isRunning);
+    if (!isStaffed) await this.#dismiss();
+    if (JOB_SERVER[scheme] !== undefined && !isStaffed) {
+      this.#workersOf = staff;
       this.#workers = Array.from({ length: WORKERS }, () => new Puppet("worker.ts"));
       await Promise.all(this.#workers.map((worker) => worker.order({ scheme, places })));
     }
@@ -122,11 +125,17 @@ export class Bench {
     await Promise.all(this.#clients.map((client) => client.order({ do: "connect", scheme, places, lanes })));
   }
 
+  async #dismiss(): Promise<void> {
+    await Promise.all(this.#workers.map((worker) => worker.kill()));
+    this.#workers = [];
+    this.#workersOf = undefined;
+  }
+
   async #released(
     scheme: SchemeName,
     { requests, deadlineMs, mishaps = [], minimum }: Plan,
   ): Promise<Figures> {
-    const releaseAt = Date.now() + HEADSTART_MS;
+    const releaseAt = Date.now() + this.#form.headstartMs;
     const finding = this.#clients.map((client, i) =>
       client.order<Found>({ do: "run", releaseAt, requests: requests[i]!, deadlineMs }),
     );
@@ -167,8 +176,6 @@ export class Bench {
 
   async #tidy(): Promise<void> {
     await Promise.all(this.#clients.map((client) => client.order({ do: "close" })));
-    await Promise.all(this.#workers.map((worker) => worker.kill()));
-    this.#workers = [];
     for (const [i, client] of this.#clients.entries())
       if (!client.isRunning) this.#clients[i] = new Puppet("client.ts");
     await Promise.all(

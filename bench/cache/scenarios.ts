@@ -12,11 +12,14 @@ export interface Form {
   /** Of the backend. */
   readonly pool: number;
   readonly workMs: number;
+  /** Of locks and tokens. memcached counts whole seconds, so that one of 1 s may be over at once. */
   readonly leaseS: number;
+  /** From the order to all processes until the release. */
+  readonly headstartMs: number;
 }
 
-export const FULL: Form = { processes: 50, requests: 20, pool: 10, workMs: 200, leaseS: 5 };
-export const SMALL: Form = { processes: 10, requests: 20, pool: 4, workMs: 50, leaseS: 1 };
+export const FULL: Form = { processes: 50, requests: 20, pool: 10, workMs: 200, leaseS: 5, headstartMs: 500 };
+export const SMALL: Form = { processes: 10, requests: 20, pool: 4, workMs: 50, leaseS: 2, headstartMs: 150 };
 
 /** What the scenario does to the run while it goes. */
 export type Mishap = "kill-computing" | "restart-job-server" | "restart-memcached-0" | "restart-memcached-1";
