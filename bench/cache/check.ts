@@ -15,10 +15,11 @@ const CHECKS: readonly (readonly [SchemeName, scenario: string, holds: (figures:
   ["gearmand", "cold", isOne],
   ["gearmand", "memcached-down", isOne],
   ["gearmand", "winner-killed", isMinimal],
-  ["drover", "cold", isOne],
-  ["drover", "memcached-down", isOne],
-  ["drover", "zipf", isMinimal],
-  ["drover", "winner-killed", isMinimal],
+  ["drover-cache", "cold", isOne],
+  ["drover-cache", "memcached-down", isOne],
+  ["drover-cache", "zipf", isMinimal],
+  ["drover-cache", "soft-expiry", isStaleThenFreshToAll],
+  ["drover-cache", "winner-killed", isMinimal],
 ];
 
 /** Few processes and short work: only counts, and that no stale value comes after a fresh one. @returns How many were wrong. */
@@ -51,4 +52,8 @@ function isMinimal({ computations, minimum, answered }: Figures): boolean {
 
 function isStaleToAllButOne(figures: Figures): boolean {
   return isOne(figures) && figures.stale > 0 && figures.fresh > 0;
+}
+
+function isStaleThenFreshToAll(figures: Figures): boolean {
+  return isOne(figures) && figures.stale === ALL && figures.fresh === ALL;
 }

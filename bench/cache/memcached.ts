@@ -40,7 +40,7 @@ class Node {
     return new Promise((resolve, reject) => {
       if (socket.destroyed) return reject(new MemcachedDown("the connection was lost"));
       this.#waiting.push({ resolve, reject });
-      socket.write(text);
+      socket.write(text, "latin1");
     });
   }
 

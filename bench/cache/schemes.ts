@@ -5,6 +5,7 @@ import { compute } from "./backend.ts";
 import { CacheAside, type Reader } from "./cache-aside.ts";
 import { DogpileLock } from "./dogpile.ts";
 import { MetaToken } from "./meta-token.ts";
+import { DroverCache } from "./ours.ts";
 
 /* What a client does about a value that is not there: each a scheme that people use. */
 
@@ -31,6 +32,7 @@ export const SCHEMES = [
   "gearmand",
   "gearmand-in-process",
   "drover",
+  "drover-cache",
 ] as const;
 export type SchemeName = (typeof SCHEMES)[number];
 
@@ -45,6 +47,7 @@ export const SCHEME_TITLES: Readonly<Record<SchemeName, string>> = {
   gearmand: "gearmand, unique = key",
   "gearmand-in-process": "gearmand and single-flight",
   drover: "Drover, unique = key",
+  "drover-cache": "@drover/cache on Drover",
 };
 
 /** The job server of a scheme, whose workers compute. Others compute in the client. */
@@ -53,6 +56,7 @@ export const JOB_SERVER: Partial<Record<SchemeName, "gearmand" | "redis" | "drov
   gearmand: "gearmand",
   "gearmand-in-process": "gearmand",
   drover: "drover",
+  "drover-cache": "drover",
 };
 
 /**
@@ -87,6 +91,8 @@ export async function connectScheme(name: SchemeName, places: Places, lanes: num
       });
     case "drover":
       return new CacheAside(places, { ...jobsOn(places.drover, places, 1), isStored: false });
+    case "drover-cache":
+      return new DroverCache(places);
   }
 }
 

@@ -1,6 +1,7 @@
 import { Worker } from "@drover/worker";
 import { compute } from "./backend.ts";
 import { Values } from "./cache-aside.ts";
+import { handleValues } from "./ours.ts";
 import { JOB_SERVER, loadBullmq, type Places, type SchemeName } from "./schemes.ts";
 
 /* A worker process of the schemes that have a job server: computes, stores, and completes only then. */
@@ -25,6 +26,7 @@ async function work({ scheme, places }: WorkerOrder): Promise<void> {
   const server = JOB_SERVER[scheme]!;
   if (server === "redis") return (await loadBullmq()).work(places, run);
   const worker = new Worker({ servers: `127.0.0.1:${places[server]}`, concurrency: CONCURRENCY });
+  if (scheme === "drover-cache") handleValues(worker, places);
   worker.handle("compute", async (job) =>
     Buffer.from(await run(Buffer.from(job.workload).toString("latin1"))),
   );
