@@ -25,25 +25,29 @@ export async function benchCache(rounds = ROUNDS, only?: ReadonlySet<string>): P
   const scenarios = SCENARIOS.filter(({ name }) => only?.has(name) !== false);
   const bench = await Bench.start(FULL, schemes);
   const series: Series[] = [];
+  const before = readCacheResults()?.series ?? [];
+  const results = (): Results => {
+    const kept = before.filter(({ scenario }) => series.every((one) => one.scenario !== scenario));
+    return { date: new Date().toISOString().slice(0, 10), rounds, series: [...kept, ...series] };
+  };
   try {
     for (const scenario of scenarios) {
       const own = schemes.filter((scheme) => scenario.isFor?.(scheme) !== false);
       const runs = await roundsOf(bench, scenario, own, rounds);
       series.push(...own.map((scheme) => ({ scenario: scenario.name, scheme, runs: runs.get(scheme)! })));
+      // What took an hour is not to be lost when the next scenario cannot be measured.
+      save(results());
     }
   } finally {
     await bench.stop();
   }
-  const before = readCacheResults()?.series.filter(({ scenario }) => only && !only.has(scenario)) ?? [];
-  const results: Results = {
-    date: new Date().toISOString().slice(0, 10),
-    rounds,
-    series: [...before, ...series],
-  };
+  process.stdout.write(`${cacheTable(results())}\n\n${bars(results())}\n`);
+  return series.flatMap(({ runs }) => runs).filter(({ wrong }) => wrong > 0).length;
+}
+
+function save(results: Results): void {
   mkdirSync(join(ROOT, "bench/results"), { recursive: true });
   writeFileSync(FILE, `${JSON.stringify(results, null, 2)}\n`);
-  process.stdout.write(`${cacheTable(results)}\n\n${bars(results)}\n`);
-  return series.flatMap(({ runs }) => runs).filter(({ wrong }) => wrong > 0).length;
 }
 
 async function roundsOf(

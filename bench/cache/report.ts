@@ -28,11 +28,15 @@ type Figure = keyof Figures;
 
 const values = ({ runs }: Series, figure: Figure): (number | null)[] => runs.map((run) => run[figure]);
 
+/** Where less is worse. */
+const COUNTS_UP: ReadonlySet<Figure> = new Set<Figure>(["answered", "stale", "fresh"]);
+
 /** The median, and the worst where it is another. */
 function shown(series: Series, figure: Figure): string {
   const present = values(series, figure).filter((value) => value !== null);
   if (present.length === 0) return "";
-  const [median, worst] = [formatted(medianOf(present)!), formatted(Math.max(...present))];
+  const worstOf = COUNTS_UP.has(figure) ? Math.min : Math.max;
+  const [median, worst] = [formatted(medianOf(present)!), formatted(worstOf(...present))];
   return median === worst ? median : `${median} (${worst})`;
 }
 
