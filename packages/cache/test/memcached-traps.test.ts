@@ -30,7 +30,10 @@ describeWith(["memcached"], "memcached's traps", () => {
       code: "BACKEND_OPTION_INVALID",
     });
     const backend = memcachedBackend({ servers: [store.address] });
-    expect(await backend.get(["t1", "empty"])).toMatchObject([{ value: undefined },  { value: new Uint8Array(0) }]);
+    expect(await backend.get(["t1", "empty"])).toMatchObject([
+      { value: undefined },
+      { value: new Uint8Array(0) },
+    ]);
     await backend.close();
   });
 
