@@ -1,5 +1,3 @@
-import type { ForgeErrorCode } from "@drover/gate";
-
 /** What a user can do something about. Codes are listed in docs/ERRORS.md. */
 export type CliErrorCode =
   | "ADDRESS_EXPOSED"
@@ -10,9 +8,6 @@ export type CliErrorCode =
   | "GATE_REFUSED"
   | "NEEDS_DROVER"
   | "FILE_NOT_WRITABLE"
-  | "INPUT_BAD"
-  | "INPUT_UNREADABLE"
-  | "INPUT_UNSORTED"
   | "OPTION_REFUSED"
   | "OPTION_INVALID"
   | "PID_FILE_HELD"
@@ -35,11 +30,11 @@ export class UsageError extends Error {
   }
 }
 
-/** The command was understood and failed; a gate's refusal keeps the gate's own code. Ends the program with exit code 1. */
+/** The command was understood and failed. Ends the program with exit code 1. */
 export class CommandFailed extends Error {
   override readonly name = "CommandFailed";
-  readonly code: CliErrorCode | ForgeErrorCode;
-  constructor(code: CliErrorCode | ForgeErrorCode, detail: string, options?: ErrorOptions) {
+  readonly code: CliErrorCode;
+  constructor(code: CliErrorCode, detail: string, options?: ErrorOptions) {
     super(`${code}: ${detail}`, options);
     this.code = code;
   }

@@ -1,12 +1,9 @@
-import type { ForgeErrorCode } from "@drover/gate";
 import { printable } from "@drover/protocol";
 import { type CliErrorCode, CommandFailed } from "../errors.ts";
 import type { GatePlace } from "./place.ts";
 
 const ANSWER_LIMIT_MS = 30_000;
 const CODES: Readonly<Record<number, CliErrorCode>> = { 401: "UNAUTHENTICATED", 403: "ADMIN_REFUSED" };
-/** A refusal whose text begins with the gate's code of it. */
-const OWN_CODE = /^([A-Z]+(?:_[A-Z]+)+): (.+)$/s;
 
 /** The gate's API, as a command asks it. */
 export class GateApi {
@@ -63,8 +60,6 @@ export class GateApi {
     if (response.ok) return response;
     const { detail = "" } = (await response.json().catch(() => ({}))) as { detail?: string };
     const isElsewhere = response.status === 404 && detail === "there is nothing at this path";
-    const own = OWN_CODE.exec(detail);
-    if (own !== null) throw new CommandFailed(own[1] as ForgeErrorCode, printable(own[2]!, 2_000));
     throw new CommandFailed(
       CODES[response.status] ?? "GATE_REFUSED",
       isElsewhere
