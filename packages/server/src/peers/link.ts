@@ -138,21 +138,21 @@ export class MemberLink {
 }
 
 /** Tells the fleet what becomes of one submission. */
-class Relay implements Submitter {
+export class Relay implements Submitter {
   readonly #id: number;
-  readonly #ends: LinkEnds;
+  readonly #ends: Pick<LinkEnds, "fleet" | "turn">;
   readonly #over: () => void;
   #handle = "";
   /** Set when it was left before it had a handle. */
-  #leaves: ServerConnection | undefined;
+  #leaves: Pick<ServerConnection, "session"> | undefined;
 
-  constructor(id: number, ends: LinkEnds, over: () => void) {
+  constructor(id: number, ends: Pick<LinkEnds, "fleet" | "turn">, over: () => void) {
     this.#id = id;
     this.#ends = ends;
     this.#over = over;
   }
 
-  leave(connection: ServerConnection): void {
+  leave(connection: Pick<ServerConnection, "session">): void {
     if (this.#handle === "") {
       this.#leaves = connection;
       return;
