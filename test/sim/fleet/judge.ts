@@ -1,5 +1,4 @@
-import type { Fleet } from "../../../packages/server/src/core/fleet.ts";
-import type { Job, JobServerCore } from "../../../packages/server/src/core/index.ts";
+import type { JobServerCore } from "../../../packages/server/src/core/index.ts";
 import { hashBytes, hashNumber } from "../random.ts";
 import { ensure, Violation } from "../violation.ts";
 import { type Node, rankNames } from "./node.ts";
@@ -25,7 +24,6 @@ interface Belief {
 }
 
 interface Seen {
-  /** `taken`: keys go to it. */
   state: "unknown" | "up" | "returning" | "down";
   sinceMs: number;
 }
@@ -52,9 +50,10 @@ const FOREVER = Number.POSITIVE_INFINITY;
  */
 export class Judge {
   hash = 0;
-  /** Most runners that a key ever had, and how often somebody joined over the fleet. */
+  /** Most runners that a key ever had. */
   mostRunners = 0;
-  handOvers = 0;
+  /** Questions whether a job runs in another's place. */
+  asked = 0;
   readonly #world: FleetWorld;
   readonly #views = new Map<Node, View>();
   /** By observer and key: what it believes now. */
@@ -242,7 +241,7 @@ export class Judge {
     left("forwarded", node.fleet.size);
     left("jobs in others' place", node.fleet.foreignJobs);
     for (const member of node.fleet.members) left(`held for ${member.name}`, member.heldForIt);
-    this.handOvers += node.fleet.counts.asked;
+    this.asked += node.fleet.counts.asked;
   }
 }
 
@@ -257,10 +256,4 @@ function firstOf(view: View, self: string, fn: string, unique: string): string {
 /** @throws Violation naming what never ended. */
 export function neverEnds(what: string): never {
   throw new Violation("ends", `${what} never ends`);
-}
-
-/** For tests that want to see a wrong fleet caught. */
-export interface FleetTampering {
-  readonly fleet?: (fleet: Fleet, core: JobServerCore) => void;
-  readonly job?: (job: Job) => void;
 }

@@ -7,7 +7,7 @@ import {
   JobServerCore,
   type Peer,
 } from "../../../packages/server/src/core/index.ts";
-import { Relay } from "../../../packages/server/src/peers/link.ts";
+import { Relay, Relays } from "../../../packages/server/src/peers/link.ts";
 import { type Dialler, Wire } from "./wire.ts";
 import type { FleetWorld } from "./world.ts";
 
@@ -89,7 +89,6 @@ export class Node {
       returnHoldMs: world.plan.returnHoldMs,
       connectGraceMs: world.plan.connectGraceMs,
     });
-    world.options.tampering?.fleet?.(this.fleet, core);
     this.#links = new Map();
     world.judge.booted(this);
     this.#linkAll();
@@ -174,7 +173,7 @@ class Link implements Dialler {
   readonly site: string;
   readonly #node: Node;
   readonly #member: string;
-  readonly #submitted = new Map<number, Relay>();
+  readonly #submitted = new Relays();
   readonly #early = new Map<number, (session: ClientSession) => void>();
   #wire!: Wire;
   #session: ClientSession | null = null;
@@ -233,8 +232,8 @@ class Link implements Dialler {
   }
 
   submit({ id, fn, unique, options, background, workload }: ForwardedSubmission): void {
-    const relay = new Relay(id, { fleet: this.#node.fleet, turn() {} }, () => this.#submitted.delete(id));
-    this.#submitted.set(id, relay);
+    const ends = { fleet: this.#node.fleet, turn() {} };
+    const relay = new Relay(id, ends, this.#submitted, background ? "" : `${fn}\0${unique}`);
     const send = (session: ClientSession) =>
       session.submit({ function: fn, unique, options, background, workload }, relay);
     if (this.#agreed === null) this.#early.set(id, send);
@@ -245,7 +244,6 @@ class Link implements Dialler {
     this.#early.delete(id);
     const relay = this.#submitted.get(id);
     if (relay === undefined || this.#agreed === null) return;
-    this.#submitted.delete(id);
     relay.leave(this.#agreed as Parameters<Relay["leave"]>[0]);
   }
 

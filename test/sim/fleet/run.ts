@@ -31,8 +31,8 @@ export function runFleet(seed: number, steps: number, options: FleetWorldOptions
     const text = error instanceof Violation ? error.message : String((error as Error).stack);
     failure = { rule, text, events: [] };
   }
-  const { hash = 0, mostRunners = 0, handOvers = 0 } = world?.judge ?? {};
-  return { seed, steps: world?.steps ?? 0, hash, mostRunners, asked: handOvers, failure };
+  const { hash = 0, mostRunners = 0, asked = 0 } = world?.judge ?? {};
+  return { seed, steps: world?.steps ?? 0, hash, mostRunners, asked, failure };
 }
 
 /** Runs a failed seed once more, to tell the last events before the failure. */

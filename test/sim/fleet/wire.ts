@@ -27,8 +27,12 @@ export class Wire implements ByteSink {
   #peer: Peer | null = null;
   #nearIsOpen = true;
   #farIsOpen = false;
-  /** What a partition holds back, in order. */
-  #held: { readonly up: boolean; readonly action: () => void }[] = [];
+  /** What is under way, in order. */
+  readonly #up: (() => void)[] = [];
+  readonly #down: (() => void)[] = [];
+  /** How much of it would have arrived but for a partition. */
+  #upHeld = 0;
+  #downHeld = 0;
   #lastUpMs = 0;
   #lastDownMs = 0;
 
@@ -97,9 +101,11 @@ export class Wire implements ByteSink {
       this.#detect(false);
       return;
     }
-    const held = this.#held;
-    this.#held = [];
-    for (const { up, action } of held) this.#carry(up, action);
+    const [up, down] = [this.#upHeld, this.#downHeld];
+    this.#upHeld = 0;
+    this.#downHeld = 0;
+    for (let i = 0; i < up; i++) this.#deliverLater(true);
+    for (let i = 0; i < down; i++) this.#deliverLater(false);
   }
 
   /** Some time after the other end fell silent an end gives it up. */
@@ -147,14 +153,20 @@ export class Wire implements ByteSink {
   }
 
   #carry(up: boolean, action: () => void): void {
+    (up ? this.#up : this.#down).push(action);
+    this.#deliverLater(up);
+  }
+
+  /** Delivers what is first in a direction, behind all that is to be delivered already. */
+  #deliverLater(up: boolean): void {
     const world = this.#world;
-    const last = up ? this.#lastUpMs : this.#lastDownMs;
-    const atMs = Math.max(last, world.nowMs + world.delayMs());
+    const atMs = Math.max(up ? this.#lastUpMs : this.#lastDownMs, world.nowMs + world.delayMs());
     if (up) this.#lastUpMs = atMs;
     else this.#lastDownMs = atMs;
     world.later(atMs - world.nowMs, () => {
-      if (this.isBlocked || this.#held.some((one) => one.up === up)) this.#held.push({ up, action });
-      else action();
+      if (!this.isBlocked) (up ? this.#up : this.#down).shift()!();
+      else if (up) this.#upHeld++;
+      else this.#downHeld++;
     });
   }
 }

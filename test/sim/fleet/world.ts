@@ -1,7 +1,7 @@
 import { Random } from "../random.ts";
 import { Schedule } from "../schedule.ts";
 import { ensure } from "../violation.ts";
-import { type FleetTampering, Judge, type Key, neverEnds } from "./judge.ts";
+import { Judge, type Key, neverEnds } from "./judge.ts";
 import { Node } from "./node.ts";
 import { Client, Worker } from "./outsiders.ts";
 import type { Wire } from "./wire.ts";
@@ -53,7 +53,6 @@ function planOf(random: Random): FleetPlan {
 }
 
 export interface FleetWorldOptions {
-  readonly tampering?: FleetTampering;
   /** Told of each event, in words. */
   readonly trace?: (line: string) => void;
 }
