@@ -193,10 +193,15 @@ export class Judge {
     if (runners.size === 1) return runner;
     const sinceMs = Math.min(...[...runners].map((one) => one.jobSinceMs));
     const bound = this.#bound(key, sinceMs - slackMs, nowMs);
-    const told = () => `${key} runs on ${[...runners].map((one) => one.server).join()}, which is more than ${bound}`;
-    ensure(runners.size <= bound, bound === 1 ? "stable" : "changes", told);
-    const calm = this.#lastTroubleMs < sinceMs - slackMs && this.#bound(key, sinceMs - slackMs, sinceMs) === 1;
-    ensure(!calm, "hand-over", () => `${told()} was needed: servers only came back since the first began`);
+    const told = () => `${key} runs on ${[...runners].map((one) => one.server).join()}`;
+    ensure(
+      runners.size <= bound,
+      bound === 1 ? "stable" : "changes",
+      () => `${told()}, at most ${bound} may`,
+    );
+    const calm =
+      this.#lastTroubleMs < sinceMs - slackMs && this.#bound(key, sinceMs - slackMs, sinceMs) === 1;
+    ensure(!calm, "hand-over", () => `${told()}, though servers only came back since the first began`);
     return runner;
   }
 

@@ -11,15 +11,13 @@ import { Relay, Relays } from "../../../packages/server/src/peers/link.ts";
 import { type Dialler, Wire } from "./wire.ts";
 import type { FleetWorld } from "./world.ts";
 
-
-
 const rankings = new Map<string, Map<string, readonly string[]>>();
 
 /** The names in the order in which a key goes to them. */
 export function rankNames(names: readonly string[], fn: string, unique: string): readonly string[] {
   const list = names.join(" ");
-  let known = rankings.get(list);
-  if (known === undefined) rankings.set(list, (known = new Map()));
+  const known = rankings.get(list) ?? new Map<string, readonly string[]>();
+  rankings.set(list, known);
   const key = `${fn} ${unique}`;
   let ranked = known.get(key);
   if (ranked === undefined) {

@@ -243,7 +243,11 @@ class Submission {
       },
       complete: (result) => {
         const [key, run, reports] = byteString(result).split("/");
-        ensure(key === `${this.fn} ${this.unique}`, "reports", () => `${this.workload} got the result of ${key}`);
+        ensure(
+          key === `${this.fn} ${this.unique}`,
+          "reports",
+          () => `${this.workload} got the result of ${key}`,
+        );
         const whole = Array.from({ length: Number(reports) }, (_, i) => `${run}/${i}`);
         const wrong = () => `${this.workload} got [${chunks}] before the result of [${whole}]`;
         ensure(chunks.join() === whole.join(), "reports", wrong);

@@ -230,13 +230,18 @@ export class FleetWorld {
     this.later(2 * SETTLE_MS, () => {});
     const isOpen = () => this.#clients.some((client) => client.open > 0);
     while (this.nowMs < endsMs && isOpen()) this.step();
-    for (const client of this.#clients) if (client.open > 0) neverEnds(`what ${client.open} submissions wait for`);
+    for (const client of this.#clients)
+      if (client.open > 0) neverEnds(`what ${client.open} submissions wait for`);
     // Jobs that nobody waits for run on.
     const isBusy = () => this.nodes.some(({ core }) => core === null || core.state.jobs.size > 0);
     while (this.nowMs < endsMs && isBusy()) this.step();
     const silentMs = this.nowMs + 1_000;
     while (this.nowMs < silentMs) this.step();
     for (const node of this.nodes) this.judge.empty(node);
-    ensure(this.nodes.every(({ isUp }) => isUp), "model", () => "a server is still away");
+    ensure(
+      this.nodes.every(({ isUp }) => isUp),
+      "model",
+      () => "a server is still away",
+    );
   }
 }
