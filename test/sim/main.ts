@@ -3,13 +3,14 @@ import { Worker } from "node:worker_threads";
 import type { Assignment, Report } from "./shard.ts";
 
 /*
- * Simulates the job server, or the gate: many seeds, each a world of its own. `npm run sim -- --seed 17` repeats one
+ * Simulates the job server, the gate, or a fleet of servers: many seeds, each a world of its own. `npm run sim -- --seed 17` repeats one
  * seed exactly.
  */
 
-const USAGE = `Usage: npm run sim -- [gate] [options]
+const USAGE = `Usage: npm run sim -- [gate | fleet] [options]
 
   gate          the core of the gate; its steps are events (default: 2000)
+  fleet         five servers of a fleet (default: 5000 steps)
 
   --seeds N     run the seeds from --from on (default: 1000)
   --from S      first seed (default: 1)
@@ -19,7 +20,7 @@ const USAGE = `Usage: npm run sim -- [gate] [options]
   --crashes     the server with a store, which crashes between any two effects (default: 2000 steps)
 
 Every 20th seed is run a second time, which must come out the same to the last byte, and without the peers that speak
-nonsense, which must not change what anybody else is sent; those of the gate only a second time. The exit code is 1
+nonsense, which must not change what anybody else is sent; those of the gate and the fleet only a second time. The exit code is 1
 when a seed fails.
 `;
 
@@ -41,13 +42,14 @@ const { values, positionals } = parseArgs({
 });
 
 const gate = positionals[0] === "gate";
-if (positionals.length > (gate ? 1 : 0)) {
+const fleet = positionals[0] === "fleet";
+if (positionals.length > (gate || fleet ? 1 : 0)) {
   process.stderr.write(`there is nothing to simulate called ${positionals.at(-1)}\n`);
   process.exit(1);
 }
 
 function count(name: "seeds" | "from" | "seed" | "steps" | "threads"): number {
-  const value = Number(values[name] ?? (values.crashes || gate ? 2000 : 10_000));
+  const value = Number(values[name] ?? (fleet ? 5000 : values.crashes || gate ? 2000 : 10_000));
   if (Number.isSafeInteger(value) && value >= 0) return value;
   process.stderr.write(`--${name} takes a whole number, not ${values[name]}\n`);
   process.exit(1);
@@ -78,7 +80,7 @@ function tell(report: Report): void {
     const events = failure.events.map((event) => `  ${event.slice(0, 220)}\n`).join("");
     process.stdout.write(
       `\nseed ${seed} broke an invariant at step ${report.steps}\n${events}  ${failure.text}\n` +
-        `repeat: npm run sim --${gate ? " gate" : ""}${values.crashes ? " --crashes" : ""} --seed ${seed} --steps ${steps}\n\n`,
+        `repeat: npm run sim --${gate ? " gate" : fleet ? " fleet" : ""}${values.crashes ? " --crashes" : ""} --seed ${seed} --steps ${steps}\n\n`,
     );
   }
   const now = performance.now();
@@ -100,7 +102,7 @@ function runThread(): Promise<void> {
       }
       const seed = nextSeed++;
       const thorough = single || seed % THOROUGH_EVERY === 0;
-      const assignment: Assignment = { seed, steps, thorough, crashes: values.crashes, gate };
+      const assignment: Assignment = { seed, steps, thorough, crashes: values.crashes, gate, fleet };
       thread.postMessage(assignment);
     };
     thread.on("message", (report: Report) => {

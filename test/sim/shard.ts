@@ -1,5 +1,6 @@
 import { parentPort } from "node:worker_threads";
 import { runCrashes } from "./crash/run.ts";
+import { explainFleet, runFleet } from "./fleet/run.ts";
 import { explainGate, runGate } from "./gate/run.ts";
 import { checkIsolation, checkRepetition, explainSeed, type Failure, runSeed } from "./run.ts";
 
@@ -13,6 +14,8 @@ export interface Assignment {
   readonly crashes: boolean;
   /** The core of the gate, not the job server. */
   readonly gate: boolean;
+  /** Servers of a fleet, not one. */
+  readonly fleet: boolean;
 }
 
 /** What it answers. */
@@ -22,8 +25,9 @@ export interface Report {
   readonly failure: Failure | null;
 }
 
-function run({ seed, steps, thorough, crashes, gate }: Assignment): Report {
-  if (gate) return runOfGate(seed, steps, thorough);
+function run({ seed, steps, thorough, crashes, gate, fleet }: Assignment): Report {
+  if (gate) return repeated(runGate, explainGate, seed, steps, thorough);
+  if (fleet) return repeated(runFleet, explainFleet, seed, steps, thorough);
   if (crashes) {
     const { failure: text } = runCrashes(seed, steps);
     return { seed, steps, failure: text === null ? null : { rule: "crashes", text, events: [] } };
@@ -34,12 +38,12 @@ function run({ seed, steps, thorough, crashes, gate }: Assignment): Report {
   return { ...outcome, failure: checkRepetition(seed, steps) ?? checkIsolation(seed, steps) };
 }
 
-function runOfGate(seed: number, steps: number, thorough: boolean): Report {
-  const outcome = runGate(seed, steps);
-  if (outcome.failure !== null) return explainGate(seed, steps);
-  if (!thorough) return outcome;
-  const again = runGate(seed, steps);
-  if (again.hash === outcome.hash) return outcome;
+type Run = (seed: number, steps: number) => Report & { readonly hash: number };
+
+function repeated(once: Run, explain: Run, seed: number, steps: number, thorough: boolean): Report {
+  const outcome = once(seed, steps);
+  if (outcome.failure !== null) return explain(seed, steps);
+  if (!thorough || once(seed, steps).hash === outcome.hash) return outcome;
   return { ...outcome, failure: { rule: "repetition", text: "a second run was another one", events: [] } };
 }
 

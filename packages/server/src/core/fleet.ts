@@ -1,7 +1,7 @@
 import { encodeOptions, encodePacket, PacketType, RES } from "@drover/protocol";
 import { Member } from "./fleet-member.ts";
 import { type MemberView, viewMembers } from "./fleet-view.ts";
-import { Forward, optionsOf } from "./forward.ts";
+import { Forward, optionsOf, workloadOf } from "./forward.ts";
 import { GivenHandles } from "./given-handles.ts";
 import { remember, replayLimit } from "./history.ts";
 import { type Job, JobState, Run } from "./job.ts";
@@ -155,6 +155,12 @@ export class Fleet {
     this.#foreign.clear();
     for (const member of this.#members.values()) member.heldForIt = 0;
     for (const job of this.#state.jobs.values()) if (!this.relays(job)) this.entered(job);
+    for (const forward of [...this.#forwards.values(), ...this.#waiting]) {
+      const { fn, unique } = forward;
+      forward.ranked = this.rank(fn.name, unique === "-" ? workloadOf(forward) : unique);
+    }
+    // Some may have waited for a member that is no longer one.
+    this.#resume();
   }
 
   /** The members in the order in which a key goes to them. */
@@ -368,7 +374,7 @@ export class Fleet {
     if (asks) this.counts.asked++;
     else member.forwarded++;
     const { fn, unique, options, id } = forward;
-    const workload = job === null ? forward.workload : job.workload.copy(job.start, job.end);
+    const workload = workloadOf(forward);
     const ask = asks ? `&${encodeOptions({ joinOnly: target.name })}` : "";
     this.#options.links.submit(member.name, {
       id,

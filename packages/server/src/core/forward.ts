@@ -10,8 +10,8 @@ export class Forward {
   readonly fn: JobFunction;
   /** As on the wire. */
   readonly unique: string;
-  /** The owner first. */
-  readonly ranked: readonly Member[];
+  /** The owner first, by the list as it is now. */
+  ranked: readonly Member[];
   options = "";
   /** Of a background submission; a foreground one's job has it. */
   workload: Uint8Array = new Uint8Array(0);
@@ -62,4 +62,8 @@ export function optionsOf(request: SubmissionRequest): string {
     traceparent: traceparent === "" ? undefined : traceparent,
     tracestate: tracestate === "" ? undefined : tracestate,
   });
+}
+
+export function workloadOf({ job, workload }: Forward): Uint8Array {
+  return job === null ? workload : job.workload.copy(job.start, job.end);
 }

@@ -269,11 +269,26 @@ export function subscribeNew(state: ServerState, peer: Peer, request: Submission
   if (request.deadlineMs > 0) state.submissionTimers.set(submission, state.nowMs + request.deadlineMs);
 }
 
+/**
+ * The reports to a submission wait with its acknowledgement, and so do those to others of the job on this connection: the
+ * copies of a report are told apart by their order alone.
+ */
+function holdReports(submission: Submission): void {
+  const { peer, job } = submission;
+  submission.heldSerial = peer.heldSerial;
+  if (peer.submissionCount === 1 || job.submissionCount === 1) return;
+  const overPeer = peer.submissionCount < job.submissionCount;
+  let other = overPeer ? peer.submissions : job.submissions;
+  for (; other !== null; other = overPeer ? other.nextOfPeer : other.nextOfJob) {
+    if (other.peer === peer && other.job === job) other.heldSerial = peer.heldSerial;
+  }
+}
+
 /** Lets a connection wait for a job, whose reports so far it is told at once. */
 function subscribe(state: ServerState, peer: Peer, job: Job): Submission {
   const submission = new Submission(peer, job, state.nowMs);
-  if (peer.held !== null) submission.heldSerial = peer.heldSerial;
   attachSubmission(submission);
+  if (peer.held !== null) holdReports(submission);
   state.submissionCount++;
   if (job.state === JobState.RUNNING && job.keepsHistory && replayLimit(state, job) > 0)
     replay(state, submission);

@@ -25,7 +25,7 @@ export class MemberLink {
   readonly #self: string;
   readonly #ends: LinkEnds;
   readonly #closing = new AbortController();
-  readonly #submitted = new Map<number, Relay>();
+  readonly #submitted = new Relays();
   /** What came before the connection did: the server's own link counts as up from the start. */
   readonly #early = new Map<number, (connection: ServerConnection) => void>();
   #connection: ServerConnection | undefined;
@@ -42,8 +42,7 @@ export class MemberLink {
 
   submit(submission: ForwardedSubmission): void {
     const { id, fn, unique, options, background, workload } = submission;
-    const relay = new Relay(id, this.#ends, () => this.#submitted.delete(id));
-    this.#submitted.set(id, relay);
+    const relay = new Relay(id, this.#ends, this.#submitted, background ? "" : `${fn}\0${unique}`);
     const send = (connection: ServerConnection) =>
       connection.session.submit({ function: fn, unique, options, background, workload }, relay);
     if (this.#connection === undefined) this.#early.set(id, send);
@@ -66,7 +65,6 @@ export class MemberLink {
     this.#early.delete(id);
     const relay = this.#submitted.get(id);
     if (relay === undefined || this.#connection === undefined) return;
-    this.#submitted.delete(id);
     relay.leave(this.#connection);
   }
 
@@ -137,34 +135,85 @@ export class MemberLink {
   }
 }
 
-/** Tells the fleet what becomes of one submission. */
-class Relay implements Submitter {
-  readonly #id: number;
-  readonly #ends: LinkEnds;
-  readonly #over: () => void;
-  #handle = "";
-  /** Set when it was left before it had a handle. */
-  #leaves: ServerConnection | undefined;
+/** What is under way on one link. */
+export class Relays {
+  readonly #relays = new Map<number, Relay>();
+  /** Foreground submissions without a handle so far, by key. */
+  readonly #unanswered = new Map<string, number>();
 
-  constructor(id: number, ends: LinkEnds, over: () => void) {
-    this.#id = id;
-    this.#ends = ends;
-    this.#over = over;
+  get(id: number): Relay | undefined {
+    return this.#relays.get(id);
   }
 
-  leave(connection: ServerConnection): void {
+  add(id: number, key: string, relay: Relay): void {
+    this.#relays.set(id, relay);
+    if (key !== "") this.#unanswered.set(key, (this.#unanswered.get(key) ?? 0) + 1);
+  }
+
+  answered(key: string): void {
+    const left = (this.#unanswered.get(key) ?? 0) - 1;
+    if (left > 0) this.#unanswered.set(key, left);
+    else this.#unanswered.delete(key);
+  }
+
+  delete(id: number): void {
+    this.#relays.delete(id);
+  }
+
+  /** Whether one is on its way that may come to the job that others of its key have. */
+  hasUnanswered(key: string): boolean {
+    return this.#unanswered.has(key);
+  }
+
+  clear(): void {
+    this.#relays.clear();
+    this.#unanswered.clear();
+  }
+}
+
+/** Tells the fleet what becomes of one submission. */
+export class Relay implements Submitter {
+  readonly #id: number;
+  readonly #ends: Pick<LinkEnds, "fleet" | "turn">;
+  readonly #relays: Relays;
+  readonly #key: string;
+  #handle = "";
+  /** Set when it was left before it had a handle. */
+  #leaves: Pick<ServerConnection, "session"> | undefined;
+
+  /**
+   * @param relays It is in there until its end.
+   * @param key The same for all that may come to one job there; empty for a background submission, whose end is its handle.
+   */
+  constructor(id: number, ends: Pick<LinkEnds, "fleet" | "turn">, relays: Relays, key: string) {
+    this.#id = id;
+    this.#ends = ends;
+    this.#relays = relays;
+    this.#key = key;
+    relays.add(id, key, this);
+  }
+
+  leave(connection: Pick<ServerConnection, "session">): void {
     if (this.#handle === "") {
       this.#leaves = connection;
       return;
     }
-    // Detaching would take along another submission of this connection with the same handle.
+    this.#over();
+    // Detaching would take along another submission of this connection that has the same handle or is about to.
     const { session } = connection;
-    if (session.attachedTo(this.#handle) === 1) session.detach(this.#handle);
+    const isAlone = session.attachedTo(this.#handle) === 1 && !this.#relays.hasUnanswered(this.#key);
+    if (isAlone) session.detach(this.#handle);
     else session.forget(this.#handle, this);
+  }
+
+  #over(): void {
+    this.#relays.delete(this.#id);
   }
 
   created(handle: string): void {
     this.#handle = handle;
+    if (this.#key === "") this.#over();
+    else this.#relays.answered(this.#key);
     if (this.#leaves !== undefined) this.leave(this.#leaves);
     else this.#fleet.created(this.#id, handle);
   }
@@ -193,6 +242,7 @@ class Relay implements Submitter {
     this.#fleet.exception(this.#id, exception);
   }
   refused({ code, text }: { code: string; text: string }): void {
+    if (this.#key !== "") this.#relays.answered(this.#key);
     this.#over();
     this.#fleet.refused(this.#id, code, text);
   }
