@@ -29,7 +29,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   client: ["protocol", "transport"],
   worker: ["client", "protocol", "transport"],
   server: ["protocol", "transport", "client"],
-  cache: ["client", "worker"],
+  cache: ["client", "transport", "worker"],
   gate: ["client", "server", "transport", "worker"],
   web: [],
   cli: ["cache", "client", "gate", "protocol", "server", "shyaml", "transport", "web", "worker"],

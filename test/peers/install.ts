@@ -24,7 +24,7 @@ export function installObstacle(): string | undefined {
 }
 
 /** Packages whose service has their name, and would run from the machine's next start on. */
-const SERVICES = ["gearman-job-server", "prometheus"];
+const SERVICES = ["gearman-job-server", "memcached", "prometheus", "redis-server"];
 
 /** A machine without a network is to say so soon. */
 const network = ["-o", "Acquire::Retries=1", "-o", "Acquire::http::Timeout=20"];
