@@ -3,7 +3,7 @@ import pg from "pg";
 
 /** Numbered from 1. */
 export const PRODUCTS = 20;
-const ORDERS = 100_000;
+const ORDERS = 50_000;
 const LINES_PER_ORDER = 3;
 
 /** What else was bought by those who bought a product, best first. */

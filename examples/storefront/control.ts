@@ -84,7 +84,10 @@ export class Control {
   }
 
   #view(response: ServerResponse, json: (status: number, body: unknown) => void): void {
-    if (this.#viewers.size >= MAX_VIEWERS) return json(503, { error: `${MAX_VIEWERS} look on already` });
+    if (this.#viewers.size >= MAX_VIEWERS) {
+      json(503, { error: `${MAX_VIEWERS} look on already` });
+      return;
+    }
     response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
     response.write(`data: ${JSON.stringify(this.#storefront.figures())}\n\n`);
     this.#viewers.add(response);

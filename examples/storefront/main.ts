@@ -38,8 +38,13 @@ const options = {
 const port = whole("port", 0, 65_535);
 
 const ended = Promise.withResolvers<void>();
-process.once("SIGINT", () => ended.resolve());
-process.once("SIGTERM", () => ended.resolve());
+let signals = 0;
+for (const signal of ["SIGINT", "SIGTERM"])
+  process.on(signal, () => {
+    ended.resolve();
+    // Who asks twice does not wait, and still leaves no process behind.
+    if (++signals > 1) process.exit(1);
+  });
 
 try {
   const onProgress = (text: string) => console.log(`starting ${text} …`);

@@ -88,6 +88,7 @@ export class Service {
   /** Resolves when it is ready. @throws When it ends before, or takes too long. */
   async start(): Promise<void> {
     this.#output = "";
+    let started = false;
     const child = this.#options.launch();
     this.#child = child;
     running.add(child);
@@ -99,8 +100,8 @@ export class Service {
     });
     child.once("exit", () => {
       running.delete(child);
-      if (this.#isUp) void this.#startAgain();
       this.#isUp = false;
+      if (started) void this.#startAgain();
     });
     for (const giveUpAt = Date.now() + READY_MS; ; await after(50)) {
       if (hasEnded(child)) throw new Error(`${this.name} ended: ${this.#output}`);
@@ -109,12 +110,15 @@ export class Service {
       if (Date.now() > giveUpAt) throw new Error(`${this.name} is not ready after ${READY_MS} ms`);
     }
     if (hasEnded(child)) throw new Error(`${this.name} ended: ${this.#output}`);
+    started = true;
     this.#isUp = true;
   }
 
   /** Without a warning. @returns false when it is down already. */
   kill(): boolean {
-    return this.#isUp && this.#child!.kill("SIGKILL");
+    if (!this.#isUp) return false;
+    this.#isUp = false;
+    return this.#child!.kill("SIGKILL");
   }
 
   async stop(): Promise<void> {

@@ -72,7 +72,6 @@ export class Storefront {
   #counting: NodeJS.Timeout | undefined;
   #computations = 0;
   #slowestMs = 0;
-  #nextServer = 0;
 
   private constructor(options: StorefrontOptions) {
     this.#options = options;
@@ -122,14 +121,17 @@ export class Storefront {
       await this.#flush();
       return "flushed the cache";
     }
-    const victim =
-      action === "kill-memcached"
-        ? this.#memcached!
-        : action === "kill-worker"
-          ? this.#worker!
-          : this.#servers[this.#nextServer++ % this.#servers.length]!;
+    const victim = this.#victimOf(action);
     if (!victim.kill()) throw new Error(`${victim.name} is down already`);
     return `killed ${victim.name}`;
+  }
+
+  #victimOf(action: Exclude<Action, "flush-cache">): Service {
+    if (action === "kill-memcached") return this.#memcached!;
+    if (action === "kill-worker") return this.#worker!;
+    // In turn, as far as they are up.
+    this.#servers.push(this.#servers.shift()!);
+    return this.#servers.findLast(({ isUp }) => isUp) ?? this.#servers.at(-1)!;
   }
 
   async close(): Promise<void> {
@@ -151,7 +153,7 @@ export class Storefront {
   async #start(): Promise<void> {
     const { onProgress, processes, customers } = this.#options;
     const database = join(this.#folder, "pg");
-    onProgress("PostgreSQL, with 100,000 orders");
+    onProgress("PostgreSQL, with its orders");
     await this.#startPostgres(database);
     this.#database = openDatabase({ database }, 2);
     await fillDatabase(this.#database);
@@ -161,7 +163,7 @@ export class Storefront {
 
     onProgress("memcached, two job servers, one worker");
     await this.#startMemcached();
-    const servers = await Promise.all([1, 2].map((number) => this.#startServer(number)));
+    const servers = [await this.#startServer(1), await this.#startServer(2)];
     const places: Places = { servers, memcached: `127.0.0.1:${this.#memcachedPort}`, database };
     await this.#startWorker(places);
 

@@ -20,7 +20,7 @@ describeWith(["memcached", "postgresql"], "examples/storefront", () => {
   let product: string;
 
   beforeAll(async () => {
-    const options = ["--processes", "4", "--customers", "100", "--down-ms", "500"];
+    const options = ["--processes", "4", "--customers", "100", "--down-ms", "1500"];
     main = spawn(process.execPath, [MAIN, ...options], { stdio: ["ignore", "pipe", "pipe"] });
     for (const stream of [main.stdout!, main.stderr!])
       stream.on("data", (chunk) => {
@@ -40,7 +40,7 @@ describeWith(["memcached", "postgresql"], "examples/storefront", () => {
     expect((await ended)[0], output).toBe(0);
   });
 
-  const figures = async (): Promise<Figures> => (await fetch(`${page}figures`)).json();
+  const figures = async () => (await (await fetch(`${page}figures`)).json()) as Figures;
   const press = async (action: Action) => {
     const response = await fetch(`${page}actions/${action}`, { method: "POST" });
     return { status: response.status, ...((await response.json()) as { done?: string; error?: string }) };
@@ -69,7 +69,6 @@ describeWith(["memcached", "postgresql"], "examples/storefront", () => {
     ] as const;
     for (const [action, name] of kills) {
       expect(await press(action)).toEqual({ status: 200, done: `killed ${name}` });
-      await until(`${name} is down`, AGAIN_MS, async () => !isUp(await figures(), name));
       // What is cached would hide whether anybody computes.
       if (name !== "memcached") expect(await press("flush-cache")).toMatchObject({ status: 200 });
       expect(await boughtWith()).toEqual(right);
@@ -84,7 +83,6 @@ describeWith(["memcached", "postgresql"], "examples/storefront", () => {
 
   test("what is down cannot be killed, and what there is not is not done", async () => {
     expect(await press("kill-memcached")).toMatchObject({ status: 200 });
-    await until("memcached is down", AGAIN_MS, async () => !isUp(await figures(), "memcached"));
     expect(await press("kill-memcached")).toEqual({ status: 409, error: "memcached is down already" });
     expect(await press("flush-cache")).toEqual({ status: 409, error: "memcached is down" });
     expect(await press("kill-everybody" as Action)).toMatchObject({ status: 404 });
