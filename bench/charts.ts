@@ -91,7 +91,7 @@ function draw(chart: Chart, report: Report): string {
 }
 
 /** Without what serves pointing at lines, which nobody does in a page, and without ids that change with each chart. */
-function still(svg: string): string {
+export function still(svg: string): string {
   return svg
     .replace(/<style[\s\S]*?<\/style>\n?/, "")
     .replace(/ class="[^"]*"/g, "")

@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { SCENARIOS as CACHE } from "./cache/scenarios.ts";
 import { CURVES } from "./curves.ts";
 import { DURABLE } from "./durable.ts";
 import { PROBES } from "./memory.ts";
@@ -18,12 +19,14 @@ Parts (default: all that measure):
   transports HTTP against a bare server of the same stack, WebSocket, idle event streams
   curves     cost of a job by the number of functions, workers and queued jobs
   libraries  client and worker libraries
+  cache      what caches do about herds: schemes side by side, and what goes wrong meanwhile
   gate       the gate: its core, its merger beside git, and the whole; printed only, and only when named
   report     no measurement: README.md and the charts anew from results/
 
 Options:
-  --quick               only check that every scenario's answers are right, in under a minute; no figures
-  --rounds N            rounds (compare and libraries: 7, others: 3); tables show medians
+  --quick               only check that every scenario's answers are right, in under a minute; no figures;
+                        with the part cache alone, only of it
+  --rounds N            rounds (compare and libraries: 7, cache: 5, others: 3); tables show medians
   --scenarios LIST      the only scenarios, curves and memory figures to measure, separated by spaces
   --free, --pinned      compare only in this mode: cores shared as the system likes, or one for each side
   --seconds S           time measured in each run (3)
@@ -38,7 +41,7 @@ A measurement replaces the one of its name in results/. Exit codes: 0, 1 wrong a
 missing.
 `;
 
-const MEASURING = ["compare", "memory", "durable", "transports", "curves", "libraries"] as const;
+const MEASURING = ["compare", "memory", "durable", "transports", "curves", "libraries", "cache"] as const;
 export type Part = (typeof MEASURING)[number] | "gate" | "report";
 
 function words() {
@@ -66,6 +69,8 @@ type Values = ReturnType<typeof words>["values"];
 export interface Request {
   readonly help: boolean;
   readonly quick: boolean;
+  /** Whether the part `cache` is named and no other. */
+  readonly isOnlyCache: boolean;
   readonly parts: ReadonlySet<Part>;
   readonly modes: readonly Mode[];
   readonly options: Options;
@@ -80,7 +85,9 @@ export function readRequest(): Request {
   const { help, quick, "without-default-1m": withoutDefault1m } = values;
   const options = optionsOf(values);
   const parts = partsOf(positionals, options);
-  return { help, quick, parts, modes: modesOf(values), options, withoutDefault1m, others: othersOf(values) };
+  const isOnlyCache = positionals.length > 0 && positionals.every((word) => word === "cache");
+  const rest = { modes: modesOf(values), options, withoutDefault1m, others: othersOf(values) };
+  return { help, quick, isOnlyCache, parts, ...rest };
 }
 
 function partsOf(positionals: readonly string[], { only }: Options): ReadonlySet<Part> {
@@ -89,12 +96,14 @@ function partsOf(positionals: readonly string[], { only }: Options): ReadonlySet
       throw new Error(`there is no part ${word}; see --help`);
   if (positionals.length > 0) return new Set(positionals as Part[]);
   // What is told by name is of the other parts.
-  return new Set(MEASURING.filter((part) => only === undefined || part !== "libraries"));
+  return new Set(
+    MEASURING.filter((part) => only === undefined || (part !== "libraries" && part !== "cache")),
+  );
 }
 
 function optionsOf(values: Values): Options {
   const names = values.scenarios?.split(/[\s,]+/).filter((name) => name !== "");
-  const known = [SCENARIOS, PROBES, DURABLE, TRANSPORTS, CURVES].flatMap((all) =>
+  const known = [SCENARIOS, PROBES, DURABLE, TRANSPORTS, CURVES, CACHE].flatMap((all) =>
     all.map(({ name }) => name),
   );
   for (const name of names ?? [])

@@ -1,3 +1,5 @@
+import { checkCache } from "./cache/check.ts";
+import { benchCache } from "./cache/main.ts";
 import { check } from "./check.ts";
 import { endOnSignals } from "./children.ts";
 import { HELP, type Part, type Request, readRequest } from "./command-line.ts";
@@ -28,8 +30,9 @@ async function main(): Promise<number> {
     return 0;
   }
   if (request.quick) {
+    if (request.isOnlyCache) return (await checkCache()) === 0 ? 0 : 1;
     await buildGearbench();
-    return (await check()) + (await checkTransports()) === 0 ? 0 : 1;
+    return (await check()) + (await checkTransports()) + (await checkCache()) === 0 ? 0 : 1;
   }
   const { parts, options } = request;
   if (parts.has("gate")) {
@@ -39,6 +42,10 @@ async function main(): Promise<number> {
     if (parts.size === 1) return 0;
   }
   let wrong = 0;
+  if (parts.has("cache")) {
+    wrong += await benchCache(options.rounds, options.only);
+    writeReadme();
+  }
   if (["compare", "memory", "durable", "transports", "curves"].some((part) => parts.has(part as Part))) {
     wrong += await measureServers(request);
     // What took hours is not to be lost when the libraries cannot be measured.

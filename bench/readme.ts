@@ -1,5 +1,8 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { cacheChart } from "./cache/chart.ts";
+import { readCacheResults } from "./cache/main.ts";
+import { bars, cacheTable } from "./cache/report.ts";
 import { CHARTS, chartsOf } from "./charts.ts";
 import { type Summary, table } from "./libraries/report.ts";
 import { Report } from "./report.ts";
@@ -31,6 +34,7 @@ function parts(report: Report): Record<string, string> {
     durable: durableTable(report),
     transports: transportsTable(report),
     libraries: librariesTable(),
+    cache: cachePart(),
     curves: [curvesTable(report), ...images].join("\n\n"),
   };
 }
@@ -54,6 +58,8 @@ export function writeReadme(): void {
   mkdirSync(join(FOLDER, "figures"), { recursive: true });
   for (const [name, svg] of Object.entries(chartsOf(report)))
     writeFileSync(join(FOLDER, "figures", name), svg);
+  const cache = readCacheResults();
+  if (cache !== undefined) writeFileSync(join(FOLDER, "figures/cache.svg"), cacheChart(cache));
   printed(join(ROOT, "node_modules/.bin/biome"), "format", "--write", RESULTS);
 }
 
@@ -63,4 +69,12 @@ function librariesTable(): string {
   if (!existsSync(file)) return "Not measured yet.";
   const { summaries } = JSON.parse(readFileSync(file, "utf8")) as { summaries: Summary[] };
   return table(summaries).trim();
+}
+
+/** What bench/cache has measured, which keeps its own file too. */
+function cachePart(): string {
+  const results = readCacheResults();
+  if (results === undefined) return "Not measured yet.";
+  const image = "![Computations and p99 of a herd, by scheme](figures/cache.svg)";
+  return [image, cacheTable(results), `\`\`\`text\n${bars(results)}\n\`\`\``].join("\n\n");
 }

@@ -67,7 +67,10 @@ export function backendConformance(name: string, make: () => Promise<CacheBacken
     test("changes at the same time are one after the other", async () => {
       const key = newKey();
       const add = () =>
-        backend.set(key, (value) => ({ value: bytes(String(Number(textOf(value) ?? 0) + 1)), ttlMs: 60_000 }));
+        backend.set(key, (value) => ({
+          value: bytes(String(Number(textOf(value) ?? 0) + 1)),
+          ttlMs: 60_000,
+        }));
       await Promise.all([add(), add(), add(), add()]);
       expect(await held(key)).toBe("4");
     });
@@ -132,7 +135,9 @@ export function backendConformance(name: string, make: () => Promise<CacheBacken
       await other.close();
       await expect(other.get(["key"])).rejects.toMatchObject({ code: "BACKEND_CLOSED" });
       await expect(other.set("key", () => undefined)).rejects.toMatchObject({ code: "BACKEND_CLOSED" });
-      await expect(other.invalidate("key", () => undefined)).rejects.toMatchObject({ code: "BACKEND_CLOSED" });
+      await expect(other.invalidate("key", () => undefined)).rejects.toMatchObject({
+        code: "BACKEND_CLOSED",
+      });
     });
   });
 }

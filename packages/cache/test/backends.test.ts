@@ -44,7 +44,10 @@ describeWith(["memcached"], "memcached", () => {
   );
 
   test("keys of a node that is away are errors, the others answers, and it comes back by itself", async () => {
-    const backend = memcachedBackend({ servers: stores.map(({ address }) => address), retry: { maxMs: 100 } });
+    const backend = memcachedBackend({
+      servers: stores.map(({ address }) => address),
+      retry: { maxMs: 100 },
+    });
     const keys = Array.from({ length: 40 }, (_, i) => `spread:${i}`);
     await backend.get(keys);
     await stores[0]!.stop();
@@ -54,7 +57,9 @@ describeWith(["memcached"], "memcached", () => {
     expect(errors.length).toBeLessThan(40);
     await stores[0]!.start();
     await expect
-      .poll(async () => (await backend.get(keys)).filter((entry) => entry instanceof Error).length, { timeout: 20_000 })
+      .poll(async () => (await backend.get(keys)).filter((entry) => entry instanceof Error).length, {
+        timeout: 20_000,
+      })
       .toBe(0);
     await backend.close();
   });

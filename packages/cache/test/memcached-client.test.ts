@@ -46,12 +46,19 @@ describe("a memcached client and a peer that is none", () => {
     let next: Uint8Array = bytes("");
     const address = await peer((_request, socket) => socket.end(next));
     const asking = client({ servers: [address], retry: { initialMs: 0.01, maxMs: 0.01 } });
-    const known = fc.constantFrom("VA 3 c1\r\nabc\r\n", "HD\r\nHD\r\n", "VA 3 cx\r\nabc\r\n", "ERROR\r\n", "VA 3 O9zz\r\nabc\r\n");
+    const known = fc.constantFrom(
+      "VA 3 c1\r\nabc\r\n",
+      "HD\r\nHD\r\n",
+      "VA 3 cx\r\nabc\r\n",
+      "ERROR\r\n",
+      "VA 3 O9zz\r\nabc\r\n",
+    );
     await fc.assert(
       fc.asyncProperty(fc.oneof(fc.uint8Array(), known.map(bytes)), async (garbage) => {
         next = garbage;
         const answer = await asking.get("key").catch((error: { code: string }) => error.code);
-        if (typeof answer === "string") expect(answer).toMatch(/^BACKEND_(?:BROKEN|LOST|REFUSED|UNAVAILABLE)$/);
+        if (typeof answer === "string")
+          expect(answer).toMatch(/^BACKEND_(?:BROKEN|LOST|REFUSED|UNAVAILABLE)$/);
       }),
       { numRuns: 60 },
     );
@@ -64,7 +71,11 @@ describe("a memcached client and a peer that is none", () => {
 
   test("no answer in time fails all calls, and the node is then left alone", async () => {
     const address = await peer(() => {});
-    const asking = client({ servers: [address], commandTimeoutMs: 30, retry: { initialMs: 60_000, maxMs: 60_000 } });
+    const asking = client({
+      servers: [address],
+      commandTimeoutMs: 30,
+      retry: { initialMs: 60_000, maxMs: 60_000 },
+    });
     const calls = await Promise.allSettled([asking.get("a"), asking.get("b")]);
     expect(calls.map((call) => (call as PromiseRejectedResult).reason)).toEqual([
       failing("BACKEND_TIMEOUT"),
@@ -167,7 +178,13 @@ describeWith(["memcached"], "a memcached client", () => {
     const keys = ["plain", "with space", "a\r\nb", "ключ", Uint8Array.of(0, 255, 10)];
     await Promise.all(keys.map((key, i) => asking.set(key, bytes(String(i)))));
     const found = await asking.getMany(keys);
-    expect(found.map((item) => Buffer.from((item as { value: Uint8Array }).value).toString())).toEqual(["0", "1", "2", "3", "4"]);
+    expect(found.map((item) => Buffer.from((item as { value: Uint8Array }).value).toString())).toEqual([
+      "0",
+      "1",
+      "2",
+      "3",
+      "4",
+    ]);
   });
 
   test("a value that memcached refuses is an error, and the calls behind it are answered", async () => {
@@ -194,7 +211,8 @@ describeWith(["memcached"], "a memcached client", () => {
   test("tells version and statistics of each node", async () => {
     const asking = client({ servers: [store.address, other.address] });
     for (const version of (await asking.versions()).values()) expect(version).toMatch(/^1\./);
-    for (const stats of (await asking.stats()).values()) expect((stats as ReadonlyMap<string, string>).get("pid")).toMatch(/^\d+$/);
+    for (const stats of (await asking.stats()).values())
+      expect((stats as ReadonlyMap<string, string>).get("pid")).toMatch(/^\d+$/);
     expect([...(await asking.ping()).values()]).toEqual([undefined, undefined]);
   });
 
@@ -205,7 +223,9 @@ describeWith(["memcached"], "a memcached client", () => {
     const keys = Array.from({ length: 200 }, (_, i) => `weighed:${i}`);
     await Promise.all(keys.map((key) => one.set(key, bytes("v"))));
     expect((await two.getMany(keys)).filter((item) => item === undefined)).toEqual([]);
-    const onLight = (await client({ servers: [other.address] }).getMany(keys)).filter((item) => item !== undefined);
+    const onLight = (await client({ servers: [other.address] }).getMany(keys)).filter(
+      (item) => item !== undefined,
+    );
     expect(onLight.length).toBeGreaterThan(2);
     expect(onLight.length).toBeLessThan(60);
   });

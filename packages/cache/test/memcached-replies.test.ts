@@ -26,11 +26,19 @@ function read(stream: Uint8Array, cuts: readonly number[]): Reply[] {
 const reply = fc.oneof(
   fc.constantFrom("HD", "EN", "NS", "HD c5 O1", "MN", "CLIENT_ERROR bad data chunk", "END").map((line) => ({
     wire: Buffer.from(`${line}\r\n`),
-    expected: { code: line.split(" ")[0]!, words: line.split(" ").slice(1), value: undefined as string | undefined },
+    expected: {
+      status: line.split(" ")[0]!,
+      words: line.split(" ").slice(1),
+      value: undefined as string | undefined,
+    },
   })),
   fc.uint8Array({ maxLength: 300 }).map((value) => ({
     wire: Buffer.concat([Buffer.from(`VA ${value.length} f1 W\r\n`), value, Buffer.from("\r\n")]),
-    expected: { code: "VA", words: ["f1", "W"], value: Buffer.from(value).toString("hex") as string | undefined },
+    expected: {
+      status: "VA",
+      words: ["f1", "W"],
+      value: Buffer.from(value).toString("hex") as string | undefined,
+    },
   })),
 );
 
@@ -39,8 +47,8 @@ describe("ReplyStream", () => {
     fc.assert(
       fc.property(fc.array(reply, { maxLength: 10 }), fc.array(fc.nat(), { maxLength: 20 }), (all, cuts) => {
         const found = read(Buffer.concat(all.map(({ wire }) => wire)), cuts);
-        const shown = found.map(({ code, words, value }) => ({
-          code,
+        const shown = found.map(({ status, words, value }) => ({
+          status,
           words,
           value: value && Buffer.from(value).toString("hex"),
         }));
@@ -50,7 +58,10 @@ describe("ReplyStream", () => {
   });
 
   test("takes any bytes, or refuses them with a BackendError", () => {
-    const bits = fc.oneof(fc.uint8Array({ maxLength: 50 }), fc.constantFrom("VA 5", "\r\n", "VA -1\r\n", "VA 3 c\r\nabc\r\n", " ").map((text) => Buffer.from(text)));
+    const bits = fc.oneof(
+      fc.uint8Array({ maxLength: 50 }),
+      fc.constantFrom("VA 5", "\r\n", "VA -1\r\n", "VA 3 c\r\nabc\r\n", " ").map((text) => Buffer.from(text)),
+    );
     fc.assert(
       fc.property(fc.array(bits), fc.array(fc.nat()), (all, cuts) => {
         try {

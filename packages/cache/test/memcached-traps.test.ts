@@ -30,7 +30,10 @@ describeWith(["memcached"], "memcached's traps", () => {
       code: "BACKEND_OPTION_INVALID",
     });
     const backend = memcachedBackend({ servers: [store.address] });
-    expect(await backend.get(["t1", "empty"])).toMatchObject([{ value: undefined }, { value: bytes("") }]);
+    expect(await backend.get(["t1", "empty"])).toMatchObject([
+      { value: undefined },
+      { value: new Uint8Array(0) },
+    ]);
     await backend.close();
   });
 
@@ -46,6 +49,7 @@ describeWith(["memcached"], "memcached's traps", () => {
     await client.set("t3", bytes("old"), { ttlS: 60 });
     const { cas } = (await client.get("t3"))!;
     await client.delete("t3", { markStale: true, ttlS: 60 });
+    expect(await client.get("t3")).toMatchObject({ stale: true, won: true });
     expect(await client.set("t3", bytes("late"), { cas, evenIfOlder: true, ttlS: 60 })).toBe("stored");
     const read = () => client.get("t3", { vivifyS: 30 });
     expect(await read()).toMatchObject({ stale: true, won: false, taken: true });
@@ -59,7 +63,7 @@ describeWith(["memcached"], "memcached's traps", () => {
     await store.stop();
     await store.start();
     const made = async () => {
-      await until("it answers", 20_000, async () => (await client.versions()).get(store.address) === "1.6.18" || (await client.ping()).get(store.address) === undefined);
+      await until("it answers", 20_000, async () => (await client.ping()).get(store.address) === undefined);
       await client.set("t4", bytes("first"));
       return (await client.get("t4"))!.cas;
     };

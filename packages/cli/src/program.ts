@@ -10,6 +10,7 @@ import { demoCommand } from "./demo/command.ts";
 import { drillCommand } from "./drill/command.ts";
 import { CommandFailed, EXIT, UsageError } from "./errors.ts";
 import { gateCommand } from "./gate/command.ts";
+import { planCommand } from "./plan/command.ts";
 import { serveCommand } from "./serve/command.ts";
 import { statusCommand } from "./status/command.ts";
 import { submitCommand } from "./submit/command.ts";
@@ -34,6 +35,7 @@ export function droverProgram(): Command {
     workCommand(),
     statusCommand(),
     topCommand(),
+    planCommand(),
     adminCommand(),
     deadLettersCommand(),
     tokenCommand(),

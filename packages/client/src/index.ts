@@ -12,7 +12,7 @@ export {
   type Status,
   type SubmitOptions,
 } from "./client.ts";
-export { DROVER_OPTION, type Notice } from "./connection.ts";
+export { DROVER_OPTION, type Notice, ServerConnection, type ServerConnectionOptions } from "./connection.ts";
 export {
   ClientClosed,
   ClientError,

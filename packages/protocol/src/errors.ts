@@ -6,6 +6,7 @@ export type WireErrorCode =
   | "INVALID_COMMAND"
   | "INVALID_MAGIC"
   | "JOB_NOT_FOUND"
+  | "NOTHING_HELD"
   | "QUEUE_ERROR"
   | "STATE_LOST"
   | "RATE_LIMITED"

@@ -382,9 +382,10 @@ export class JobServer {
     await Promise.all(this.#listeners.map((listener) => listener.close()));
     this.core.stopAssigning();
     const { state } = this.core;
-    if (state.running > 0 && graceMs > 0) {
+    const isBusy = () => state.running > 0 || (state.fleet?.unacknowledged ?? 0) > 0;
+    if (isBusy() && graceMs > 0) {
       this.#options.log.info({ running: state.running, graceMs }, "waiting for running jobs");
-      await this.#untilIdle(() => state.running === 0, graceMs);
+      await this.#untilIdle(() => !isBusy(), graceMs);
     }
     this.#flush();
     const left = state.jobs.size;

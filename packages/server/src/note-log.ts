@@ -99,6 +99,12 @@ export class NoteLog {
       case "LIMIT_REACHED":
         this.#log.warn({ ...fields, limit: note.limit }, "refused what is beyond a limit");
         return;
+      case "FORWARD_REFUSED":
+        this.#log.warn(
+          { ...fields, detail: printable(note.detail, NAME_LENGTH) },
+          "a forwarded submission failed",
+        );
+        return;
       case "DEAD_LETTER":
         this.#log.error({ ...fields, handle: note.handle, reason: note.reason }, "gave up a background job");
         return;

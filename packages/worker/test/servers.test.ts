@@ -327,7 +327,8 @@ function suite(kind: ServerKind): void {
     const name = fresh("f");
     const { handler, next, open, jobs } = gate();
     await workerAt([one.address, two.address], { [name]: handler }, { concurrency: 3 });
-    const client = clientAt([one.address, two.address]);
+    // Both jobs are to be where the server dies.
+    const client = clientAt([one.address, two.address], { routing: "failover" });
     const started = next();
     const keyed = client.submit(name, "keyed", { unique: "u" });
     const words = wordsOf(keyed);

@@ -11,7 +11,7 @@ const BATCH_KEYS = 500;
 /** On the values' keys, none of which ends so: an election is a key of its own, so that no reader takes it for a value. */
 const ELECTION = "#elect";
 
-/** Keeps the values of a cache in memcached. What is in `client`'s options is said there. */
+/** Keeps the values of a cache in memcached. Closing it closes the client, also one that was handed over. */
 export function memcachedBackend(client: MemcachedClient | MemcachedClientOptions = {}): CacheBackend {
   return new MemcachedBackend(client instanceof MemcachedClient ? client : new MemcachedClient(client));
 }

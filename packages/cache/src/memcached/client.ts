@@ -187,8 +187,8 @@ export class MemcachedClient {
     const wire = wireKey(key);
     const connection = await this.#connection(options.routedBy ?? key);
     return this.#ask<Item | undefined>(connection, metaRequest("mg", wire, tokens), (reply) => {
-      if (reply.code === "EN") return undefined;
-      if (reply.code === "VA" || reply.code === "HD") return itemOf(reply, connection);
+      if (reply.status === "EN") return undefined;
+      if (reply.status === "VA" || reply.status === "HD") return itemOf(reply, connection);
       throw broken(connection.node, "mg was answered amiss");
     });
   }
@@ -266,7 +266,7 @@ export class MemcachedClient {
     const wire = wireKey(key);
     const connection = await this.#connection(options.routedBy ?? key);
     return this.#ask<bigint | undefined>(connection, metaRequest("ma", wire, tokens), (reply) => {
-      if (reply.code === "NF" || reply.code === "NS") return undefined;
+      if (reply.status === "NF" || reply.status === "NS") return undefined;
       const text = Buffer.from(reply.value ?? NOTHING).toString("latin1");
       if (!/^\d{1,20}$/.test(text)) throw broken(connection.node, "ma gave no number");
       return BigInt(text);
@@ -276,7 +276,7 @@ export class MemcachedClient {
   /** `mn` of each node: whether it answers. Connects where need be. */
   ping(): Promise<ReadonlyMap<string, BackendError | undefined>> {
     return this.#askAll("mn\r\n", (reply, connection, resolve: (answer: undefined) => void) => {
-      if (reply.code !== "MN") throw broken(connection.node, "mn was answered amiss");
+      if (reply.status !== "MN") throw broken(connection.node, "mn was answered amiss");
       resolve(undefined);
       return true;
     });
@@ -285,7 +285,7 @@ export class MemcachedClient {
   /** `version` of each node. */
   versions(): Promise<ReadonlyMap<string, string | BackendError>> {
     return this.#askAll("version\r\n", (reply, connection, resolve: (answer: string) => void) => {
-      if (reply.code !== "VERSION") throw broken(connection.node, "version was answered amiss");
+      if (reply.status !== "VERSION") throw broken(connection.node, "version was answered amiss");
       resolve(reply.words.join(" "));
       return true;
     });
@@ -299,13 +299,13 @@ export class MemcachedClient {
       (reply, connection, resolve: (answer: ReadonlyMap<string, string>) => void) => {
         const part = parts.get(connection) ?? new Map<string, string>();
         parts.set(connection, part);
-        if (reply.code === "END") {
+        if (reply.status === "END") {
           resolve(part);
           return true;
         }
         const [name, ...value] = reply.words;
         // Some hundred lines at most; a peer that does not end is none.
-        if (reply.code !== "STAT" || name === undefined || part.size >= 10_000) {
+        if (reply.status !== "STAT" || name === undefined || part.size >= 10_000) {
           throw broken(connection.node, "stats was answered amiss");
         }
         part.set(name, value.join(" "));
@@ -393,8 +393,8 @@ function itemOf({ words, value = NOTHING }: Reply, { node, epoch }: MemcachedCon
   };
 }
 
-function written({ code }: Reply, { node }: MemcachedConnection): Written {
-  switch (code) {
+function written({ status }: Reply, { node }: MemcachedConnection): Written {
+  switch (status) {
     case "HD":
       return "stored";
     case "EX":

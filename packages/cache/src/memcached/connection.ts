@@ -198,16 +198,16 @@ export class MemcachedConnection {
 
   #take(reply: Reply): void {
     const call = this.#pending[this.#head];
-    const { code } = reply;
-    if (call === undefined) throw broken(this.node, `${shown(code)} came unasked`);
-    if (code === "ERROR" || code === "CLIENT_ERROR" || code === "SERVER_ERROR") {
+    const { status } = reply;
+    if (call === undefined) throw broken(this.node, `${shown(status)} came unasked`);
+    if (status === "ERROR" || status === "CLIENT_ERROR" || status === "SERVER_ERROR") {
       this.#shift();
       const error = new BackendError(
         "BACKEND_REFUSED",
-        `${this.node}: ${shown([code, ...reply.words].join(" "))}`,
+        `${this.node}: ${shown([status, ...reply.words].join(" "))}`,
       );
       call.fail(error);
-      if (call.carries && code !== "SERVER_ERROR") this.destroy(error);
+      if (call.carries && status !== "SERVER_ERROR") this.destroy(error);
       return;
     }
     // Errors and misses of some versions bring no opaque; their order has to do.

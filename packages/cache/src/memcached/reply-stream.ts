@@ -3,7 +3,7 @@ import { BackendError } from "../backend-errors.ts";
 /** One reply of memcached's. */
 export interface Reply {
   /** First word of its line: `HD`, `VA`, `EN`, `CLIENT_ERROR`, … */
-  readonly code: string;
+  readonly status: string;
   /** The other words; of `VA` those behind the size. */
   readonly words: readonly string[];
   /** What `VA` carries; a copy. */
@@ -46,7 +46,7 @@ export class ReplyStream {
       if (this.#value !== undefined) {
         at = this.#fill(this.#value, chunk, at);
         if (this.#filled < this.#value.length) return;
-        if (!take({ code: "VA", words: this.#words, value: this.#takeValue(this.#value) })) return;
+        if (!take({ status: "VA", words: this.#words, value: this.#takeValue(this.#value) })) return;
         continue;
       }
       const end = chunk.indexOf(LF, at);
@@ -71,9 +71,9 @@ export class ReplyStream {
     if (line.at(-2) !== CR) throw broken("a line does not end with CR LF");
     const words: string[] = [];
     for (const word of textOf(line.subarray(0, -2)).split(" ")) if (word !== "") words.push(word);
-    const code = words.shift();
-    if (code === undefined) throw broken("a line is empty");
-    if (code !== "VA") return { code, words, value: undefined };
+    const status = words.shift();
+    if (status === undefined) throw broken("a line is empty");
+    if (status !== "VA") return { status, words, value: undefined };
     const size = words.shift() ?? "";
     if (!/^\d{1,10}$/.test(size)) throw broken("a value has no size");
     if (Number(size) > this.#limits.maxValueBytes) {

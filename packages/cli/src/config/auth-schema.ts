@@ -25,6 +25,7 @@ const identity = z.strictObject({
   work: globs().optional(),
   status: flag().optional(),
   admin: flag().optional(),
+  peer: flag().optional(),
   certificate: texts("name in a certificate", (one) => /^\S+$/.test(one)).optional(),
   networks: texts("network such as 10.0.0.0/8 or ::1", isNetwork).optional(),
   sockets: texts("path of a Unix socket", (one) => one.startsWith("/")).optional(),

@@ -5,12 +5,12 @@ import { type AuthConfig, NOBODY } from "./auth-schema.ts";
 /** The server's rules from the `auth` of a drover.yaml. */
 export function identityRules({ tokens, identities, anonymous = NOBODY }: AuthConfig): IdentityRules {
   const rules = Object.entries(identities).map(([name, identity]): IdentityRule => {
-    const { submit = [], work = [], status = false, admin = false } = identity;
+    const { submit = [], work = [], status = false, admin = false, peer = false } = identity;
     const { certificate = [], networks = [], sockets = [], listeners = [] } = identity;
     const limits = Object.entries(identity.limits ?? {}).filter(([, limit]) => limit !== undefined);
     return {
       name,
-      rights: { submit: submit.map(onTheWire), work: work.map(onTheWire), status, admin },
+      rights: { submit: submit.map(onTheWire), work: work.map(onTheWire), status, admin, peer },
       limits: Object.fromEntries(limits),
       certificates: certificate,
       networks,

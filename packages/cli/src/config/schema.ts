@@ -1,7 +1,7 @@
 import { scheduleProblem } from "@drover/server";
 import * as z from "zod";
 import { authSchema } from "./auth-schema.ts";
-import { addresses, choice, flag, integer, seconds, size, storeName, text } from "./scalars.ts";
+import { addresses, choice, flag, integer, seconds, size, storeName, text, texts } from "./scalars.ts";
 
 /*
  * The schema of drover.yaml, and with it of flags and environment, which set the same things: `--job-retries`,
@@ -59,6 +59,11 @@ const limits = z.strictObject({
   maxFunctionMetrics: integer(0).optional(),
 });
 
+/** `NAME=ADDRESS`. */
+function isPeer(peer: string): boolean {
+  return /^[\x21-\x3c\x3e-\x7e]{1,32}=[^\s=]+$/.test(peer);
+}
+
 const server = z.strictObject({
   listen: addresses().optional(),
   port: integer(0, 65_535).optional(),
@@ -84,6 +89,8 @@ const server = z.strictObject({
   timeoutUnit: choice("auto", "ms", "s").optional(),
   grace: seconds(86_400).optional(),
   store: storeName().optional(),
+  peers: texts("peer such as gm2=10.0.0.2:4730", isPeer).optional(),
+  peerTokenFile: file.optional(),
   serverName: text("server name (1 to 32 visible ASCII characters)", /^[\x21-\x7e]{1,32}$/).optional(),
   warmUpMs: integer(0, 60_000).optional(),
   busyPollUs: integer(0, 1_000_000).optional(),

@@ -164,6 +164,18 @@ export const SERVER_OPTIONS: readonly ServerOption[] = [
     group: "Jobs",
   },
   {
+    key: "peers",
+    flags: "--peer <name=address>",
+    help: "a server of the same fleet, to which submissions go that it owns; may be given several times, the same list everywhere",
+    group: "Jobs",
+  },
+  {
+    key: "peerTokenFile",
+    flags: "--peer-token-file <file>",
+    help: "file with the token that this server shows to the others of its fleet",
+    group: "Jobs",
+  },
+  {
     key: "allowShutdown",
     flags: "--allow-shutdown",
     help: "obey the admin command `shutdown`",

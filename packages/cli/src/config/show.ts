@@ -40,6 +40,8 @@ function defaults(): Readonly<Record<string, unknown>> {
     timeoutUnit: "auto",
     grace: DEFAULT_GRACE_SECONDS,
     store: "memory",
+    peers: [],
+    peerTokenFile: null,
     serverName: null,
     warmUpMs: DEFAULT_WARM_UP_MS,
     busyPollUs: DEFAULT_BUSY_POLL_US,

@@ -4,7 +4,7 @@ import type { ConfigInputs } from "../config/resolve.ts";
 import { attributeOf, SERVER_OPTIONS } from "../config/server-options.ts";
 import { UsageError } from "../errors.ts";
 
-const REPEATABLE: ReadonlySet<string> = new Set(["listen", "http", "tls", "https"]);
+const REPEATABLE: ReadonlySet<string> = new Set(["listen", "http", "tls", "https", "peers"]);
 
 /** The options that drover.yaml knows as well. */
 export function addServerOptions(command: Command): void {

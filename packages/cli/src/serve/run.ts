@@ -17,6 +17,7 @@ import { type GateWanted, gateServerOptions, type StartedGate, startGate } from 
 import { deliverSignals, type Signal } from "../signals.ts";
 import { VERSION } from "../version.ts";
 import { refuseExposure } from "./exposure.ts";
+import { checkFleet, type FleetJoining, fleetOf } from "./fleet.ts";
 import { Predecessor, Successor } from "./handover.ts";
 import { httpAddresses, prepareHttp, startHttp } from "./http.ts";
 import { giveBackWhenIdle } from "./idle-memory.ts";
@@ -70,6 +71,7 @@ export interface Started {
 export async function checkServe(config: ResolvedConfig): Promise<readonly string[]> {
   const { server, identities } = config;
   tlsOptions(config);
+  checkFleet(config);
   const secure = secureAddresses(config);
   const addresses = [...listenAddresses(server), ...httpAddresses(config), ...secure];
   const isEncrypted = (address: string) => secure.includes(address);
@@ -107,6 +109,7 @@ export async function serve(request: ServeRequest): Promise<never> {
   let identities: Identities | undefined;
   let files: TlsFiles | undefined;
   let gate: StartedGate | undefined;
+  let fleet: FleetJoining | undefined;
   try {
     const httpByDefault = request.forPerson === true ? httpOfPort(server.port) : undefined;
     if (predecessor !== undefined) {
@@ -126,7 +129,9 @@ export async function serve(request: ServeRequest): Promise<never> {
     }
     if (config.identities !== undefined) identities = openIdentities(config.identities, log);
     files = await openTlsFiles(config);
+    fleet = await fleetOf(server);
     started = await startServer(config, store, log, {
+      ...(fleet === undefined ? {} : { onStarting: fleet.onStarting }),
       sockets,
       ...(files === undefined || server.tls === undefined ? {} : { secure: { listen: server.tls, files } }),
       ...(identities === undefined ? {} : { identities }),
@@ -157,6 +162,7 @@ export async function serve(request: ServeRequest): Promise<never> {
     }
   } catch (error) {
     for (const step of undo.reverse()) step();
+    fleet?.close();
     await http?.close();
     await gate?.close();
     if (started === undefined) await store?.close();
@@ -316,7 +322,14 @@ function startServer(
   log: ServerLog,
   more: Pick<
     JobServerOptions,
-    "functions" | "identities" | "onShutdownRequest" | "onStoreLost" | "reserved" | "secure" | "sockets"
+    | "functions"
+    | "identities"
+    | "onShutdownRequest"
+    | "onStarting"
+    | "onStoreLost"
+    | "reserved"
+    | "secure"
+    | "sockets"
   >,
 ): Promise<JobServer> {
   const files = openFileLimit();

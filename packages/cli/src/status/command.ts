@@ -7,6 +7,7 @@ export function statusCommand(): Command {
     .summary("show the functions of a server: queued, running, workers, join ratio")
     .description("Shows the functions of a job server. Works with gearmand too, as far as it tells.");
   return addServerAddress(command)
+    .option("--fleet", "the servers of its fleet instead: health, and who owns how much")
     .option("--json", "as JSON")
     .addHelpText(
       "after",
@@ -19,7 +20,11 @@ Examples:
 
 Exit codes: 0 shown, 1 the server gave no answer, 2 wrong options or no server.`,
     )
-    .action(async (values: ServerFlags & { json?: boolean }) => {
+    .action(async (values: ServerFlags & { json?: boolean; fleet?: boolean }) => {
+      if (values.fleet === true) {
+        const { showFleet } = await import("./fleet.ts");
+        return showFleet(serverTarget(values), values.json === true);
+      }
       const { showStatus } = await import("./show.ts");
       await showStatus(serverTarget(values), values.json === true);
     });

@@ -13,7 +13,7 @@ const DROVER_OPTION = "drover.1";
 const AUTHENTICATE_FIRST = "Authenticate first: OPTION_REQ drover.auth:TOKEN";
 
 /** Which right an identity lacks, for the text of a refusal and for the log. */
-export type Right = "submit" | "work" | "status" | "admin";
+export type Right = "submit" | "work" | "peer" | "status" | "admin";
 
 /**
  * Refuses what the connection's identity may not do.
@@ -53,6 +53,15 @@ function namesReserved(
     if (fn.startsWith(prefix) && !globs.some((glob) => glob.startsWith(prefix))) return false;
   }
   return true;
+}
+
+/** Begins the option by which a server of the fleet says who it is. */
+export const PEER_OPTION = "drover.peer:";
+
+/** Whether a connection may be another server of the fleet: by its right, or without authentication on loopback. */
+export function mayBePeer(state: ServerState, { identity, address }: Peer): boolean {
+  if (state.options.authenticate !== undefined) return identity.rights.peer === true;
+  return /^(?:127\.|::1$|::ffff:127\.|unix$|memory$)/.test(address);
 }
 
 /** Takes a submission from what the identity may submit now. @returns false when it was refused. */

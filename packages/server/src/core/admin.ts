@@ -107,6 +107,7 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   ["pause", (state, _peer, words) => setPaused(state, words, true)],
   ["resume", (state, _peer, words) => setPaused(state, words, false)],
   ["counts", counts],
+  ["fleet", fleet],
 ]);
 
 /** Commands that change something. */
@@ -124,6 +125,16 @@ function status(state: ServerState): string {
   let text = "";
   for (const fn of state.functions.values())
     text += `${fn.name}\t${fn.total}\t${fn.running}\t${fn.workers}\n`;
+  return text + END;
+}
+
+/** One line for each server of the fleet; none where there is no fleet. */
+function fleet(state: ServerState): string {
+  let text = "";
+  for (const member of state.fleet?.view() ?? []) {
+    const { name, address, state: now, forMs, jobs, forwarded, share, problem } = member;
+    text += `${printable(name)}\t${printable(address)}\t${now}\t${forMs}\t${jobs}\t${forwarded}\t${share}\t${printable(problem)}\n`;
+  }
   return text + END;
 }
 
@@ -191,7 +202,7 @@ function drop(state: ServerState, _peer: Peer, words: readonly string[]): string
   if (words.length !== 3 || words[1]!.toLowerCase() !== "function") return incomplete(words[0]!);
   const fn = state.functions.get(words[2]!) ?? functionOfAnyCase(state, words[2]!);
   if (fn === undefined) return "ERR function not found\r\n";
-  if (fn.total > 0 || fn.workers > 0 || fn.overruns > 0) {
+  if (fn.total > 0 || fn.forwarded > 0 || fn.workers > 0 || fn.overruns > 0) {
     return "ERR there are still connected workers or executing clients\r\n";
   }
   forgetFunction(state, fn);

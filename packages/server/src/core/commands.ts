@@ -6,7 +6,15 @@ import {
   type SharedPages,
   textOfByteString,
 } from "@drover/protocol";
-import { admitSubmission, authenticate, forbid, maySubmit, mayWork } from "./access.ts";
+import {
+  admitSubmission,
+  authenticate,
+  forbid,
+  mayBePeer,
+  maySubmit,
+  mayWork,
+  PEER_OPTION,
+} from "./access.ts";
 import { attachByHandle, detach, getOutcome, readSubmissionOptions } from "./extensions.ts";
 import type { JobFunction } from "./function.ts";
 import { nextInstant } from "./instant.ts";
@@ -315,6 +323,15 @@ function submitExtended(state: ServerState, peer: Peer, bytes: Uint8Array, start
     sendError(state, peer, "INVALID_ARGUMENT", refusal);
     return;
   }
+  if ((request.forwarded || request.joinOnly !== "") && peer.fleetName === "") {
+    forbid(state, peer, "peer", "");
+    return;
+  }
+  // Asked of a server without a fleet: it holds nothing for others.
+  if (request.joinOnly !== "" && state.fleet === null) {
+    sendError(state, peer, "NOTHING_HELD", "No job is held in that server's place");
+    return;
+  }
   if (request.traceparent !== "") peer.traces = true;
   submitSplit(state, peer, bytes, end);
 }
@@ -422,13 +439,15 @@ function lastArgument(bytes: Uint8Array, start: number, end: number): string {
 function getStatus(state: ServerState, peer: Peer, bytes: Uint8Array, start: number, end: number): void {
   const nul = indexOfNul(bytes, start, end);
   const stop = nul < 0 ? end : nul;
-  const job = state.jobs.get(state.handles.parse(bytes, start, stop));
+  const number = state.handles.parse(bytes, start, stop);
+  const job = state.jobs.get(number);
   const handle = byteString(bytes, start, stop);
   if (job !== undefined && !peer.identity.mayLookAt(job.fn.name)) {
     forbid(state, peer, "status", "");
     return;
   }
   if (job === undefined) {
+    if (state.fleet?.answersStatus(peer, number, handle) === true) return;
     sendPacket(state, peer, PacketType.STATUS_RES, [handle, "0", "0", "0", "0"]);
     return;
   }
@@ -484,6 +503,15 @@ export function statusNumber(text: string | null | undefined): string {
 function setOption(state: ServerState, peer: Peer, bytes: Uint8Array, start: number, end: number): void {
   const option = lastArgument(bytes, start, end);
   if (authenticate(state, peer, option)) return;
+  if (option.startsWith(PEER_OPTION)) {
+    if (!mayBePeer(state, peer)) {
+      forbid(state, peer, "peer", "");
+      return;
+    }
+    peer.fleetName = option.slice(PEER_OPTION.length);
+    forwardBody(state, peer, PacketType.OPTION_RES, bytes, start, end);
+    return;
+  }
   const name = option.toLowerCase();
   if (name === "exceptions") peer.wantsExceptions = true;
   else if (name === "drover.1") peer.speaksDrover = true;

@@ -154,6 +154,7 @@ export class JobServerCore {
     }
     state.lingering.expire(nowMs);
     state.outcomes.expire(wallMs);
+    state.fleet?.tick();
   }
 
   /**
@@ -165,7 +166,7 @@ export class JobServerCore {
     const wait = Math.max(0, state.dueJobs.nextMs - state.wallMs);
     let next = Math.min(state.runTimers.nextMs, state.submissionTimers.nextMs);
     next = Math.min(next, state.nowMs + (wait === Number.POSITIVE_INFINITY ? wait : Math.min(wait, 60_000)));
-    next = Math.min(next, nextWakeMs(state));
+    next = Math.min(next, nextWakeMs(state), state.fleet?.nextTickMs ?? next);
     for (const endsMs of state.unfinished.values()) {
       next = Math.min(next, endsMs);
       break;

@@ -57,7 +57,11 @@ function readOption(request: SubmissionRequest, key: string, value: string, wall
     case "rerunIfActive":
       request.rerunIfActive = value === "1";
       return value === "1" || value === "0";
+    case "joinOnly":
+      request.joinOnly = value;
+      return value !== "" && value.length <= 64;
     case "forwarded":
+      request.forwarded = value === "1";
       return value === "1" || value === "0";
     case "priority": {
       const priority = PRIORITIES[value];

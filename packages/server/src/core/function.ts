@@ -24,6 +24,8 @@ export class JobFunction {
   pinned = false;
   /** Jobs in any state: what gearmand's `status` calls total. */
   total = 0;
+  /** Jobs that stand for those of other servers of the fleet; not in `total`. */
+  forwarded = 0;
   queued = 0;
   delayed = 0;
   running = 0;
@@ -214,7 +216,7 @@ export class JobFunction {
   /** Whether nothing would be lost by forgetting it. */
   get isIdle(): boolean {
     if (this.pinned || this.paused || this.maxQueue !== null) return false;
-    return this.total === 0 && this.workers === 0 && this.overruns === 0;
+    return this.total === 0 && this.forwarded === 0 && this.workers === 0 && this.overruns === 0;
   }
 }
 

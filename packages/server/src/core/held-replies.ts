@@ -2,10 +2,19 @@ import type { PagePool } from "@drover/protocol";
 import { Fifo } from "./fifo.ts";
 import type { Ack } from "./journal.ts";
 import { Outbox } from "./outbox.ts";
+import type { Peer } from "./peer.ts";
+
+/** A reply that waits for another server's answer. */
+export interface Owed {
+  readonly peer: Peer;
+  /** Undefined until it is known. */
+  stored: boolean | undefined;
+  packet: Uint8Array | null;
+}
 
 /** Acknowledgements that wait for the store, and the replies behind the last of them. */
 interface Segment {
-  readonly acks: Fifo<Ack>;
+  readonly acks: Fifo<Ack | Owed>;
   replies: Outbox | null;
 }
 
@@ -39,7 +48,7 @@ export class HeldReplies {
     return last.replies;
   }
 
-  add(ack: Ack): void {
+  add(ack: Ack | Owed): void {
     let last = this.#segments.at(-1);
     if (last === undefined || last.replies !== null) {
       this.#bytesBefore += last?.replies?.bytes ?? 0;
@@ -53,7 +62,7 @@ export class HeldReplies {
    * Lets go what need not wait any more.
    * @param answer Writes the answer of a settled acknowledgement.
    */
-  release(out: Outbox, answer: (ack: Ack) => void): void {
+  release(out: Outbox, answer: (ack: Ack | Owed) => void): void {
     for (let first = this.#segments[0]; first !== undefined; first = this.#segments[0]) {
       for (let ack = first.acks.peek(); ack !== undefined; ack = first.acks.peek()) {
         if (ack.stored === undefined) return;

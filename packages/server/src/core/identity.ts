@@ -8,6 +8,8 @@ export interface Rights {
   readonly status: boolean;
   /** Change what is not its own: cancel, pause, limits, dead letters, shutdown. Includes `status`. */
   readonly admin: boolean;
+  /** Be another server of the fleet, whose submissions are never forwarded again. Default: false. */
+  readonly peer?: boolean;
 }
 
 export const ALL_RIGHTS: Rights = { submit: ["*"], work: ["*"], status: true, admin: true };

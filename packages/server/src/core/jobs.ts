@@ -74,6 +74,10 @@ export function leaveJob(state: ServerState, submission: Submission, isLost = fa
   const { job } = submission;
   dropSubmission(state, submission);
   if (job.submissions !== null || job.isClaimed || job.rare?.keep === true) return;
+  if (job.run?.worker.isRelay === true) {
+    state.fleet!.abandon(job);
+    return;
+  }
   if (job.state !== JobState.RUNNING) {
     if (job.state !== JobState.CANCELLING) endJob(state, job);
     return;
@@ -101,6 +105,7 @@ export function cancelJob(state: ServerState, job: Job): void {
   job.fn.failed++;
   state.counts.failed++;
   if (job.run === null) endJob(state, job);
+  else if (job.run.worker.isRelay) state.fleet!.abandon(job);
   else if (!cancelRun(state, job.run)) {
     overrun(state, job.run);
     endJob(state, job);
@@ -121,7 +126,8 @@ export function endJob(state: ServerState, job: Job): void {
   const wasWaiting = job.state === JobState.WAITING;
   job.state = JobState.ENDED;
   state.journal?.delete(job);
-  fn.total--;
+  if (state.fleet?.ended(job) === true) fn.forwarded--;
+  else fn.total--;
   state.jobs.delete(job);
   state.pages.release(job.workload);
   state.workloadBytes -= job.workloadBytes;

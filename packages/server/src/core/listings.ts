@@ -180,7 +180,7 @@ export function listJobs(
 ): { readonly jobs: readonly JobRow[]; readonly next: number | null } {
   const jobs: JobRow[] = [];
   const fn = state.functions.get(name);
-  if (fn === undefined || fn.total === 0) return { jobs, next: null };
+  if (fn === undefined || fn.total + fn.forwarded === 0) return { jobs, next: null };
   let scanned = 0;
   for (const job of state.jobs.from(from)) {
     if (jobs.length === limit || scanned++ === MAX_SCANNED_JOBS) return { jobs, next: job.number };

@@ -69,6 +69,10 @@ export class Peer {
   wantsReasons = false;
   /** Negotiated drover.1. */
   speaksDrover = false;
+  /** The server of a fleet that it is, once it has said so (`drover.peer`); empty for others. */
+  fleetName = "";
+  /** No connection, but what stands for another server of the fleet as the worker of forwarded jobs. */
+  isRelay = false;
   /** Has submitted with a `traceparent`: it is told where runs stand in traces. */
   traces = false;
 

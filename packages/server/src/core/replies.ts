@@ -13,7 +13,7 @@ import {
   writeByteString,
   writeHeader,
 } from "@drover/protocol";
-import { HeldReplies } from "./held-replies.ts";
+import { HeldReplies, type Owed } from "./held-replies.ts";
 import type { Job, Submission } from "./job.ts";
 import type { Ack } from "./journal.ts";
 import { type Outbox, SHARE_BYTES } from "./outbox.ts";
@@ -108,7 +108,7 @@ export function sendJobCreated(state: ServerState, peer: Peer, number: number): 
 }
 
 /** A background submission is answered when the store has its job, or cannot have it; replies behind it wait. */
-export function sendWhenStored(state: ServerState, ack: Ack): void {
+export function sendWhenStored(state: ServerState, ack: Ack | Owed): void {
   const { peer } = ack;
   if (peer.held === null) {
     peer.held = new HeldReplies(state.pages);
@@ -122,7 +122,12 @@ export function releaseReplies(state: ServerState, peer: Peer): void {
   const { held, out } = peer;
   if (held === null || peer.gone || peer.closing !== null) return;
   markDirty(state, peer);
-  held.release(out, ({ job, stored }) => {
+  held.release(out, (ack) => {
+    if ("packet" in ack) {
+      out.share(ack.packet!);
+      return;
+    }
+    const { job, stored } = ack;
     if (stored === true) {
       const { number } = job;
       const at = begin(out, PacketType.JOB_CREATED, state.handles.measure(number));

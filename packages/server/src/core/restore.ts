@@ -77,6 +77,7 @@ function take(state: ServerState, number: number, stored: StoredJob): void {
   if (stored.lingerMs >= 0) rareFields(job).lingerMs = stored.lingerMs;
   state.jobs.add(job);
   fn.total++;
+  state.fleet?.entered(job);
   if (fn.workers === 0) state.updateIdle(fn);
   if (key !== "") state.uniques.set(job);
   enter(state, job, stored.dueMs);

@@ -314,7 +314,7 @@ export function endRun(state: ServerState, run: Run): void {
   state.replayBytes -= run.historyBytes;
   state.running--;
   job.run = null;
-  job.fn.running--;
+  if (!worker.isRelay) job.fn.running--;
 }
 
 /**
@@ -471,7 +471,7 @@ function keepPastRun(state: ServerState, { job, worker, startedMs }: Run, reason
 }
 
 /** Peers that know nothing of restarts get nothing: what they saw so far may come again. */
-function announceRestart(state: ServerState, job: Job): void {
+export function announceRestart(state: ServerState, job: Job): void {
   const handle = state.handles.text(job.number);
   const attempt = String(job.attempts + 1);
   for (let submission = job.submissions; submission !== null; submission = submission.nextOfJob) {

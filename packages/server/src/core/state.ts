@@ -2,6 +2,7 @@ import { PagePool } from "@drover/protocol";
 import { AbilitySets } from "./abilities.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import { Fifo } from "./fifo.ts";
+import type { Fleet } from "./fleet.ts";
 import type { JobFunction } from "./function.ts";
 import { Handles } from "./handles.ts";
 import type { Identity } from "./identity.ts";
@@ -73,6 +74,7 @@ export type CoreNote =
       readonly result: string;
     }
   | { readonly code: "LIMIT_REACHED"; readonly peer: Peer; readonly limit: string; readonly fn: string }
+  | { readonly code: "FORWARD_REFUSED"; readonly fn: string; readonly detail: string }
   | { readonly code: "DEAD_LETTER"; readonly fn: string; readonly handle: string; readonly reason: string }
   | { readonly code: "DEAD_LETTER_EVICTED"; readonly fn: string; readonly handle: string }
   | { readonly code: "OVERRUN"; readonly fn: string; readonly handle: string; readonly worker: Peer };
@@ -131,6 +133,8 @@ export class ServerState {
   readonly strangers = new Map<Peer, number>();
   /** Functions of no use and since when, oldest first. */
   readonly idleFunctions = new Map<JobFunction, number>();
+  /** The server's place among others; null without any. */
+  fleet: Fleet | null = null;
   /** What a store does not know yet; null without one. */
   readonly journal: Journal | null;
   /** Workers whose grab found nothing so far in this turn, in the order of the grabs. */

@@ -41,6 +41,10 @@ export class SubmissionRequest {
   keep = false;
   /** Join a running job only as its successor: what runs may have read old data. */
   rerunIfActive = false;
+  /** Comes from another server of the fleet: it is never forwarded again. */
+  forwarded = false;
+  /** Joins a job that is here, or is refused: the server in whose place that would be. Empty: not so. */
+  joinOnly = "";
   traceparent = "";
   /** Means nothing without a `traceparent`. */
   tracestate = "";
@@ -66,6 +70,8 @@ export class SubmissionRequest {
     this.lingerMs = undefined;
     this.keep = false;
     this.rerunIfActive = false;
+    this.forwarded = false;
+    this.joinOnly = "";
     this.traceparent = "";
     this.tracestate = "";
     this.pages = null;
@@ -87,11 +93,13 @@ export function submit(state: ServerState, peer: Peer, request: SubmissionReques
   }
   if (key !== "") {
     const existing = state.uniques.get(fn, key);
-    if (existing !== undefined) {
+    const relayed = existing !== undefined && state.fleet?.relays(existing) === true;
+    if (existing !== undefined && !relayed) {
       join(state, peer, request, existing);
       return;
     }
-    if (answerFromLingering(state, peer, request, key)) return;
+    if (!relayed && answerFromLingering(state, peer, request, key)) return;
+    if (state.fleet?.takes(peer, request, key, existing) === true) return;
   }
   const job = createJob(state, peer, request, key);
   if (job === null) return;
@@ -108,7 +116,7 @@ function keyOf(state: ServerState, request: SubmissionRequest): string {
   return digestKey(state.options.digest(workload));
 }
 
-function join(state: ServerState, peer: Peer, request: SubmissionRequest, existing: Job): void {
+export function join(state: ServerState, peer: Peer, request: SubmissionRequest, existing: Job): void {
   const future = request.dueMs > state.wallMs;
   let job = existing;
   if (existing.state === JobState.RUNNING || existing.state === JobState.CANCELLING) {
@@ -170,22 +178,25 @@ function createSuccessor(state: ServerState, peer: Peer, request: SubmissionRequ
 function limitReached(
   state: ServerState,
   { fn, priority, workloadBytes }: SubmissionRequest,
+  forwarded = false,
 ): "maxQueue" | "maxJobs" | "maxWorkloadBytes" | null {
   const { limits } = state;
   const limit = fn.queueLimit(priority);
-  if (limit > 0 && fn.total >= limit) return "maxQueue";
+  if (!forwarded && limit > 0 && fn.total >= limit) return "maxQueue";
   if (state.jobs.size >= limits.maxJobs) return "maxJobs";
   return state.workloadBytes + workloadBytes > limits.maxWorkloadBytes ? "maxWorkloadBytes" : null;
 }
 
-function createJob(
+/** @param forwarded It runs on another server of the fleet, whose limits of queues count. */
+export function createJob(
   state: ServerState,
   peer: Peer | null,
   request: SubmissionRequest,
   key: string,
+  forwarded = false,
 ): Job | null {
   const { fn, priority } = request;
-  const limit = limitReached(state, request);
+  const limit = limitReached(state, request, forwarded);
   if (limit !== null) {
     if (peer !== null) refuse(state, peer, limit, fn, "Job queue is full");
     return null;
@@ -211,7 +222,11 @@ function createJob(
     rareFields(job).account = account;
   }
   state.jobs.add(job);
-  fn.total++;
+  if (forwarded) fn.forwarded++;
+  else {
+    fn.total++;
+    state.fleet?.entered(job);
+  }
   if (fn.workers === 0) state.updateIdle(fn);
   return job;
 }
@@ -238,11 +253,18 @@ function acknowledge(state: ServerState, peer: Peer, request: SubmissionRequest,
     claimWhenStored(state, peer, job);
     return;
   }
-  sendJobCreated(state, peer, job.number);
-  if (request.background) {
-    job.claimed = true;
+  if (!request.background) {
+    subscribeNew(state, peer, request, job);
     return;
   }
+  sendJobCreated(state, peer, job.number);
+  job.claimed = true;
+}
+
+/** Acknowledges a foreground submission, which waits from now on. */
+export function subscribeNew(state: ServerState, peer: Peer, request: SubmissionRequest, job: Job): void {
+  if (request.keep) rareFields(job).keep = true;
+  sendJobCreated(state, peer, job.number);
   const submission = subscribe(state, peer, job);
   if (request.deadlineMs > 0) state.submissionTimers.set(submission, state.nowMs + request.deadlineMs);
 }

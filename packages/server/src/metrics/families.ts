@@ -225,6 +225,30 @@ export const SERVER_FAMILIES: readonly ServerFamily[] = [
     (all) => all.lateReports,
   ),
   plain(
+    "drover_forwarded",
+    "gauge",
+    "Submissions that are at other servers of the fleet. Absent without one.",
+    ({ fleet }) => fleet?.now,
+  ),
+  plain(
+    "drover_forwarded_total",
+    "counter",
+    "Submissions that went to other servers of the fleet. Absent without one.",
+    ({ fleet }) => fleet?.forwarded,
+  ),
+  plain(
+    "drover_forwards_rerouted_total",
+    "counter",
+    "Forwarded submissions whose server was lost, and which went to another. Absent without a fleet.",
+    ({ fleet }) => fleet?.rerouted,
+  ),
+  plain(
+    "drover_forwards_refused_total",
+    "counter",
+    "Forwarded submissions that the other server refused. Absent without a fleet.",
+    ({ fleet }) => fleet?.refused,
+  ),
+  plain(
     "drover_overruns_total",
     "counter",
     "Runs that went on beyond their end, by timeout or cancel.",

@@ -37,6 +37,15 @@ export interface CommitFigures {
 }
 
 /** Everything that `/metrics` tells of the job server, as plain values. Counts are since the start, all else is now. */
+/** Submissions that went to other servers of the fleet. */
+export interface FleetFigures {
+  readonly now: number;
+  readonly forwarded: number;
+  readonly asked: number;
+  readonly rerouted: number;
+  readonly refused: number;
+}
+
 export interface Figures {
   readonly health: Health;
   readonly isReady: boolean;
@@ -57,6 +66,8 @@ export interface Figures {
   readonly slowReaders: number;
   readonly protocolViolations: number;
   readonly lateReports: number;
+  /** Undefined where there is no fleet. */
+  readonly fleet: FleetFigures | undefined;
   readonly overruns: number;
   readonly replays: number;
   readonly lingered: number;
@@ -115,6 +126,7 @@ function globalFigures(
     slowReaders,
     protocolViolations: notes.get("PROTOCOL_VIOLATION") ?? 0,
     lateReports,
+    fleet: state.fleet === null ? undefined : { ...state.fleet.counts, now: state.fleet.size },
     overruns,
     replays,
     lingered,

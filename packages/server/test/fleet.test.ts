@@ -1,0 +1,242 @@
+import { Client } from "@drover/client";
+import { Worker } from "@drover/worker";
+import { afterEach, expect, test } from "vitest";
+import { until } from "../../../test/peers/until.ts";
+import { JobServer } from "../src/index.ts";
+import { FleetPeers } from "../src/peers/index.ts";
+
+const silent = { debug() {}, info() {}, warn() {}, error() {}, fatal() {} };
+const cleanups: (() => Promise<unknown>)[] = [];
+afterEach(async () => {
+  for (const clean of cleanups.splice(0).reverse()) await clean();
+});
+
+/** Waits for what follows from messages between servers. */
+function sooner(what: string, holds: () => boolean): Promise<unknown> {
+  return until(what, 10_000, holds);
+}
+
+interface Node {
+  readonly server: JobServer;
+  readonly peers: FleetPeers;
+  readonly address: string;
+}
+
+async function start(
+  name: string,
+  port: number,
+  list: readonly { name: string; address: string }[],
+  maxForwarded = 1_000,
+): Promise<Node> {
+  let peers: FleetPeers | undefined;
+  const server = await JobServer.start({
+    listen: [`127.0.0.1:${port}`],
+    log: silent as never,
+    version: "test",
+    handlePrefix: `H:${name}`,
+    onStarting: (starting) => {
+      if (list.length > 0)
+        peers = FleetPeers.join(starting, {
+          name,
+          peers: list,
+          returnHoldMs: 100,
+          connectGraceMs: 500,
+          maxForwarded,
+        });
+    },
+  });
+  return { server, peers: peers!, address: `127.0.0.1:${server.addresses[0]!.port}` };
+}
+
+async function stop({ server, peers }: Node): Promise<void> {
+  peers.close();
+  await server.stop(0);
+}
+
+/** Three servers that know each other. */
+async function fleet(maxForwarded = 1_000): Promise<Map<string, Node>> {
+  const names = ["a", "b", "c"];
+  const probes = await Promise.all(names.map((name) => start(name, 0, [])));
+  const list = probes.map(({ address }, i) => ({ name: names[i]!, address }));
+  await Promise.all(probes.map(({ server }) => server.stop(0)));
+  const nodes = new Map<string, Node>();
+  for (const { name, address } of list) {
+    const node = await start(name, Number(address.split(":")[1]), list, maxForwarded);
+    nodes.set(name, node);
+    cleanups.push(() => stop(nodes.get(name)!));
+  }
+  await sooner("all servers are up", () =>
+    [...nodes.values()].every(({ peers }) => peers.fleet.members.every((one) => one.state === "up")),
+  );
+  return nodes;
+}
+
+function client(node: Node): Client {
+  const made = new Client({ servers: node.address });
+  cleanups.push(() => made.close());
+  return made;
+}
+
+/** A worker of all servers that counts its runs, and lets each go on when told. */
+function worker(nodes: ReadonlyMap<string, Node>) {
+  const gate = { runs: 0, active: 0, most: 0, open: () => {} };
+  const opened = new Promise<void>((resolve) => {
+    gate.open = resolve;
+  });
+  const made = new Worker({ servers: [...nodes.values()].map(({ address }) => address), concurrency: 16 });
+  made.handle("work", async (job) => {
+    gate.runs++;
+    gate.active++;
+    gate.most = Math.max(gate.most, gate.active);
+    job.data("first");
+    await opened;
+    gate.active--;
+    return "done";
+  });
+  void made.run();
+  cleanups.push(() => made.close());
+  return gate;
+}
+
+/** A unique whose owner is `name`, and who follows. */
+function uniqueOf({ peers }: Node, name: string): { readonly unique: string; readonly next: string } {
+  for (let i = 0; ; i++) {
+    const ranked = peers.fleet.rank("work", `u${i}`);
+    if (ranked[0]!.name === name) return { unique: `u${i}`, next: ranked[1]!.name };
+  }
+}
+
+test("submissions to three servers are one run, a late one is told everything, and each server gives its own handle", async () => {
+  const nodes = await fleet();
+  const gate = worker(nodes);
+  const { unique } = uniqueOf(nodes.get("a")!, "b");
+  const jobs = [...nodes.values()].map((node) => client(node).submit("work", "x", { unique }));
+  const handles = await Promise.all(
+    jobs.map(async (job) => {
+      for await (const event of job) if (event.type === "created") return event.handle;
+      return "";
+    }),
+  );
+  expect(handles.map((handle) => handle.slice(0, 3))).toEqual(["H:a", "H:b", "H:c"]);
+  await sooner("the job runs", () => gate.runs > 0);
+  const late = client(nodes.get("c")!).submit("work", "x", { unique });
+  const seen: string[] = [];
+  for await (const event of late) {
+    if (event.type === "data") {
+      seen.push(Buffer.from(event.data).toString());
+      gate.open();
+    }
+    if (event.type === "complete") seen.push(Buffer.from(event.data).toString());
+  }
+  expect(seen).toEqual(["first", "done"]);
+  for (const job of jobs) expect(Buffer.from(await job.result()).toString()).toBe("done");
+  expect(gate.runs).toBe(1);
+  expect([...nodes.values()].map(({ server }) => server.core.state.jobs.size)).toEqual([0, 0, 0]);
+});
+
+test("a background submission is acknowledged by its owner, with a handle of the server that took it", async () => {
+  const nodes = await fleet();
+  const { unique } = uniqueOf(nodes.get("a")!, "b");
+  const handle = await client(nodes.get("a")!).background("work", "x", { unique });
+  expect(handle).toMatch(/^H:a:/);
+  expect(nodes.get("b")!.server.core.state.jobs.size).toBe(1);
+  expect(nodes.get("a")!.server.core.state.jobs.size).toBe(0);
+  expect((await client(nodes.get("a")!).status(handle)).known).toBe(true);
+});
+
+test("the last one who leaves takes the forwarded submission along", async () => {
+  const nodes = await fleet();
+  const { unique } = uniqueOf(nodes.get("a")!, "b");
+  const leaving = new AbortController();
+  const job = client(nodes.get("a")!).submit("work", "x", { unique, signal: leaving.signal });
+  const { state } = nodes.get("b")!.server.core;
+  await sooner("the owner has the job", () => state.jobs.size === 1);
+  leaving.abort(new Error("enough"));
+  await expect(job.result()).rejects.toThrow("enough");
+  await sooner("the owner has let it go", () => state.jobs.size === 0);
+  expect(nodes.get("a")!.peers.fleet.size).toBe(0);
+});
+
+test("when the owner is lost its jobs go to the next in rank, and what that runs is joined when the owner is back", async () => {
+  const nodes = await fleet();
+  const a = nodes.get("a")!;
+  const { unique, next } = uniqueOf(a, "b");
+  const b = nodes.get("b")!;
+  const list = ["a", "b", "c"].map((name) => ({ name, address: nodes.get(name)!.address }));
+  const early = client(a).submit("work", "x", { unique });
+  await sooner("the owner has the job", () => b.server.core.state.jobs.size === 1);
+  await stop(b);
+  const fallback = nodes.get(next)!;
+  await sooner("the fallback has the job", () => fallback.server.core.state.jobs.size >= 1);
+  const gate = worker(new Map([[next, fallback]]));
+  await sooner("the job runs", () => gate.runs === 1);
+  nodes.set("b", await start("b", Number(b.address.split(":")[1]), list));
+  await sooner("all servers are up", () =>
+    [...nodes.values()].every(({ peers }) => peers.fleet.members.every((one) => one.state === "up")),
+  );
+  const returned = worker(new Map([["b", nodes.get("b")!]]));
+  const late = client(nodes.get("b")!).submit("work", "x", { unique });
+  const third = client(nodes.get(next === "c" ? "a" : "c")!).submit("work", "x", { unique });
+  await sooner("the fallback is joined", () => fallback.server.core.state.counts.joins >= 1);
+  gate.open();
+  returned.open();
+  for (const job of [early, late, third]) expect(Buffer.from(await job.result()).toString()).toBe("done");
+  expect(gate.runs + returned.runs).toBe(1);
+});
+
+test("answers of one connection leave in the order of its requests, whoever owns the keys", async () => {
+  const nodes = await fleet();
+  const a = nodes.get("a")!;
+  const own = uniqueOf(a, "a").unique;
+  const other = uniqueOf(a, "b").unique;
+  const answered: string[] = [];
+  const clients = client(a);
+  await Promise.all(
+    [other, own, other, own].map((unique, i) =>
+      clients
+        .background("work", "x", { unique: `${unique}`, priority: i % 2 === 0 ? "low" : "normal" })
+        .then(() => {
+          answered.push(String(i));
+        }),
+    ),
+  );
+  expect(answered).toEqual(["0", "1", "2", "3"]);
+});
+
+test("past maxForwarded a submission is refused, and others go on", async () => {
+  const nodes = await fleet(1);
+  const a = nodes.get("a")!;
+  const { unique } = uniqueOf(a, "b");
+  const first = client(a).submit("work", "x", { unique });
+  await sooner("the owner has the job", () => nodes.get("b")!.server.core.state.jobs.size === 1);
+  let refused = "";
+  for (let i = 0; refused === ""; i++) {
+    const another = `v${i}`;
+    if (a.peers.fleet.rank("work", another)[0]!.name === "a") continue;
+    refused = await client(a)
+      .submit("work", "x", { unique: another })
+      .result()
+      .then(String, (error: Error) => error.message);
+  }
+  expect(refused).toContain("Too many submissions are being forwarded");
+  const joined = client(a).submit("work", "x", { unique });
+  const gate = worker(nodes);
+  gate.open();
+  for (const job of [first, joined]) expect(Buffer.from(await job.result()).toString()).toBe("done");
+});
+
+test("only a peer may mark a submission as forwarded", async () => {
+  const nodes = await fleet();
+  const { connect } = await import("node:net");
+  const { encodePacket, PacketType, REQ } = await import("@drover/protocol");
+  const [host, port] = nodes.get("a")!.address.split(":");
+  const socket = connect(Number(port), host);
+  cleanups.push(async () => socket.destroy());
+  let answers = "";
+  socket.on("data", (chunk) => {
+    answers += chunk.toString("latin1");
+  });
+  socket.write(encodePacket(REQ, PacketType.OPTION_REQ, ["drover.1"]));
+  socket.write(encodePacket(REQ, PacketType.SUBMIT_JOB_EXT, ["work", "u", "forwarded=1"], new Uint8Array(1)));
+  await sooner("it is refused", () => answers.includes("FORBIDDEN"));
+});
