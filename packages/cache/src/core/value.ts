@@ -39,6 +39,14 @@ export const MAX_FAILURE_TEXT_BYTES = 1_000;
 const HAS_VALUE = 1;
 const HAS_FAILURE = 2;
 
+/** Of the language's host, and pure; this folder is compiled without any host's types. */
+declare class TextEncoder {
+  encode(text: string): Uint8Array<ArrayBuffer>;
+}
+declare class TextDecoder {
+  decode(bytes: Uint8Array): string;
+}
+
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
