@@ -131,7 +131,6 @@ describeWith(["memcached", "postgresql"], "examples/storefront", () => {
         expect(await count("#ratio")).toBeGreaterThan(5);
         expect(await count("#wrong")).toBe(0);
         await tab.locator("#requests-line[points*=' ']").waitFor({ state: "attached" });
-        if (process.env.STOREFRONT_PICTURE) await tab.screenshot({ path: process.env.STOREFRONT_PICTURE });
         expect(errors).toEqual([]);
       } finally {
         await browser.close();
