@@ -31,10 +31,18 @@ export type Running = {
   ended: Promise<Ended>;
   output: () => string;
   hasEnded: () => boolean;
+  /** Asks it to end. */
+  terminate: () => void;
   kill: (signal?: NodeJS.Signals) => Promise<Ended>;
 };
 
-export function startProgram(program: string, args: readonly string[], input = ""): Running {
+/** @param endsMs When it is killed. */
+export function startProgram(
+  program: string,
+  args: readonly string[],
+  input = "",
+  endsMs = deadlineMs,
+): Running {
   const child = spawn(program, args, { stdio: ["pipe", "pipe", "pipe"] });
   running.add(child);
   let stdout = "";
@@ -48,7 +56,7 @@ export function startProgram(program: string, args: readonly string[], input = "
   // A program that does not read its input to the end is no fault of a test.
   child.stdin.on("error", () => {});
   child.stdin.end(input);
-  const impatience = setTimeout(() => child.kill("SIGKILL"), deadlineMs);
+  const impatience = setTimeout(() => child.kill("SIGKILL"), endsMs);
   let hasEnded = false;
   const ended = once(child, "close").then(([code]): Ended => {
     clearTimeout(impatience);
@@ -61,6 +69,7 @@ export function startProgram(program: string, args: readonly string[], input = "
     ended,
     output: () => stdout,
     hasEnded: () => hasEnded,
+    terminate: () => child.kill("SIGTERM"),
     kill: (signal: NodeJS.Signals = "SIGKILL") => {
       child.kill(signal);
       return ended;
@@ -137,26 +146,33 @@ function offers(lines: readonly string[], name: string, functions: readonly stri
 
 /** Compiles the C programs once for all test files, into a folder that belongs to these sources. */
 function buildPrograms(): Promise<string> {
-  built ??= (async () => {
-    const sources = resolve(here, "c");
-    const digest = createHash("sha1");
-    for (const file of readdirSync(sources).sort())
-      digest.update(file).update(readFileSync(join(sources, file)));
-    const out = join(
-      tmpdir(),
-      `drover-tests-c-${process.getuid?.() ?? 0}-${digest.digest("hex").slice(0, 12)}`,
-    );
-    mkdirSync(out, { recursive: true });
-    await withLock(join(out, "lock"), async () => {
-      await new Promise<void>((done, fail) => {
-        execFile("make", ["-C", sources, `OUT=${out}`], (error, stdout, stderr) => {
-          if (error === null) done();
-          else fail(new Error(`the C programs do not compile:\n${stdout}${stderr}`));
-        });
-      });
-    });
-    return out;
-  })();
+  built ??= build("c", resolve(here, "c"));
   return built;
 }
 let built: Promise<string> | undefined;
+
+/** Compiles the load generator in the same way. @returns its path. */
+export async function buildGenerator(): Promise<string> {
+  return join(await build("gearbench", resolve(here, "../../bench/gearbench")), "gearbench");
+}
+
+async function build(name: string, sources: string): Promise<string> {
+  const digest = createHash("sha1");
+  const files = readdirSync(sources, { withFileTypes: true }).filter((entry) => entry.isFile());
+  for (const file of files.map((entry) => entry.name).sort())
+    digest.update(file).update(readFileSync(join(sources, file)));
+  const out = join(
+    tmpdir(),
+    `drover-tests-${name}-${process.getuid?.() ?? 0}-${digest.digest("hex").slice(0, 12)}`,
+  );
+  mkdirSync(out, { recursive: true });
+  await withLock(join(out, "lock"), async () => {
+    await new Promise<void>((done, fail) => {
+      execFile("make", ["-C", sources, `OUT=${out}`], (error, stdout, stderr) => {
+        if (error === null) done();
+        else fail(new Error(`${sources} does not compile:\n${stdout}${stderr}`));
+      });
+    });
+  });
+  return out;
+}

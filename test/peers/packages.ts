@@ -69,6 +69,7 @@ export const peers = {
   openssl: ["openssl"],
   postgresql: ["postgresql"],
   "gearman-tools": ["gearman-tools"],
+  "c-compiler": ["gcc", "libc6-dev", "make"],
   libgearman: ["libgearman-dev", "gcc", "libc6-dev", "make"],
   "perl-gearman": ["perl", "libgearman-client-perl"],
   memcached: ["memcached"],

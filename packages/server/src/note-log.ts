@@ -99,6 +99,12 @@ export class NoteLog {
       case "LIMIT_REACHED":
         this.#log.warn({ ...fields, limit: note.limit }, "refused what is beyond a limit");
         return;
+      case "MEMBER_UP":
+        this.#log.info({ ...fields, ...memberOf(note) }, "a server of the fleet is there");
+        return;
+      case "MEMBER_LOST":
+        this.#log.warn({ ...fields, ...memberOf(note) }, "a server of the fleet is not there");
+        return;
       case "FORWARD_REFUSED":
         this.#log.warn(
           { ...fields, detail: printable(note.detail, NAME_LENGTH) },
@@ -121,4 +127,8 @@ export class NoteLog {
         );
     }
   }
+}
+
+function memberOf({ member, detail }: { readonly member: string; readonly detail: string }) {
+  return { member: printable(member, NAME_LENGTH), detail: printable(detail, NAME_LENGTH) };
 }

@@ -34,6 +34,7 @@ async function start(
     log: silent as never,
     version: "test",
     handlePrefix: `H:${name}`,
+    limits: { maxForwarded },
     onStarting: (starting) => {
       if (list.length > 0)
         peers = FleetPeers.join(starting, {
@@ -41,7 +42,6 @@ async function start(
           peers: list,
           returnHoldMs: 100,
           connectGraceMs: 500,
-          maxForwarded,
         });
     },
   });

@@ -1,6 +1,7 @@
 import { encodePacket, PacketType, REQ } from "@drover/protocol";
 import { describe, expect, it } from "vitest";
 import { DEFAULT_LIMITS, type Limits, STRANGER } from "../src/core/index.ts";
+import { FleetStage } from "./fleet-stage.ts";
 import { TestServer } from "./harness.ts";
 
 /* One test for each field of Limits: what happens at it and past it. */
@@ -298,6 +299,50 @@ const TESTS: { readonly [Name in keyof Limits]: () => void } = {
     expect(server.state.functions.size).toBe(1);
     server.pass(1);
     expect(server.state.functions.size).toBe(0);
+  },
+
+  maxForwarded: () => {
+    const server = new TestServer({ limits: { maxForwarded: 2 } });
+    const stage = new FleetStage(server, ["b", "self"]);
+    stage.tell((fleet) => fleet.up("b"));
+    const client = server.connect();
+    client.submit("f", "1");
+    const first = stage.last.id;
+    client.send("SUBMIT_JOB_BG", ["f", "2"], "w");
+    client.send("SUBMIT_JOB_BG", ["f", "3"], "w");
+    stage.tell((fleet) => fleet.created(stage.last.id, "H:b:1"));
+    client.expect("JOB_CREATED H:2", "ERROR QUEUE_ERROR Too many submissions are being forwarded");
+    // An acknowledged one counts no more; joining one that is away, and one without a unique, cost nothing.
+    client.submit("f", "3");
+    expect(() => client.submit("f", "4")).toThrow("QUEUE_ERROR");
+    client.submit("f", "3");
+    client.submit("f", "");
+    expect(server.notes.filter(({ code }) => code === "LIMIT_REACHED")).toMatchObject([
+      { limit: "maxForwarded", fn: "f" },
+      { limit: "maxForwarded", fn: "f" },
+    ]);
+    stage.tell((fleet) => fleet.complete(first, new Uint8Array(0)));
+    client.submit("f", "4");
+  },
+
+  maxReroutes: () => {
+    const server = new TestServer({ limits: { maxReroutes: 1 } });
+    const stage = new FleetStage(server, ["b", "c", "d", "self"]);
+    stage.tell((fleet) => {
+      for (const name of ["b", "c", "d"]) fleet.up(name);
+    });
+    const client = server.connect();
+    const handle = client.submit("f", "1");
+    client.send("SUBMIT_JOB_BG", ["f", "2"], "w");
+    stage.nothingHeld();
+    stage.tell((fleet) => fleet.down("b"));
+    expect(stage.nothingHeld()).toEqual(["b", "b", "c", "c"]);
+    client.expect();
+    stage.tell((fleet) => fleet.down("c"));
+    client.expect(`WORK_FAIL ${handle}`, "ERROR QUEUE_ERROR The servers that were to run it were lost");
+    expect(stage.nothingHeld()).toHaveLength(4);
+    expect(server.noteCodes).toContain("FORWARD_REFUSED");
+    expect([stage.fleet.size, server.state.jobs.size]).toEqual([0, 0]);
   },
 
   maxFunctionMetrics: () => {

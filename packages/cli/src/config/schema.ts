@@ -56,6 +56,8 @@ const limits = z.strictObject({
   maxOutcomes: integer(0).optional(),
   maxTraceLinks: integer(0).optional(),
   idleFunctionMs: integer(1).optional(),
+  maxForwarded: integer(0).optional(),
+  maxReroutes: integer(0).optional(),
   maxFunctionMetrics: integer(0).optional(),
 });
 

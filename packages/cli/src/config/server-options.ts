@@ -244,6 +244,8 @@ export const SERVER_OPTIONS: readonly ServerOption[] = [
   limit("replayTotalBytes", "reports kept for late joiners in all (default: 256MiB)"),
   limit("backlogBytes", "unsent bytes at which a slow reader is closed (default: 16MiB)"),
   limit("unfinishedMs", "a packet unfinished for this long closes its connection (default: 30000)", "ms"),
+  limit("maxForwarded", "submissions at other servers of the fleet at one time (default: 100,000)", "number"),
+  limit("maxReroutes", "times one of them goes elsewhere because a server was lost (default: 10)", "number"),
 ];
 
 function limit(key: string, help: string, unit = "size"): ServerOption {

@@ -47,10 +47,6 @@ export interface FleetOptions {
   readonly returnHoldMs?: number;
   /** How long the start waits for the first word of a member. Default: 3,000. */
   readonly connectGraceMs?: number;
-  /** Submissions forwarded at one time. Default: 100,000. */
-  readonly maxForwarded?: number;
-  /** How often one submission goes to another member because one was lost. Default: 10. */
-  readonly maxReroutes?: number;
 }
 
 /** Since the start. */
@@ -175,6 +171,7 @@ export class Fleet {
     if (member === undefined || member.state === "up" || member.state === "returning") return;
     const returns = member.state === "down";
     member.become(returns ? "returning" : "up", this.#state.nowMs);
+    this.#state.note({ code: "MEMBER_UP", member: name, detail: member.address });
     if (returns) {
       for (const other of this.#members.values()) if (other !== member) other.holders.add(member);
       member.holders = new Set(this.members.filter((one) => one !== member));
@@ -186,8 +183,7 @@ export class Fleet {
   down(name: string): void {
     const member = this.#members.get(name);
     // All servers of a fleet may start at once: a first refusal says nothing before the grace is over.
-    if (member !== undefined && !member.isSelf && member.isReachable)
-      member.become("down", this.#state.nowMs);
+    if (member !== undefined && !member.isSelf && member.isReachable) this.#lose(member);
     this.#given.lost(name);
     for (const forward of [...this.#forwards.values()]) {
       if (forward.at?.name === name) this.#lost(forward);
@@ -203,11 +199,16 @@ export class Fleet {
     for (const member of this.#members.values()) {
       if (member.state === "returning" && member.sinceMs + returnHoldMs <= nowMs) member.become("up", nowMs);
       else if (member.state === "unknown" && !member.isSelf && member.sinceMs + connectGraceMs <= nowMs) {
-        member.become("down", nowMs);
+        this.#lose(member);
         changed = true;
       }
     }
     if (changed) this.#resume();
+  }
+
+  #lose(member: Member): void {
+    member.become("down", this.#state.nowMs);
+    this.#state.note({ code: "MEMBER_LOST", member: member.name, detail: member.problem });
   }
 
   get nextTickMs(): number {
@@ -287,8 +288,7 @@ export class Fleet {
     const at = existing === undefined ? undefined : this.#ofJobs.get(existing)?.at;
     if (at !== undefined && at !== null && !at.isSelf) forward.first = at;
     else if (this.#step(forward)?.member === this.self && !forward.waits) return false;
-    if (this.size >= (this.#options.maxForwarded ?? 100_000))
-      return this.#refuse(peer, fn.name, "maxForwarded");
+    if (this.size >= state.limits.maxForwarded) return this.#refuse(peer, fn.name, "maxForwarded");
     if (workload.length + OVERHEAD_BYTES > state.limits.maxPacketBytes) {
       sendError(state, peer, "ARGUMENT_TOO_LARGE", "Packet is too large to be forwarded");
       return true;
@@ -414,7 +414,7 @@ export class Fleet {
     this.#forwards.delete(forward.id);
     forward.at = null;
     const { job } = forward;
-    if (++forward.reroutes > (this.#options.maxReroutes ?? 10)) {
+    if (++forward.reroutes > this.#state.limits.maxReroutes) {
       this.#fail(forward, "QUEUE_ERROR", "The servers that were to run it were lost");
       return;
     }

@@ -53,6 +53,10 @@ export interface Limits {
   readonly maxTraceLinks: number;
   /** A function that nobody offers and nobody queued for is forgotten after this. 1 h. */
   readonly idleFunctionMs: number;
+  /** Submissions that are at other servers of a fleet at one time. 100,000. */
+  readonly maxForwarded: number;
+  /** How often one of them goes to another server because one was lost; then its submitters get `WORK_FAIL`. 10. */
+  readonly maxReroutes: number;
   /** Functions with metrics of their own; those of the others are summed. 1,000. */
   readonly maxFunctionMetrics: number;
 }
@@ -86,6 +90,8 @@ export const DEFAULT_LIMITS: Limits = {
   maxOutcomes: 10_000,
   maxTraceLinks: 32,
   idleFunctionMs: 3_600_000,
+  maxForwarded: 100_000,
+  maxReroutes: 10,
   maxFunctionMetrics: 1_000,
 };
 

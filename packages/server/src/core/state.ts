@@ -74,6 +74,8 @@ export type CoreNote =
       readonly result: string;
     }
   | { readonly code: "LIMIT_REACHED"; readonly peer: Peer; readonly limit: string; readonly fn: string }
+  | { readonly code: "MEMBER_UP"; readonly member: string; readonly detail: string }
+  | { readonly code: "MEMBER_LOST"; readonly member: string; readonly detail: string }
   | { readonly code: "FORWARD_REFUSED"; readonly fn: string; readonly detail: string }
   | { readonly code: "DEAD_LETTER"; readonly fn: string; readonly handle: string; readonly reason: string }
   | { readonly code: "DEAD_LETTER_EVICTED"; readonly fn: string; readonly handle: string }

@@ -16,7 +16,6 @@ export interface FleetSettings {
   /** See `FleetOptions`. */
   readonly returnHoldMs?: number;
   readonly connectGraceMs?: number;
-  readonly maxForwarded?: number;
 }
 
 const SELF_IDENTITY = new Identity("this server", { ...ALL_RIGHTS, peer: true });
@@ -30,7 +29,7 @@ export class FleetPeers {
 
   private constructor(server: JobServer, settings: FleetSettings) {
     this.#server = server;
-    const { name, peers, returnHoldMs, connectGraceMs, maxForwarded } = settings;
+    const { name, peers, returnHoldMs, connectGraceMs } = settings;
     const rankings = new Map<string, ReturnType<typeof ranking>>();
     this.fleet = server.inTurn((state) =>
       Fleet.attach(state, {
@@ -54,7 +53,6 @@ export class FleetPeers {
         },
         ...(returnHoldMs === undefined ? {} : { returnHoldMs }),
         ...(connectGraceMs === undefined ? {} : { connectGraceMs }),
-        ...(maxForwarded === undefined ? {} : { maxForwarded }),
       }),
     );
     for (const { name: member, address } of peers) {
