@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { withLock } from "../peers/lock.ts";
 import type { TestServer } from "../peers/servers.ts";
 import { until } from "../peers/until.ts";
@@ -79,7 +79,7 @@ export const peerOf = { c: "libgearman", perl: "perl-gearman", php: "php-gearman
 async function command(language: Language, part: "client" | "worker"): Promise<[string, ...string[]]> {
   if (language === "perl") return ["perl", join(here, `perl/${part}.pl`)];
   if (language === "php") return ["php", join(here, `php/${part}.php`)];
-  return [join(await buildPrograms(), part)];
+  return [join(await buildPrograms("c"), part)];
 }
 
 /** Starts a client that does one thing; the head of c/client.c tells the words. */
@@ -135,28 +135,33 @@ function offers(lines: readonly string[], name: string, functions: readonly stri
   });
 }
 
-/** Compiles the C programs once for all test files, into a folder that belongs to these sources. */
-function buildPrograms(): Promise<string> {
-  built ??= (async () => {
-    const sources = resolve(here, "c");
-    const digest = createHash("sha1");
-    for (const file of readdirSync(sources).sort())
-      digest.update(file).update(readFileSync(join(sources, file)));
-    const out = join(
-      tmpdir(),
-      `drover-tests-c-${process.getuid?.() ?? 0}-${digest.digest("hex").slice(0, 12)}`,
-    );
-    mkdirSync(out, { recursive: true });
-    await withLock(join(out, "lock"), async () => {
-      await new Promise<void>((done, fail) => {
-        execFile("make", ["-C", sources, `OUT=${out}`], (error, stdout, stderr) => {
-          if (error === null) done();
-          else fail(new Error(`the C programs do not compile:\n${stdout}${stderr}`));
-        });
+/**
+ * Compiles the C programs of a folder once for all test files.
+ * @returns Where they are: a folder that belongs to these sources.
+ */
+export function buildPrograms(name: "c" | "libmemcached"): Promise<string> {
+  const building = built.get(name) ?? build(resolve(here, name));
+  built.set(name, building);
+  return building;
+}
+const built = new Map<string, Promise<string>>();
+
+async function build(sources: string): Promise<string> {
+  const digest = createHash("sha1");
+  for (const file of readdirSync(sources).sort())
+    digest.update(file).update(readFileSync(join(sources, file)));
+  const out = join(
+    tmpdir(),
+    `drover-tests-${basename(sources)}-${process.getuid?.() ?? 0}-${digest.digest("hex").slice(0, 12)}`,
+  );
+  mkdirSync(out, { recursive: true });
+  await withLock(join(out, "lock"), async () => {
+    await new Promise<void>((done, fail) => {
+      execFile("make", ["-C", sources, `OUT=${out}`], (error, stdout, stderr) => {
+        if (error === null) done();
+        else fail(new Error(`the C programs do not compile:\n${stdout}${stderr}`));
       });
     });
-    return out;
-  })();
-  return built;
+  });
+  return out;
 }
-let built: Promise<string> | undefined;
