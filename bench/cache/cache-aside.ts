@@ -51,6 +51,32 @@ export class Values {
   }
 }
 
+/** What the least costs that any scheme can do for a value that is stored: asks memcached and tells it as it is. */
+export class PlainRead implements Reader {
+  readonly #values: Values;
+
+  constructor(places: Places) {
+    this.#values = new Values(places);
+  }
+
+  async ready(): Promise<void> {
+    await this.#values.tryGet("ready");
+  }
+
+  async read(key: string, told: Told): Promise<void> {
+    const found = await this.#values.get(key);
+    if (found !== undefined) told(found.value, found.isStale);
+  }
+
+  put(key: string, value: string, isStale: boolean): Promise<void> {
+    return this.#values.set(key, value, isStale);
+  }
+
+  async close(): Promise<void> {
+    this.#values.memcached.close();
+  }
+}
+
 interface Loading {
   readonly load: (key: string, signal: AbortSignal) => Promise<string>;
   /** Whether this client stores what it loaded; else the worker has. */

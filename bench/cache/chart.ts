@@ -23,7 +23,9 @@ const PLOT = { top: 75, width: 290, height: 370 };
 
 /** Medians as bars of a logarithmic scale, as SVG. */
 export function cacheChart({ series }: Results): string {
-  const schemes = SCHEMES.filter((name) => series.some(({ scheme }) => scheme === name)).toReversed();
+  const schemes = SCHEMES.filter((name) =>
+    series.some(({ scheme, scenario }) => scheme === name && Object.hasOwn(BARS, scenario)),
+  ).toReversed();
   const value = (scenario: string, scheme: string, figure: keyof Figures): number | null => {
     const own = series.find((one) => one.scenario === scenario && one.scheme === scheme);
     return medianOf(own?.runs.map((run) => run[figure])) ?? null;

@@ -7,7 +7,6 @@ const ALL = SMALL.processes * SMALL.requests;
 
 /** What each run has to count, of those schemes and scenarios that are over soon. */
 const CHECKS: readonly (readonly [SchemeName, scenario: string, holds: (figures: Figures) => boolean])[] = [
-  ["naive", "cold", ({ computations }) => computations > SMALL.processes],
   ["in-process", "memcached-down", ({ computations }) => computations === SMALL.processes],
   ["dogpile-poll", "cold", isOne],
   ["meta-token", "cold", isOne],

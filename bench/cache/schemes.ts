@@ -2,7 +2,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { Client } from "@drover/client";
 import { compute } from "./backend.ts";
-import { CacheAside, type Reader } from "./cache-aside.ts";
+import { CacheAside, PlainRead, type Reader } from "./cache-aside.ts";
 import { DogpileLock } from "./dogpile.ts";
 import { MetaToken } from "./meta-token.ts";
 import { DroverCache } from "./ours.ts";
@@ -23,6 +23,7 @@ export interface Places {
 }
 
 export const SCHEMES = [
+  "read",
   "naive",
   "in-process",
   "dogpile",
@@ -38,6 +39,7 @@ export type SchemeName = (typeof SCHEMES)[number];
 
 /** How tables and charts call them. */
 export const SCHEME_TITLES: Readonly<Record<SchemeName, string>> = {
+  read: "a read of memcached, nothing else",
   naive: "naive",
   "in-process": "single-flight in the process",
   dogpile: "dogpile's lock",
@@ -49,6 +51,14 @@ export const SCHEME_TITLES: Readonly<Record<SchemeName, string>> = {
   drover: "Drover, unique = key",
   "drover-cache": "@drover/cache on Drover",
 };
+
+/** Those that the targets are about take part in every round. The others show what else is to be had, and some take long. */
+export const IN_EVERY_ROUND: ReadonlySet<SchemeName> = new Set([
+  "read",
+  "gearmand",
+  "drover",
+  "drover-cache",
+]);
 
 /** The job server of a scheme, whose workers compute. Others compute in the client. */
 export const JOB_SERVER: Partial<Record<SchemeName, "gearmand" | "redis" | "drover">> = {
@@ -66,6 +76,8 @@ export const JOB_SERVER: Partial<Record<SchemeName, "gearmand" | "redis" | "drov
 export async function connectScheme(name: SchemeName, places: Places, lanes: number): Promise<Reader> {
   const computed = (key: string, signal?: AbortSignal) => compute(places.backend, key, signal);
   switch (name) {
+    case "read":
+      return new PlainRead(places);
     case "naive":
       return new CacheAside(places, { load: computed, isStored: true });
     case "in-process":

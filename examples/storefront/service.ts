@@ -60,6 +60,8 @@ export interface ServiceOptions {
   readonly downMs: number;
   /** Ends it in order. Default: SIGTERM. */
   readonly stopSignal?: NodeJS.Signals;
+  /** Told each process that was launched. */
+  readonly onLaunch: (child: ChildProcess, stopSignal: NodeJS.Signals) => void;
 }
 
 const running = new Set<ChildProcess>();
@@ -92,6 +94,7 @@ export class Service {
     const child = this.#options.launch();
     this.#child = child;
     running.add(child);
+    this.#options.onLaunch(child, this.#options.stopSignal ?? "SIGTERM");
     child.stderr?.on("data", (chunk) => {
       this.#output = (this.#output + chunk).slice(-MAX_OUTPUT);
     });

@@ -1,5 +1,4 @@
-import { execFileSync, fork, spawn } from "node:child_process";
-import cluster from "node:cluster";
+import { type ChildProcess, execFileSync, fork, spawn } from "node:child_process";
 import { once } from "node:events";
 import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { connect } from "node:net";
@@ -15,8 +14,10 @@ import {
   queryAdvice,
 } from "./catalogue.ts";
 import { Customers } from "./customers.ts";
-import { accepts, findProgram, freePort, Service } from "./service.ts";
+import { accepts, findProgram, freePort, Service, type ServiceOptions } from "./service.ts";
 import type { ShopReport } from "./shop.ts";
+import { Shops } from "./shops.ts";
+import type { WardenNews } from "./warden.ts";
 
 const DROVER = resolve(import.meta.dirname, "../../packages/cli/bin/drover.js");
 const COUNT_MS = 250;
@@ -51,7 +52,10 @@ export interface Figures {
   readonly slowestMs: number;
   /** Of all shops together. */
   readonly shops: ShopReport;
+  /** Shop processes that serve. */
   readonly processes: number;
+  /** Shop processes that ended by themselves. */
+  readonly crashes: number;
   readonly services: readonly { readonly name: string; readonly isUp: boolean }[];
 }
 
@@ -63,7 +67,8 @@ export class Storefront {
   readonly #folder = mkdtempSync(join(tmpdir(), "drover-shop-"));
   readonly #services: Service[] = [];
   readonly #servers: Service[] = [];
-  readonly #reports = new Map<number, ShopReport>();
+  #warden: ChildProcess | undefined;
+  #shops: Shops | undefined;
   #memcached: Service | undefined;
   #memcachedPort = 0;
   #worker: Service | undefined;
@@ -92,14 +97,6 @@ export class Storefront {
   figures(): Figures {
     const customers = this.#customers!;
     const { requests, wrong, failed, lastFailure, waiting } = customers;
-    const shops = { hits: 0, stale: 0, waits: 0, flights: 0, own: 0 };
-    for (const report of this.#reports.values()) {
-      shops.hits += report.hits;
-      shops.stale += report.stale;
-      shops.waits += report.waits;
-      shops.flights += report.flights;
-      shops.own += report.own;
-    }
     return {
       atMs: Date.now(),
       requests,
@@ -109,8 +106,9 @@ export class Storefront {
       lastFailure,
       waiting,
       slowestMs: this.#slowestMs,
-      shops,
-      processes: this.#reports.size,
+      shops: this.#shops!.report,
+      processes: this.#shops!.serving,
+      crashes: this.#shops!.crashes,
       services: this.#services.map(({ name, isUp }) => ({ name, isUp })),
     };
   }
@@ -137,21 +135,18 @@ export class Storefront {
   async close(): Promise<void> {
     this.#customers?.stop();
     clearInterval(this.#counting);
-    const shops = Object.values(cluster.workers ?? {}).filter((shop) => shop !== undefined);
-    await Promise.all(
-      shops.map(async (shop) => {
-        shop.process.kill("SIGKILL");
-        if (!shop.isDead()) await once(shop, "exit");
-      }),
-    );
+    await this.#shops?.close();
     await this.#worker?.stop();
     await this.#database?.end();
     await Promise.all(this.#services.map((service) => service.stop()));
     rmSync(this.#folder, { recursive: true, force: true });
+    // Its work is done.
+    if (this.#warden?.connected) this.#warden.disconnect();
   }
 
   async #start(): Promise<void> {
     const { onProgress, processes, customers } = this.#options;
+    await this.#startWarden();
     const database = join(this.#folder, "pg");
     onProgress("PostgreSQL, with its orders");
     await this.#startPostgres(database);
@@ -170,7 +165,8 @@ export class Storefront {
     onProgress(`${processes} shops`);
     const port = await freePort();
     this.shopUrl = `http://127.0.0.1:${port}/products/1`;
-    await this.#startShops(places, port);
+    const env = { ...this.#environment(places), STOREFRONT_PORT: String(port) };
+    this.#shops = await Shops.open(processes, this.#folder, env);
 
     this.#customers = new Customers(port, advice);
     this.#counting = setInterval(() => void this.#count(), COUNT_MS);
@@ -256,19 +252,22 @@ export class Storefront {
     await this.#run(this.#worker);
   }
 
-  async #startShops(places: Places, port: number): Promise<void> {
-    cluster.setupPrimary({ exec: join(import.meta.dirname, "shop.ts"), args: [], cwd: this.#folder });
-    const env = { ...this.#environment(places), STOREFRONT_PORT: String(port) };
-    const listening = Array.from({ length: this.#options.processes }, async () => {
-      const shop = cluster.fork(env);
-      shop.on("message", (report: ShopReport) => this.#reports.set(shop.id, report));
-      const ended = once(shop, "exit").then(() => {
-        throw new Error("a shop ended before it served");
-      });
-      ended.catch(() => {});
-      await Promise.race([once(shop, "listening"), ended]);
+  async #startWarden(): Promise<void> {
+    const warden = fork(join(import.meta.dirname, "warden.ts"), [this.#folder], {
+      cwd: this.#folder,
+      // What ends the storefront's process group is not to end it as well.
+      detached: true,
+      stdio: ["ignore", "ignore", "ignore", "ipc"],
     });
-    await Promise.all(listening);
+    this.#warden = warden;
+    // Whatever becomes of it, the storefront goes on.
+    warden.on("error", () => {});
+    await Promise.race([once(warden, "message"), once(warden, "exit")]);
+    if (!warden.connected) throw new Error("the warden ended at once");
+  }
+
+  #tellWarden(news: WardenNews): void {
+    if (this.#warden?.connected) this.#warden.send(news, () => {});
   }
 
   #run(service: Service): Promise<void> {
@@ -277,8 +276,14 @@ export class Storefront {
     return service.start();
   }
 
-  #terms(name: string): { name: string; downMs: number } {
-    return { name, downMs: this.#options.downMs };
+  #terms(name: string): Pick<ServiceOptions, "name" | "downMs" | "onLaunch"> {
+    const onLaunch = (child: ChildProcess, stopSignal: NodeJS.Signals) => {
+      const { pid } = child;
+      if (pid === undefined) return;
+      this.#tellWarden({ began: pid, stopSignal });
+      child.once("exit", () => this.#tellWarden({ ended: pid }));
+    };
+    return { name, downMs: this.#options.downMs, onLaunch };
   }
 
   #environment(places?: Places): NodeJS.ProcessEnv {

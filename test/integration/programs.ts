@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { withLock } from "../peers/lock.ts";
 import type { TestServer } from "../peers/servers.ts";
 import { until } from "../peers/until.ts";
@@ -88,7 +88,7 @@ export const peerOf = { c: "libgearman", perl: "perl-gearman", php: "php-gearman
 async function command(language: Language, part: "client" | "worker"): Promise<[string, ...string[]]> {
   if (language === "perl") return ["perl", join(here, `perl/${part}.pl`)];
   if (language === "php") return ["php", join(here, `php/${part}.php`)];
-  return [join(await buildPrograms(), part)];
+  return [join(await buildPrograms("c"), part)];
 }
 
 /** Starts a client that does one thing; the head of c/client.c tells the words. */
@@ -144,26 +144,30 @@ function offers(lines: readonly string[], name: string, functions: readonly stri
   });
 }
 
-/** Compiles the C programs once for all test files, into a folder that belongs to these sources. */
-function buildPrograms(): Promise<string> {
-  built ??= build("c", resolve(here, "c"));
-  return built;
+/**
+ * Compiles the C programs of a folder once for all test files.
+ * @returns Where they are: a folder that belongs to these sources.
+ */
+export function buildPrograms(name: "c" | "libmemcached"): Promise<string> {
+  const building = built.get(name) ?? build(resolve(here, name));
+  built.set(name, building);
+  return building;
 }
-let built: Promise<string> | undefined;
+const built = new Map<string, Promise<string>>();
 
 /** Compiles the load generator in the same way. @returns its path. */
 export async function buildGenerator(): Promise<string> {
-  return join(await build("gearbench", resolve(here, "../../bench/gearbench")), "gearbench");
+  return join(await build(resolve(here, "../../bench/gearbench")), "gearbench");
 }
 
-async function build(name: string, sources: string): Promise<string> {
+async function build(sources: string): Promise<string> {
   const digest = createHash("sha1");
   const files = readdirSync(sources, { withFileTypes: true }).filter((entry) => entry.isFile());
   for (const file of files.map((entry) => entry.name).sort())
     digest.update(file).update(readFileSync(join(sources, file)));
   const out = join(
     tmpdir(),
-    `drover-tests-${name}-${process.getuid?.() ?? 0}-${digest.digest("hex").slice(0, 12)}`,
+    `drover-tests-${basename(sources)}-${process.getuid?.() ?? 0}-${digest.digest("hex").slice(0, 12)}`,
   );
   mkdirSync(out, { recursive: true });
   await withLock(join(out, "lock"), async () => {

@@ -1,7 +1,9 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from "node:fs";
 import { request } from "node:http";
-import { resolve } from "node:path";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
 import { chromium } from "playwright-core";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Action, Figures } from "../../examples/storefront/storefront.ts";
@@ -13,32 +15,73 @@ const MAIN = resolve(import.meta.dirname, "../../examples/storefront/main.ts");
 const START_MS = 60_000;
 const AGAIN_MS = 60_000;
 
-describeWith(["memcached", "postgresql"], "examples/storefront", () => {
-  let main: ChildProcess;
+interface Started {
+  readonly main: ChildProcess;
+  readonly page: string;
+  readonly product: string;
+  /** Where it has its own folder for temporary files. */
+  readonly folder: string;
+  output(): string;
+}
+
+async function start(...options: string[]): Promise<Started> {
+  const folder = mkdtempSync(join(tmpdir(), "drover-storefront-"));
+  // PostgreSQL does not run as root, and has to get in.
+  chmodSync(folder, 0o755);
+  const main = spawn(process.execPath, [MAIN, ...options], {
+    env: { ...process.env, TMPDIR: folder },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   let output = "";
+  for (const stream of [main.stdout, main.stderr])
+    stream.on("data", (chunk) => {
+      output += chunk;
+    });
+  const address = (name: string) => new RegExp(`^${name}: +(http\\S+)$`, "m").exec(output)?.[1];
+  const page = await until("the storefront serves", START_MS, () => {
+    if (main.exitCode !== null) throw new Error(output);
+    return address("the page");
+  });
+  return { main, page, product: address("a product")!, folder, output: () => output };
+}
+
+/** Processes that work in a folder or below, with their command lines. */
+function processesIn(folder: string): Map<number, string> {
+  const found = new Map<number, string>();
+  for (const name of readdirSync("/proc").filter((one) => /^\d+$/.test(one))) {
+    try {
+      if (!readlinkSync(`/proc/${name}/cwd`).startsWith(`${folder}/`)) continue;
+      found.set(Number(name), readFileSync(`/proc/${name}/cmdline`, "latin1").replaceAll("\0", " "));
+    } catch {
+      // It has just ended.
+    }
+  }
+  return found;
+}
+
+describeWith(["memcached", "postgresql"], "examples/storefront", () => {
+  let started: Started;
   let page: string;
   let product: string;
 
   beforeAll(async () => {
-    const options = ["--processes", "4", "--customers", "100", "--down-ms", "1500"];
-    main = spawn(process.execPath, [MAIN, ...options], { stdio: ["ignore", "pipe", "pipe"] });
-    for (const stream of [main.stdout!, main.stderr!])
-      stream.on("data", (chunk) => {
-        output += chunk;
-      });
-    const address = (name: string) => new RegExp(`^${name}: +(http\\S+)$`, "m").exec(output)?.[1];
-    page = await until("the storefront serves", START_MS, () => {
-      if (main.exitCode !== null) throw new Error(output);
-      return address("the page");
-    });
-    product = address("a product")!;
+    started = await start("--processes", "4", "--customers", "100", "--down-ms", "1500");
+    ({ page, product } = started);
   });
   afterAll(async () => {
-    if (main === undefined || main.exitCode !== null) return;
-    const ended = once(main, "exit");
-    main.kill("SIGTERM");
-    expect((await ended)[0], output).toBe(0);
+    if (started === undefined || started.main.exitCode !== null) return;
+    const ended = once(started.main, "exit");
+    started.main.kill("SIGTERM");
+    expect((await ended)[0], started.output()).toBe(0);
+    await untilNothingIsLeft(started);
   });
+  const untilNothingIsLeft = async ({ folder }: Started) => {
+    await until("its processes have ended", AGAIN_MS, () => processesIn(folder).size === 0);
+    await until("its files are gone", AGAIN_MS, () => {
+      return !readdirSync(folder).some((name) => name.startsWith("drover-shop-"));
+    });
+    rmSync(folder, { recursive: true });
+  };
 
   const figures = async () => (await (await fetch(`${page}figures`)).json()) as Figures;
   const press = async (action: Action) => {
@@ -88,6 +131,30 @@ describeWith(["memcached", "postgresql"], "examples/storefront", () => {
     expect(await press("kill-everybody" as Action)).toMatchObject({ status: 404 });
     expect((await fetch(product.replace(/1$/, "0"))).status).toBe(404);
     await until("memcached is up again", AGAIN_MS, async () => isUp(await figures(), "memcached"));
+  });
+
+  test("a shop that crashes is started again, and what it did stays counted", async () => {
+    const isShop = ([, command]: [number, string]) => command.includes("storefront/shop.ts");
+    const shopsNow = () => [...processesIn(started.folder)].filter(isShop).map(([pid]) => pid);
+    await until("all serve", AGAIN_MS, async () => (await figures()).processes === 4);
+    const before = await figures();
+    const victims = shopsNow().slice(0, 2);
+    for (const pid of victims) process.kill(pid, "SIGKILL");
+    await until("both were missed", AGAIN_MS, async () => (await figures()).crashes === 2);
+    await until("all serve again", AGAIN_MS, async () => (await figures()).processes === 4);
+    expect(shopsNow()).toHaveLength(4);
+    const after = await figures();
+    expect(after.shops.hits).toBeGreaterThanOrEqual(before.shops.hits);
+    expect(after.wrong).toBe(0);
+    await answered(200);
+  });
+
+  test("killed itself, leaves no process and no file", async () => {
+    const doomed = await start("--processes", "2", "--customers", "10");
+    // All kinds of them are there: shops, worker, job servers, memcached, PostgreSQL.
+    expect(processesIn(doomed.folder).size).toBeGreaterThan(7);
+    doomed.main.kill("SIGKILL");
+    await untilNothingIsLeft(doomed);
   });
 
   test.each([

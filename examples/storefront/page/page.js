@@ -67,8 +67,9 @@ function showServices(services) {
 
 function show(figures) {
   const { requests, computations, shops } = figures;
-  const counts = { requests, computations, wrong: figures.wrong, failed: figures.failed };
-  for (const [id, count] of Object.entries({ ...counts, ...shops, waiting: figures.waiting }))
+  const { wrong, failed, waiting, processes, crashes } = figures;
+  const counts = { requests, computations, wrong, failed, waiting, processes, crashes };
+  for (const [id, count] of Object.entries({ ...counts, ...shops }))
     byId(id).textContent = number.format(count);
   byId("ratio").textContent = computations === 0 ? "–" : number.format(Math.round(requests / computations));
   byId("slowest").textContent = `${number.format(Math.round(figures.slowestMs))} ms`;

@@ -1,4 +1,4 @@
-import { type Client, NeedsDrover } from "@drover/client";
+import { type Backoff, backoffMs, type Client, NeedsDrover } from "@drover/client";
 import type { CacheBackend, Change } from "./backend.ts";
 import { backendKeyOf, type Cached, encodeQuestion, uniqueOf } from "./cached.ts";
 import { Computations, type Compute, within } from "./computation.ts";
@@ -10,6 +10,7 @@ import { Ladder } from "./ladder.ts";
 import { type CacheMetrics, countHerd, type Level, noMetrics } from "./metrics.ts";
 import { Reader } from "./reader.ts";
 import { Remembered } from "./remembered.ts";
+import { Turns } from "./turns.ts";
 import { Waiter } from "./waiter.ts";
 
 export interface CacheOptions<InParsed, Out> {
@@ -30,6 +31,11 @@ export interface CacheOptions<InParsed, Out> {
    * most half of `freshMs`.
    */
   readonly lingerMs?: number;
+  /**
+   * For how long stale values of a key do not ask to be computed anew, after that has failed for whatever reason.
+   * Default: 1,000 ms, doubled with each failure in a row up to 30,000, up to half of it by chance.
+   */
+  readonly refreshBackoff?: Backoff;
   /** For how long an invalidation is known: longer than a computation may run. Default: 600,000. */
   readonly guardMs?: number;
   /** Calls that wait at a time; further ones fail with `TOO_MANY_WAITERS`. Default: 100,000. */
@@ -85,6 +91,12 @@ export interface Found<Out> {
   readonly asOfMs: number;
   /** Why there is no fresh one. */
   readonly error?: CacheError;
+}
+
+/** What `lookup` finds. */
+export interface Lookup<Out> extends Found<Out> {
+  /** The fresh value after a stale one, as `lookup` with `fresh` gives it. */
+  fresh(options?: GetOptions): Promise<Lookup<Out>>;
 }
 
 /** What `stream` tells: a value at once if there is one, how the next comes about, and that one. */
@@ -143,6 +155,8 @@ export class Cache<In = string, InParsed = In, Out = unknown, OutParsed = Out> i
   readonly #ladder: Ladder<In, InParsed, Out, OutParsed>;
   readonly #computations: Computations<In, InParsed, Out, OutParsed>;
   readonly #remembered: Remembered;
+  readonly #refreshBackoff: Backoff;
+  readonly #refreshes = new Turns();
   /** By unique, so that none is joined that began before an invalidation. */
   readonly #flights = new Map<string, Flight>();
   readonly #waiters = new Set<Waiter>();
@@ -166,6 +180,7 @@ export class Cache<In = string, InParsed = In, Out = unknown, OutParsed = Out> i
     this.#onFlight = options.onFlight ?? (() => {});
     this.#reader = new Reader(backend, backendTimeoutMs, options.maxBatch ?? 1_000);
     this.#remembered = new Remembered(options.maxRemembered ?? 10_000);
+    this.#refreshBackoff = { initialMs: 1_000, maxMs: 30_000, ...options.refreshBackoff };
     this.#computations = new Computations(cached, { backend, backendTimeoutMs, guardMs, now, random });
     const terms = {
       client,
@@ -189,11 +204,12 @@ export class Cache<In = string, InParsed = In, Out = unknown, OutParsed = Out> i
     return (await this.lookup(input, options)).value;
   }
 
-  /** As `get`, with what is known about the value. */
-  async lookup(input: In, options: GetOptions = {}): Promise<Found<OutParsed>> {
+  /** As `get`, with what is known about the value, and the way to the fresh one after a stale one. */
+  async lookup(input: In, options: GetOptions = {}): Promise<Lookup<OutParsed>> {
     const waiter = this.#wait(options);
     try {
-      return await waiter.until(this.#find(input, options, waiter));
+      const found = await waiter.until(this.#find(input, options, waiter));
+      return { ...found, fresh: (further) => this.lookup(input, { ...further, fresh: true }) };
     } finally {
       this.#leave(waiter);
     }
@@ -231,7 +247,12 @@ export class Cache<In = string, InParsed = In, Out = unknown, OutParsed = Out> i
         for (;;) {
           const { value: event, done } = await waiter.until(events.next());
           if (done === true) break;
-          yield event;
+          if (event.type !== "held") yield event;
+          else if (!told) {
+            const held = await waiter.until(this.#heldIn(event.envelope));
+            if (held !== undefined) yield { type: "value", ...held };
+            told = held !== undefined;
+          }
         }
       } finally {
         // It may be waiting for an event, so its end is not waited for.
@@ -273,6 +294,7 @@ export class Cache<In = string, InParsed = In, Out = unknown, OutParsed = Out> i
    * The inputs have changed, and the value should follow soon: has it computed anew in the background, once more after a
    * computation that is under way, and serves the old one meanwhile. However often it is called, at most one computation
    * runs and one waits. On servers other than Drover it is `invalidate` with `serveStale`.
+   * @throws CacheError `INVALIDATION_LOST`, `TOO_MANY_FLIGHTS`, or what the client throws.
    */
   async refresh(input: In): Promise<void> {
     this.#checkOpen();
@@ -280,6 +302,12 @@ export class Cache<In = string, InParsed = In, Out = unknown, OutParsed = Out> i
     if (client === undefined) return this.invalidate(input, { serveStale: true });
     const key = this.#cached.keyOf(input);
     const backendKey = backendKeyOf(this.#cached, key);
+    if (this.#refreshes.size >= this.#maxFlights && !this.#refreshes.has(backendKey))
+      throw new CacheError("TOO_MANY_FLIGHTS", `${this.#maxFlights} keys are being refreshed`);
+    return this.#refreshes.take(backendKey, () => this.#submitRefresh(client, input, key, backendKey));
+  }
+
+  async #submitRefresh(client: Client, input: In, key: string, backendKey: string): Promise<void> {
     let version = this.#remembered.versionOf(backendKey);
     // Else a computation that waits already would find the value new enough.
     await this.#change(backendKey, (bytes) => {
@@ -325,7 +353,8 @@ export class Cache<In = string, InParsed = In, Out = unknown, OutParsed = Out> i
     }
     this.metrics.misses++;
     const flight = await this.#flightOf(look, input, options, waiter);
-    return this.#foundIn(await flight.outcome);
+    const held = options.fresh === true ? undefined : await flight.held;
+    return (held && (await this.#heldIn(held))) ?? this.#foundIn(await flight.outcome);
   }
 
   /** Reads what is held, and judges it. @throws ComputationFailed where a failure is in force and there is no value. */
@@ -347,10 +376,7 @@ export class Cache<In = string, InParsed = In, Out = unknown, OutParsed = Out> i
     const freshness = freshnessOf(held, nowMs, this.#random(), this.#cached.earlyRefresh);
     let found: Found<OutParsed> | undefined;
     if (freshness !== "missing") {
-      found = await this.#foundIn(held!).catch(() => {
-        this.metrics.unreadable++;
-        return undefined;
-      });
+      found = await this.#heldIn(held!);
     }
     const stale = freshness === "stale";
     if (text !== undefined && (stale || found === undefined)) {
@@ -366,9 +392,21 @@ export class Cache<In = string, InParsed = In, Out = unknown, OutParsed = Out> i
     return { value, stale: false, asOfMs: envelope.asOfMs };
   }
 
-  /** Computes for the cache alone, unless too many are being computed. */
+  /** A stale value; undefined where the schema does not take it. */
+  #heldIn(envelope: Envelope): Promise<Found<OutParsed> | undefined> {
+    return this.#foundIn(envelope).then(
+      (found) => ({ ...found, stale: true }),
+      () => {
+        this.metrics.unreadable++;
+        return undefined;
+      },
+    );
+  }
+
+  /** Computes for the cache alone, unless too many are being computed, or this one has just failed. */
   #refresh(look: Look<OutParsed>, input: In): void {
     if (this.#flights.size >= this.#maxFlights || this.#closed) return;
+    if (this.#remembered.rests(look.backendKey, this.#now())) return;
     this.#fly(look, input).then(
       (flight) => flight.keep(),
       () => {},
@@ -401,6 +439,8 @@ export class Cache<In = string, InParsed = In, Out = unknown, OutParsed = Out> i
     const question = { key: look.key, version: look.version, seenMs, input: bytes };
     const flight = new Flight(question, this.#now(), this.#maxPartBytes);
     if (keep !== false) flight.keep();
+    // For those who could not read it.
+    if (look.found?.stale === true) flight.tell({ type: "held", envelope: look.held! });
     this.#flights.set(unique, flight);
     this.metrics.flights++;
     if (keep === undefined) this.metrics.refreshes++;
@@ -414,19 +454,22 @@ export class Cache<In = string, InParsed = In, Out = unknown, OutParsed = Out> i
     try {
       ran = await this.#ladder.run(flight, held?.tookMs ?? 0);
       this.#remembered.told(backendKey, ran.envelope);
+      this.#remembered.endedWell(backendKey);
     } catch (thrown) {
       error = thrown as Error;
       this.metrics.failures++;
+      if (!flight.signal.aborted) {
+        const restMs = (times: number) => backoffMs(times, this.#refreshBackoff, this.#random());
+        this.#remembered.endedBadly(backendKey, this.#now(), restMs);
+      }
       if (error instanceof ComputationFailed) {
         const untilMs = this.#now() + jittered(this.#cached.failureMs, this.#random());
         this.#remembered.failed(backendKey, error.message.replace(/^COMPUTATION_FAILED: /, ""), untilMs);
       }
     }
     if (this.#flights.get(unique) === flight) this.#flights.delete(unique);
-    if (ran !== undefined) {
-      this.metrics.levels[ran.level]++;
-      countHerd(this.metrics, flight.herd);
-    }
+    if (ran !== undefined) this.metrics.levels[ran.level]++;
+    countHerd(this.metrics, flight.herd);
     this.metrics.ownComputations = this.#computations.figures.computations;
     flight.settle(ran?.envelope ?? error!);
     const durationMs = this.#now() - flight.beganMs;

@@ -1,7 +1,7 @@
 import type { CacheBackend, Change } from "./backend.ts";
 import { backendKeyOf, type Cached, type Question } from "./cached.ts";
 import { envelopeOf, failed, failureOf, freshnessOf, jittered, supersedes, ttlOf } from "./core/freshness.ts";
-import { decodeEnvelope, type Envelope, encodeEnvelope } from "./core/value.ts";
+import { decodeEnvelope, type Envelope, encodeEnvelope, looksLikeEnvelope } from "./core/value.ts";
 import { CacheError } from "./errors.ts";
 
 /** What a computation is given besides its input. */
@@ -67,7 +67,10 @@ export class Computations<In, InParsed, Out, OutParsed> {
     this.#random = options.random ?? Math.random;
   }
 
-  /** @returns The envelope, encoded. Throws what `compute` threw. */
+  /**
+   * Sends a stale value ahead that the asker did not have, as the first part of the result.
+   * @returns The envelope, encoded. Throws what `compute` threw.
+   */
   async answer(
     question: Question,
     compute: Compute<InParsed, Out>,
@@ -76,18 +79,16 @@ export class Computations<In, InParsed, Out, OutParsed> {
     const backendKey = backendKeyOf(this.#cached, question.key);
     const held = await this.#held(backendKey);
     const nowMs = this.#now();
+    const news = held !== undefined && held.version >= question.version && held.asOfMs > question.seenMs;
+    const freshness = freshnessOf(held, nowMs, 0, 0);
+    if (news && freshness === "stale") void sendAhead(computing, encodeEnvelope(held));
     const failure = failureOf(held, nowMs);
     if (failure !== undefined && held!.version >= question.version) {
       this.figures.spared++;
       throw new Error(failure);
     }
     // Another run ended between the asker's look into the cache and this one.
-    if (
-      held !== undefined &&
-      freshnessOf(held, nowMs, 0, 0) === "fresh" &&
-      held.version >= question.version &&
-      held.asOfMs > question.seenMs
-    ) {
+    if (news && freshness === "fresh") {
       this.figures.spared++;
       return encodeEnvelope(held);
     }
@@ -95,7 +96,7 @@ export class Computations<In, InParsed, Out, OutParsed> {
     this.figures.computations++;
     try {
       const input = await this.#cached.codec.decodeInput(question.input);
-      const value = await this.#cached.codec.encodeOutput(await compute(input, computing));
+      const value = await this.#cached.codec.encodeOutput(await compute(input, withoutEnvelopes(computing)));
       const envelope = envelopeOf({ value, beganMs: nowMs, endedMs: this.#now(), version }, this.#cached);
       await this.#store(backendKey, envelope);
       return encodeEnvelope(envelope);
@@ -154,6 +155,28 @@ export class Computations<In, InParsed, Out, OutParsed> {
       return undefined;
     }
   }
+}
+
+/** Or not: what cannot be sent comes with the result. */
+async function sendAhead(computing: Computing, bytes: Uint8Array): Promise<void> {
+  try {
+    await computing.data(bytes);
+  } catch {
+    // Too large, or nobody is there any more.
+  }
+}
+
+/** What is sent ahead is bytes in a row: cut after the first one, no part of it is taken for a stale value. */
+function withoutEnvelopes(computing: Computing): Computing {
+  return {
+    ...computing,
+    data: async (chunk) => {
+      const bytes = Buffer.from(chunk as Uint8Array);
+      const isCut = looksLikeEnvelope(bytes);
+      if (isCut) await computing.data(bytes.subarray(0, 1));
+      await computing.data(isCut ? bytes.subarray(1) : bytes);
+    },
+  };
 }
 
 /** @throws CacheError `STORE_SLOW` when `asked` takes longer. */

@@ -12,13 +12,19 @@ export type FlightEvent =
   /** The worker was lost, and it begins again: parts so far are void. */
   | { readonly type: "restarted" };
 
+/** What a flight tells within the cache. */
+export type Told = FlightEvent | { readonly type: "held"; readonly envelope: Envelope };
+
 /** One computation that callers of this process wait for. */
 export class Flight {
   readonly question: Question;
   readonly beganMs: number;
   readonly outcome: Promise<Envelope>;
+  /** A stale value that whoever computes has found, where the callers had none; undefined when the outcome comes first. */
+  readonly held: Promise<Envelope | undefined>;
   readonly settle: (outcome: Envelope | Error) => void;
   readonly #controller = new AbortController();
+  readonly #offerHeld: (envelope: Envelope | undefined) => void;
   readonly #followers = new Set<Follower>();
   readonly #told: Follower;
   #keep = false;
@@ -33,12 +39,16 @@ export class Flight {
     this.#told = new Follower(maxPartBytes);
     const { promise, resolve, reject } = Promise.withResolvers<Envelope>();
     this.outcome = promise;
+    const held = Promise.withResolvers<Envelope | undefined>();
+    this.held = held.promise;
+    this.#offerHeld = held.resolve;
     // Nobody may be left to look at it.
     promise.catch(() => {});
     this.settle = (outcome) => {
       this.over = true;
       if (outcome instanceof Error) reject(outcome);
       else resolve(outcome);
+      held.resolve(undefined);
       for (const follower of this.#followers) follower.wake();
     };
   }
@@ -69,13 +79,14 @@ export class Flight {
     if (this.waiters === 0 && !this.#keep && !this.over) this.#controller.abort();
   }
 
-  tell(event: FlightEvent): void {
+  tell(event: Told): void {
+    if (event.type === "held") this.#offerHeld(event.envelope);
     this.#told.take(event);
     for (const follower of this.#followers) follower.take(event);
   }
 
   /** What happened so far, and what will, until it is over. */
-  async *follow(): AsyncGenerator<FlightEvent, void, undefined> {
+  async *follow(): AsyncGenerator<Told, void, undefined> {
     const follower = this.#told.copy();
     this.#followers.add(follower);
     try {
@@ -93,7 +104,7 @@ export class Flight {
 /** What one follower has still to read. */
 class Follower {
   readonly #maxBytes: number;
-  #events: FlightEvent[] = [];
+  #events: Told[] = [];
   #bytes = 0;
   #gap = false;
   #wake = () => {};
@@ -120,13 +131,14 @@ class Follower {
     });
   }
 
-  take(event: FlightEvent): void {
+  take(event: Told): void {
     if (event.type === "restarted") {
-      this.#events = [];
+      this.#events = this.#events.filter(({ type }) => type === "held");
       this.#bytes = 0;
       this.#gap = false;
     }
-    if (event.type === "status") this.#events = this.#events.filter(({ type }) => type !== "status");
+    if (event.type === "status" || event.type === "held")
+      this.#events = this.#events.filter(({ type }) => type !== event.type);
     if (event.type === "data") {
       if (this.#gap) return;
       this.#gap = this.#bytes + event.data.length > this.#maxBytes;
@@ -136,7 +148,7 @@ class Follower {
     this.#wake();
   }
 
-  *taken(): Generator<FlightEvent, void, undefined> {
+  *taken(): Generator<Told, void, undefined> {
     for (let event = this.#events.shift(); event !== undefined; event = this.#events.shift()) {
       if (event.type === "data") this.#bytes -= event.data.length;
       yield event;

@@ -16,6 +16,7 @@ export {
   type Found,
   type GetOptions,
   type InvalidateOptions,
+  type Lookup,
 } from "./cache.ts";
 export { type Cached, type CachedDefinition, defineCached } from "./cached.ts";
 export type { ComputationFigures, ComputationOptions, Compute, Computing } from "./computation.ts";
@@ -36,7 +37,7 @@ export {
   type Written,
 } from "./memcached/client.ts";
 export { type MemoryBackendOptions, memoryBackend } from "./memory-backend.ts";
-export { type CacheMetrics, type Level, prometheusText } from "./metrics.ts";
+export { type CacheMetrics, joinRatio, type Level, prometheusText } from "./metrics.ts";
 export {
   type IoredisClient,
   type NodeRedisClient,

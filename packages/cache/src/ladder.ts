@@ -12,7 +12,7 @@ import { type Computations, type Compute, within } from "./computation.ts";
 import { failureOf, freshnessOf, jittered } from "./core/freshness.ts";
 import { decodeEnvelope, type Envelope } from "./core/value.ts";
 import { CacheError, ComputationFailed } from "./errors.ts";
-import type { Flight } from "./flight.ts";
+import type { Flight, Told } from "./flight.ts";
 import type { Level } from "./metrics.ts";
 
 export interface LadderTerms {
@@ -125,7 +125,8 @@ export class Ladder<In, InParsed, Out, OutParsed> {
         } else if (event.type === "restarted") {
           flight.tell({ type: "restarted" });
           if (event.reason === "connection lost") watch();
-        } else if (event.type === "status" || event.type === "data") flight.tell(event);
+        } else if (event.type === "data") flight.tell(toldBy(event.data));
+        else if (event.type === "status") flight.tell(event);
       }
       return this.#envelope(await job.result());
     } catch (error) {
@@ -192,7 +193,7 @@ export class Ladder<In, InParsed, Out, OutParsed> {
         key: question.key,
         signal,
         status: (numerator, denominator) => flight.tell({ type: "status", numerator, denominator }),
-        data: async (chunk) => flight.tell({ type: "data", data: Buffer.from(chunk as string) }),
+        data: async (chunk) => flight.tell(toldBy(Buffer.from(chunk as string))),
       });
       return this.#envelope(bytes);
     } catch (error) {
@@ -204,6 +205,12 @@ export class Ladder<In, InParsed, Out, OutParsed> {
       else next();
     }
   }
+}
+
+/** A part of the result, or the stale value before it. */
+function toldBy(data: Uint8Array): Told {
+  const envelope = decodeEnvelope(data);
+  return envelope?.value === undefined ? { type: "data", data } : { type: "held", envelope };
 }
 
 function failure(text: string, cause?: unknown): ComputationFailed {

@@ -7,7 +7,7 @@ export const LEVELS = ["job-server", "election", "process"] as const;
  */
 export type Level = (typeof LEVELS)[number];
 
-const HERD_BOUNDS = [1, 2, 5, 10, 20, 50, 100, 1_000, 10_000] as const;
+const HERD_BOUNDS = [0, 1, 2, 5, 10, 20, 50, 100, 1_000, 10_000] as const;
 
 /** What a cache did since it was made. */
 export interface CacheMetrics {
@@ -21,11 +21,15 @@ export interface CacheMetrics {
   flights: number;
   /** Of those, begun without anybody waiting: after stale values, and early. */
   refreshes: number;
-  /** Calls that waited for one of them; divided by `flights` without `refreshes`, the join ratio within this process. */
+  /** Calls that waited for one of them. */
   waits: number;
+  /** Flights that ended, well or not. */
+  ended: number;
+  /** Calls that waited for those. */
+  served: number;
   /** The most calls that one flight served. */
   largestHerd: number;
-  /** Flights by the calls that they served, up to each bound, cumulative. */
+  /** Flights that ended, by the calls that they served, up to each bound, cumulative; 0: they were for the cache alone. */
   readonly herds: { readonly upTo: number; count: number }[];
   /** Flights by the level that ended them. */
   readonly levels: Record<Level, number>;
@@ -48,6 +52,8 @@ export function noMetrics(): CacheMetrics {
     flights: 0,
     refreshes: 0,
     waits: 0,
+    ended: 0,
+    served: 0,
     largestHerd: 0,
     herds: HERD_BOUNDS.map((upTo) => ({ upTo, count: 0 })),
     levels: { "job-server": 0, election: 0, process: 0 },
@@ -61,8 +67,19 @@ export function noMetrics(): CacheMetrics {
 }
 
 export function countHerd(metrics: CacheMetrics, herd: number): void {
+  metrics.ended++;
+  metrics.served += herd;
   metrics.largestHerd = Math.max(metrics.largestHerd, herd);
   for (const bucket of metrics.herds) if (herd <= bucket.upTo) bucket.count++;
+}
+
+/**
+ * Calls for each computation that calls of this process waited for: its herds in the mean; 0 where there were none. Over
+ * all processes: the sum of their `misses`, divided by the `computations` of the workers.
+ */
+export function joinRatio({ ended, served, herds }: CacheMetrics): number {
+  const waitedFor = ended - herds[0]!.count;
+  return waitedFor === 0 ? 0 : served / waitedFor;
 }
 
 const COUNTERS = [
@@ -106,10 +123,10 @@ export function prometheusText(caches: Readonly<Record<string, { readonly metric
   for (const { label, metrics } of of) {
     for (const { upTo, count } of metrics.herds)
       lines.push(`drover_cache_herd_bucket{${label},le="${upTo}"} ${count}`);
-    const ended = LEVELS.reduce((sum, level) => sum + metrics.levels[level], 0);
+    const { ended, served } = metrics;
     lines.push(
       `drover_cache_herd_bucket{${label},le="+Inf"} ${ended}`,
-      `drover_cache_herd_sum{${label}} ${metrics.waits}`,
+      `drover_cache_herd_sum{${label}} ${served}`,
       `drover_cache_herd_count{${label}} ${ended}`,
     );
   }

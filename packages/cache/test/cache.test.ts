@@ -1,71 +1,10 @@
 import { setTimeout as after } from "node:timers/promises";
-import { Client } from "@drover/client";
+import { Client, type StandardSchema } from "@drover/client";
 import { Worker } from "@drover/worker";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { startServer, type TestServer } from "../../../test/peers/servers.ts";
+import { describe, expect, it } from "vitest";
 import { until } from "../../../test/peers/until.ts";
-import {
-  type Cache,
-  type CacheEvent,
-  type CacheOptions,
-  type ComputationFigures,
-  type Compute,
-  createCache,
-  defineCached,
-  handleCached,
-} from "../src/index.ts";
-import { Memory } from "./memory.ts";
-
-let server: TestServer;
-beforeAll(async () => {
-  server = await startServer("drover");
-});
-afterAll(() => server?.stop());
-
-let backend: Memory;
-let closing: (() => Promise<unknown>)[];
-let names = 0;
-beforeEach(() => {
-  backend = new Memory();
-  closing = [];
-});
-afterEach(async () => {
-  for (const close of closing.reverse()) await close();
-});
-
-/** A function of a name of its own, that is fresh for a minute unless told otherwise. */
-const cachedOf = (freshMs = 60_000) =>
-  defineCached<string, string, string, string>({
-    name: `f${names++}`,
-    freshMs,
-    staleMs: 60_000,
-    earlyRefresh: 0,
-  });
-type Text = ReturnType<typeof cachedOf>;
-
-async function work(cached: Text, compute: Compute<string, string>): Promise<Readonly<ComputationFigures>> {
-  const worker = new Worker({ servers: server.address, concurrency: 10 });
-  closing.push(() => worker.close());
-  const figures = handleCached(worker, cached, compute, { backend });
-  await worker.run();
-  return figures;
-}
-
-/** As many processes would: each with a connection of its own. */
-function cachesOf(
-  count: number,
-  cached: Text,
-  options: Partial<CacheOptions<string, string>> = {},
-): Cache<string, string, string, string>[] {
-  return Array.from({ length: count }, () => {
-    const client = new Client({ servers: server.address });
-    closing.push(() => client.close());
-    return createCache(cached, { client, backend, ...options });
-  });
-}
-
-const herd = (caches: ReturnType<typeof cachesOf>, each = 10, key = "k") =>
-  Promise.all(caches.flatMap((cache) => Array.from({ length: each }, () => cache.get(key))));
+import { type CacheEvent, createCache, defineCached, handleCached } from "../src/index.ts";
+import { backend, cachedOf, cachesOf, closing, herd, newName, server, work } from "./stage.ts";
 
 describe("a herd", () => {
   it("is one computation when nothing is cached", async () => {
@@ -271,6 +210,42 @@ describe("a value", () => {
     expect(await cache!.get("k")).toBe("v");
     expect(cache!.metrics.unreadable).toBe(1);
   });
+
+  it("goes through the schemas on its way, and is a miss where it does not fit", async () => {
+    const schema = <In, Out>(parse: (value: unknown) => Out | undefined): StandardSchema<In, Out> => ({
+      "~standard": {
+        version: 1,
+        vendor: "test",
+        validate: (value) => {
+          const parsed = parse(value);
+          return parsed === undefined ? { issues: [{ message: "does not fit" }] } : { value: parsed };
+        },
+      },
+    });
+    const counts = defineCached({
+      name: newName(),
+      freshMs: 60_000,
+      input: schema<string, number>((text) => Number(text)),
+      output: schema<{ day: string }, Date>((value) => {
+        const { day } = value as { day?: string };
+        return day === undefined ? undefined : new Date(day);
+      }),
+    });
+    const asked: unknown[] = [];
+    const compute = (day: number) => {
+      asked.push(day);
+      return { day: new Date(day).toISOString() };
+    };
+    const cache = createCache(counts, { backend, compute });
+    expect(await cache.get("86400000")).toEqual(new Date("1970-01-02"));
+    expect(await cache.get("86400000")).toEqual(new Date("1970-01-02"));
+    expect(asked).toEqual([86_400_000]);
+    // What another program stored under the same name and version.
+    const other = defineCached<string, string, string, string>({ name: counts.name, freshMs: 60_000 });
+    await createCache(other, { backend, compute: () => "tomorrow" }).get("0");
+    expect(await cache.get("0")).toEqual(new Date(0));
+    expect(cache.metrics.unreadable).toBe(1);
+  });
 });
 
 describe("a call", () => {
@@ -337,7 +312,7 @@ describe("a call", () => {
   });
 
   it("gets a value that is too large for the backend, which is not kept", async () => {
-    const name = `f${names++}`;
+    const name = newName();
     const cached = defineCached<string, string, string, string>({ name, freshMs: 60_000, maxValueBytes: 10 });
     const [cache] = cachesOf(1, cached, { client: undefined, compute: () => "x".repeat(20) });
     expect(await cache!.get("k")).toHaveLength(20);

@@ -70,11 +70,16 @@ export function encodeEnvelope(envelope: Envelope): Uint8Array {
   return bytes;
 }
 
+/** Whether bytes begin as an envelope does. */
+export function looksLikeEnvelope(bytes: Uint8Array): boolean {
+  return bytes.length >= 4 && new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0) === MAGIC;
+}
+
 /** @returns undefined for what `encodeEnvelope` did not make, whole: a miss. The value is a view into `bytes`. */
 export function decodeEnvelope(bytes: Uint8Array): Envelope | undefined {
   if (bytes.length < ENVELOPE_HEADER_BYTES) return undefined;
+  if (!looksLikeEnvelope(bytes)) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (view.getUint32(0) !== MAGIC) return undefined;
   const has = view.getUint8(4);
   const times = [8, 16, 24, 32, 40].map((at) => view.getFloat64(at));
   const textBytes = view.getUint32(52);

@@ -12,14 +12,13 @@ import { LineReader, type LineReading } from "./log-formats.ts";
 import { jsonOf, textOf } from "./report.ts";
 import { svgOf } from "./svg.ts";
 
-/** Requests that are held to be put in order, at most. */
-export const MAX_HELD = 20_000_000;
+const MAX_HELD = 20_000_000;
 const MAX_HERDS = 1000;
 const MAX_WORKERS = 1_000_000;
 /** Bad lines that are shown. */
 const SHOWN_BAD = 5;
 /** Lines before which no share of bad ones ends the reading early. */
-const JUDGED_FROM = 10_000;
+export const JUDGED_FROM = 10_000;
 const MIB = 2 ** 20;
 
 /** What was read, and what it means. */
@@ -34,14 +33,17 @@ export interface Plan {
   readonly waiting: { readonly alone: WaitingReport; readonly joined: WaitingReport } | undefined;
 }
 
-/** Reads the logs and shows what they mean. */
-export async function plan(files: readonly string[], flags: PlanFlags): Promise<void> {
+/**
+ * Reads the logs and shows what they mean.
+ * @param maxHeld Requests that are held to be put in order, at most.
+ */
+export async function plan(files: readonly string[], flags: PlanFlags, maxHeld = MAX_HELD): Promise<void> {
   const names = files.length === 0 ? ["-"] : files;
   if (names.includes("-") && process.stdin.isTTY) {
     throw new UsageError("OPTION_INVALID", "name a log, or send one to standard input");
   }
   const percentiles = flags.percentiles.split(",").map((text) => percentOf(text, "--percentiles"));
-  const log = new Log(flags);
+  const log = new Log(flags, maxHeld);
   await log.readAll(names);
   const made = log.end(percentiles);
   if (flags.svg !== undefined) write(flags.svg, svgOf(made.load));
@@ -63,11 +65,13 @@ class Log {
   readonly #reader: LineReader;
   readonly #maxBadPercent: number;
   readonly #tolerance: string | undefined;
+  readonly #maxHeld: number;
   #lines = 0;
   #bad = 0;
   #skipped = 0;
 
-  constructor(flags: PlanFlags) {
+  constructor(flags: PlanFlags, maxHeld: number) {
+    this.#maxHeld = maxHeld;
     const workers = flags.workers === undefined ? undefined : atMost(flags.workers, "--workers", MAX_WORKERS);
     this.#load = new Load(flags.top === "0" ? 0 : atMost(flags.top, "--top", MAX_HERDS));
     this.#waiting =
@@ -151,10 +155,10 @@ class Log {
         `${place} begins ${seconds} s before a line above it, more than --tolerance ${this.#tolerance}: allow more, or use --sort`,
       );
     }
-    if (this.#order.size > MAX_HELD) {
+    if (this.#order.size > this.#maxHeld) {
       throw new CommandFailed(
         "INPUT_UNSORTED",
-        `${place}: more than ${grouped(MAX_HELD)} requests to be put in order: sort the log first, or allow less with --tolerance`,
+        `${place}: more than ${grouped(this.#maxHeld)} requests to be put in order: sort the log first, or allow less with --tolerance`,
       );
     }
   }

@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { afterAll, describe, expect, test } from "vitest";
+import { JUDGED_FROM, plan as runPlan } from "../../src/plan/run.ts";
 import { drover, temporaryFolder } from "../running.ts";
 
 /* `drover plan` as a command, and the page that shows what it says. */
@@ -82,6 +83,32 @@ describe("plan", () => {
     const sorted = await json(["--sort"], log);
     expect(sorted.withoutJoining.peak).toBe(2);
     expect(await json(["--tolerance", "200s"], log)).toEqual(sorted);
+  });
+
+  test("a log of which too much is bad is not read to its end, one whose beginning is bad is", async () => {
+    const good = (count: number) => Array.from({ length: count }, (_, i) => `a,${i},1\n`).join("");
+    const bad = (count: number) => "b,x,1\n".repeat(count);
+    const hopeless = await plan([], good(1) + bad(JUDGED_FROM) + good(JUDGED_FROM));
+    expect([hopeless.code, hopeless.stderr]).toMatchObject([
+      1,
+      /INPUT_BAD: 9,999 of 10,000 lines are bad, more than --max-bad 5 \(percent\)\n$/,
+    ]);
+    // 400 of the first 401, and too few of all.
+    const rest = await plan([], good(1) + bad(400) + good(JUDGED_FROM));
+    expect([rest.code, rest.stderr]).toMatchObject([0, /drover: 400 bad lines in all\n$/]);
+  });
+
+  test("more requests than are held to be put in order say so", async () => {
+    const log = folder.file("backwards.csv");
+    writeFileSync(log, "a,3,1\na,2,1\na,1,1\n");
+    const flags = { unique: "request", top: "10", percentiles: "50", tolerance: "60s", maxBad: "5" } as const;
+    for (const held of [{ sort: true }, {}]) {
+      await expect(runPlan([log], { ...flags, ...held }, 2)).rejects.toThrow(
+        `INPUT_UNSORTED: ${log}:3: more than 2 requests to be put in order: sort the log first, or allow less with --tolerance`,
+      );
+    }
+    const { stdout } = await plan([log, "--sort"]);
+    expect(stdout).toContain("3 requests");
   });
 
   test("--svg writes a picture, --plot draws on what is no terminal, without colour", async () => {

@@ -14,16 +14,16 @@ export interface KetamaRing {
 }
 
 /**
- * The ring that libketama makes of the servers' names: 160 points for each in the mean, in proportion to its weight.
- * libmemcached makes the same with `KETAMA_WEIGHTED`, but leaves port 11211 out: name such a server by its host alone.
+ * The ring that libmemcached makes with `KETAMA_WEIGHTED`: 160 points for each server in the mean, in proportion to its weight.
+ * It leaves port 11211 out of what it hashes: name such a server by its host alone.
  */
 export function ketamaRing(servers: readonly RoutedServer[]): KetamaRing {
   const found: { readonly point: number; readonly owner: RoutedServer }[] = [];
   const total = servers.reduce((sum, { weight = 1 }) => sum + weight, 0);
   for (const owner of servers) {
-    // In the single precision that libketama computes in.
+    // Each step in the single precision that libmemcached computes in.
     const part = Math.fround(Math.fround(owner.weight ?? 1) / Math.fround(total));
-    const digests = Math.floor(Math.fround(part * DIGESTS * servers.length));
+    const digests = Math.floor(Math.fround(Math.fround(part * DIGESTS) * servers.length));
     for (let i = 0; i < digests; i++) {
       const digest = digestOf(`${owner.name}-${i}`);
       for (let at = 0; at < 16; at += 4) found.push({ point: digest.getUint32(at, true), owner });

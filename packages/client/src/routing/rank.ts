@@ -17,7 +17,7 @@ export interface RoutedServer {
 
 /**
  * How keys are spread over servers: `rendezvous` unless others have to agree; `perl-crc32` as Perl's Gearman::Client does,
- * by place in the list; `ketama` as libketama and memcached's clients do. See docs/ROUTING.md.
+ * by place in the list; `ketama` as libmemcached and other clients of memcached do. See docs/ROUTING.md.
  */
 export type RoutingMode = "rendezvous" | "perl-crc32" | "ketama";
 
