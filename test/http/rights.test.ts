@@ -81,6 +81,7 @@ const EXPECTED: Readonly<Record<string, Expected>> = {
   "get /v1/dead-letters": { statuses: readers() },
   "get /v1/schedules": { statuses: readers() },
   "get /v1/search": { path: "/v1/search?unique=u", statuses: readers() },
+  "get /v1/fleet": { path: "/v1/fleet?function=f&unique=u", statuses: readers() },
   "get /v1/overview": { statuses: readers() },
   "get /v1/changes": { statuses: readers() },
   "post /v1/functions/{fn}/pause": { statuses: { administrator: 204 } },

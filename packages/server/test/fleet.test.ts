@@ -2,6 +2,8 @@ import { Client } from "@drover/client";
 import { Worker } from "@drover/worker";
 import { afterEach, expect, test } from "vitest";
 import { until } from "../../../test/peers/until.ts";
+import type { FleetJson } from "../src/http/api.ts";
+import { HttpServer } from "../src/http/index.ts";
 import { JobServer } from "../src/index.ts";
 import { FleetPeers } from "../src/peers/index.ts";
 
@@ -223,6 +225,31 @@ test("past maxForwarded a submission is refused, and others go on", async () => 
   const gate = worker(nodes);
   gate.open();
   for (const job of [first, joined]) expect(Buffer.from(await job.result()).toString()).toBe("done");
+});
+
+test("over HTTP the fleet is shown, and where a key goes", async () => {
+  const nodes = await fleet();
+  const { server, peers } = nodes.get("a")!;
+  const http = await HttpServer.start({ server, log: silent as never, listen: ["127.0.0.1:0"] });
+  cleanups.push(() => http.close());
+  const get = async (query: string) => {
+    const response = await fetch(`http://${http.addresses[0]}/v1/fleet${query}`);
+    return { status: response.status, ...((await response.json()) as Partial<FleetJson>) };
+  };
+  const shown = await get("");
+  expect(shown).toMatchObject({ status: 200, key: null });
+  expect(shown.members!.map(({ name, state }) => `${name} ${state}`)).toEqual(["a self", "b up", "c up"]);
+  expect(shown.members!.find(({ name }) => name === "b")!.address).toBe(nodes.get("b")!.address);
+  const { unique, next } = uniqueOf(nodes.get("a")!, "b");
+  const query = `?function=work&unique=${unique}`;
+  const ranked = peers.fleet.rank("work", unique).map(({ name }) => name);
+  expect((await get(query)).key).toEqual({ function: "work", unique, ranked, owner: "b" });
+  await stop(nodes.get("b")!);
+  await sooner("the owner is known to be lost", () => peers.fleet.members.some(({ state }) => state === "down"));
+  const after = await get(query);
+  expect(after.key).toEqual({ function: "work", unique, ranked, owner: next });
+  expect(after.members!.find(({ name }) => name === "b")).toMatchObject({ state: "down" });
+  expect((await get("?function=work")).status).toBe(400);
 });
 
 test("only a peer may mark a submission as forwarded", async () => {

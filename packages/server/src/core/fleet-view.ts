@@ -19,6 +19,21 @@ export interface MemberView {
   readonly problem: string;
 }
 
+/** Where the submissions of a key go. */
+export interface KeyView {
+  /** The members, the owner first. */
+  readonly ranked: readonly string[];
+  /** The first of them that takes keys now, as this server sees it. */
+  readonly owner: string;
+}
+
+/** @param unique As on the wire, but not `-`. */
+export function viewKey(fleet: Fleet, fn: string, unique: string): KeyView {
+  const ranked = fleet.rank(fn, unique);
+  const owner = ranked.find((member) => member.takesKeys) ?? fleet.self;
+  return { ranked: ranked.map(({ name }) => name), owner: owner.name };
+}
+
 const SAMPLE = 500;
 
 export function viewMembers(fleet: Fleet, nowMs: number): MemberView[] {

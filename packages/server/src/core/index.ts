@@ -1,6 +1,7 @@
 export { maySubmit, mayWork } from "./access.ts";
 export { pauseFunction } from "./admin.ts";
 export { JobServerCore } from "./core.ts";
+export { type KeyView, type MemberView, viewKey } from "./fleet-view.ts";
 export { JobFunction } from "./function.ts";
 export type { FunctionTimes } from "./function-times.ts";
 export { FunctionWatch } from "./function-watch.ts";

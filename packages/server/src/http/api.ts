@@ -139,6 +139,38 @@ export interface SearchJson {
   readonly deadLetters: readonly DeadLetterJson[];
 }
 
+/** A server of the fleet as the one that was asked sees it. */
+export interface MemberJson {
+  readonly name: string;
+  /** Empty for the server itself. */
+  readonly address: string;
+  readonly state: "self" | "up" | "returning" | "down" | "unknown";
+  /** For how long. */
+  readonly forMs: number;
+  /** Jobs that are forwarded there now. */
+  readonly jobs: number;
+  /** Submissions that went there, since the start. */
+  readonly forwarded: number;
+  /** Part of the keys that it owns while all are up, by a sample: from 0 to 1. */
+  readonly share: number;
+  /** Why there is no connection, or empty. */
+  readonly problem: string;
+}
+
+export interface FleetJson {
+  /** Empty where there is no fleet. */
+  readonly members: readonly MemberJson[];
+  /** Of the function and unique that were asked for. */
+  readonly key: {
+    readonly function: string;
+    readonly unique: string;
+    /** All names, the owner first. */
+    readonly ranked: readonly string[];
+    /** Where its submissions go now: the first of them that is up. */
+    readonly owner: string;
+  } | null;
+}
+
 export interface OverviewJson {
   readonly version: string;
   readonly state: "serving" | "stopping";

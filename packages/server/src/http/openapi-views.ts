@@ -25,6 +25,13 @@ const ROUTES: readonly (readonly [string, string, string, readonly string[], boo
     false,
   ],
   ["get", "/v1/search", "Jobs of a unique, of all functions", ["unique"], false],
+  [
+    "get",
+    "/v1/fleet",
+    "The servers of the fleet, and to which of them a function and unique go",
+    ["function", "unique"],
+    false,
+  ],
   ["get", "/v1/workers", "Workers with their functions and jobs", LIST, false],
   ["get", "/v1/schedules", "Schedules and when they come next", [], false],
   ["get", "/v1/dead-letters", "Dead letters", LIST, false],

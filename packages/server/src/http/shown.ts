@@ -3,6 +3,7 @@ import type {
   FunctionView,
   JobDetail,
   JobRow,
+  MemberView,
   OutcomeRow,
   PeerView,
   WorkerView,
@@ -14,6 +15,7 @@ import type {
   FunctionJson,
   JobDetailJson,
   JobJson,
+  MemberJson,
   OutcomeJson,
   PeerJson,
   ScheduleJson,
@@ -30,6 +32,11 @@ export function functionJson(view: FunctionView): FunctionJson {
     ...numbers,
     joinRatio: view.runs === 0 ? null : view.submissions / view.runs,
   };
+}
+
+export function memberJson(view: MemberView): MemberJson {
+  const state = view.state as MemberJson["state"];
+  return { ...view, name: shownText(view.name), state };
 }
 
 export function jobJson(row: JobRow): JobJson {

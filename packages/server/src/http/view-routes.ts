@@ -17,8 +17,10 @@ import {
   type ServerState,
   totals,
   viewFunction,
+  viewKey,
 } from "../core/index.ts";
-import type { FoundJob, FunctionJson, JobJson, OverviewJson, Page, SearchJson, WorkerJson } from "./api.ts";
+import { shownText } from "./answers.ts";
+import type { FleetJson, FoundJob, FunctionJson, JobJson, OverviewJson, Page, SearchJson, WorkerJson } from "./api.ts";
 import type { Gateway } from "./gateway.ts";
 import { Problem } from "./problems.ts";
 import { Pulse, type WatchLimits } from "./pulse.ts";
@@ -27,6 +29,7 @@ import {
   functionJson,
   jobDetailJson,
   jobJson,
+  memberJson,
   outcomeJson,
   scheduleJson,
   workerJson,
@@ -140,6 +143,20 @@ function addLists(app: FastifyInstance, { server, core }: Gateway): void {
   });
 
   app.get("/v1/schedules", () => ({ items: server.schedules.map(scheduleJson), next: null }));
+
+  app.get("/v1/fleet", (request): FleetJson => {
+    const fn = query(request, "function");
+    const unique = query(request, "unique");
+    if ((fn === undefined) !== (unique === undefined) || unique === "" || unique === "-")
+      throw new Problem("bad-request", "fleet takes ?function=NAME&unique=TEXT, or neither");
+    return server.inTurn(({ fleet }) => {
+      if (fleet === null) return { members: [], key: null };
+      const members = fleet.view().map(memberJson);
+      if (fn === undefined || unique === undefined) return { members, key: null };
+      const { ranked, owner } = viewKey(fleet, functionName(fn), byteStringOfText(unique));
+      return { members, key: { function: fn, unique, ranked: ranked.map(shownText), owner: shownText(owner) } };
+    });
+  });
 
   app.get("/v1/search", (request): SearchJson => {
     const text = query(request, "unique");
