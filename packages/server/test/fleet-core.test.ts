@@ -1,6 +1,7 @@
 import { ClientSession, PacketType } from "@drover/protocol";
 import { describe, expect, it } from "vitest";
 import { fromServer, TellingSink } from "../../protocol/test/recorders.ts";
+import { MAX_QUESTIONS } from "../src/core/questions.ts";
 import { Relay, Relays } from "../src/peers/link.ts";
 import { FleetStage } from "./fleet-stage.ts";
 import { TestServer } from "./harness.ts";
@@ -102,6 +103,61 @@ describe("behind an acknowledgement that waits for its owner", () => {
       `WORK_DATA ${handle} part`,
       `WORK_DATA ${handle} part`,
     );
+  });
+});
+
+describe("a question about a job that others may have", () => {
+  const unknown = "STATUS_RES_UNIQUE u 0 0 0 0 0";
+  const stageOfThree = () => {
+    const server = new TestServer();
+    const stage = new FleetStage(server, ["b", "c", "self"]);
+    stage.tell((fleet) => {
+      for (const name of ["b", "c"]) fleet.up(name);
+    });
+    return { server, stage };
+  };
+
+  it("goes from one to the next until one knows, and what its connection asks later is answered later", () => {
+    const { server, stage } = stageOfThree();
+    const client = server.connect();
+    client.send("GET_STATUS_UNIQUE", ["u"]);
+    client.send("ECHO_REQ", [], "later");
+    stage.tell(({ questions }) => questions.answered(stage.asked[0]!.id, null));
+    expect(stage.asked).toMatchObject([
+      { member: "b", question: { kind: "unique", unique: "u" } },
+      { member: "c", question: { kind: "unique", unique: "u" } },
+    ]);
+    client.expect();
+    stage.tell(({ questions }) => questions.answered(stage.asked[1]!.id, ["1", "1", "3", "10", "2"]));
+    client.expect("STATUS_RES_UNIQUE u 1 1 3 10 2", "ECHO_RES later");
+  });
+
+  it("is answered when those who were asked are lost, and not asked of others by a member", () => {
+    const { server, stage } = stageOfThree();
+    const client = server.connect();
+    client.send("GET_STATUS_UNIQUE", ["u"]);
+    stage.tell((fleet) => fleet.down("b"));
+    stage.tell((fleet) => fleet.down("c"));
+    client.expect(unknown);
+    const member = server.connectDrover();
+    member.peer.fleetName = "b";
+    client.submit("f", "u");
+    stage.tell((fleet) => fleet.up("c"));
+    member.send("GET_STATUS_UNIQUE", ["u"]);
+    expect(member.got()).toHaveLength(1);
+    expect(stage.asked).toHaveLength(2);
+  });
+
+  it("is answered by what the server knows itself past MAX_QUESTIONS", () => {
+    const { server, stage } = stageOfThree();
+    const client = server.connect();
+    for (let i = 0; i < MAX_QUESTIONS; i++) client.send("GET_STATUS_UNIQUE", ["u"]);
+    const other = server.connect();
+    other.send("GET_STATUS_UNIQUE", ["u"]);
+    other.expect(unknown);
+    stage.tell(({ questions }) => questions.answered(stage.asked[0]!.id, ["1", "0", "0", "0", "1"]));
+    other.send("GET_STATUS_UNIQUE", ["u"]);
+    other.expect();
   });
 });
 

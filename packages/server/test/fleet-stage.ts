@@ -1,4 +1,5 @@
 import { Fleet, type FleetLinks, type ForwardedSubmission } from "../src/core/fleet.ts";
+import type { Question } from "../src/core/questions.ts";
 import type { TestServer } from "./harness.ts";
 
 /** A submission that was to go to another server. */
@@ -14,7 +15,7 @@ export class FleetStage {
   /** Ids of the submissions that were taken back. */
   readonly left: number[] = [];
   /** Questions by their ids. */
-  readonly asked: { readonly member: string; readonly id: number; readonly handle: string }[] = [];
+  readonly asked: { readonly member: string; readonly id: number; readonly question: Question }[] = [];
   readonly #server: TestServer;
 
   /** @param ranked The names in the order in which every key goes to them; the server's own is `self`. */
@@ -23,7 +24,7 @@ export class FleetStage {
     const links: FleetLinks = {
       submit: (member, submission) => this.sent.push({ member, ...submission }),
       leave: (_member, id) => this.left.push(id),
-      askStatus: (member, id, handle) => this.asked.push({ member, id, handle }),
+      ask: (member, id, question) => this.asked.push({ member, id, question }),
     };
     this.fleet = Fleet.attach(server.state, {
       self: "self",

@@ -227,6 +227,36 @@ test("past maxForwarded a submission is refused, and others go on", async () => 
   for (const job of [first, joined]) expect(Buffer.from(await job.result()).toString()).toBe("done");
 });
 
+test("any server answers for the owner what a job does, and one that waits there is not shown as running", async () => {
+  const nodes = await fleet();
+  const [a, c] = [client(nodes.get("a")!), client(nodes.get("c")!)];
+  const { unique } = uniqueOf(nodes.get("a")!, "b");
+  const job = a.submit("work", "x", { unique });
+  const handle = await job.created();
+  await sooner("the owner has the job", () => nodes.get("b")!.server.core.state.jobs.size === 1);
+  expect(await a.status(handle)).toMatchObject({ known: true, running: false });
+  for (const one of [a, c]) {
+    expect(await one.statusOfUnique(unique)).toMatchObject({ known: true, running: false, waiting: 1 });
+    expect(await one.outcome("work", unique)).toMatchObject({ state: "queued" });
+  }
+  expect(await a.outcomeOfHandle(handle)).toMatchObject({ state: "queued", handle });
+  const gate = worker(nodes);
+  await sooner("the job runs", () => gate.runs > 0);
+  expect(await a.status(handle)).toMatchObject({ known: true, running: true });
+  for (const one of [a, c]) {
+    expect(await one.statusOfUnique(unique)).toMatchObject({ known: true, running: true });
+    expect(await one.outcome("work", unique)).toMatchObject({ state: "running" });
+  }
+  expect((await a.outcomeOfHandle(handle)).state).toBe("running");
+  gate.open();
+  await job.result();
+  expect(await c.statusOfUnique(unique)).toMatchObject({ known: false });
+  const given = await a.background("work", "x", { unique });
+  await until("it is known how it ended", 10_000, async () => (await a.outcomeOfHandle(given)).state === "done");
+  expect((await c.outcome("work", unique)).state).toBe("done");
+  expect((await c.outcome("work", "never")).state).toBe("unknown");
+});
+
 test("over HTTP the fleet is shown, and where a key goes", async () => {
   const nodes = await fleet();
   const { server, peers } = nodes.get("a")!;

@@ -82,7 +82,7 @@ export class Node {
           this.#links.get(member)!.submit(submission);
         },
         leave: (member, id) => this.#links.get(member)!.leave(id),
-        askStatus: () => {},
+        ask: () => {},
       },
       returnHoldMs: world.plan.returnHoldMs,
       connectGraceMs: world.plan.connectGraceMs,

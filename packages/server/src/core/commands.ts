@@ -15,10 +15,11 @@ import {
   mayWork,
   PEER_OPTION,
 } from "./access.ts";
-import { attachByHandle, detach, getOutcome, readSubmissionOptions } from "./extensions.ts";
+import { attachByHandle, detach, getOutcome, readSubmissionOptions, stateName } from "./extensions.ts";
+import { asksStatus, asksUnique } from "./fleet-questions.ts";
 import type { JobFunction } from "./function.ts";
 import { nextInstant } from "./instant.ts";
-import { type Job, JobState, Priority } from "./job.ts";
+import { type Job, Priority } from "./job.ts";
 import type { Peer } from "./peer.ts";
 import { closePeer, forwardBody, sendError, sendPacket } from "./replies.ts";
 import { reportComplete, reportData, reportException, reportFail, reportStatus } from "./runs.ts";
@@ -446,36 +447,43 @@ function getStatus(state: ServerState, peer: Peer, bytes: Uint8Array, start: num
     forbid(state, peer, "status", "");
     return;
   }
+  const { fleet } = state;
+  if (fleet !== null && (job === undefined || fleet.relays(job)) && asksStatus(fleet, peer, handle, number, job))
+    return;
   if (job === undefined) {
-    if (state.fleet?.answersStatus(peer, number, handle) === true) return;
     sendPacket(state, peer, PacketType.STATUS_RES, [handle, "0", "0", "0", "0"]);
     return;
   }
-  const running = job.state === JobState.RUNNING || job.state === JobState.CANCELLING ? "1" : "0";
   sendPacket(state, peer, PacketType.STATUS_RES, [
     handle,
     "1",
-    running,
+    stateName(job) === "running" ? "1" : "0",
     statusNumber(job.run?.numerator),
     statusNumber(job.run?.denominator),
   ]);
 }
 
 function getStatusUnique(state: ServerState, peer: Peer, unique: string): void {
-  const job = unique === "" || unique === "-" ? undefined : firstOfUnique(state, peer, unique);
+  const isAskable = unique !== "" && unique !== "-";
+  let job = isAskable ? firstOfUnique(state, peer, unique) : undefined;
   if (job === null) {
     forbid(state, peer, "status", "");
     return;
+  }
+  const { fleet } = state;
+  if (fleet !== null && isAskable && (job === undefined || fleet.relays(job))) {
+    if (asksUnique(fleet, peer, unique, job)) return;
+    // Whoever asks for the fleet asks the server that has it, too.
+    if (peer.fleetName !== "") job = undefined;
   }
   if (job === undefined) {
     sendPacket(state, peer, PacketType.STATUS_RES_UNIQUE, [unique, "0", "0", "0", "0", "0"]);
     return;
   }
-  const running = job.state === JobState.RUNNING || job.state === JobState.CANCELLING ? "1" : "0";
   sendPacket(state, peer, PacketType.STATUS_RES_UNIQUE, [
     unique,
     "1",
-    running,
+    stateName(job) === "running" ? "1" : "0",
     statusNumber(job.run?.numerator),
     statusNumber(job.run?.denominator),
     String(job.submissionCount),

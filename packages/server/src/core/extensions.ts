@@ -1,16 +1,19 @@
 import {
   decodeOptions,
+  encodePacket,
   indexOfNul,
   isTraceparent,
   isTracestate,
   PacketType,
   printable,
+  RES,
 } from "@drover/protocol";
 import { forbid } from "./access.ts";
+import { asksOutcome } from "./fleet-questions.ts";
 import { type Job, JobState, Priority } from "./job.ts";
 import { leaveJob } from "./jobs.ts";
 import type { Peer } from "./peer.ts";
-import { sendError, sendPacket } from "./replies.ts";
+import { sendBytes, sendError } from "./replies.ts";
 import type { ServerState } from "./state.ts";
 import { attach, type SubmissionRequest } from "./submissions.ts";
 
@@ -140,8 +143,9 @@ export function getOutcome(state: ServerState, peer: Peer, first: string, unique
     forbid(state, peer, "status", "");
     return;
   }
-  if (job !== undefined) {
-    answer(state, peer, first, unique, job);
+  const { fleet } = state;
+  if (job !== undefined && fleet?.relays(job) !== true) {
+    sendBytes(state, peer, encodeJob(state, first, unique, job));
     return;
   }
   const outcome = byHandle
@@ -156,7 +160,14 @@ export function getOutcome(state: ServerState, peer: Peer, first: string, unique
   const handle = outcome === undefined ? "" : state.handles.text(outcome.number);
   const ended = outcome === undefined ? "0" : String(outcome.endedMs);
   const name = outcome?.state ?? "unknown";
-  sendPacket(state, peer, PacketType.OUTCOME_RES, [first, unique, handle, name, "0", "0", "0", ended]);
+  const args = [first, unique, handle, name, "0", "0", "0", ended];
+  // What is relayed is nothing to a member, which asks the one that has it, too.
+  const local =
+    job === undefined || peer.fleetName !== ""
+      ? encodePacket(RES, PacketType.OUTCOME_RES, args)
+      : encodeJob(state, first, unique, job);
+  const isAsked = fleet !== null && asksOutcome(state, fleet, peer, first, unique, number, job, local);
+  if (!isAsked) sendBytes(state, peer, local);
 }
 
 function handleNumber(state: ServerState, handle: string): number {
@@ -177,11 +188,12 @@ const STATE_NAMES: Readonly<Record<JobState, string>> = {
 
 /** Name of a job's state for peers and people. */
 export function stateName(job: Job): string {
+  if (job.state === JobState.RUNNING && job.run?.begun === false) return "queued";
   return STATE_NAMES[job.state];
 }
 
-function answer(state: ServerState, peer: Peer, first: string, unique: string, job: Job): void {
-  sendPacket(state, peer, PacketType.OUTCOME_RES, [
+function encodeJob(state: ServerState, first: string, unique: string, job: Job): Uint8Array {
+  return encodePacket(RES, PacketType.OUTCOME_RES, [
     first,
     unique,
     state.handles.text(job.number),

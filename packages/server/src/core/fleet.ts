@@ -3,12 +3,14 @@ import { Member } from "./fleet-member.ts";
 import { type MemberView, viewMembers } from "./fleet-view.ts";
 import { Forward, optionsOf, workloadOf } from "./forward.ts";
 import { GivenHandles } from "./given-handles.ts";
-import { remember, replayLimit } from "./history.ts";
+import { replayLimit } from "./history.ts";
 import { type Job, JobState, Run } from "./job.ts";
 import { endJob } from "./jobs.ts";
 import { Peer } from "./peer.ts";
-import { encodeHandleReport, encodeStatus, releaseReplies, sendError, sendWhenStored } from "./replies.ts";
-import { announceRestart, endRun, payStatuses, sendReport } from "./runs.ts";
+import { type Question, Questions } from "./questions.ts";
+import { relayData, relayEnd, relayStatus, relayToAll } from "./relayed.ts";
+import { encodeHandleReport, releaseReplies, sendError, sendWhenStored } from "./replies.ts";
+import { announceRestart, endRun } from "./runs.ts";
 import type { ServerState } from "./state.ts";
 import { createJob, join, type SubmissionRequest, subscribeNew } from "./submissions.ts";
 
@@ -32,8 +34,8 @@ export interface FleetLinks {
   submit(member: string, submission: ForwardedSubmission): void;
   /** Takes a submission back (`DETACH`, as soon as its handle is known). Nothing more is told of it. */
   leave(member: string, id: number): void;
-  /** Asks for the state of a job by its handle there (`GET_STATUS`); answered by `statusKnown`. */
-  askStatus(member: string, id: number, handle: string): void;
+  /** Asks a member about a job; `Fleet.questions` is told the answer, once, unless the member is lost. */
+  ask(member: string, id: number, question: Question): void;
 }
 
 export interface FleetOptions {
@@ -93,12 +95,18 @@ export class Fleet {
   readonly #waiting = new Set<Forward>();
   #nextId = 1;
   #pendingBackground = 0;
-  readonly #given: GivenHandles;
+  readonly given = new GivenHandles();
+  readonly questions: Questions;
 
   constructor(state: ServerState, options: FleetOptions) {
     this.#state = state;
     this.#options = options;
-    this.#given = new GivenHandles(state);
+    this.questions = new Questions(state, (member, question) => {
+      if (this.#members.get(member)?.isReachable !== true) return undefined;
+      const id = this.#nextId++;
+      options.links.ask(member, id, question);
+      return id;
+    });
     this.self = this.#member(options.self, true);
     this.setMembers(options.members);
   }
@@ -184,7 +192,7 @@ export class Fleet {
     const member = this.#members.get(name);
     // All servers of a fleet may start at once: a first refusal says nothing before the grace is over.
     if (member !== undefined && !member.isSelf && member.isReachable) this.#lose(member);
-    this.#given.lost(name);
+    this.questions.lost(name);
     for (const forward of [...this.#forwards.values()]) {
       if (forward.at?.name === name) this.#lost(forward);
     }
@@ -396,6 +404,7 @@ export class Fleet {
   #runOn(job: Job, relay: Peer): void {
     const run = new Run(job, relay, this.#state.nowMs);
     job.run = run;
+    run.begun = false;
     job.attempts = Math.max(1, job.attempts);
     run.next = relay.runs;
     if (relay.runs !== null) relay.runs.previous = run;
@@ -456,7 +465,7 @@ export class Fleet {
     }
     state.note({ code: "FORWARD_REFUSED", fn: forward.fn.name, detail: `${code} ${text}` });
     if (job === null) return;
-    this.#tell(job, encodeHandleReport(state, PacketType.WORK_FAIL, job.number));
+    relayToAll(state, job, encodeHandleReport(state, PacketType.WORK_FAIL, job.number));
     this.#end(job);
   }
 
@@ -477,27 +486,9 @@ export class Fleet {
     forward.handle = handle;
     if (forward.answer === null) return;
     this.#forget(forward);
-    this.#given.add(forward.number, { member: forward.at!.name, handle, fn: forward.fn.name });
+    this.given.add(forward.number, { member: forward.at!.name, handle, fn: forward.fn.name });
     const own = this.#state.handles.text(forward.number);
     this.#settle(forward, encodePacket(RES, PacketType.JOB_CREATED, [own]));
-  }
-
-  /**
-   * `GET_STATUS` of a handle whose job others have.
-   * @returns false when it is none that is known, or cannot be asked for.
-   */
-  answersStatus(peer: Peer, number: number, handle: string): boolean {
-    const given = this.#given.find(peer, number);
-    if (given === undefined || this.#members.get(given.member)?.isReachable !== true) return false;
-    const id = this.#nextId++;
-    this.#given.ask(peer, id, given.member, handle);
-    this.#options.links.askStatus(given.member, id, given.handle);
-    return true;
-  }
-
-  /** @param args Of the `STATUS_RES` behind its handle. */
-  statusKnown(id: number, args: readonly [string, string, string, string]): void {
-    this.#given.answer(id, args);
   }
 
   refused(id: number, code: string, text: string): void {
@@ -517,33 +508,12 @@ export class Fleet {
   /** `WORK_DATA` or `WORK_WARNING`. */
   data(id: number, type: number, chunk: Uint8Array): void {
     const job = this.#forwards.get(id)?.job ?? null;
-    const run = job?.run ?? null;
-    if (job === null || run === null) return;
-    const state = this.#state;
-    payStatuses(state, job);
-    const packet = encodePacket(RES, type, [state.handles.text(job.number)], chunk);
-    if (job.keepsHistory && !run.outgrown && replayLimit(state, job) > 0) remember(state, run, packet);
-    this.#tell(job, packet);
+    if (job !== null && job.run !== null) relayData(this.#state, job, job.run, type, chunk);
   }
 
   status(id: number, numerator: string, denominator: string): void {
     const job = this.#forwards.get(id)?.job ?? null;
-    const run = job?.run ?? null;
-    if (job === null || run === null) return;
-    run.numerator = numerator;
-    run.denominator = denominator;
-    const packet = encodeStatus(this.#state, job);
-    for (let submission = job.submissions; submission !== null; submission = submission.nextOfJob) {
-      const { peer } = submission;
-      if (peer.backlogBytes <= this.#state.limits.pauseBytes) {
-        submission.owesStatus = false;
-        sendReport(this.#state, submission, packet);
-      } else if (!submission.owesStatus) {
-        submission.owesStatus = true;
-        peer.owing ??= [];
-        peer.owing.push(submission);
-      }
-    }
+    if (job !== null && job.run !== null) relayStatus(this.#state, job, job.run, numerator, denominator);
   }
 
   /** The job begins again at its server. */
@@ -554,37 +524,22 @@ export class Fleet {
 
   /** The last report. */
   complete(id: number, result: Uint8Array): void {
-    this.#finish(id, (handle) => encodePacket(RES, PacketType.WORK_COMPLETE, [handle], result));
+    this.#finish(id, PacketType.WORK_COMPLETE, result);
   }
 
   fail(id: number): void {
-    this.#finish(id, (handle) => encodePacket(RES, PacketType.WORK_FAIL, [handle]));
+    this.#finish(id, PacketType.WORK_FAIL);
   }
 
   exception(id: number, exception: Uint8Array): void {
-    const fail = (handle: string) => encodePacket(RES, PacketType.WORK_FAIL, [handle]);
-    this.#finish(id, fail, (handle) => encodePacket(RES, PacketType.WORK_EXCEPTION, [handle], exception));
+    this.#finish(id, PacketType.WORK_EXCEPTION, exception);
   }
 
-  #finish(id: number, encode: (handle: string) => Uint8Array, forExceptions = encode): void {
+  #finish(id: number, type: number, data?: Uint8Array): void {
     const job = this.#forwards.get(id)?.job ?? null;
     if (job === null) return;
-    const state = this.#state;
-    payStatuses(state, job);
-    const handle = state.handles.text(job.number);
-    const plain = encode(handle);
-    const special = forExceptions === encode ? plain : forExceptions(handle);
-    for (let submission = job.submissions; submission !== null; submission = submission.nextOfJob) {
-      const wants = submission.peer.wantsExceptions || state.options.exceptionsForAll;
-      sendReport(state, submission, wants ? special : plain);
-    }
+    relayEnd(this.#state, job, type, data);
     this.#end(job);
-  }
-
-  #tell(job: Job, packet: Uint8Array): void {
-    for (let submission = job.submissions; submission !== null; submission = submission.nextOfJob) {
-      sendReport(this.#state, submission, packet);
-    }
   }
 
   #member(name: string, isSelf: boolean): Member {

@@ -208,6 +208,8 @@ export class Run implements Timer {
   historyBytes = 0;
   /** The history is no longer complete: no late joiner may attach. */
   outgrown = false;
+  /** Whether somebody is known to do it: of a job that runs on another server it is not until that has told of it. */
+  begun = true;
   /** When the worker's timeout passes. */
   atMs = 0;
   heapIndex = -1;

@@ -48,7 +48,7 @@ export class FleetPeers {
         },
         links: {
           submit: (member, submission) => this.#link(member)?.submit(submission),
-          askStatus: (member, id, handle) => this.#link(member)?.askStatus(id, handle),
+          ask: (member, id, question) => this.#link(member)?.ask(id, question),
           leave: (member, id) => this.#link(member)?.leave(id),
         },
         ...(returnHoldMs === undefined ? {} : { returnHoldMs }),

@@ -1,6 +1,7 @@
 import { backoffMs, type ConnectionTerms, pause, ServerConnection } from "@drover/client";
-import { NOBODY, PacketType, type Submitter } from "@drover/protocol";
+import { type JobOutcome, type JobStatus, NOBODY, PacketType, type Submitter } from "@drover/protocol";
 import type { Fleet, ForwardedSubmission } from "../core/fleet.ts";
+import type { Answer, Question } from "../core/questions.ts";
 
 /** What a link tells the fleet, in turns of the server. */
 export interface LinkEnds {
@@ -49,16 +50,31 @@ export class MemberLink {
     else send(this.#connection);
   }
 
-  askStatus(id: number, handle: string): void {
-    const tell = (known: boolean, running: boolean, numerator: string, denominator: string) => {
+  ask(id: number, question: Question): void {
+    if (this.#connection === undefined) {
+      this.#early.set(id, () => this.ask(id, question));
+      return;
+    }
+    const { session } = this.#connection;
+    const tell = (answer: Answer) => {
       this.#ends.turn();
-      this.#ends.fleet.statusKnown(id, [known ? "1" : "0", running ? "1" : "0", numerator, denominator]);
+      this.#ends.fleet.questions.answered(id, answer);
     };
-    this.#connection?.session.getStatus(handle, {
-      answer: ({ known, running, numerator, denominator }) => tell(known, running, numerator, denominator),
-      refused: () => tell(false, false, "0", "0"),
-      lost() {},
-    });
+    const others = { refused: () => tell(null), lost() {} };
+    const status = ({ known, running, numerator, denominator, waiting = 0 }: JobStatus) =>
+      tell(known ? ["1", running ? "1" : "0", numerator, denominator, String(waiting)] : null);
+    if (question.kind === "status") {
+      session.getStatus(question.handle, { ...others, answer: status });
+    } else if (question.kind === "unique") session.getStatusOfUnique(question.unique, { ...others, answer: status });
+    else {
+      const answer = ({ handle, state, numerator, denominator, waiting, endedMs }: JobOutcome) =>
+        tell(
+          state === "unknown"
+            ? null
+            : [handle, state, numerator, denominator, String(waiting), String(endedMs)],
+        );
+      session.getOutcome(question.fn, question.unique, { ...others, answer });
+    }
   }
 
   leave(id: number): void {
