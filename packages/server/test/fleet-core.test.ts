@@ -42,6 +42,22 @@ describe("a forwarded submission", () => {
     expect(stage.nothingHeld()).toEqual(["b", "d"]);
   });
 
+  it("is told how its job stands in traces, and so are those who join it", () => {
+    const server = new TestServer();
+    const stage = new FleetStage(server, ["b", "self"]);
+    stage.tell((fleet) => fleet.up("b"));
+    const [client, late] = [server.connectDrover(), server.connectDrover()];
+    const [own, first, run, other] = ["a", "b", "c", "d"].map(
+      (digit) => `00-${digit.repeat(32)}-${digit.repeat(16)}-01`,
+    ) as [string, string, string, string];
+    const handle = client.submitWith("f", "u", { traceparent: own });
+    expect(stage.last.options).toContain("traceparent=");
+    stage.tell((fleet) => fleet.traced(stage.last.id, { first, run }));
+    client.expect(`JOB_TRACE ${handle} ${first} ${run}`);
+    expect(late.submitWith("f", "u", { traceparent: other })).toBe(handle);
+    late.expect(`JOB_TRACE ${handle} ${first} ${run}`);
+  });
+
   it("that is taken back leaves alone another one of its key that has no handle yet", () => {
     const link = new StageLink();
     link.submit(1, "u");
@@ -134,18 +150,16 @@ describe("a question about a job that others may have", () => {
 
   it("is answered when those who were asked are lost, and not asked of others by a member", () => {
     const { server, stage } = stageOfThree();
-    const client = server.connect();
+    const [client, member] = [server.connect(), server.connectDrover()];
+    client.submit("f", "u");
     client.send("GET_STATUS_UNIQUE", ["u"]);
+    member.peer.fleetName = "b";
+    member.send("GET_STATUS_UNIQUE", ["u"]);
+    member.expect(unknown);
+    expect(stage.asked).toHaveLength(1);
     stage.tell((fleet) => fleet.down("b"));
     stage.tell((fleet) => fleet.down("c"));
-    client.expect(unknown);
-    const member = server.connectDrover();
-    member.peer.fleetName = "b";
-    client.submit("f", "u");
-    stage.tell((fleet) => fleet.up("c"));
-    member.send("GET_STATUS_UNIQUE", ["u"]);
-    expect(member.got()).toHaveLength(1);
-    expect(stage.asked).toHaveLength(2);
+    client.expect("STATUS_RES_UNIQUE u 1 0 0 0 1");
   });
 
   it("is answered by what the server knows itself past MAX_QUESTIONS", () => {

@@ -1,4 +1,4 @@
-import { encodeOptions, encodePacket, PacketType, RES } from "@drover/protocol";
+import { encodeOptions, encodePacket, type JobTrace, PacketType, RES } from "@drover/protocol";
 import { Member } from "./fleet-member.ts";
 import { type MemberView, viewMembers } from "./fleet-view.ts";
 import { Forward, optionsOf, workloadOf } from "./forward.ts";
@@ -13,6 +13,7 @@ import { encodeHandleReport, releaseReplies, sendError, sendWhenStored } from ".
 import { announceRestart, endRun } from "./runs.ts";
 import type { ServerState } from "./state.ts";
 import { createJob, join, type SubmissionRequest, subscribeNew } from "./submissions.ts";
+import { relayTrace } from "./traces.ts";
 
 /** What is submitted to a member: a `SUBMIT_JOB_EXT` with these arguments, on a connection that said `drover.peer:NAME`. */
 export interface ForwardedSubmission {
@@ -514,6 +515,11 @@ export class Fleet {
   status(id: number, numerator: string, denominator: string): void {
     const job = this.#forwards.get(id)?.job ?? null;
     if (job !== null && job.run !== null) relayStatus(this.#state, job, job.run, numerator, denominator);
+  }
+
+  traced(id: number, trace: JobTrace): void {
+    const job = this.#forwards.get(id)?.job ?? null;
+    if (job !== null) relayTrace(this.#state, job, trace);
   }
 
   /** The job begins again at its server. */

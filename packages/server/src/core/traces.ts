@@ -1,4 +1,4 @@
-import { encodePacket, isTraceparent, PacketType, RES } from "@drover/protocol";
+import { encodePacket, isTraceparent, type JobTrace, PacketType, RES } from "@drover/protocol";
 import { type Job, JobState, rareFields } from "./job.ts";
 import type { Peer } from "./peer.ts";
 import { sendBytes, sendError } from "./replies.ts";
@@ -49,6 +49,17 @@ export function reportTrace(
     if (!submission.peer.traces) continue;
     packet ??= encodeTrace(state, job);
     sendReport(state, submission, packet);
+  }
+}
+
+/** `JOB_TRACE` of a job that runs on another server of the fleet, which has told where it stands. */
+export function relayTrace(state: ServerState, job: Job, { first, run }: JobTrace): void {
+  const rare = rareFields(job);
+  rare.traceparent = first;
+  rare.runTrace = run;
+  const packet = encodeTrace(state, job);
+  for (let submission = job.submissions; submission !== null; submission = submission.nextOfJob) {
+    if (submission.peer.traces) sendReport(state, submission, packet);
   }
 }
 

@@ -1,5 +1,5 @@
 import { backoffMs, type ConnectionTerms, pause, ServerConnection } from "@drover/client";
-import { type JobOutcome, type JobStatus, NOBODY, PacketType, type Submitter } from "@drover/protocol";
+import { type JobOutcome, type JobStatus, type JobTrace, NOBODY, PacketType, type Submitter } from "@drover/protocol";
 import type { Fleet, ForwardedSubmission } from "../core/fleet.ts";
 import type { Answer, Question } from "../core/questions.ts";
 
@@ -241,6 +241,9 @@ export class Relay implements Submitter {
   }
   status(numerator: string, denominator: string): void {
     this.#fleet.status(this.#id, numerator, denominator);
+  }
+  traced(trace: JobTrace): void {
+    this.#fleet.traced(this.#id, trace);
   }
   restarted(): void {
     this.#fleet.restarted(this.#id);
