@@ -252,7 +252,11 @@ test("any server answers for the owner what a job does, and one that waits there
   await job.result();
   expect(await c.statusOfUnique(unique)).toMatchObject({ known: false });
   const given = await a.background("work", "x", { unique });
-  await until("it is known how it ended", 10_000, async () => (await a.outcomeOfHandle(given)).state === "done");
+  await until(
+    "it is known how it ended",
+    10_000,
+    async () => (await a.outcomeOfHandle(given)).state === "done",
+  );
   expect((await c.outcome("work", unique)).state).toBe("done");
   expect((await c.outcome("work", "never")).state).toBe("unknown");
 });
@@ -275,7 +279,9 @@ test("over HTTP the fleet is shown, and where a key goes", async () => {
   const ranked = peers.fleet.rank("work", unique).map(({ name }) => name);
   expect((await get(query)).key).toEqual({ function: "work", unique, ranked, owner: "b" });
   await stop(nodes.get("b")!);
-  await sooner("the owner is known to be lost", () => peers.fleet.members.some(({ state }) => state === "down"));
+  await sooner("the owner is known to be lost", () =>
+    peers.fleet.members.some(({ state }) => state === "down"),
+  );
   const after = await get(query);
   expect(after.key).toEqual({ function: "work", unique, ranked, owner: next });
   expect(after.members!.find(({ name }) => name === "b")).toMatchObject({ state: "down" });

@@ -448,7 +448,11 @@ function getStatus(state: ServerState, peer: Peer, bytes: Uint8Array, start: num
     return;
   }
   const { fleet } = state;
-  if (fleet !== null && (job === undefined || fleet.relays(job)) && asksStatus(fleet, peer, handle, number, job))
+  if (
+    fleet !== null &&
+    (job === undefined || fleet.relays(job)) &&
+    asksStatus(fleet, peer, handle, number, job)
+  )
     return;
   if (job === undefined) {
     sendPacket(state, peer, PacketType.STATUS_RES, [handle, "0", "0", "0", "0"]);

@@ -20,7 +20,16 @@ import {
   viewKey,
 } from "../core/index.ts";
 import { shownText } from "./answers.ts";
-import type { FleetJson, FoundJob, FunctionJson, JobJson, OverviewJson, Page, SearchJson, WorkerJson } from "./api.ts";
+import type {
+  FleetJson,
+  FoundJob,
+  FunctionJson,
+  JobJson,
+  OverviewJson,
+  Page,
+  SearchJson,
+  WorkerJson,
+} from "./api.ts";
 import type { Gateway } from "./gateway.ts";
 import { Problem } from "./problems.ts";
 import { Pulse, type WatchLimits } from "./pulse.ts";
@@ -154,7 +163,10 @@ function addLists(app: FastifyInstance, { server, core }: Gateway): void {
       const members = fleet.view().map(memberJson);
       if (fn === undefined || unique === undefined) return { members, key: null };
       const { ranked, owner } = viewKey(fleet, functionName(fn), byteStringOfText(unique));
-      return { members, key: { function: fn, unique, ranked: ranked.map(shownText), owner: shownText(owner) } };
+      return {
+        members,
+        key: { function: fn, unique, ranked: ranked.map(shownText), owner: shownText(owner) },
+      };
     });
   });
 

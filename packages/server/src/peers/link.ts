@@ -1,5 +1,12 @@
 import { backoffMs, type ConnectionTerms, pause, ServerConnection } from "@drover/client";
-import { type JobOutcome, type JobStatus, type JobTrace, NOBODY, PacketType, type Submitter } from "@drover/protocol";
+import {
+  type JobOutcome,
+  type JobStatus,
+  type JobTrace,
+  NOBODY,
+  PacketType,
+  type Submitter,
+} from "@drover/protocol";
 import type { Fleet, ForwardedSubmission } from "../core/fleet.ts";
 import type { Answer, Question } from "../core/questions.ts";
 
@@ -65,7 +72,8 @@ export class MemberLink {
       tell(known ? ["1", running ? "1" : "0", numerator, denominator, String(waiting)] : null);
     if (question.kind === "status") {
       session.getStatus(question.handle, { ...others, answer: status });
-    } else if (question.kind === "unique") session.getStatusOfUnique(question.unique, { ...others, answer: status });
+    } else if (question.kind === "unique")
+      session.getStatusOfUnique(question.unique, { ...others, answer: status });
     else {
       const answer = ({ handle, state, numerator, denominator, waiting, endedMs }: JobOutcome) =>
         tell(
