@@ -5,10 +5,10 @@ import { need, ROOT } from "../tools.ts";
 import { Bench, type Figures } from "./measure.ts";
 import { bars, cacheTable, type Results, type Series } from "./report.ts";
 import { FULL, SCENARIOS, type Scenario } from "./scenarios.ts";
-import { JOB_SERVER, LIBRARIES, SCHEMES, type SchemeName, SLOW } from "./schemes.ts";
+import { IN_EVERY_ROUND, JOB_SERVER, LIBRARIES, SCHEMES, type SchemeName } from "./schemes.ts";
 
 const ROUNDS = 5;
-const SLOW_ROUNDS = 3;
+const ROUNDS_OF_OTHERS = 2;
 const FILE = join(ROOT, "bench/results/cache.json");
 
 /** What was measured last, or undefined. */
@@ -17,8 +17,8 @@ export function readCacheResults(): Results | undefined {
 }
 
 /**
- * Every scheme in every scenario, round by round after one to warm up, each round beginning with another scheme. The slow
- * ones take part in the first three only, and do not warm up.
+ * Every scheme in every scenario, round by round after one to warm up, each round beginning with another scheme. Those
+ * that no target is about take part in the first two, and do not warm up.
  * @param only Names of scenarios. Default: all.
  * @returns How many runs had wrong answers.
  */
@@ -62,7 +62,7 @@ async function roundsOf(
   for (let round = 0; round <= rounds; round++) {
     for (let i = 0; i < schemes.length; i++) {
       const scheme = schemes[(round + i) % schemes.length]!;
-      if (SLOW.has(scheme) && (round === 0 || round > SLOW_ROUNDS)) continue;
+      if (!IN_EVERY_ROUND.has(scheme) && (round === 0 || round > ROUNDS_OF_OTHERS)) continue;
       const figures = await bench.run(scheme, scenario);
       const { computations, p99Ms } = figures;
       process.stderr.write(

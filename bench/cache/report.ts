@@ -77,7 +77,10 @@ export function cacheTable({ series, date, rounds }: Results): string {
     ]);
     return [`**\`${name}\`**: ${title}\n\n${table("lrrrrrrrrrrr", [...head, ...more], rows).trim()}`];
   });
-  return [...tables, `Measured ${date}: ${rounds} rounds after one to warm up.`].join("\n\n");
+  return [
+    ...tables,
+    `Measured ${date}: ${rounds} rounds after one to warm up, two of those schemes that no target is about.`,
+  ].join("\n\n");
 }
 
 const inOrder = (series: readonly Series[]): Series[] =>

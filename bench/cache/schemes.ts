@@ -52,8 +52,13 @@ export const SCHEME_TITLES: Readonly<Record<SchemeName, string>> = {
   "drover-cache": "@drover/cache on Drover",
 };
 
-/** Their herds take tens of seconds, and how long is no news: they are measured less often. */
-export const SLOW: ReadonlySet<SchemeName> = new Set(["naive", "dogpile"]);
+/** Those that the targets are about take part in every round. The others show what else is to be had, and some take long. */
+export const IN_EVERY_ROUND: ReadonlySet<SchemeName> = new Set([
+  "read",
+  "gearmand",
+  "drover",
+  "drover-cache",
+]);
 
 /** The job server of a scheme, whose workers compute. Others compute in the client. */
 export const JOB_SERVER: Partial<Record<SchemeName, "gearmand" | "redis" | "drover">> = {
