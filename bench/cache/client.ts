@@ -30,8 +30,10 @@ export interface Found {
   wrong: number;
 }
 
-const now = (): number => performance.timeOrigin + performance.now();
-const at = (due: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, due - now()));
+/** Of the wall clock. `performance.timeOrigin` is off by as long as the process was kept from running while it started. */
+const now = Date.now;
+const at = (due: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, Math.max(0, due - now())));
 
 let reader: Reader | undefined;
 

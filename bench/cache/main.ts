@@ -8,7 +8,6 @@ import { FULL, SCENARIOS, type Scenario } from "./scenarios.ts";
 import { IN_EVERY_ROUND, JOB_SERVER, LIBRARIES, SCHEMES, type SchemeName } from "./schemes.ts";
 
 const ROUNDS = 5;
-const ROUNDS_OF_OTHERS = 2;
 const FILE = join(ROOT, "bench/results/cache.json");
 
 /** What was measured last, or undefined. */
@@ -18,7 +17,7 @@ export function readCacheResults(): Results | undefined {
 
 /**
  * Every scheme in every scenario, round by round after one to warm up, each round beginning with another scheme. Those
- * that no target is about take part in the first two, and do not warm up.
+ * that no target is about take part in the first, and do not warm up.
  * @param only Names of scenarios. Default: all.
  * @returns How many runs had wrong answers.
  */
@@ -62,7 +61,7 @@ async function roundsOf(
   for (let round = 0; round <= rounds; round++) {
     for (let i = 0; i < schemes.length; i++) {
       const scheme = schemes[(round + i) % schemes.length]!;
-      if (!IN_EVERY_ROUND.has(scheme) && (round === 0 || round > ROUNDS_OF_OTHERS)) continue;
+      if (!IN_EVERY_ROUND.has(scheme) && round !== 1) continue;
       const figures = await bench.run(scheme, scenario);
       const { computations, p99Ms } = figures;
       process.stderr.write(

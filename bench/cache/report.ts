@@ -79,7 +79,7 @@ export function cacheTable({ series, date, rounds }: Results): string {
   });
   return [
     ...tables,
-    `Measured ${date}: ${rounds} rounds after one to warm up, two of those schemes that no target is about.`,
+    `Measured ${date}: ${rounds} rounds after one to warm up, the first alone for those schemes that no target is about.`,
   ].join("\n\n");
 }
 

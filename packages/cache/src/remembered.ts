@@ -4,8 +4,13 @@ import type { Envelope } from "./core/value.ts";
 interface Known {
   version: number;
   failure: { readonly untilMs: number; readonly text: string } | undefined;
-  /** Computations that failed in a row, for whatever reason, and until when a stale value does not ask for another. */
-  failed: { readonly times: number; readonly restUntilMs: number } | undefined;
+}
+
+/** Computations of a key that failed in a row, for whatever reason. */
+interface Failing {
+  readonly times: number;
+  /** Until when a stale value does not ask for another. */
+  readonly restUntilMs: number;
 }
 
 /**
@@ -16,6 +21,8 @@ interface Known {
 export class Remembered {
   readonly #limit: number;
   readonly #known = new Map<string, Known>();
+  /** Apart, so that a job server that is away does not push out what is known of invalidations. */
+  readonly #failing = new Map<string, Failing>();
 
   constructor(limit: number) {
     this.#limit = limit;
@@ -32,19 +39,17 @@ export class Remembered {
 
   /** Whether a stale value is not to be computed anew yet, since that has failed. */
   rests(key: string, nowMs: number): boolean {
-    return nowMs < (this.#known.get(key)?.failed?.restUntilMs ?? 0);
+    return nowMs < (this.#failing.get(key)?.restUntilMs ?? 0);
   }
 
   /** A computation ended badly. @param restMs For how long to rest after so many failures in a row. */
   endedBadly(key: string, nowMs: number, restMs: (times: number) => number): void {
-    const known = this.#raise(key, 0);
-    const times = (known.failed?.times ?? 0) + 1;
-    known.failed = { times, restUntilMs: nowMs + restMs(times) };
+    const times = (this.#failing.get(key)?.times ?? 0) + 1;
+    put(this.#failing, key, { times, restUntilMs: nowMs + restMs(times) }, this.#limit);
   }
 
   endedWell(key: string): void {
-    const known = this.#known.get(key);
-    if (known !== undefined) known.failed = undefined;
+    this.#failing.delete(key);
   }
 
   /** The backend told. */
@@ -53,9 +58,8 @@ export class Remembered {
   }
 
   invalidated(key: string, version: number): void {
-    const known = this.#raise(key, version);
-    known.failure = undefined;
-    known.failed = undefined;
+    this.#raise(key, version).failure = undefined;
+    this.#failing.delete(key);
   }
 
   failed(key: string, text: string, untilMs: number): void {
@@ -63,11 +67,16 @@ export class Remembered {
   }
 
   #raise(key: string, version: number): Known {
-    const known = this.#known.get(key) ?? { version: 0, failure: undefined, failed: undefined };
+    const known = this.#known.get(key) ?? { version: 0, failure: undefined };
     known.version = Math.max(known.version, version);
-    this.#known.delete(key);
-    this.#known.set(key, known);
-    if (this.#known.size > this.#limit) this.#known.delete(this.#known.keys().next().value!);
+    put(this.#known, key, known, this.#limit);
     return known;
   }
+}
+
+/** As the newest; beyond the limit the oldest goes. */
+function put<T>(map: Map<string, T>, key: string, value: T, limit: number): void {
+  map.delete(key);
+  map.set(key, value);
+  if (map.size > limit) map.delete(map.keys().next().value!);
 }

@@ -159,32 +159,40 @@ test("the last one who leaves takes the forwarded submission along", async () =>
   expect(nodes.get("a")!.peers.fleet.size).toBe(0);
 });
 
-test("when the owner is lost its jobs go to the next in rank, and what that runs is joined when the owner is back", async () => {
-  const nodes = await fleet();
-  const a = nodes.get("a")!;
-  const { unique, next } = uniqueOf(a, "b");
-  const b = nodes.get("b")!;
-  const list = ["a", "b", "c"].map((name) => ({ name, address: nodes.get(name)!.address }));
-  const early = client(a).submit("work", "x", { unique });
-  await sooner("the owner has the job", () => b.server.core.state.jobs.size === 1);
-  await stop(b);
-  const fallback = nodes.get(next)!;
-  await sooner("the fallback has the job", () => fallback.server.core.state.jobs.size >= 1);
-  const gate = worker(new Map([[next, fallback]]));
-  await sooner("the job runs", () => gate.runs === 1);
-  nodes.set("b", await start("b", Number(b.address.split(":")[1]), list));
-  await sooner("all servers are up", () =>
-    [...nodes.values()].every(({ peers }) => peers.fleet.members.every((one) => one.state === "up")),
-  );
-  const returned = worker(new Map([["b", nodes.get("b")!]]));
-  const late = client(nodes.get("b")!).submit("work", "x", { unique });
-  const third = client(nodes.get(next === "c" ? "a" : "c")!).submit("work", "x", { unique });
-  await sooner("the fallback is joined", () => fallback.server.core.state.counts.joins >= 1);
-  gate.open();
-  returned.open();
-  for (const job of [early, late, third]) expect(Buffer.from(await job.result()).toString()).toBe("done");
-  expect(gate.runs + returned.runs).toBe(1);
-});
+test.each([
+  ["a unique", (key: string) => ["x", key] as const],
+  // By which clients cannot ask a server for the job, as servers can.
+  ["-, that joins by its workload", (key: string) => [key, "-"] as const],
+])(
+  "when the owner of %s is lost the next in rank has it, and what that runs is joined when the owner is back, also by clients that come then",
+  async (_name, submission) => {
+    const nodes = await fleet();
+    const a = nodes.get("a")!;
+    const { unique: key, next } = uniqueOf(a, "b");
+    const [workload, unique] = submission(key);
+    const b = nodes.get("b")!;
+    const list = ["a", "b", "c"].map((name) => ({ name, address: nodes.get(name)!.address }));
+    const early = client(a).submit("work", workload, { unique });
+    await sooner("the owner has the job", () => b.server.core.state.jobs.size === 1);
+    await stop(b);
+    const fallback = nodes.get(next)!;
+    await sooner("the fallback has the job", () => fallback.server.core.state.jobs.size >= 1);
+    const gate = worker(new Map([[next, fallback]]));
+    await sooner("the job runs", () => gate.runs === 1);
+    nodes.set("b", await start("b", Number(b.address.split(":")[1]), list));
+    await sooner("all servers are up", () =>
+      [...nodes.values()].every(({ peers }) => peers.fleet.members.every((one) => one.state === "up")),
+    );
+    const returned = worker(new Map([["b", nodes.get("b")!]]));
+    const late = client(nodes.get("b")!).submit("work", workload, { unique });
+    const third = client(nodes.get(next === "c" ? "a" : "c")!).submit("work", workload, { unique });
+    await sooner("the fallback is joined", () => fallback.server.core.state.counts.joins >= 1);
+    gate.open();
+    returned.open();
+    for (const job of [early, late, third]) expect(Buffer.from(await job.result()).toString()).toBe("done");
+    expect(gate.runs + returned.runs).toBe(1);
+  },
+);
 
 test("answers of one connection leave in the order of its requests, whoever owns the keys", async () => {
   const nodes = await fleet();
