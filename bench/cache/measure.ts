@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
+import { until } from "../../test/peers/until.ts";
 import { need, ROOT } from "../tools.ts";
 import { Backend } from "./backend.ts";
 import type { Found } from "./client.ts";
@@ -24,6 +25,7 @@ export interface Figures {
   readonly wrong: number;
 }
 
+const START_MS = 10_000;
 const WORKERS = 2;
 const NODES = 2;
 
@@ -159,6 +161,7 @@ export class Bench {
     };
     switch (mishap) {
       case "kill-computing": {
+        await until("somebody computes", START_MS, () => this.#backend.computingPid !== undefined);
         const pid = this.#backend.computingPid;
         await [...this.#workers, ...this.#clients].find((puppet) => puppet.pid === pid)?.kill();
         return;

@@ -90,7 +90,7 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "winner-killed",
-    title: "the process that computes is killed after 50 ms",
+    title: "the process that computes is killed, 50 ms after the release or as soon as it does",
     plan: (form, prefix) => ({
       ...usual(form),
       requests: burst(form, `${prefix}killed`),
