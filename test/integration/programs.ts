@@ -148,17 +148,12 @@ function offers(lines: readonly string[], name: string, functions: readonly stri
  * Compiles the C programs of a folder once for all test files.
  * @returns Where they are: a folder that belongs to these sources.
  */
-export function buildPrograms(name: "c" | "libmemcached"): Promise<string> {
+export function buildPrograms(name: "c" | "fleet" | "libmemcached"): Promise<string> {
   const building = built.get(name) ?? build(resolve(here, name));
   built.set(name, building);
   return building;
 }
 const built = new Map<string, Promise<string>>();
-
-/** Compiles the load generator in the same way. @returns its path. */
-export async function buildGenerator(): Promise<string> {
-  return join(await build(resolve(here, "../../bench/gearbench")), "gearbench");
-}
 
 async function build(sources: string): Promise<string> {
   const digest = createHash("sha1");
