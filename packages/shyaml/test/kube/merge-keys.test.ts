@@ -38,7 +38,7 @@ describe("the table of merge keys", () => {
       ["topologyKey"],
     ]);
     expect(keys(at(pod, "hostAliases"))).toEqual([["ip"]]);
-    expect(at(pod, "containers.*.resources.limits.example.com/gpu").quantity).toBe(true);
+    expect(at(pod, "containers.*.resources.limits.memory").quantity).toBe(true);
     expect(absentMeans(at(pod, "containers.*.ports.*"), "protocol")).toBe("TCP");
   });
 
