@@ -1,0 +1,60 @@
+import { readFileSync } from "node:fs";
+import { Command, CommanderError } from "commander";
+import { ShyamlError } from "../errors.ts";
+import { jsonCommand } from "./json.ts";
+
+/** Exit codes of every command, as those of diff(1). */
+export const EXIT = { same: 0, differs: 1, trouble: 2 } as const;
+
+/** The commands, for a program of their own or below another program's. They set `process.exitCode`. */
+export function shyamlCommands(): Command[] {
+  return [jsonCommand()];
+}
+
+export function shyamlProgram(): Command {
+  const manifest: { version: string } = JSON.parse(
+    readFileSync(new URL("../../package.json", import.meta.url), "utf8"),
+  );
+  const program = new Command("shyaml")
+    .description("The diff of YAML, JSON and Kubernetes manifests that a reviewer can trust.")
+    .version(manifest.version, "-V, --version", "print the version")
+    .helpCommand("help [command]", "show the help of a command");
+  for (const command of shyamlCommands()) program.addCommand(command);
+  prepare(program);
+  return program;
+}
+
+function prepare(command: Command): void {
+  command.exitOverride().configureOutput({
+    outputError: (text, write) => write(text.replace(/^error: /, "shyaml: ")),
+  });
+  for (const sub of command.commands) prepare(sub);
+}
+
+/**
+ * Runs one command line and says on the standard error what went wrong.
+ * @returns The exit code.
+ */
+export async function runShyaml(args: readonly string[]): Promise<number> {
+  process.exitCode = EXIT.same;
+  try {
+    await shyamlProgram().parseAsync(separated(args), { from: "user" });
+    return Number(process.exitCode);
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.same : EXIT.trouble;
+    if (error instanceof ShyamlError) process.stderr.write(`shyaml: ${error.message}\n`);
+    else process.stderr.write(`shyaml: this is a bug: ${(error as Error).stack ?? error}\n`);
+    return EXIT.trouble;
+  }
+}
+
+/** `-o=json`, which is all that kubectl passes on, as `-o json`; `--yaml-1.1` as `--yaml11`. */
+export function separated(args: readonly string[]): string[] {
+  const end = args.indexOf("--");
+  return args.flatMap((arg, i) => {
+    if (end >= 0 && i > end) return [arg];
+    if (arg === "--yaml-1.1") return ["--yaml11"];
+    const short = /^(-[A-Za-z])=(.*)$/s.exec(arg);
+    return short === null ? [arg] : [short[1]!, short[2]!];
+  });
+}
