@@ -29,6 +29,20 @@ function lineEnd(source: string, offset: number): number {
   return at < 0 ? source.length : at + 1;
 }
 
+/** The blank lines at `start`, as far as they end before `to`. */
+export function blankLinesAt(source: string, start: number, to: number): string {
+  let end = start;
+  for (
+    let line = triviaAt(source, end);
+    line !== undefined && !line.isComment;
+    line = triviaAt(source, end)
+  ) {
+    if (line.end > to || line.end === end) break;
+    end = line.end;
+  }
+  return source.slice(start, end);
+}
+
 /** A line that holds no value: blank, or a comment. */
 interface Trivia {
   readonly start: number;
@@ -40,9 +54,14 @@ interface Trivia {
 
 /**
  * Cuts a mapping into its entries.
- * @param floor Offset before which nothing belongs to it.
+ * @param floor Offset before which nothing belongs to it, as nothing does from `ceiling` on.
  */
-export function slicesOf(source: string, { entries, indent }: BlockMapping, floor: number): Slice[] {
+export function slicesOf(
+  source: string,
+  { entries, indent }: BlockMapping,
+  floor: number,
+  ceiling: number,
+): Slice[] {
   const slices: Slice[] = [];
   let cut = firstCut(source, entries[0]!, indent, floor);
   for (const [i, entry] of entries.entries()) {
@@ -51,7 +70,7 @@ export function slicesOf(source: string, { entries, indent }: BlockMapping, floo
     const ended = entry.end > 0 && source[entry.end - 1] === "\n" && entry.end > entry.start;
     const behind = ended ? entry.end : lineEnd(source, entry.end);
     const next = entries[i + 1];
-    const until = next === undefined ? source.length : lineStart(source, next.start);
+    const until = next === undefined ? ceiling : lineStart(source, next.start);
     const to = ownedUntil(source, behind, until, indent);
     const above = source.slice(cut, keyLine);
     const blank = /^(?:[ \t]*\r?\n)*/.exec(above)![0];
@@ -109,56 +128,80 @@ function triviaAt(source: string, start: number): Trivia | undefined {
   return { start, end, isComment, indent };
 }
 
+/** Something whose order is settled, and that is yet to be written. */
+export interface Planned {
+  /** Whether blank lines behind it would become part of its last value. */
+  readonly keepsBlankLines: boolean;
+  /**
+   * Writes it. Called once.
+   * @param blankBehind Blank lines that stand behind it and would change its last value, to be put before that.
+   */
+  render(blankBehind: string): Rendered;
+}
+
+export interface Rendered {
+  readonly text: string;
+  /** Of the blank lines those for which it has no place, so that they have to stand before all of it. */
+  readonly left: string;
+}
+
+/** Whether the first entry can change places. Where a dash stands before it, comments of another come behind the dash. */
+export function canLeadWith(slices: readonly Slice[], first: number, indent: number): boolean {
+  const isInline = slices[0]!.indent.length < indent;
+  const { lead, indent: spaces } = slices[first]!;
+  return first === 0 || !isInline || (lead + spaces).startsWith(" ".repeat(indent));
+}
+
 /**
- * The entries' lines in a new order, which differs from the one they have.
- * @param body An entry's text from its key to the end, its own mappings sorted.
- * @returns Nothing where comments stand so that they cannot come along.
+ * Writes the entries in a new order, which may be the one they have.
+ * @param bodies The entries from their keys to the end of their last lines.
+ * @param isOpen Whether the last of them ends without a line break.
  */
 export function arranged(
   slices: readonly Slice[],
+  bodies: readonly Planned[],
   order: readonly number[],
   indent: number,
-  body: (slice: Slice) => string,
-): string | undefined {
-  const first = slices[0]!;
-  const isInline = first.indent.length < indent;
-  const texts = slices.map(body);
-  const breakOfLast = /\r?\n$/.exec(texts.at(-1)!)?.[0] ?? "";
-  const lines = order.map((i) => ({ ...slices[i]!, text: texts[i]! }));
-  if (breakOfLast === "") {
-    // The last line of a file has no line break, and whichever comes last now gives it its own.
-    const last = lines.at(-1)!;
-    const given = /\r?\n$/.exec(last.text)![0];
-    const was = lines[order.indexOf(slices.length - 1)]!;
-    was.text += given;
-    last.text = last.text.slice(0, -given.length);
-  }
-  // Blank lines part an entry from the one before it, and the first has none before it.
+  isOpen: boolean,
+  blankBehind: string,
+): Rendered {
+  const lines = order.map((i) => ({ ...slices[i]!, keepsBlankLines: bodies[i]!.keepsBlankLines, text: "" }));
   const top = lines[0]!;
+  const bottom = lines.at(-1)!;
   const displaced = lines[order.indexOf(0)]!;
   if (top !== displaced) {
+    // Blank lines part an entry from the one before it, and the first has none before it.
     displaced.blank = top.blank + displaced.blank;
     top.blank = "";
   }
-  for (let i = lines.length - 1; i > 0; i--) {
-    const [line, before] = [lines[i]!, lines[i - 1]!];
-    if (line.blank === "" || !before.entry.keepsBlankLines) continue;
-    if (isUnmoved(order, i)) continue;
-    before.blank += line.blank;
+  let behind = blankBehind;
+  for (const [i, line] of [...lines.entries()].reverse()) {
+    const { text, left } = bodies[order[i]!]!.render(behind);
+    line.text = text;
+    behind = "";
+    const before = lines[i - 1];
+    const isAsBefore =
+      left === "" &&
+      before?.to === slices[order[i]!]!.from - line.indent.length - line.lead.length - line.blank.length;
+    line.blank += left;
+    if (before?.keepsBlankLines !== true || (isAsBefore && before.entry.keepsBlankLines)) continue;
+    behind = line.blank;
     line.blank = "";
   }
+  if (isOpen && bottom !== lines[order.indexOf(slices.length - 1)]) {
+    // The last line of a file has no line break, and whichever comes last now gives it its own.
+    const lineBreak = /\r?\n$/.exec(bottom.text)![0];
+    lines[order.indexOf(slices.length - 1)]!.text += lineBreak;
+    bottom.text = bottom.text.slice(0, -lineBreak.length);
+  }
+  const isInline = slices[0]!.indent.length < indent;
+  const left = isInline ? top.blank : "";
+  if (isInline) top.blank = "";
   if (isInline && top !== displaced) {
-    const prefix = " ".repeat(indent);
     const whole = top.lead + top.indent;
-    if (!whole.startsWith(prefix)) return undefined;
-    displaced.indent = prefix;
+    displaced.indent = " ".repeat(indent);
     top.lead = top.lead.slice(indent);
     top.indent = whole.slice(indent + top.lead.length);
   }
-  return lines.map(({ blank, lead, indent, text }) => blank + lead + indent + text).join("");
-}
-
-/** Whether an entry stands behind the same one as before. */
-function isUnmoved(order: readonly number[], i: number): boolean {
-  return order[i] === order[i - 1]! + 1;
+  return { text: lines.map((line) => line.blank + line.lead + line.indent + line.text).join(""), left };
 }

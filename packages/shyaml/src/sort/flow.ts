@@ -1,7 +1,7 @@
 import type { FlowMapping } from "./tree.ts";
 
 /** What stands between two entries in braces. */
-interface Gap {
+export interface Gap {
   /** Up to where the comment of the line stands, with the comma if it is there. */
   before: string;
   /** The comment on the line of the entry before it, with the blanks before it. */
@@ -12,18 +12,8 @@ interface Gap {
   lead: string;
 }
 
-/**
- * The inside of a mapping in braces with its entries in a new order. Blanks, line breaks and commas stay where they
- * are, and comments come along.
- * @param texts The entries, their own mappings sorted.
- * @returns Nothing where comments stand so that they cannot come along, as between entries of one line.
- */
-export function rearranged(
-  source: string,
-  { entries, start, end }: FlowMapping,
-  order: readonly number[],
-  texts: readonly string[],
-): string | undefined {
+/** The gaps of a mapping in braces: before its first entry, between two, behind the last. */
+export function gapsOf(source: string, { entries, start, end }: FlowMapping): Gap[] {
   const gaps: Gap[] = [];
   let from = start;
   for (const entry of entries) {
@@ -31,15 +21,28 @@ export function rearranged(
     from = entry.end;
   }
   gaps.push(gapOf(source.slice(from, end)));
+  return gaps;
+}
+
+/** Whether comments can come along with their entries, which they cannot to a place within a line. */
+export function canRearrange(gaps: readonly Gap[], order: readonly number[]): boolean {
   const hasBreak = ({ after }: Gap) => after.includes("\n");
+  return order.every((entry, slot) => {
+    const { lead } = gaps[entry]!;
+    const { trail } = gaps[entry + 1]!;
+    return (lead === "" || hasBreak(gaps[slot]!)) && (trail === "" || hasBreak(gaps[slot + 1]!));
+  });
+}
+
+/**
+ * The inside of a mapping in braces with its entries in a new order. Blanks, line breaks and commas stay where they
+ * are, and comments come along: those on an entry's line from the gap behind it, those above it from the gap before.
+ */
+export function rearranged(gaps: readonly Gap[], order: readonly number[], texts: readonly string[]): string {
   let text = gaps[0]!.before + gaps[0]!.trail + gaps[0]!.after;
-  for (const [slot, i] of order.entries()) {
-    // The comment behind an entry is in the gap behind it, those above it in the gap before it.
-    const [own, behind] = [gaps[slot]!, gaps[slot + 1]!];
-    const { lead } = gaps[i]!;
-    const { trail } = gaps[i + 1]!;
-    if ((lead !== "" && !hasBreak(own)) || (trail !== "" && !hasBreak(behind))) return undefined;
-    text += lead + texts[i]! + behind.before + trail + behind.after;
+  for (const [slot, entry] of order.entries()) {
+    const behind = gaps[slot + 1]!;
+    text += gaps[entry]!.lead + texts[entry]! + behind.before + gaps[entry + 1]!.trail + behind.after;
   }
   return text + gaps.at(-1)!.lead;
 }

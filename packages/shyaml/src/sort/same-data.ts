@@ -14,6 +14,7 @@ function parsed(source: string): Document.Parsed[] {
   const documents = parseAllDocuments(source, {
     keepSourceTokens: false,
     stringKeys: false,
+    uniqueKeys: false,
     logLevel: "error",
   });
   return Array.isArray(documents) ? documents : [];

@@ -1,6 +1,6 @@
 import { CST, Parser } from "yaml";
-import { arranged, type Slice, slicesOf } from "./block.ts";
-import { rearranged } from "./flow.ts";
+import { arranged, blankLinesAt, canLeadWith, type Planned, slicesOf } from "./block.ts";
+import { canRearrange, gapsOf, rearranged } from "./flow.ts";
 import { type KeyOrder, keyOrder, type Mark, Marks, ordered } from "./order.ts";
 import { type BlockMapping, type Entry, type FlowMapping, type Mapping, mappingsOf } from "./tree.ts";
 
@@ -33,111 +33,127 @@ export interface Sorted {
  */
 export function sortKeys(source: string, { first = [] }: SortOptions = {}): Sorted {
   const sorting = new Sorting(source, keyOrder(first));
+  const documents: CST.Document[] = [];
+  for (const token of new Parser().parse(source)) if (token.type === "document") documents.push(token);
   let text = "";
-  let at = 0;
-  for (const token of new Parser().parse(source)) {
-    if (token.type !== "document") continue;
-    sorting.marks = new Marks(marksIn(token));
-    const [replaced, until] = sorting.within(mappingsOf(token), at, source.length, at);
-    text += replaced;
-    at = until;
+  for (const [i, document] of documents.entries()) {
+    sorting.marks = new Marks(marksIn(document));
+    const from = i === 0 ? 0 : document.offset;
+    const to = documents[i + 1]?.offset ?? source.length;
+    text += sorting.text(mappingsOf(document), from, to, -1, false).render("").text;
   }
-  return { text: text + source.slice(at), moved: sorting.moved, notes: sorting.notes };
+  if (documents.length === 0) text = source;
+  return { text, moved: sorting.moved, notes: sorting.notes };
+}
+
+/** A mapping, planned, with where it stands in the source. */
+interface Part extends Planned {
+  readonly start: number;
+  readonly end: number;
 }
 
 class Sorting {
   readonly #source: string;
-  readonly #order: KeyOrder;
+  readonly #keyOrder: KeyOrder;
   readonly moved: SortNote[] = [];
   readonly notes: SortNote[] = [];
   marks = new Marks([]);
 
   constructor(source: string, order: KeyOrder) {
     this.#source = source;
-    this.#order = order;
+    this.#keyOrder = order;
   }
 
   /**
-   * The source from `from` on with these mappings sorted, as far as the last of them reaches.
-   * @param floor Offset before which no comment belongs to a mapping.
+   * Settles the order of these mappings, and gives all of the source from `from` to `to`.
+   * @param last Where the last value ends that stands in it, to see whether that is the last mapping's.
    */
-  within(
-    mappings: readonly Mapping[],
-    from: number,
-    to: number,
-    floor: number,
-  ): [text: string, until: number] {
-    let text = "";
-    let at = from;
+  text(mappings: readonly Mapping[], from: number, to: number, last: number, isKeeping: boolean): Planned {
+    const parts: Part[] = [];
     for (const mapping of mappings) {
       if (mapping.entries.length === 0) continue;
-      const [start, sorted, end] =
-        mapping.style === "block" ? this.#block(mapping, Math.max(at, floor)) : this.#flow(mapping);
-      text += this.#source.slice(at, start) + sorted;
-      at = Math.min(end, to);
+      const floor = parts.at(-1)?.end ?? from;
+      parts.push(mapping.style === "block" ? this.#block(mapping, floor, to) : this.#flow(mapping));
     }
-    return [text, at];
+    const isTail = parts.length > 0 && mappings.at(-1)?.entries.at(-1)?.end === last;
+    return {
+      keepsBlankLines: isTail ? parts.at(-1)!.keepsBlankLines : isKeeping,
+      render: (blankBehind) => {
+        let text = "";
+        let left = isTail ? "" : blankBehind;
+        let at = from;
+        for (const [i, part] of parts.entries()) {
+          const end = parts[i + 1]?.start ?? to;
+          const blank = part.keepsBlankLines ? blankLinesAt(this.#source, part.end, end) : "";
+          const isEnd = isTail && i === parts.length - 1;
+          const written = part.render(isEnd ? blank + blankBehind : blank);
+          text += this.#source.slice(at, part.start) + written.text;
+          left += written.left;
+          at = part.end + blank.length;
+        }
+        return { text: text + this.#source.slice(at, to), left };
+      },
+    };
   }
 
-  #block(mapping: BlockMapping, floor: number): [start: number, text: string, end: number] {
-    const slices = slicesOf(this.#source, mapping, floor);
+  #block(mapping: BlockMapping, floor: number, to: number): Part {
+    const { entries, indent } = mapping;
+    const slices = slicesOf(this.#source, mapping, floor, to);
     const first = slices[0]!;
     const start = first.from - first.indent.length - first.lead.length - first.blank.length;
+    const bodies = slices.map(({ entry, from, to }) =>
+      this.text(entry.mappings, from, to, entry.end, entry.keepsBlankLines),
+    );
+    const order = this.#order(entries, (order) => canLeadWith(slices, order[0]!, indent));
     const end = slices.at(-1)!.to;
-    const body = ({ entry, from, to }: Slice) => this.#replaced(entry.mappings, from, to);
-    const order = this.#arrange(mapping.entries);
-    const text = order && arranged(slices, order, mapping.indent, body);
-    if (order !== undefined && text === undefined) this.#leave(mapping);
-    return [
+    const isOpen = end === this.#source.length && !this.#source.endsWith("\n");
+    return {
       start,
-      text ?? slices.map((slice) => slice.blank + slice.lead + slice.indent + body(slice)).join(""),
       end,
-    ];
+      keepsBlankLines: bodies[order.at(-1)!]!.keepsBlankLines,
+      render: (blankBehind) => arranged(slices, bodies, order, indent, isOpen, blankBehind),
+    };
   }
 
-  #flow(mapping: FlowMapping): [start: number, text: string, end: number] {
+  #flow(mapping: FlowMapping): Part {
     const { entries, start, end } = mapping;
-    const order = this.#arrange(entries);
-    const texts = entries.map((entry) => this.#replaced(entry.mappings, entry.start, entry.end));
-    const text = order && rearranged(this.#source, mapping, order, texts);
-    if (order !== undefined && text === undefined) this.#leave(mapping);
-    if (text !== undefined) return [start, text, end];
-    let kept = "";
-    let at = start;
-    for (const [i, entry] of entries.entries()) {
-      kept += this.#source.slice(at, entry.start) + texts[i];
-      at = entry.end;
-    }
-    return [start, kept + this.#source.slice(at, end), end];
+    const bodies = entries.map(({ mappings, start, end }) => this.text(mappings, start, end, end, false));
+    const gaps = gapsOf(this.#source, mapping);
+    const order = this.#order(entries, (order) => canRearrange(gaps, order));
+    return {
+      start,
+      end,
+      keepsBlankLines: false,
+      render: () => ({
+        text: rearranged(
+          gaps,
+          order,
+          bodies.map((body) => body.render("").text),
+        ),
+        left: "",
+      }),
+    };
   }
 
-  #replaced(mappings: readonly Mapping[], from: number, to: number): string {
-    const [text, until] = this.within(mappings, from, to, from);
-    return text + this.#source.slice(until, to);
-  }
-
-  /** The order of a mapping's entries, if it is not the one they have. */
-  #arrange(entries: readonly Entry[]): readonly number[] | undefined {
-    const { order, held } = ordered(entries, this.#order, this.marks);
-    if (held) {
+  /** The order that a mapping's entries are to have, or have where they cannot change places. */
+  #order(entries: readonly Entry[], isPossible: (order: readonly number[]) => boolean): readonly number[] {
+    const { order, held } = ordered(entries, this.#keyOrder, this.marks);
+    const { start } = entries[0]!;
+    if (held)
       this.notes.push({
-        offset: entries[0]!.start,
+        offset: start,
         text: "anchors stay before their aliases, so not all keys are in order",
       });
-    }
     const wrong = order.findIndex((entry, slot) => entry !== slot);
-    if (wrong < 0) return undefined;
+    if (wrong < 0) return order;
+    if (!isPossible(order)) {
+      const text = "keys are left as they are, since comments among them could not move along";
+      this.notes.push({ offset: start, text });
+      return order.toSorted((a, b) => a - b);
+    }
     const [now, then] = [entries[wrong]!, entries[order[wrong]!]!];
     this.moved.push({ offset: now.start, text: `${quoted(then)} belongs before ${quoted(now)}` });
     return order;
-  }
-
-  #leave(mapping: Mapping): void {
-    this.moved.pop();
-    this.notes.push({
-      offset: mapping.entries[0]!.start,
-      text: "keys are left as they are, since comments among them could not move along",
-    });
   }
 }
 
