@@ -1,4 +1,15 @@
 export { shyamlCommands } from "./cli/program.ts";
+export type { Change, ChangeKind, Side } from "./diff/change.ts";
+export {
+  type ComparedFile,
+  type CompareOptions,
+  compareFiles,
+  countsOf,
+  type DiffReport,
+  type DocumentDiff,
+} from "./diff/compare.ts";
+export type { KubeIdentity, Subject } from "./diff/documents.ts";
+export { type Path, pathText, pointerOf, type Segment } from "./diff/path.ts";
 export { decodeText, type LoadOptions, loadDocuments } from "./document/load.ts";
 export {
   type DataNode,
@@ -17,3 +28,4 @@ export {
 } from "./document/node.ts";
 export { type Place, ShyamlError, type ShyamlErrorCode } from "./errors.ts";
 export { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+export { type TerminalOptions, terminalText } from "./render/terminal.ts";

@@ -1,14 +1,13 @@
 import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { ShyamlError } from "../errors.ts";
+import { diffCommand } from "./diff.ts";
 import { jsonCommand } from "./json.ts";
-
-/** Exit codes of every command, as those of diff(1). */
-export const EXIT = { same: 0, differs: 1, trouble: 2 } as const;
+import { EXIT } from "./output.ts";
 
 /** The commands, for a program of their own or below another program's. They set `process.exitCode`. */
 export function shyamlCommands(): Command[] {
-  return [jsonCommand()];
+  return [jsonCommand(), diffCommand()];
 }
 
 export function shyamlProgram(): Command {
