@@ -1,12 +1,14 @@
 /** Codes of what shyaml cannot do. */
 export type ShyamlErrorCode =
   | "ALIAS_RECURSIVE"
+  | "FILE_NOT_WRITABLE"
   | "FILE_UNREADABLE"
   | "GIT_REFUSED"
   | "JSON_CANNOT_SAY"
   | "KEY_DUPLICATE"
   | "LIMIT_EXCEEDED"
   | "SETTING_INVALID"
+  | "SORT_REFUSED"
   | "YAML_INVALID";
 
 /** Where something stands in an input. Lines and columns count from 1. */

@@ -4,10 +4,11 @@ import { ShyamlError } from "../errors.ts";
 import { diffCommand } from "./diff.ts";
 import { jsonCommand } from "./json.ts";
 import { EXIT } from "./output.ts";
+import { sortkeysCommand } from "./sortkeys.ts";
 
 /** The commands, for a program of their own or below another program's. They set `process.exitCode`. */
 export function shyamlCommands(): Command[] {
-  return [jsonCommand(), diffCommand()];
+  return [jsonCommand(), diffCommand(), sortkeysCommand()];
 }
 
 export function shyamlProgram(): Command {

@@ -195,8 +195,13 @@ export function arranged(
     bottom.text = bottom.text.slice(0, -lineBreak.length);
   }
   const isInline = slices[0]!.indent.length < indent;
-  const left = isInline ? top.blank : "";
-  if (isInline) top.blank = "";
+  let left = "";
+  if (isInline && top.blank !== "") {
+    const place = lines.find((_, i) => i > 0 && !lines[i - 1]!.keepsBlankLines);
+    if (place === undefined) left = top.blank;
+    else place.blank = top.blank + place.blank;
+    top.blank = "";
+  }
   if (isInline && top !== displaced) {
     const whole = top.lead + top.indent;
     displaced.indent = " ".repeat(indent);

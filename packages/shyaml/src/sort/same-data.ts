@@ -1,49 +1,46 @@
-import { type Document, isAlias, isMap, isPair, isScalar, isSeq, type Node, parseAllDocuments } from "yaml";
+import type { DataNode, YamlDocument } from "../document/node.ts";
 
-/**
- * Whether two sources say the same: the same documents with the same values, tags, anchors and aliases, in which only
- * the order of keys differs.
- */
-export function sameData(one: string, other: string): boolean {
-  const [a, b] = [parsed(one), parsed(other)];
-  if (a.length !== b.length) return false;
-  return a.every((document, i) => isDeepSame(document, b[i]!));
+/** Whether two inputs say the same: the same documents with the same values and tags, in which only keys change places. */
+export function sameData(one: readonly YamlDocument[], other: readonly YamlDocument[]): boolean {
+  return one.length === other.length && one.every(({ root }, i) => isSame(root, other[i]!.root));
 }
 
-function parsed(source: string): Document.Parsed[] {
-  const documents = parseAllDocuments(source, {
-    keepSourceTokens: false,
-    stringKeys: false,
-    uniqueKeys: false,
-    logLevel: "error",
-  });
-  return Array.isArray(documents) ? documents : [];
-}
-
-function isDeepSame(one: Document, other: Document): boolean {
-  if (other.errors.length > 0) return false;
-  return fingerprint(one) === fingerprint(other);
-}
-
-/** Text that two documents share if they are the same but for the order of keys. */
-function fingerprint(document: Document): string {
-  const anchors = new Map<string, number>();
-  const describe = (node: unknown): string => {
-    if (isAlias(node)) return `*${node.source}#${anchors.get(node.source) ?? 0}`;
-    const { tag, anchor } = (node ?? {}) as Node & { anchor?: string };
-    if (anchor !== undefined) anchors.set(anchor, (anchors.get(anchor) ?? 0) + 1);
-    const prefix = `${anchor === undefined ? "" : `&${anchor} `}${tag ?? ""}`;
-    if (isMap(node)) {
-      const entries = node.items.map((pair) => `${describe(pair.key)}:${describe(pair.value)}`);
-      return `${prefix}{${entries.sort().join(",")}}`;
+function isSame(one: DataNode, other: DataNode): boolean {
+  // An alias is its anchor's own node, and what was compared once is not compared again.
+  const compared = new Map<DataNode, DataNode>();
+  const pending: [DataNode, DataNode][] = [[one, other]];
+  for (let pair = pending.pop(); pair !== undefined; pair = pending.pop()) {
+    const [a, b] = pair;
+    if (compared.get(a) === b) continue;
+    if (a.tag !== b.tag) return false;
+    if (a.kind === "scalar") {
+      if (b.kind !== "scalar" || a.type !== b.type || a.text !== b.text) return false;
+      continue;
     }
-    if (isSeq(node))
-      return `${prefix}[${node.items.map((item) => (isPair(item) ? pairOf(item) : describe(item))).join(",")}]`;
-    if (isScalar(node))
-      return `${prefix}${node.type === "PLAIN" ? "p" : "s"}${JSON.stringify(node.source ?? String(node.value))}`;
-    return "null";
-  };
-  const pairOf = (pair: { key: unknown; value: unknown }) =>
-    `(${describe(pair.key)}:${describe(pair.value)})`;
-  return describe(document.contents);
+    compared.set(a, b);
+    if (a.kind === "list") {
+      if (b.kind !== "list" || a.items.length !== b.items.length) return false;
+      for (const [i, item] of a.items.entries()) pending.push([item.node, b.items[i]!.node]);
+    } else {
+      if (b.kind !== "map" || a.entries.length !== b.entries.length) return false;
+      const values = new Map(b.entries.map(({ key, node }) => [written(key), node]));
+      for (const { key, node } of a.entries) {
+        const value = values.get(written(key));
+        if (value === undefined) return false;
+        pending.push([node, value]);
+      }
+    }
+  }
+  return true;
+}
+
+/** A key as text that no other key has. */
+function written(key: DataNode): string {
+  const tag = key.tag === undefined ? "" : `${key.tag} `;
+  if (key.kind === "scalar") return `${tag}${key.type} ${JSON.stringify(key.text)}`;
+  if (key.kind === "list") return `${tag}[${key.items.map(({ node }) => written(node)).join()}]`;
+  return `${tag}{${key.entries
+    .map((entry) => `${written(entry.key)}: ${written(entry.node)}`)
+    .sort()
+    .join()}}`;
 }

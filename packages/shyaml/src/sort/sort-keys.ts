@@ -40,7 +40,8 @@ export function sortKeys(source: string, { first = [] }: SortOptions = {}): Sort
     sorting.marks = new Marks(marksIn(document));
     const from = i === 0 ? 0 : document.offset;
     const to = documents[i + 1]?.offset ?? source.length;
-    text += sorting.text(mappingsOf(document), from, to, -1, false).render("").text;
+    const written = sorting.text(mappingsOf(document), from, to, -1, false).render("");
+    text += written.text + written.left;
   }
   if (documents.length === 0) text = source;
   return { text, moved: sorting.moved, notes: sorting.notes };

@@ -1,6 +1,9 @@
 import { describe, expect, test } from "vitest";
+import { loadDocuments } from "../../src/document/load.ts";
 import { sameData } from "../../src/sort/same-data.ts";
 import { sortKeys } from "../../src/sort/sort-keys.ts";
+
+const load = (text: string) => loadDocuments(text, { name: "text" }).documents;
 
 const sorted = (...lines: string[]) => sortKeys(lines.join("\n")).text.split("\n");
 
@@ -8,7 +11,7 @@ const sorted = (...lines: string[]) => sortKeys(lines.join("\n")).text.split("\n
 function expectSorted(source: string, result: string, first: string[] = []): void {
   const { text } = sortKeys(source, { first });
   expect(text).toBe(result);
-  expect(sameData(source, text)).toBe(true);
+  expect(sameData(load(source), load(text))).toBe(true);
   expect(sortKeys(text, { first }).text).toBe(text);
   expect([...text].sort().join("")).toBe([...source].sort().join(""));
 }
