@@ -2,12 +2,13 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { ShyamlError } from "../errors.ts";
 import { diffCommand } from "./diff.ts";
+import { gitDiffCommand, installGitDriverCommand } from "./git.ts";
 import { jsonCommand } from "./json.ts";
 import { EXIT } from "./output.ts";
 
 /** The commands, for a program of their own or below another program's. They set `process.exitCode`. */
 export function shyamlCommands(): Command[] {
-  return [jsonCommand(), diffCommand()];
+  return [jsonCommand(), diffCommand(), gitDiffCommand(), installGitDriverCommand()];
 }
 
 export function shyamlProgram(): Command {
