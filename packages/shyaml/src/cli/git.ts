@@ -71,7 +71,10 @@ function showFile(sides: Sides, settings: Settings): boolean {
   try {
     const [before, after] = [side(oldFile, path, settings), side(newFile, newPath, settings)];
     const { report, text } = compareInputs(before, after, settings);
-    process.stdout.write(head + text + (text === "" ? "" : "\n"));
+    const same = `${visible(newPath)}: the same values, written in another way\n`;
+    const body =
+      text !== "" ? `${text}\n` : oldFile !== NO_FILE && settings.output === "terminal" ? same : "";
+    process.stdout.write(head + body);
     return report.documents.length > 0;
   } catch (error) {
     // One file that is no YAML, such as a template, must not end git's whole diff.
