@@ -85,58 +85,6 @@ export function loadDocuments(text: string, options: LoadOptions): LoadedFile {
       if (hasDocument || document.errors.length > 0) take(document as Document.Parsed<ParsedNode>);
     }
   } catch (cause) {
-    throw new ShyamlError("YAML_INVALID", `not ${encoding.toUpperCase()}`, startOf(name), { cause });
-  }
-}
-
-function startOf(file: string) {
-  return { file, line: 1, column: 1 };
-}
-
-/**
- * Reads every document of a text, YAML or JSON.
- * @throws ShyamlError with the place: `YAML_INVALID`, `KEY_DUPLICATE`, `ALIAS_RECURSIVE`, `LIMIT_EXCEEDED`.
- */
-export function loadDocuments(text: string, options: LoadOptions): LoadedFile {
-  const limits: Limits = { ...DEFAULT_LIMITS, ...options.limits };
-  const source: Source = { name: options.name, lineStarts: lineStartsOf(text) };
-  const fail = (code: ShyamlErrorCode, detail: string, offset: number): never => {
-    throw new ShyamlError(code, detail, placeOf(source, offset));
-  };
-  const tooDeep = (offset: number) =>
-    fail("LIMIT_EXCEEDED", `collections stand more than ${limits.maxDepth} deep`, offset);
-  const converter = new Converter(options, limits, fail, (offset) => placeOf(source, offset));
-  const documents: YamlDocument[] = [];
-  const take = (document: Document.Parsed<ParsedNode>) => {
-    const error = document.errors[0];
-    if (error !== undefined && isTooDeep(error)) tooDeep(error.pos[0]);
-    if (error !== undefined) fail("YAML_INVALID", withoutContent(error.message), error.pos[0]);
-    if (documents.length === limits.maxDocuments)
-      fail("LIMIT_EXCEEDED", `more than ${limits.maxDocuments} documents`, document.range[0]);
-    documents.push(converter.document(document, source, documents.length));
-  };
-  // Keys are compared by the converter, for the library does so in time square to their number.
-  const composer = new Composer({
-    version: options.yaml11 === true ? "1.1" : "1.2",
-    intAsBigInt: true,
-    uniqueKeys: false,
-    prettyErrors: false,
-    logLevel: "error",
-  });
-  let reached = 0;
-  let hasDocument = false;
-  try {
-    for (const token of new Parser().parse(text)) {
-      if ("offset" in token) reached = token.offset;
-      hasDocument ||= token.type === "document";
-      for (const document of composer.next(token)) take(document as Document.Parsed<ParsedNode>);
-    }
-    // An input without a document may have errors all the same, which the library tells of an empty one.
-    for (const document of composer.end(documents.length === 0, text.length)) {
-      const isInvented = document.contents === null && documents.length === 0 && document.errors.length === 0;
-      if (!isInvented || text.trimStart().startsWith("---")) take(document as Document.Parsed<ParsedNode>);
-    }
-  } catch (cause) {
     if (isTooDeep(cause)) tooDeep(reached);
     throw cause;
   }
