@@ -19,6 +19,7 @@ import { topCommand } from "./top/command.ts";
 import { upCommand } from "./up/command.ts";
 import { VERSION } from "./version.ts";
 import { workCommand } from "./work/command.ts";
+import { yamlArguments, yamlCommand } from "./yaml/command.ts";
 
 /** The whole command line. */
 export function droverProgram(): Command {
@@ -44,6 +45,7 @@ export function droverProgram(): Command {
     importCommand(),
     drillCommand(),
     gateCommand(),
+    yamlCommand(),
     configCommand(),
     completionCommand(() => program),
   ];
@@ -81,7 +83,7 @@ function complaint(text: string): string {
 /** Runs one command line. Returns when the command is done; the exit code is set. */
 export async function run(args: readonly string[]): Promise<void> {
   try {
-    await droverProgram().parseAsync(args, { from: "user" });
+    await droverProgram().parseAsync(yamlArguments(args), { from: "user" });
   } catch (error) {
     process.exitCode = exitCodeOf(error);
     if (args[0] === "serve" && args.includes("--check-args") && process.exitCode !== EXIT.ok) {
@@ -108,6 +110,11 @@ function isAuthError(error: unknown): error is Error {
   return error instanceof Error && error.name === "AuthError";
 }
 
+/** What `drover yaml` cannot do. */
+function isYamlError(error: unknown): error is Error {
+  return error instanceof Error && error.name === "ShyamlError";
+}
+
 /** Says what went wrong, where nobody has yet. */
 function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
@@ -118,6 +125,7 @@ function exitCodeOf(error: unknown): number {
     isStoreError(error) ||
     isAuthError(error) ||
     isGateError(error) ||
+    isYamlError(error) ||
     error instanceof CommandFailed
   ) {
     for (const line of error.message.split("\n")) process.stderr.write(`drover: ${line}\n`);

@@ -7,6 +7,7 @@ export type ShyamlErrorCode =
   | "JSON_CANNOT_SAY"
   | "KEY_DUPLICATE"
   | "LIMIT_EXCEEDED"
+  | "SECRET_REFUSED"
   | "SETTING_INVALID"
   | "SORT_REFUSED"
   | "YAML_INVALID";

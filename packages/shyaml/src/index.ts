@@ -1,4 +1,4 @@
-export { shyamlCommands } from "./cli/program.ts";
+export { separated, shyamlCommands } from "./cli/program.ts";
 export type { Change, ChangeKind, Side } from "./diff/change.ts";
 export {
   type ComparedFile,
@@ -9,6 +9,8 @@ export {
   type DocumentDiff,
 } from "./diff/compare.ts";
 export type { KubeIdentity, Subject } from "./diff/documents.ts";
+export { applyPatch, type PatchOperation, patchOf } from "./diff/patch.ts";
+export { type DocumentPatch, patchesOf } from "./diff/patches.ts";
 export { type Path, pathText, pointerOf, type Segment } from "./diff/path.ts";
 export { decodeText, type LoadOptions, loadDocuments } from "./document/load.ts";
 export {
@@ -28,4 +30,10 @@ export {
 } from "./document/node.ts";
 export { type Place, ShyamlError, type ShyamlErrorCode } from "./errors.ts";
 export { DEFAULT_LIMITS, type Limits } from "./limits.ts";
+export { type Annotation, annotationsOf, azureText, githubText, gitlabText } from "./render/annotations.ts";
+export { build, plainValue } from "./render/build.ts";
+export { type JsonTextOptions, jsonForm, jsonText } from "./render/json-text.ts";
+export { MIN_MARKDOWN_CHARS, markdownText } from "./render/markdown.ts";
+export { patchesJson, REPORT_VERSION, reportJson } from "./render/report-json.ts";
+export { maskReport } from "./render/secrets.ts";
 export { type TerminalOptions, terminalText } from "./render/terminal.ts";

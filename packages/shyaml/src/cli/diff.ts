@@ -4,7 +4,7 @@ import { loadDocuments } from "../document/load.ts";
 import { Schemas } from "../kube/schema.ts";
 import { plainValue } from "../render/build.ts";
 import { type Input, readInput } from "./input.ts";
-import { EXIT, writeReport } from "./output.ts";
+import { EXIT, patchText, reportText } from "./output.ts";
 import { addDiffFlags, readSettings, type Settings } from "./settings.ts";
 
 /** `shyaml diff BEFORE AFTER` */
@@ -16,28 +16,45 @@ export function diffCommand(): Command {
       .argument("<after>", "the new one"),
   ).action((before: string, after: string, flags: object) => {
     const settings = readSettings(flags);
-    const inputs = [before, after].map((argument) => readInput(argument, settings.limits)) as [Input, Input];
-    const report = compareInputs(...inputs, settings);
-    writeReport(report, settings);
+    const one = readInput(before, settings.limits);
+    const other = before === "-" && after === "-" ? one : readInput(after, settings.limits);
+    const { report, text } = compareInputs(one, other, settings);
+    process.stdout.write(text);
     process.exitCode = report.documents.length === 0 || settings.exitZero ? EXIT.same : EXIT.differs;
   });
 }
 
-/** Compares what was read. Files that are equal to the byte are looked at once, to see that they are YAML. */
-export function compareInputs(before: Input, after: Input, settings: Settings): DiffReport {
+/** Compares what was read, and writes it as the settings say. */
+export function compareInputs(
+  before: Input,
+  after: Input,
+  settings: Settings,
+): { report: DiffReport; text: string } {
   const isBothDirectories = before.isDirectory && after.isDirectory;
-  const equal = new Map(after.files.map(({ path, text }) => [isBothDirectories ? path : "", text]));
   const load = (input: Input): ComparedFile[] =>
     input.files.map(({ name, path, text }) => {
       const { comments, yaml11, limits } = settings;
       const file = loadDocuments(text, { name, comments, yaml11, limits });
       return { file, path: isBothDirectories ? path : "" };
     });
-  const isSame =
-    before.files.length === after.files.length &&
-    before.files.every(({ path, text }) => equal.get(isBothDirectories ? path : "") === text);
-  const loaded = load(before);
-  return compareFiles(loaded, isSame ? loaded : load(after), { ...settings, schemas: readSchemas(settings) });
+  const one = load(before);
+  // Files that are equal to the byte are read once, to see that they are YAML.
+  const other = isSame(before, after) ? one : load(after);
+  const schemas = readSchemas(settings);
+  const report = compareFiles(one, other, { ...settings, schemas });
+  const isPatch = settings.output === "json-patch";
+  return {
+    report,
+    text: isPatch ? patchText(one, other, report, settings, schemas) : reportText(report, settings),
+  };
+}
+
+function isSame(before: Input, after: Input): boolean {
+  if (before.files.length !== after.files.length) return false;
+  return before.files.every(({ path, text }, i) => {
+    const other = after.files[i]!;
+    return other.path === path && other.text === text;
+  });
 }
 
 /** What the files of `--schema` tell of kinds, over Kubernetes' own. */

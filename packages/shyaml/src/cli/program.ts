@@ -2,13 +2,14 @@ import { readFileSync } from "node:fs";
 import { Command, CommanderError } from "commander";
 import { ShyamlError } from "../errors.ts";
 import { diffCommand } from "./diff.ts";
+import { gitDiffCommand, installGitDriverCommand } from "./git.ts";
 import { jsonCommand } from "./json.ts";
 import { EXIT } from "./output.ts";
 import { sortkeysCommand } from "./sortkeys.ts";
 
 /** The commands, for a program of their own or below another program's. They set `process.exitCode`. */
 export function shyamlCommands(): Command[] {
-  return [jsonCommand(), diffCommand(), sortkeysCommand()];
+  return [jsonCommand(), diffCommand(), gitDiffCommand(), installGitDriverCommand(), sortkeysCommand()];
 }
 
 export function shyamlProgram(): Command {

@@ -1,4 +1,4 @@
-import { keyIdOf } from "../document/convert.ts";
+import { entriesById, keyIdOf } from "../document/convert.ts";
 import type { DataNode, Entry, Item, ListNode, MapNode } from "../document/node.ts";
 import { sameQuantity } from "../kube/quantity.ts";
 import { fieldShape, itemShape, type Shape, UNKNOWN } from "../kube/shape.ts";
@@ -50,9 +50,8 @@ export class ChangeFinder {
   }
 
   #maps(before: MapNode, after: MapNode, path: Path, shape: Shape): void {
-    const others = new Map(after.entries.map((entry) => [keyIdOf(entry.key), entry]));
-    for (const entry of before.entries) {
-      const id = keyIdOf(entry.key);
+    const others = entriesById(after);
+    for (const [id, entry] of entriesById(before)) {
       const other = others.get(id);
       const name = nameOf(entry.key);
       const at: Path = [...path, { kind: "key", name }];

@@ -1,6 +1,6 @@
 import type { DataNode, LoadedFile } from "../document/node.ts";
 import { Schemas } from "../kube/schema.ts";
-import { UNKNOWN } from "../kube/shape.ts";
+import { type Shape, UNKNOWN } from "../kube/shape.ts";
 import type { Change, ChangeKind } from "./change.ts";
 import { ChangeFinder } from "./changes.ts";
 import { matchSubjects, type Subject, type SubjectPair, subjectName, subjectsOf } from "./documents.ts";
@@ -63,7 +63,9 @@ export function compareFiles(
   for (const pair of pairs) {
     const finder = new ChangeFinder({ ...options, interner });
     finder.compare(sideOf(pair.before.root), sideOf(pair.after.root), [], shapeOf(pair, schemas));
-    for (const { path, fields } of finder.guesses) {
+    // A path may hold values of the document.
+    const isSecret = pair.before.identity?.kind === "Secret" || pair.after.identity?.kind === "Secret";
+    for (const { path, fields } of isSecret ? [] : finder.guesses) {
       const text = `items of ${path} were told apart by ${fields.join(" and ")}, which is a guess`;
       guesses.set(text, (guesses.get(text) ?? 0) + 1);
     }
@@ -91,8 +93,7 @@ function sideOf(node: DataNode) {
   return { node, start: node.start };
 }
 
-function shapeOf({ after }: SubjectPair, schemas: Schemas) {
-  const { identity } = after;
+export function shapeOf({ after: { identity } }: SubjectPair, schemas: Schemas): Shape {
   return identity === undefined ? UNKNOWN : schemas.shape(identity.apiVersion, identity.kind);
 }
 

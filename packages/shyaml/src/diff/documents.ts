@@ -44,12 +44,19 @@ const RENAMED = 0.6;
 /** Comparisons of documents of one kind with each other; beyond, no renames are sought. */
 const MAX_COMPARISONS = 2_500;
 
-/** What is compared of a file's documents. Empty documents are left out, items of a `List` are taken apart. */
-export function subjectsOf(documents: readonly YamlDocument[], path: string): Subject[] {
+/**
+ * What is compared of a file's documents. Empty documents are left out.
+ * @param takesListsApart Whether each item of a Kubernetes `List` is a document of its own.
+ */
+export function subjectsOf(
+  documents: readonly YamlDocument[],
+  path: string,
+  takesListsApart = true,
+): Subject[] {
   return documents.flatMap((document): Subject[] => {
     if (document.isEmpty) return [];
     const { root } = document;
-    const items = isList(root) ? valueAt(root, "items") : undefined;
+    const items = takesListsApart && isList(root) ? valueAt(root, "items") : undefined;
     if (items?.kind !== "list") return [subject(document, path, root)];
     return items.items.map(({ node }, item) => ({ ...subject(document, path, node), item }));
   });

@@ -73,15 +73,16 @@ export function loadDocuments(text: string, options: LoadOptions): LoadedFile {
     logLevel: "error",
   });
   let reached = 0;
+  let hasDocument = false;
   try {
     for (const token of new Parser().parse(text)) {
       if ("offset" in token) reached = token.offset;
+      hasDocument ||= token.type === "document";
       for (const document of composer.next(token)) take(document as Document.Parsed<ParsedNode>);
     }
-    // An input without a document may have errors all the same, which the library tells of an empty one.
-    for (const document of composer.end(documents.length === 0, text.length)) {
-      const isInvented = document.contents === null && documents.length === 0 && document.errors.length === 0;
-      if (!isInvented || text.trimStart().startsWith("---")) take(document as Document.Parsed<ParsedNode>);
+    // The library tells faults outside of documents of one that it invents, which is none of the input's.
+    for (const document of composer.end(!hasDocument, text.length)) {
+      if (hasDocument || document.errors.length > 0) take(document as Document.Parsed<ParsedNode>);
     }
   } catch (cause) {
     if (isTooDeep(cause)) tooDeep(reached);

@@ -66,6 +66,35 @@ function write(
   out.push(isPretty ? `\n${margin}` : "", isList ? "]" : "}");
 }
 
+/**
+ * The value as JSON has it: keys are strings, and there are no tags.
+ * @throws ShyamlError `JSON_CANNOT_SAY`, as `jsonText` with `refusesTags`.
+ */
+export function jsonForm(node: DataNode, source: Source, path = ""): DataNode {
+  const options = { source, refusesTags: true };
+  if (node.tag !== undefined) refuse(node, path, `the tag ${node.tag}`, options);
+  if (node.kind === "scalar") {
+    scalarText(node, path, options);
+    return node;
+  }
+  if (node.kind === "list") {
+    return {
+      ...node,
+      items: node.items.map((item, i) => ({ node: jsonForm(item.node, source, `${path}[${i}]`) })),
+    };
+  }
+  const known = new Set<string>();
+  const entries = node.entries.map(({ key, node: value }) => {
+    const name = jsonKey(key, path, options);
+    const at = `${path}${keySegment(name)}`;
+    if (known.has(name)) refuse(key, at, "two keys that are one in JSON", options);
+    known.add(name);
+    const own: DataNode = { kind: "scalar", type: "string", text: name, value: name, start: key.start };
+    return { key: own, node: jsonForm(value, source, at) };
+  });
+  return { ...node, entries };
+}
+
 function scalarText(node: DataNode & { kind: "scalar" }, path: string, options: JsonTextOptions): string {
   if (node.type === "string") return JSON.stringify(node.text);
   if (node.type === "null") return "null";
