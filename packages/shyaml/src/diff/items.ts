@@ -48,8 +48,8 @@ export function matchItems(
     const guessed = byGuess(before, after, options);
     if (guessed !== undefined) return guessed;
   }
-  const isUnordered = list?.type === "set" || options.ignoreOrder === true;
-  return byPlace(before, after, isUnordered, options);
+  if (list?.type === "set") return byPlace(before, after, "nothing", options);
+  return byPlace(before, after, options.ignoreOrder === true ? "likeness" : "order", options);
 }
 
 function byGuess(before: ListNode, after: ListNode, options: MatchingOptions): Matching | undefined {
@@ -131,10 +131,11 @@ export function fieldAt(node: DataNode, field: string): DataNode | undefined {
   return field.split(".").reduce<DataNode | undefined>((at, key) => valueAt(at, key), node);
 }
 
+/** @param rest What pairs items that are not equal: their order, how alike they are wherever they stand, or nothing. */
 function byPlace(
   before: ListNode,
   after: ListNode,
-  isUnordered: boolean,
+  rest: "order" | "likeness" | "nothing",
   { interner }: MatchingOptions,
 ): Matching {
   const a = before.items.map(({ node }) => interner.idOf(node));
@@ -146,7 +147,8 @@ function byPlace(
   const usedB = new Set(pairs.map(([, j]) => j));
   const alike = (i: number, j: number) => similarity(before.items[i]!.node, after.items[j]!.node, interner);
   let [fromA, fromB] = [0, 0];
-  for (const [toA, toB] of [...aligned, [a.length, b.length] as Match]) {
+  const fences = rest === "order" ? aligned : [];
+  for (const [toA, toB] of rest === "nothing" ? [] : [...fences, [a.length, b.length] as Match]) {
     const left = range(fromA, toA).filter((i) => !usedA.has(i));
     const right = range(fromB, toB).filter((j) => !usedB.has(j));
     pairs.push(...pairAlike(left, right, alike));
@@ -158,7 +160,7 @@ function byPlace(
     pairs,
     removed: range(0, a.length).filter((i) => !pairedA.has(i)),
     added: range(0, b.length).filter((j) => !pairedB.has(j)),
-    moved: isUnordered ? new Set() : movedOf(pairs),
+    moved: rest === "order" ? movedOf(pairs) : new Set(),
   };
 }
 
