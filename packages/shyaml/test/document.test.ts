@@ -108,7 +108,7 @@ describe("what cannot be read", () => {
 
   test("inputs and documents beyond their limits are errors", () => {
     expect(failure(() => decodeText(new Uint8Array(65 * 1024 * 1024), "big.yaml")).message).toContain(
-      "big.yaml has 68157440 bytes, limit 67108864",
+      "big.yaml has 68157440 bytes or more, limit 67108864",
     );
     expect(failureOf("--- 1\n--- 2\n--- 3\n", { maxDocuments: 2 }).message).toContain(
       "more than 2 documents",

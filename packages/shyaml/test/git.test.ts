@@ -36,7 +36,7 @@ describe("git's driver", () => {
     writeFileSync(join(path, "a.yaml"), "b: 2\na: 3\n");
     writeFileSync(join(path, "same.yaml"), "{a: 1}\n");
     writeFileSync(join(path, "template.yaml"), "a: {{ y }\n");
-    writeFileSync(join(path, "new.yaml"), "n: 1\n");
+    writeFileSync(join(path, "new.yaml"), "new: 1\n");
     await git(path, "rm", "-q", "gone.yaml");
     await git(path, "mv", "old.yaml", "renamed.yaml");
     await git(path, "add", ".");
@@ -45,9 +45,10 @@ describe("git's driver", () => {
     expect(out).toContain("same.yaml: the same values, written in another way\n");
     expect(out).toMatch(/shyaml: template\.yaml:\d+:\d+: YAML_INVALID: .*; as text:\n/);
     expect(out).toContain("-a: {{ x }\n+a: {{ y }\n");
-    expect(out).toContain("new.yaml, document 1 added  new.yaml:1\n    + n: 1\n");
+    expect(out).toContain("new.yaml, document 1 added  new.yaml:1\n    + new: 1\n");
     expect(out).toContain("gone.yaml, document 1 removed  gone.yaml:1\n    - x: 1\n");
     expect(out).toContain("renamed old.yaml to renamed.yaml\n");
+    expect(out).not.toContain("renamed.yaml: the same");
     expect(await git(path, "log", "-p", "--ext-diff", "-1")).toContain("a.yaml, document 1 added");
   });
 

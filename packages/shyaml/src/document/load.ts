@@ -22,7 +22,7 @@ export function decodeText(bytes: Uint8Array, name: string, limits: Limits = DEF
   if (bytes.length > limits.maxInputBytes) {
     throw new ShyamlError(
       "LIMIT_EXCEEDED",
-      `${name} has ${bytes.length} bytes, limit ${limits.maxInputBytes}`,
+      `${name} has ${bytes.length} bytes or more, limit ${limits.maxInputBytes}`,
     );
   }
   const encoding =
