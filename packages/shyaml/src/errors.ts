@@ -1,6 +1,7 @@
 /** Codes of what shyaml cannot do. */
 export type ShyamlErrorCode =
   | "ALIAS_RECURSIVE"
+  | "FILE_NOT_WRITABLE"
   | "FILE_UNREADABLE"
   | "GIT_REFUSED"
   | "JSON_CANNOT_SAY"
@@ -8,6 +9,7 @@ export type ShyamlErrorCode =
   | "LIMIT_EXCEEDED"
   | "SECRET_REFUSED"
   | "SETTING_INVALID"
+  | "SORT_REFUSED"
   | "YAML_INVALID";
 
 /** Where something stands in an input. Lines and columns count from 1. */

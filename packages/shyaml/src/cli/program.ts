@@ -5,10 +5,11 @@ import { diffCommand } from "./diff.ts";
 import { gitDiffCommand, installGitDriverCommand } from "./git.ts";
 import { jsonCommand } from "./json.ts";
 import { EXIT } from "./output.ts";
+import { sortkeysCommand } from "./sortkeys.ts";
 
 /** The commands, for a program of their own or below another program's. They set `process.exitCode`. */
 export function shyamlCommands(): Command[] {
-  return [jsonCommand(), diffCommand(), gitDiffCommand(), installGitDriverCommand()];
+  return [jsonCommand(), diffCommand(), gitDiffCommand(), installGitDriverCommand(), sortkeysCommand()];
 }
 
 export function shyamlProgram(): Command {

@@ -23,6 +23,8 @@ export interface Change {
   readonly after?: Side;
   /** The comments, of kind `comment`; undefined where there is none. */
   readonly comments?: { readonly before: string | undefined; readonly after: string | undefined };
+  /** Why it differs, in a few words, where that is known. */
+  readonly note?: string;
   /** The items, of kind `order`, as text that tells them apart. */
   readonly order?: { readonly before: readonly string[]; readonly after: readonly string[] };
 }

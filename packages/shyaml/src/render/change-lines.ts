@@ -24,8 +24,12 @@ const KINDS: Readonly<Record<Change["kind"], string>> = {
   comment: "comment changed",
 };
 
-/** What happened, in a word or two. */
+/** What happened, in a word or two, and why if that is known. */
 export function kindText(change: Change): string {
+  return change.note === undefined ? kindAlone(change) : `${kindAlone(change)}: ${visible(change.note)}`;
+}
+
+function kindAlone(change: Change): string {
   if (change.kind !== "moved") return KINDS[change.kind];
   const segment = change.path.at(-1);
   return segment?.kind === "item" ? `moved from ${segment.before} to ${segment.after}` : KINDS.moved;

@@ -52,7 +52,7 @@ function subjectJson(subject: Subject): { readonly [name: string]: Buildable } {
 }
 
 function changeJson(change: Change, diff: DocumentDiff): Buildable {
-  const { kind, path, before, after, comments, order } = change;
+  const { kind, path, before, after, comments, order, note } = change;
   const side = (name: "before" | "after", of: Side | undefined): Buildable => {
     if (of === undefined) return undefined;
     const { line, column } = placeOf(diff[name]!.document.source, of.start);
@@ -66,7 +66,7 @@ function changeJson(change: Change, diff: DocumentDiff): Buildable {
       order: order?.[name],
     };
   };
-  return { kind, path: pathText(path), before: side("before", before), after: side("after", after) };
+  return { kind, path: pathText(path), note, before: side("before", before), after: side("after", after) };
 }
 
 /**
