@@ -36,7 +36,7 @@ export function gitDiffCommand(): Command {
     if (rest.length < 6) {
       throw new ShyamlError("SETTING_INVALID", `git gives seven arguments, and here are ${rest.length + 1}`);
     }
-    const [oldFile, , oldMode, newFile, , newMode, newPath] = rest as [
+    const [oldFile, oldHash, oldMode, newFile, newHash, newMode, newPath] = rest as [
       string,
       string,
       string,
@@ -45,7 +45,8 @@ export function gitDiffCommand(): Command {
       string,
       string?,
     ];
-    const sides = { path, newPath: newPath ?? path, oldFile, oldMode, newFile, newMode };
+    const isMoved = oldHash === newHash && /[1-9a-f]/.test(oldHash);
+    const sides = { path, newPath: newPath ?? path, oldFile, oldMode, newFile, newMode, isMoved };
     const isDifferent = showFile(sides, settings);
     process.exitCode = isDifferent && !settings.exitZero ? EXIT.differs : EXIT.same;
   });
@@ -58,11 +59,13 @@ interface Sides {
   readonly oldMode: string;
   readonly newFile: string;
   readonly newMode: string;
+  /** The file is the same to the byte. */
+  readonly isMoved: boolean;
 }
 
 /** @returns Whether the two differ. */
 function showFile(sides: Sides, settings: Settings): boolean {
-  const { path, newPath, oldFile, oldMode, newFile, newMode } = sides;
+  const { path, newPath, oldFile, oldMode, newFile, newMode, isMoved } = sides;
   const lines = [];
   if (newPath !== path) lines.push(`renamed ${visible(path)} to ${visible(newPath)}`);
   if (oldMode !== newMode && oldFile !== NO_FILE && newFile !== NO_FILE)
@@ -72,8 +75,7 @@ function showFile(sides: Sides, settings: Settings): boolean {
     const [before, after] = [side(oldFile, path, settings), side(newFile, newPath, settings)];
     const { report, text } = compareInputs(before, after, settings);
     const same = `${visible(newPath)}: the same values, written in another way\n`;
-    const body =
-      text !== "" ? `${text}\n` : oldFile !== NO_FILE && settings.output === "terminal" ? same : "";
+    const body = text !== "" ? `${text}\n` : !isMoved && settings.output === "terminal" ? same : "";
     process.stdout.write(head + body);
     return report.documents.length > 0;
   } catch (error) {

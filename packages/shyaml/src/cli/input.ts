@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, readSync, statSync } from "node:fs";
 import { join, relative } from "node:path";
 import { decodeText } from "../document/load.ts";
 import { ShyamlError } from "../errors.ts";
@@ -28,7 +28,7 @@ const MANIFEST = /\.(?:ya?ml|json)$|^(?:[\w-]+\.)*v\d\w*\.[A-Z]\w*\.[\w-]*\.[\w.
  */
 export function readInput(argument: string, limits: Limits = DEFAULT_LIMITS): Input {
   if (argument === "-") {
-    const text = decodeText(readBytes(0, "standard input"), "stdin", limits);
+    const text = decodeText(readStandardInput(limits), "stdin", limits);
     return { isDirectory: false, files: [{ name: "stdin", path: "", text }] };
   }
   if (!isDirectory(argument)) return { isDirectory: false, files: [readFile(argument, "", limits)] };
@@ -39,26 +39,55 @@ export function readInput(argument: string, limits: Limits = DEFAULT_LIMITS): In
 }
 
 function readFile(name: string, path: string, limits: Limits): InputFile {
-  return { name, path, text: decodeText(readBytes(name, name), name, limits) };
+  try {
+    const { size } = statSync(name);
+    if (size > limits.maxInputBytes)
+      throw new ShyamlError("LIMIT_EXCEEDED", `${name} has ${size} bytes, limit ${limits.maxInputBytes}`);
+    return { name, path, text: decodeText(readFileSync(name), name, limits) };
+  } catch (cause) {
+    throw cause instanceof ShyamlError ? cause : unreadable(name, cause);
+  }
 }
 
-function readBytes(file: string | number, name: string): Uint8Array {
-  try {
-    return readFileSync(file);
-  } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException;
-    // A standard input that is closed has nothing to read.
-    if (file === 0 && (code === "EOF" || code === "EAGAIN")) return new Uint8Array();
-    throw new ShyamlError("FILE_UNREADABLE", `${name}: ${reasonOf(code, message)}`, undefined, { cause });
+function unreadable(name: string, cause: unknown): ShyamlError {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  return new ShyamlError("FILE_UNREADABLE", `${name}: ${reasonOf(code, message)}`, undefined, { cause });
+}
+
+const CHUNK_BYTES = 64 * 1024;
+/** Time between looks at a standard input that has nothing yet. */
+const IDLE_MS = 5;
+
+/** All of the standard input, or the first of it that is beyond the limit. */
+function readStandardInput(limits: Limits): Uint8Array {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  while (size <= limits.maxInputBytes) {
+    const chunk = new Uint8Array(CHUNK_BYTES);
+    let read = 0;
+    try {
+      read = readSync(0, chunk);
+    } catch (cause) {
+      const { code } = cause as NodeJS.ErrnoException;
+      if (code === "EAGAIN") {
+        // Whoever opened it wants nobody to wait in a read.
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, IDLE_MS);
+        continue;
+      }
+      if (code !== "EOF") throw unreadable("stdin", cause);
+    }
+    if (read === 0) break;
+    chunks.push(chunk.subarray(0, read));
+    size += read;
   }
+  return Buffer.concat(chunks);
 }
 
 function isDirectory(path: string): boolean {
   try {
     return statSync(path).isDirectory();
   } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException;
-    throw new ShyamlError("FILE_UNREADABLE", `${path}: ${reasonOf(code, message)}`, undefined, { cause });
+    throw unreadable(path, cause);
   }
 }
 

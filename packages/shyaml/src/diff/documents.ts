@@ -163,9 +163,11 @@ class Matcher {
       for (const [toA, toB] of [...aligned, [left.length, right.length] as Match]) {
         const between = (from: number, to: number) =>
           Array.from({ length: Math.max(0, to - from) }, (_, at) => from + at);
-        const found = pairAlike(between(fromA, toA), between(fromB, toB), (i, j) =>
-          this.#likeness(left[i]!, right[j]!),
-        );
+        const [these, those] = [between(fromA, toA), between(fromB, toB)];
+        const alike = pairAlike(these, those, (i, j) => this.#likeness(left[i]!, right[j]!));
+        // As many of which none is alike stand for each other.
+        const isReplaced = alike.length === 0 && these.length === those.length;
+        const found = isReplaced ? these.map((i, at): Match => [i, those[at]!]) : alike;
         for (const [i, j] of found) this.#pair({ before: left[i]!, after: right[j]!, by: "place" });
         if (toA < left.length) this.#pair({ before: left[toA]!, after: right[toB]!, by: "place" });
         [fromA, fromB] = [toA + 1, toB + 1];

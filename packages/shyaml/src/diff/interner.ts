@@ -8,6 +8,7 @@ import type { DataNode } from "../document/node.ts";
 export class Interner {
   readonly #numbers = new Map<string, number>();
   readonly #known = new Map<DataNode, number>();
+  readonly #hashes = new Map<DataNode, number>();
   readonly #comments: boolean;
 
   /** @param comments Whether equal values have equal comments inside of them. */
@@ -36,6 +37,25 @@ export class Interner {
     return id;
   }
 
+  /** A hash of the value that does not depend on what was seen before it, other than `idOf`. Values may share one. */
+  hashOf(node: DataNode): number {
+    const known = this.#hashes.get(node);
+    if (known !== undefined) return known;
+    let hash = hashText(node.tag ?? "", node.kind.length);
+    if (node.kind === "scalar") hash = hashText(node.value, hashText(node.type, hash));
+    else if (node.kind === "list") {
+      for (const item of node.items) hash = Math.imul(hash, 31) + this.hashOf(item.node);
+    } else {
+      // A sum, for the order of keys means nothing.
+      for (const entry of node.entries) {
+        hash += Math.imul(hashText(keyIdOf(entry.key), 7), this.hashOf(entry.node) | 1);
+      }
+    }
+    hash |= 0;
+    this.#hashes.set(node, hash);
+    return hash;
+  }
+
   #text(node: DataNode): string {
     const tag = node.tag === undefined ? "" : `<${node.tag}>`;
     if (node.kind === "scalar") return `${tag}${node.type === "string" ? "=" : node.type}${node.value}`;
@@ -49,4 +69,10 @@ export class Interner {
     );
     return `${tag}{${entries.sort().join()}`;
   }
+}
+
+function hashText(text: string, seed: number): number {
+  let hash = seed;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return hash;
 }

@@ -45,21 +45,55 @@ export function matchItems(
     }
   }
   if (list === undefined) {
-    const guessed = byGuess(before, after, options);
+    const guessed = byUsualField(before, after, options);
     if (guessed !== undefined) return guessed;
   }
-  const isUnordered = list?.type === "set" || options.ignoreOrder === true;
-  return byPlace(before, after, isUnordered, options);
+  // Where several pairings are as good, the same one is taken in both directions.
+  if (options.interner.hashOf(before) > options.interner.hashOf(after)) {
+    return mirrored(matchUnknown(after, before, list, options));
+  }
+  return matchUnknown(before, after, list, options);
 }
 
-function byGuess(before: ListNode, after: ListNode, options: MatchingOptions): Matching | undefined {
-  const first = before.items[0]?.node;
-  if (first?.kind !== "map" || after.items[0]?.node.kind !== "map") return undefined;
+function mirrored(matching: Matching): Matching {
+  const swapped = new Map(matching.pairs.map((pair) => [pair, [pair[1], pair[0]] as Match]));
+  return {
+    ...matching,
+    pairs: [...swapped.values()].sort(([i], [j]) => i - j),
+    removed: matching.added,
+    added: matching.removed,
+    moved: new Set([...matching.moved].map((pair) => swapped.get(pair)!)),
+  };
+}
+
+function matchUnknown(
+  before: ListNode,
+  after: ListNode,
+  list: Shape["list"],
+  options: MatchingOptions,
+): Matching {
+  if (list === undefined) {
+    const guessed = byUniqueField(before, after, options);
+    if (guessed !== undefined) return guessed;
+  }
+  if (list?.type === "set") return byPlace(before, after, "nothing", options);
+  return byPlace(before, after, options.ignoreOrder === true ? "likeness" : "order", options);
+}
+
+function byUsualField(before: ListNode, after: ListNode, options: MatchingOptions): Matching | undefined {
   for (const field of [...(options.identifiers ?? []), ...USUAL]) {
     const matching = byFields(before, after, [field], {}, options);
-    if (matching !== undefined) return { ...matching, isGuess: true };
+    if (matching !== undefined && before.items.length + after.items.length > 0) {
+      return { ...matching, isGuess: true };
+    }
   }
-  if (before.items.length < 2 || after.items.length < 2) return undefined;
+  return undefined;
+}
+
+/** The field that pairs the most items, if that is half of them or more. */
+function byUniqueField(before: ListNode, after: ListNode, options: MatchingOptions): Matching | undefined {
+  const first = before.items[0]?.node;
+  if (first?.kind !== "map" || before.items.length < 2 || after.items.length < 2) return undefined;
   const needed = Math.min(before.items.length, after.items.length) / 2;
   let best: Matching | undefined;
   for (const { key, node } of first.entries.slice(0, MAX_GUESSES)) {
@@ -131,10 +165,11 @@ export function fieldAt(node: DataNode, field: string): DataNode | undefined {
   return field.split(".").reduce<DataNode | undefined>((at, key) => valueAt(at, key), node);
 }
 
+/** @param rest What pairs items that are not equal: their order, how alike they are wherever they stand, or nothing. */
 function byPlace(
   before: ListNode,
   after: ListNode,
-  isUnordered: boolean,
+  rest: "order" | "likeness" | "nothing",
   { interner }: MatchingOptions,
 ): Matching {
   const a = before.items.map(({ node }) => interner.idOf(node));
@@ -146,7 +181,8 @@ function byPlace(
   const usedB = new Set(pairs.map(([, j]) => j));
   const alike = (i: number, j: number) => similarity(before.items[i]!.node, after.items[j]!.node, interner);
   let [fromA, fromB] = [0, 0];
-  for (const [toA, toB] of [...aligned, [a.length, b.length] as Match]) {
+  const fences = rest === "order" ? aligned : [];
+  for (const [toA, toB] of rest === "nothing" ? [] : [...fences, [a.length, b.length] as Match]) {
     const left = range(fromA, toA).filter((i) => !usedA.has(i));
     const right = range(fromB, toB).filter((j) => !usedB.has(j));
     pairs.push(...pairAlike(left, right, alike));
@@ -158,7 +194,7 @@ function byPlace(
     pairs,
     removed: range(0, a.length).filter((i) => !pairedA.has(i)),
     added: range(0, b.length).filter((j) => !pairedB.has(j)),
-    moved: isUnordered ? new Set() : movedOf(pairs),
+    moved: rest === "order" ? movedOf(pairs) : new Set(),
   };
 }
 

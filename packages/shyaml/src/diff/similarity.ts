@@ -13,8 +13,15 @@ export function similarity(a: DataNode, b: DataNode, interner: Interner): number
   if (interner.idOf(a) === interner.idOf(b)) return 1;
   if (a.kind === "scalar" && b.kind === "scalar") return a.type === b.type ? sharedText(a.text, b.text) : 0;
   if (a.kind === "list" && b.kind === "list") {
-    const ids = new Set(a.items.map(({ node }) => interner.idOf(node)));
-    const shared = b.items.filter(({ node }) => ids.has(interner.idOf(node))).length;
+    const counts = new Map<number, number>();
+    for (const { node } of a.items)
+      counts.set(interner.idOf(node), (counts.get(interner.idOf(node)) ?? 0) + 1);
+    let shared = 0;
+    for (const { node } of b.items) {
+      const left = counts.get(interner.idOf(node)) ?? 0;
+      if (left > 0) shared++;
+      counts.set(interner.idOf(node), left - 1);
+    }
     return shared / Math.max(a.items.length, b.items.length, 1);
   }
   if (a.kind !== "map" || b.kind !== "map") return 0;

@@ -68,13 +68,15 @@ export class Converter {
     this.#place = place;
   }
 
-  document(document: Document.Parsed<ParsedNode>, source: Source, index: number): YamlDocument {
+  /** @returns Undefined for what ends before it began: two marks of an end with nothing between them. */
+  document(document: Document.Parsed<ParsedNode>, source: Source, index: number): YamlDocument | undefined {
     this.#anchors = new Map();
     const { contents } = document;
     const root = this.#node(contents, document.range?.[0] ?? 0, 0);
     const isEmpty =
       contents === null ||
       (isScalar(contents) && contents.range[0] === contents.range[1] && contents.anchor === undefined);
+    if (isEmpty && document.directives.docStart !== true) return undefined;
     const comment = this.#comment(document.commentBefore, document.comment);
     return { source, index, root, isEmpty, ...comment };
   }
@@ -99,8 +101,6 @@ export class Converter {
     }
     const { anchor, range } = (value ?? {}) as ParsedNode & { anchor?: string };
     const start = range?.[0] ?? offset;
-    if (depth > this.#limits.maxDepth)
-      return this.#fail("LIMIT_EXCEEDED", `collections stand more than ${this.#limits.maxDepth} deep`, start);
     const before = this.#weight;
     this.#weigh(1, start);
     const entry = { node: undefined as DataNode | undefined, weight: 0 };
@@ -123,6 +123,9 @@ export class Converter {
 
   #value(value: unknown, start: number, depth: number): DataNode {
     if (isScalar(value)) return this.#scalar(value, start);
+    const { maxDepth } = this.#limits;
+    if (value !== null && depth >= maxDepth)
+      return this.#fail("LIMIT_EXCEEDED", `collections stand more than ${maxDepth} deep`, start);
     if (isMap(value)) {
       const tag = tagOf(value.tag);
       return { kind: "map", entries: this.#entries(value.items as Pair[], start, depth), start, ...tag };

@@ -22,7 +22,7 @@ export function decodeText(bytes: Uint8Array, name: string, limits: Limits = DEF
   if (bytes.length > limits.maxInputBytes) {
     throw new ShyamlError(
       "LIMIT_EXCEEDED",
-      `${name} has ${bytes.length} bytes, limit ${limits.maxInputBytes}`,
+      `${name} has ${bytes.length} bytes or more, limit ${limits.maxInputBytes}`,
     );
   }
   const encoding =
@@ -62,7 +62,8 @@ export function loadDocuments(text: string, options: LoadOptions): LoadedFile {
     if (error !== undefined) fail("YAML_INVALID", withoutContent(error.message), error.pos[0]);
     if (documents.length === limits.maxDocuments)
       fail("LIMIT_EXCEEDED", `more than ${limits.maxDocuments} documents`, document.range[0]);
-    documents.push(converter.document(document, source, documents.length));
+    const converted = converter.document(document, source, documents.length);
+    if (converted !== undefined) documents.push(converted);
   };
   // Keys are compared by the converter, for the library does so in time square to their number.
   const composer = new Composer({
