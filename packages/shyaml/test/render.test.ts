@@ -24,7 +24,7 @@ describe("the terminal's form", () => {
   test("is plain where it is no terminal, and wraps where it is told to", () => {
     const report = compare(`a: ${"x".repeat(60)}`, `a: ${"y".repeat(60)}`);
     expect(terminalText(report)).toBe(
-      `a.yaml, document 1  a.yaml:1 → b.yaml:1\n  a  changed  1 → 1\n    - ${"x".repeat(60)}\n    + ${"y".repeat(60)}\n\n1 difference in 1 of 1 document\n`,
+      `a.yaml  a.yaml:1 → b.yaml:1\n  a  changed  1 → 1\n    - ${"x".repeat(60)}\n    + ${"y".repeat(60)}\n\n1 difference in 1 of 1 document\n`,
     );
     const lines = terminalText(report, { width: 40 }).split("\n");
     expect(lines).toContain(`    - ${"x".repeat(34)}`);
@@ -141,14 +141,14 @@ describe("annotations", () => {
 
   test("are GitHub's commands, with the lines of both files", () => {
     expect(githubText(report)).toBe(
-      "::warning file=b.yaml,line=1,col=1,title=a.yaml%2C document 1%3A a::a type changed (a.yaml:1 → b.yaml:1)%0A- 1%0A+ |%0A+ 50%25, done: now\n" +
-        "::warning file=a.yaml,line=3,col=1,title=a.yaml%2C document 1%3A b::b removed (a.yaml:3)%0A- x\n",
+      "::warning file=b.yaml,line=1,col=1,title=a.yaml%3A a::a type changed (a.yaml:1 → b.yaml:1)%0A- 1%0A+ |%0A+ 50%25, done: now\n" +
+        "::warning file=a.yaml,line=3,col=1,title=a.yaml%3A b::b removed (a.yaml:3)%0A- x\n",
     );
   });
 
   test("are Azure's commands and GitLab's report", () => {
     expect(azureText(report)).toContain(
-      "##vso[task.logissue type=warning;sourcepath=a.yaml;linenumber=3;columnnumber=1;]a.yaml, document 1: b: b removed",
+      "##vso[task.logissue type=warning;sourcepath=a.yaml;linenumber=3;columnnumber=1;]a.yaml: b: b removed",
     );
     expect(JSON.parse(gitlabText(report))).toMatchObject([
       {
