@@ -35,5 +35,6 @@ export { build, plainValue } from "./render/build.ts";
 export { type JsonTextOptions, jsonForm, jsonText } from "./render/json-text.ts";
 export { MIN_MARKDOWN_CHARS, markdownText } from "./render/markdown.ts";
 export { patchesJson, REPORT_VERSION, reportJson } from "./render/report-json.ts";
+export { REPORT_SCHEMA } from "./render/report-schema.ts";
 export { maskReport } from "./render/secrets.ts";
 export { type TerminalOptions, terminalText } from "./render/terminal.ts";

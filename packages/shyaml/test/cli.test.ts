@@ -92,10 +92,8 @@ describe("directories", () => {
     const { out, code } = await shyaml(["diff", "old", "new"], { cwd: folder.path });
     expect(code).toBe(1);
     expect(out).toContain("ConfigMap one  old/a.yaml:1 → new/other.yaml:1\n  data.a  changed  4 → 4");
-    expect(out).toContain(
-      "values/b.yml, document 1  old/values/b.yml:1 → new/values/b.yml:1\n  replicas  changed",
-    );
-    expect(out).toContain("c.json, document 1 added  new/c.json:1");
+    expect(out).toContain("values/b.yml  old/values/b.yml:1 → new/values/b.yml:1\n  replicas  changed");
+    expect(out).toContain("c.json added  new/c.json:1");
     expect(out).toContain("3 differences in 3 of 3 documents");
   });
 

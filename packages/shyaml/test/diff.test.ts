@@ -152,7 +152,7 @@ describe("documents without a name", () => {
 
   test("that are empty count for nothing", () => {
     expect(changesOf("---\n---\na: 1\n", "a: 1\n---\n")).toEqual([]);
-    expect(changesOf("", "a: 1\n")).toEqual(["added b.yaml, document 1"]);
+    expect(changesOf("", "a: 1\n")).toEqual(["added b.yaml"]);
   });
 });
 

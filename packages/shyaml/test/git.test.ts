@@ -41,15 +41,15 @@ describe("git's driver", () => {
     await git(path, "mv", "old.yaml", "renamed.yaml");
     await git(path, "add", ".");
     const out = await git(path, "diff", "--cached", "-M");
-    expect(out).toContain("a.yaml, document 1  a.yaml:1 → a.yaml:1\n  a  changed  1 → 2\n    - 1\n    + 3\n");
+    expect(out).toContain("a.yaml  a.yaml:1 → a.yaml:1\n  a  changed  1 → 2\n    - 1\n    + 3\n");
     expect(out).toContain("same.yaml: the same values, written in another way\n");
     expect(out).toMatch(/shyaml: template\.yaml:\d+:\d+: YAML_INVALID: .*; as text:\n/);
     expect(out).toContain("-a: {{ x }\n+a: {{ y }\n");
-    expect(out).toContain("new.yaml, document 1 added  new.yaml:1\n    + new: 1\n");
-    expect(out).toContain("gone.yaml, document 1 removed  gone.yaml:1\n    - x: 1\n");
+    expect(out).toContain("new.yaml added  new.yaml:1\n    + new: 1\n");
+    expect(out).toContain("gone.yaml removed  gone.yaml:1\n    - x: 1\n");
     expect(out).toContain("renamed old.yaml to renamed.yaml\n");
     expect(out).not.toContain("renamed.yaml: the same");
-    expect(await git(path, "log", "-p", "--ext-diff", "-1")).toContain("a.yaml, document 1 added");
+    expect(await git(path, "log", "-p", "--ext-diff", "-1")).toContain("a.yaml added");
   });
 
   test("is installed once, and taken away without a trace", async () => {

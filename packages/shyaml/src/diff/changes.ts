@@ -6,7 +6,7 @@ import type { Match } from "./align.ts";
 import type { Change, Side } from "./change.ts";
 import { fieldAt, type Matching, type MatchingOptions, matchItems } from "./items.ts";
 import type { Path, Segment } from "./path.ts";
-import { pathText } from "./path.ts";
+import { generalPathText } from "./path.ts";
 
 export interface ChangeOptions extends MatchingOptions {
   /** Reports comments that differ. */
@@ -17,6 +17,7 @@ export interface ChangeOptions extends MatchingOptions {
 
 /** How the items of a list were paired, where nothing but their values said so. */
 export interface Guess {
+  /** The list's, without what tells items apart: that may be secret, and all of one kind are one guess. */
   readonly path: string;
   readonly fields: readonly string[];
 }
@@ -74,7 +75,7 @@ export class ChangeFinder {
   #lists(a: ListNode, b: ListNode, before: Side, after: Side, path: Path, shape: Shape): void {
     const matching = matchItems(a, b, shape, this.#options);
     const { pairs, removed, added, moved, fields, isGuess } = matching;
-    if (isGuess === true) this.guesses.push({ path: pathText(path), fields: fields! });
+    if (isGuess === true) this.guesses.push({ path: generalPathText(path), fields: fields! });
     const segment = (places: { before?: number; after?: number }): Path => [
       ...path,
       itemSegment(a, b, fields, places),

@@ -63,9 +63,7 @@ export function compareFiles(
   for (const pair of pairs) {
     const finder = new ChangeFinder({ ...options, interner });
     finder.compare(sideOf(pair.before.root), sideOf(pair.after.root), [], shapeOf(pair, schemas));
-    // A path may hold values of the document.
-    const isSecret = pair.before.identity?.kind === "Secret" || pair.after.identity?.kind === "Secret";
-    for (const { path, fields } of isSecret ? [] : finder.guesses) {
+    for (const { path, fields } of finder.guesses) {
       const text = `items of ${path} were told apart by ${fields.join(" and ")}, which is a guess`;
       guesses.set(text, (guesses.get(text) ?? 0) + 1);
     }

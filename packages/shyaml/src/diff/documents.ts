@@ -21,6 +21,8 @@ export interface Subject {
   /** The item of a `List`, from 0. */
   readonly item?: number;
   readonly identity?: KubeIdentity;
+  /** Its input has no other document. */
+  readonly isAlone: boolean;
 }
 
 /** A document of the first input with the one of the second that it is compared with. */
@@ -57,14 +59,15 @@ export function subjectsOf(
     if (document.isEmpty) return [];
     const { root } = document;
     const items = takesListsApart && isList(root) ? valueAt(root, "items") : undefined;
-    if (items?.kind !== "list") return [subject(document, path, root)];
-    return items.items.map(({ node }, item) => ({ ...subject(document, path, node), item }));
+    const isAlone = documents.length === 1;
+    if (items?.kind !== "list") return [subject(document, path, root, isAlone)];
+    return items.items.map(({ node }, item) => ({ ...subject(document, path, node, false), item }));
   });
 }
 
-function subject(document: YamlDocument, path: string, root: DataNode): Subject {
+function subject(document: YamlDocument, path: string, root: DataNode, isAlone: boolean): Subject {
   const identity = identityOf(root);
-  return { document, path, root, ...(identity === undefined ? {} : { identity }) };
+  return { document, path, root, isAlone, ...(identity === undefined ? {} : { identity }) };
 }
 
 function isList(node: DataNode): boolean {
@@ -208,7 +211,7 @@ class Matcher {
   }
 }
 
-/** `Deployment default/web`, or the file and the number of the document in it, from 1. */
+/** `Deployment default/web`, or the file and, where there are several, the number of the document in it, from 1. */
 export function subjectName(subject: Subject): string {
   const { identity, document, path, item } = subject;
   if (identity !== undefined) {
@@ -216,5 +219,6 @@ export function subjectName(subject: Subject): string {
     return `${kind} ${namespace === "" ? "" : `${namespace}/`}${own}`;
   }
   const file = path === "" ? document.source.name : path;
+  if (subject.isAlone) return file;
   return `${file}, document ${document.index + 1}${item === undefined ? "" : `, item ${item + 1}`}`;
 }

@@ -19,6 +19,12 @@ export function pathText(path: Path): string {
   return text === "" ? "." : text.replace(/^\./, "");
 }
 
+/** The path with `[*]` for every item. */
+export function generalPathText(path: Path): string {
+  const text = path.map((segment) => (segment.kind === "key" ? keySegment(segment.name) : "[*]")).join("");
+  return text === "" ? "." : text.replace(/^\./, "");
+}
+
 function segmentText(segment: Segment): string {
   if (segment.kind === "key") return keySegment(segment.name);
   const { match, before, after } = segment;

@@ -2,7 +2,7 @@ import { nameOf } from "../diff/changes.ts";
 import type { DataNode, ScalarNode } from "../document/node.ts";
 
 /** Texts that would be read as something else than a string, or might be. */
-const NOT_PLAIN = /^(?:[-+.]?[0-9].*|[-+]?\.(?:inf|nan)|true|false|null|~|yes|no|on|off|y|n)$/i;
+const NOT_PLAIN = /^(?:[-+]?[.0-9][-+0-9a-fxo._:]*|[-+]?\.(?:inf|nan)|true|false|null|~|yes|no|on|off|y|n)$/i;
 
 /** A text without anything that a terminal or a reader would obey: control characters and changes of direction are escaped. */
 export function visible(text: string): string {
