@@ -58,7 +58,10 @@ export async function runShyaml(args: readonly string[]): Promise<number> {
 }
 
 /** `-o=json`, which is all that kubectl passes on, as `-o json`; `--yaml-1.1` as `--yaml11`. */
-export function separated(args: readonly string[]): string[] {
+export function separated(given: readonly string[]): string[] {
+  // kubectl has the two directories before all words of KUBECTL_EXTERNAL_DIFF but the first.
+  const isFromKubectl = /(?:^|\/)LIVE-\d+\/?$/.test(given[0] ?? "") && given[2] === "diff";
+  const args = isFromKubectl ? ["diff", ...given.toSpliced(2, 1)] : given;
   const end = args.indexOf("--");
   return args.flatMap((arg, i) => {
     if (end >= 0 && i > end) return [arg];

@@ -1,8 +1,8 @@
-import { chmodSync } from "node:fs";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { describeWith } from "../../../../test/peers/needs.ts";
-import { run, shyaml } from "../running.ts";
+import { run } from "../running.ts";
 import { DEPLOYMENT, LAST_APPLIED, liveDeployment, Stage } from "./stage.ts";
 
 const PASSWORD = "correct horse battery staple";
@@ -186,7 +186,6 @@ describeWith(["kubectl"], "kubectl diff", () => {
         },
       });
     // kubectl drops words with slashes in them, so the program has to be on the path.
-    const { mkdirSync, writeFileSync } = await import("node:fs");
     mkdirSync(join(stage.path, "bin"));
     writeFileSync(
       join(stage.path, "bin/shyaml"),
@@ -198,6 +197,5 @@ describeWith(["kubectl"], "kubectl diff", () => {
     expect(changed.code).toBe(1);
     const json = await diff("m.yaml", " -o=json");
     expect(JSON.parse(json.out).version).toBe(1);
-    expect(await shyaml(["--version"])).toMatchObject({ code: 0 });
   });
 });
