@@ -1,6 +1,6 @@
 import { join } from "node:path";
+import { FakeApi } from "../../../../examples/kubediff/api-server.ts";
 import { folderOf, type Ran, shyaml } from "../running.ts";
-import { FakeApi } from "./fake-api.ts";
 
 /** A cluster, a home for kubectl, and manifests. */
 export class Stage implements AsyncDisposable {
