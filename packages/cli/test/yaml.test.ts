@@ -17,6 +17,8 @@ describe("drover yaml", () => {
     const differs = await drover(["yaml", "diff", a, b, "-o=json"]);
     expect(differs).toMatchObject({ code: 1, stderr: "" });
     expect(JSON.parse(differs.stdout).summary.differences).toBe(1);
+    // As kubectl calls it.
+    expect(await drover([a, b, "yaml", "diff", "-o=json"])).toEqual(differs);
     expect(await drover(["yaml", "diff", a, a])).toMatchObject({ code: 0, stdout: "" });
     expect((await drover(["yaml", "json", "--compact", a])).stdout).toBe('{"a":1}\n');
   });

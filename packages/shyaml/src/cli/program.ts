@@ -49,8 +49,14 @@ export async function runShyaml(args: readonly string[]): Promise<number> {
   }
 }
 
-/** `-o=json`, which is all that kubectl passes on, as `-o json`; `--yaml-1.1` as `--yaml11`. */
-export function separated(args: readonly string[]): string[] {
+/**
+ * Words as commander takes them: `-o=json` as `-o json`, `--yaml-1.1` as `--yaml11`, and `LIVE MERGED diff` as
+ * `diff LIVE MERGED`, for kubectl puts all words of KUBECTL_EXTERNAL_DIFF but the first behind the two directories, and only
+ * those of letters, digits, `-` and `=`.
+ */
+export function separated(given: readonly string[]): string[] {
+  const isOfKubectl = given[2] === "diff" && given[0]?.startsWith("/") && given[1]?.startsWith("/");
+  const args = isOfKubectl ? ["diff", ...given.slice(0, 2), ...given.slice(3)] : given;
   const end = args.indexOf("--");
   return args.flatMap((arg, i) => {
     if (end >= 0 && i > end) return [arg];
