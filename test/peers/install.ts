@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { findProgram } from "./packages.ts";
+import { findProgram, installedAlone } from "./packages.ts";
 import { keepServicesFromStarting } from "./service-policy.ts";
 
 /** Why `run` of a command failed, or `undefined` when it did not. */
@@ -57,12 +57,18 @@ export async function install(
   try {
     // Stale lists may still do, so a failure here shows itself in what follows.
     await run("apt-get", "update", ...network);
-    const together = await get(...names);
+    const alone = names.filter((name) => installedAlone.includes(name));
+    const others = names.filter((name) => !alone.includes(name));
+    const together = others.length === 0 ? undefined : await get(...others);
     if (together !== undefined) {
-      for (const name of names) {
-        const reason = names.length === 1 ? together : await get(name);
+      for (const name of others) {
+        const reason = others.length === 1 ? together : await get(name);
         if (reason !== undefined) failures.set(name, reason);
       }
+    }
+    for (const name of alone) {
+      const reason = await get(name);
+      if (reason !== undefined) failures.set(name, reason);
     }
     for (const service of SERVICES) {
       if (names.includes(service) && !failures.has(service)) await run("update-rc.d", service, "disable");

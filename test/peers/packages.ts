@@ -40,6 +40,18 @@ const succeeds =
 const hasDebianPostgres = async () =>
   findProgram("initdb") !== undefined || existsSync("/usr/lib/postgresql");
 
+/** Others than Debian bring kubectl too; before 1.20 it has not all that is needed. */
+const hasKubectl = () =>
+  new Promise<boolean>((answer) => {
+    execFile("kubectl", ["version", "--client", "-o", "json"], { timeout: 20_000 }, (error, out) => {
+      const [, major, minor] = /"gitVersion": "v(\d+)\.(\d+)/.exec(out) ?? [];
+      answer(error === null && (Number(major) > 1 || Number(minor) >= 20));
+    });
+  });
+
+/** Packages that not every Debian has, or that bring much: installed in a call of their own, which may fail alone. */
+export const installedAlone: readonly string[] = ["kubernetes-client"];
+
 export const packages: readonly Package[] = [
   { name: "gearman-job-server", isPresent: hasPrograms("gearmand") },
   { name: "gearman-tools", isPresent: hasPrograms("gearman", "gearadmin") },
@@ -50,6 +62,7 @@ export const packages: readonly Package[] = [
   { name: "make", isPresent: hasPrograms("make") },
   { name: "openssl", isPresent: hasPrograms("openssl") },
   { name: "perl", isPresent: hasPrograms("perl") },
+  { name: "kubernetes-client", isPresent: hasKubectl },
   {
     name: "libgearman-client-perl",
     isPresent: succeeds("perl", "-MGearman::Client", "-MGearman::Worker", "-e", "1"),
@@ -79,6 +92,7 @@ export const peers = {
   bubblewrap: ["bubblewrap"],
   chromium: ["chromium"],
   prometheus: ["prometheus"],
+  kubectl: ["kubernetes-client"],
   "php-gearman": ["php-cli", "php-gearman"],
 } as const satisfies Record<string, readonly string[]>;
 

@@ -283,6 +283,7 @@ export class Effects {
       this.#comment(number, vote === null ? written : { ...written, vote });
     }
     if (!reporting.actions.some(({ comment }) => comment)) return;
+    for (const comment of jobComments(reported, builds)) this.#comment(number, { ...comment, revision });
     for (const comment of fileComments(reported, builds)) this.#comment(number, { ...comment, revision });
   }
 
@@ -320,6 +321,15 @@ export class Effects {
     const tip = (await forge.branches(project)).get(branch);
     tell({ kind: "landed", buildset, refused, moved: tip !== base });
   }
+}
+
+/** What jobs have said on the change: one comment of each. */
+function jobComments(reported: readonly ReportedBuild[], builds: BuildTable): NewComment[] {
+  return reported.flatMap(({ build }) => {
+    // Builds of before there were comments have none.
+    const text = (build === null ? undefined : builds.get(build))?.outcome?.data.comment ?? null;
+    return text === null ? [] : [{ text }];
+  });
 }
 
 /** What jobs have said about lines of files. */

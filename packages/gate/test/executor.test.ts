@@ -164,6 +164,7 @@ describe("what a build returns", () => {
           zuul: {
             artifacts: [{ name: "b", url: "https://example.org/b" }],
             warnings: ["two"],
+            comment: "said on the change",
             file_comments: { "x.c": [{ line: 2, message: "n" }] },
             child_jobs: [],
           },
@@ -177,6 +178,7 @@ describe("what a build returns", () => {
         { name: "b", url: "https://example.org/b" },
       ],
       warnings: ["one", "two"],
+      comment: "said on the change",
       fileComments: {
         "x.c": [
           { line: 1, message: "m" },

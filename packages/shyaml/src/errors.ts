@@ -6,8 +6,10 @@ export type ShyamlErrorCode =
   | "GIT_REFUSED"
   | "JSON_CANNOT_SAY"
   | "KEY_DUPLICATE"
+  | "KUBECTL_FAILED"
   | "LIMIT_EXCEEDED"
   | "SECRET_REFUSED"
+  | "OBJECT_INVALID"
   | "SETTING_INVALID"
   | "SORT_REFUSED"
   | "YAML_INVALID";

@@ -109,6 +109,8 @@ export interface ReturnedData {
   /** `null`: all of them. */
   readonly childJobs: readonly string[] | null;
   readonly warnings: readonly string[];
+  /** What is said on the change beside the report; `null`: nothing. */
+  readonly comment: string | null;
   readonly fileComments: { readonly [path: string]: readonly JsonObject[] };
   /** `false`: it asked not to be run again. */
   readonly retry: boolean;

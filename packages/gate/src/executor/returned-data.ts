@@ -89,6 +89,7 @@ export function readReturned(data: JsonObject): ReturnedData {
     })),
     childJobs: Array.isArray(zuul.child_jobs) ? stringsOf(zuul.child_jobs) : null,
     warnings: stringsOf(zuul.warnings),
+    comment: typeof zuul.comment === "string" && zuul.comment.trim() !== "" ? zuul.comment : null,
     fileComments: Object.fromEntries(
       Object.entries(comments).map(([path, list]) => [path, objectsOf(list)] as const),
     ),

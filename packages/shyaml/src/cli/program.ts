@@ -4,12 +4,20 @@ import { ShyamlError } from "../errors.ts";
 import { diffCommand } from "./diff.ts";
 import { gitDiffCommand, installGitDriverCommand } from "./git.ts";
 import { jsonCommand } from "./json.ts";
+import { kubediffCommand } from "./kubediff.ts";
 import { EXIT } from "./output.ts";
 import { sortkeysCommand } from "./sortkeys.ts";
 
 /** The commands, for a program of their own or below another program's. They set `process.exitCode`. */
 export function shyamlCommands(): Command[] {
-  return [jsonCommand(), diffCommand(), gitDiffCommand(), installGitDriverCommand(), sortkeysCommand()];
+  return [
+    jsonCommand(),
+    diffCommand(),
+    gitDiffCommand(),
+    installGitDriverCommand(),
+    sortkeysCommand(),
+    kubediffCommand(),
+  ];
 }
 
 export function shyamlProgram(): Command {

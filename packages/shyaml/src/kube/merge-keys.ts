@@ -27,6 +27,8 @@ const conditions = by([["type"]]);
 const selector = of({ matchExpressions: atomic({ values: atomic() }) });
 
 const metadata = of({
+  annotations: oneOf({}),
+  labels: oneOf({}),
   ownerReferences: by([["uid"]]),
   finalizers: set,
   managedFields: atomic(),

@@ -2,10 +2,11 @@ import type { DataNode, YamlDocument } from "../document/node.ts";
 
 /** Whether two inputs say the same: the same documents with the same values and tags, in which only keys change places. */
 export function sameData(one: readonly YamlDocument[], other: readonly YamlDocument[]): boolean {
-  return one.length === other.length && one.every(({ root }, i) => isSame(root, other[i]!.root));
+  return one.length === other.length && one.every(({ root }, i) => sameValue(root, other[i]!.root));
 }
 
-function isSame(one: DataNode, other: DataNode): boolean {
+/** Whether two values are the same but for the order of keys. */
+export function sameValue(one: DataNode, other: DataNode): boolean {
   // An alias is its anchor's own node, and what was compared once is not compared again.
   const compared = new Map<DataNode, DataNode>();
   const pending: [DataNode, DataNode][] = [[one, other]];

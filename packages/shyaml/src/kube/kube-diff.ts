@@ -1,0 +1,343 @@
+import type { Change } from "../diff/change.ts";
+import { ChangeFinder } from "../diff/changes.ts";
+import type { CompareOptions, DiffReport, DocumentDiff } from "../diff/compare.ts";
+import { type KubeIdentity, type Subject, subjectName } from "../diff/documents.ts";
+import { Interner } from "../diff/interner.ts";
+import { pathText } from "../diff/path.ts";
+import { loadDocuments } from "../document/load.ts";
+import { type DataNode, placeOf, stringAt, type YamlDocument } from "../document/node.ts";
+import { ShyamlError } from "../errors.ts";
+import { jsonText } from "../render/json-text.ts";
+import { explain, lastAppliedText, otherOwner, type ThreeWay } from "./explain.ts";
+import { type Kubectl, KubectlError, type ObjectReference } from "./kubectl.ts";
+import { asKept, pruned, withoutNoise } from "./noise.ts";
+import { nodeAt, startAt } from "./places.ts";
+import type { Secrets } from "./redact.ts";
+import { Schemas } from "./schema.ts";
+import type { Shape } from "./shape.ts";
+
+/**
+ * What a manifest is compared with. `server`: what the cluster would make of it, by a dry run; `live`: what the cluster
+ * has, without what it adds of its own accord; `last-applied`: what kubectl remembers as applied last.
+ */
+export type KubeMode = "server" | "live" | "last-applied";
+
+export interface KubeDiffOptions extends CompareOptions {
+  /** Default: `server`, and `live` for objects of which a dry run is forbidden. */
+  readonly mode?: KubeMode;
+  /** Says of each difference who made it. */
+  readonly threeWay?: boolean;
+  /** Of the cluster's objects nothing counts of which the manifest is silent. Mode `live` alone. */
+  readonly subset?: boolean;
+  /** Dry runs are of server-side apply. */
+  readonly serverSide?: boolean;
+  /** For manifests that name none. Default: kubectl's. */
+  readonly namespace?: string;
+  /** kubectls that run at a time. Default 4. */
+  readonly concurrency?: number;
+}
+
+export const DEFAULT_CONCURRENCY = 4;
+
+export interface KubeDiff {
+  readonly report: DiffReport;
+  /** Objects that were compared in each way; `new` ones are not in the cluster. */
+  readonly modes: Readonly<Record<KubeMode | "new", number>>;
+  /** What could not be compared, and why. */
+  readonly problems: readonly string[];
+}
+
+interface Compared {
+  readonly mode: KubeMode | "new";
+  readonly diff?: DocumentDiff;
+  readonly notes: readonly string[];
+}
+
+/**
+ * Compares manifests with a cluster, which is the first of the two sides.
+ * @param secrets Learns what is not to be seen in what kubectl says; `kubectl` is to redact with it.
+ * @throws ShyamlError `OBJECT_INVALID` for what is no object, `KUBECTL_FAILED` where nothing can be compared.
+ */
+export async function kubeDiff(
+  subjects: readonly Subject[],
+  kubectl: Kubectl,
+  secrets: Secrets,
+  options: KubeDiffOptions = {},
+): Promise<KubeDiff> {
+  for (const subject of subjects) {
+    secrets.add(subject.root);
+    if (subject.identity === undefined) refuse(subject);
+  }
+  const comparing = new Comparing(kubectl, secrets, options, definedKinds(subjects));
+  const results: (Compared | KubectlError)[] = [];
+  const waiting = subjects.entries();
+  let hasEnded = false;
+  const work = async () => {
+    for (const [i, subject] of waiting) {
+      if (hasEnded) return;
+      try {
+        results[i] = await comparing.compare(subject);
+      } catch (error) {
+        hasEnded ||= !(error instanceof KubectlError) || error.failure === "everything";
+        if (hasEnded) throw error;
+        results[i] = error as KubectlError;
+      }
+    }
+  };
+  const workers = Math.min(options.concurrency ?? DEFAULT_CONCURRENCY, subjects.length);
+  await Promise.all(Array.from({ length: workers }, work));
+  const modes = { server: 0, live: 0, "last-applied": 0, new: 0 };
+  const compared = results.filter((result): result is Compared => !(result instanceof KubectlError));
+  for (const { mode } of compared) modes[mode]++;
+  return {
+    report: {
+      documents: compared.flatMap(({ diff }) => (diff === undefined ? [] : [diff])),
+      compared: compared.length,
+      notes: [...new Set(compared.flatMap(({ notes }) => notes))],
+    },
+    modes,
+    problems: results.flatMap((result) => (result instanceof KubectlError ? [result.message] : [])),
+  };
+}
+
+function refuse({ document, root, item }: Subject): never {
+  const what = item === undefined ? "this" : `item ${item + 1} of this list`;
+  const named = stringAt(root, "metadata", "generateName") !== undefined;
+  const why = named
+    ? "has generateName and no name, so it is a new one each time"
+    : "is no Kubernetes object";
+  const detail = `${what} ${why}: apiVersion, kind and metadata.name are needed`;
+  throw new ShyamlError("OBJECT_INVALID", detail, placeOf(document.source, root.start));
+}
+
+/** Kinds that the manifests themselves define, which the cluster may not know yet. */
+function definedKinds(subjects: readonly Subject[]): ReadonlySet<string> {
+  const kinds = new Set<string>();
+  for (const { root } of subjects) {
+    if (stringAt(root, "kind") !== "CustomResourceDefinition") continue;
+    kinds.add(`${stringAt(root, "spec", "names", "kind")} ${stringAt(root, "spec", "group")}`);
+  }
+  return kinds;
+}
+
+class Comparing {
+  readonly #kubectl: Kubectl;
+  readonly #secrets: Secrets;
+  readonly #options: KubeDiffOptions;
+  readonly #schemas: Schemas;
+  readonly #defined: ReadonlySet<string>;
+  readonly #interner = new Interner(false);
+
+  constructor(kubectl: Kubectl, secrets: Secrets, options: KubeDiffOptions, defined: ReadonlySet<string>) {
+    this.#kubectl = kubectl;
+    this.#secrets = secrets;
+    this.#options = options;
+    this.#schemas = options.schemas ?? new Schemas();
+    this.#defined = defined;
+  }
+
+  async compare(subject: Subject): Promise<Compared> {
+    const identity = subject.identity!;
+    const namespace = identity.namespace === "" ? (this.#options.namespace ?? "") : identity.namespace;
+    const reference: ObjectReference = { ...identity, namespace };
+    const found = await this.#get(reference, identity);
+    if (found === undefined) {
+      const diff: DocumentDiff = { status: "added", name: subjectName(subject), after: subject, changes: [] };
+      return { mode: "new", diff, notes: [] };
+    }
+    const live = this.#loaded(found, "cluster");
+    const { mode = "server" } = this.#options;
+    if (mode === "last-applied") return this.#withLastApplied(subject, live);
+    if (mode === "live") return this.#withLive(subject, live);
+    try {
+      const answer = await this.#kubectl.dryRun(
+        reference,
+        jsonText(subject.root),
+        this.#options.serverSide === true,
+      );
+      return this.#withServer(subject, live, this.#loaded(answer, live.source.name));
+    } catch (error) {
+      const isForbidden = error instanceof KubectlError && error.failure === "forbidden";
+      if (!isForbidden || this.#options.mode === "server") throw error;
+      const note = `${subjectName(subject)} was compared with what the cluster has, for a dry run is forbidden`;
+      return this.#withLive(subject, live, [note]);
+    }
+  }
+
+  async #get(reference: ObjectReference, { kind, apiVersion }: KubeIdentity): Promise<string | undefined> {
+    try {
+      return await this.#kubectl.get(reference);
+    } catch (error) {
+      const isNew = this.#defined.has(`${kind} ${apiVersion.split("/")[0]}`);
+      if (isNew && error instanceof KubectlError && error.failure === "kind unknown") return undefined;
+      throw error;
+    }
+  }
+
+  #loaded(text: string, name: string): YamlDocument {
+    const [document] = loadDocuments(text, { name }).documents;
+    if (document === undefined || document.isEmpty) {
+      throw new KubectlError("refused", `${name}: kubectl answered with no object`);
+    }
+    this.#secrets.add(document.root);
+    return document;
+  }
+
+  #withLive(subject: Subject, live: YamlDocument, notes: readonly string[] = []): Compared {
+    const manifest = asKept(subject.root);
+    const before = pruned(live.root, manifest, {
+      kind: subject.identity!.kind,
+      shape: this.#shape(subject),
+      isSubset: this.#options.subset === true,
+    });
+    return this.#result(
+      "live",
+      subject,
+      { document: live, root: before },
+      withoutNulls(manifest),
+      live,
+      notes,
+    );
+  }
+
+  #withLastApplied(subject: Subject, live: YamlDocument): Compared {
+    const text = lastAppliedText(live.root);
+    const remembered = text === undefined ? undefined : this.#parsed(text);
+    if (remembered === undefined) {
+      const note = `${subjectName(subject)} was compared with what the cluster has, for kubectl keeps nothing of it`;
+      return this.#withLive(subject, live, [note]);
+    }
+    const manifest = asKept(subject.root);
+    const shape = this.#shape(subject);
+    const root = pruned(withoutNulls(asKept(remembered.root)), manifest, {
+      kind: "",
+      shape,
+      isSubset: false,
+    });
+    return this.#result(
+      "last-applied",
+      subject,
+      { document: remembered, root },
+      withoutNulls(manifest),
+      live,
+      [],
+    );
+  }
+
+  /** What kubectl remembers. Anybody may have written it. */
+  #parsed(text: string): YamlDocument | undefined {
+    try {
+      return this.#loaded(text, "last applied");
+    } catch (error) {
+      if (error instanceof ShyamlError) return undefined;
+      throw error;
+    }
+  }
+
+  #withServer(subject: Subject, live: YamlDocument, made: YamlDocument): Compared {
+    const root = { ...withoutNoise(made.root), start: subject.root.start };
+    const notes = this.#notTaken(subject, live.root, made.root);
+    const before = { document: live, root: withoutNoise(live.root) };
+    return this.#result("server", subject, before, root, live, notes);
+  }
+
+  /** What the manifest says and the cluster would not do. */
+  #notTaken(subject: Subject, live: DataNode, made: DataNode): string[] {
+    const shape = this.#shape(subject);
+    const manifest = withoutNulls(asKept(subject.root));
+    const find = (before: DataNode, after: DataNode): readonly Change[] => {
+      const finder = new ChangeFinder({ ...this.#options, quantities: true, interner: this.#interner });
+      finder.compare({ node: before, start: 0 }, { node: after, start: 0 }, [], shape);
+      return finder.changes;
+    };
+    const name = subjectName(subject);
+    const notes = find(manifest, made)
+      .filter(({ kind, before }) => kind === "removed" && !isEmpty(before!.node))
+      .map(({ path }) => `${name}: ${pathText(path)} is in the manifest, and the cluster does not take it`);
+    const text = lastAppliedText(live);
+    const was = text === undefined ? undefined : this.#parsed(text);
+    if (was === undefined) return notes;
+    const removed = find(withoutNulls(asKept(was.root)), manifest).filter(({ kind }) => kind === "removed");
+    for (const { path } of removed) {
+      if (pathText(path) === "metadata.namespace" || nodeAt(made, path, "before") === undefined) continue;
+      const owner = otherOwner(live, path);
+      const why = owner === undefined ? "" : `, for it is owned by ${owner}`;
+      notes.push(`${name}: ${pathText(path)} was removed from the manifest, and would stay${why}`);
+    }
+    return notes;
+  }
+
+  #result(
+    mode: KubeMode,
+    subject: Subject,
+    before: { readonly document: YamlDocument; readonly root: DataNode },
+    after: DataNode,
+    live: YamlDocument,
+    notes: readonly string[],
+  ): Compared {
+    const finder = new ChangeFinder({ ...this.#options, quantities: true, interner: this.#interner });
+    const shape = this.#shape(subject);
+    finder.compare(
+      { node: before.root, start: before.root.start },
+      { node: after, start: after.start },
+      [],
+      shape,
+    );
+    const changes = finder.changes.map((change) => this.#told(change, subject, live.root));
+    if (changes.length === 0) return { mode, notes };
+    const name = subjectName(subject);
+    const one: Subject = { ...subject, document: before.document, root: before.root };
+    const diff: DocumentDiff = {
+      status: "changed",
+      name,
+      before: one,
+      after: { ...subject, root: after },
+      changes,
+    };
+    return { mode, diff, notes };
+  }
+
+  /** A change at its place in the manifest, whatever text it was found in, and with who made it. */
+  #told(change: Change, subject: Subject, live: DataNode): Change {
+    const { path, after } = change;
+    const placed =
+      after === undefined ? change : { ...change, after: { ...after, start: startAt(subject.root, path) } };
+    if (this.#options.threeWay !== true) return placed;
+    const text = lastAppliedText(live);
+    const was = text === undefined ? undefined : this.#parsed(text);
+    const three: ThreeWay = {
+      lastApplied: was === undefined ? undefined : asKept(was.root),
+      live,
+      manifest: asKept(subject.root),
+      shape: this.#shape(subject),
+    };
+    const note = explain(change, three);
+    return note === undefined ? placed : { ...placed, note };
+  }
+
+  #shape({ identity }: Subject): Shape {
+    return this.#schemas.shape(identity!.apiVersion, identity!.kind);
+  }
+}
+
+/** To the cluster null is nothing, and so are labels and annotations of which there are none. */
+function withoutNulls(node: DataNode): DataNode {
+  if (node.kind === "list") {
+    return { ...node, items: node.items.map((item) => ({ ...item, node: withoutNulls(item.node) })) };
+  }
+  if (node.kind !== "map") return node;
+  const entries = node.entries
+    .filter(({ key, node: value }) => {
+      if (value.kind === "scalar") return value.type !== "null";
+      const isListed = key.kind === "scalar" && (key.text === "labels" || key.text === "annotations");
+      return !(isListed && isEmpty(value));
+    })
+    .map((entry) => ({ ...entry, node: withoutNulls(entry.node) }));
+  return { ...node, entries };
+}
+
+function isEmpty(node: DataNode): boolean {
+  return (
+    (node.kind === "map" && node.entries.length === 0) || (node.kind === "list" && node.items.length === 0)
+  );
+}
