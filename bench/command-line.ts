@@ -21,6 +21,7 @@ Parts (default: all that measure):
   libraries  client and worker libraries
   cache      what caches do about herds: schemes side by side, and what goes wrong meanwhile
   gate       the gate: its core, its merger beside git, and the whole; printed only, and only when named
+  shyaml     the diff of YAML, beside diff -u of sorted files; printed only, and only when named
   report     no measurement: README.md and the charts anew from results/
 
 Options:
@@ -42,7 +43,9 @@ missing.
 `;
 
 const MEASURING = ["compare", "memory", "durable", "transports", "curves", "libraries", "cache"] as const;
-export type Part = (typeof MEASURING)[number] | "gate" | "report";
+/** Of which nothing is kept. */
+const PRINTING = ["gate", "shyaml"] as const;
+export type Part = (typeof MEASURING)[number] | (typeof PRINTING)[number] | "report";
 
 function words() {
   return parseArgs({
@@ -92,7 +95,7 @@ export function readRequest(): Request {
 
 function partsOf(positionals: readonly string[], { only }: Options): ReadonlySet<Part> {
   for (const word of positionals)
-    if (!isAmong(word, [...MEASURING, "gate", "report"]))
+    if (!isAmong(word, [...MEASURING, ...PRINTING, "report"]))
       throw new Error(`there is no part ${word}; see --help`);
   if (positionals.length > 0) return new Set(positionals as Part[]);
   // What is told by name is of the other parts.

@@ -15,6 +15,7 @@ import { runPlan, type Step } from "./plan.ts";
 import { writeReadme } from "./readme.ts";
 import { Report } from "./report.ts";
 import { droverCommand, gearmandCommands, type ServerCommand } from "./servers.ts";
+import { checkDiffs, measureDiffs, showDiffs } from "./shyaml/diff.ts";
 import { buildGearbench, need } from "./tools.ts";
 import { checkTransports, transportsPlan } from "./transports/transports.ts";
 
@@ -32,15 +33,16 @@ async function main(): Promise<number> {
   if (request.quick) {
     if (request.isOnlyCache) return (await checkCache()) === 0 ? 0 : 1;
     await buildGearbench();
-    return (await check()) + (await checkTransports()) + (await checkCache()) === 0 ? 0 : 1;
+    return (await check()) + (await checkTransports()) + (await checkCache()) + checkDiffs() === 0 ? 0 : 1;
   }
   const { parts, options } = request;
   if (parts.has("gate")) {
     benchGateCore();
     process.stdout.write(`${showMerger(await measureMerger())}\n`);
     await benchGateShell();
-    if (parts.size === 1) return 0;
   }
+  if (parts.has("shyaml")) process.stdout.write(`${showDiffs(measureDiffs())}\n`);
+  if ([...parts].every((part) => part === "gate" || part === "shyaml")) return 0;
   let wrong = 0;
   if (parts.has("cache")) {
     wrong += await benchCache(options.rounds, options.only);

@@ -10,7 +10,9 @@ export function yamlCommand(): Command {
   return command;
 }
 
-/** Words as shyaml takes them, where it is meant. */
+/** Words as shyaml takes them, where it is meant, by kubectl too, which puts its two directories first. */
 export function yamlArguments(args: readonly string[]): readonly string[] {
-  return args[0] === "yaml" ? separated(args) : args;
+  if (args[0] === "yaml") return separated(args);
+  const isOfKubectl = args[2] === "yaml" && args[3] === "diff" && args[0]?.startsWith("/");
+  return isOfKubectl ? ["yaml", ...separated([...args.slice(0, 2), ...args.slice(3)])] : args;
 }

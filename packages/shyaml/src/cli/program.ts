@@ -57,11 +57,14 @@ export async function runShyaml(args: readonly string[]): Promise<number> {
   }
 }
 
-/** `-o=json`, which is all that kubectl passes on, as `-o json`; `--yaml-1.1` as `--yaml11`. */
+/**
+ * Words as commander takes them: `-o=json` as `-o json`, `--yaml-1.1` as `--yaml11`, and `LIVE MERGED diff` as
+ * `diff LIVE MERGED`, for kubectl puts all words of KUBECTL_EXTERNAL_DIFF but the first behind the two directories, and only
+ * those of letters, digits, `-` and `=`.
+ */
 export function separated(given: readonly string[]): string[] {
-  // kubectl has the two directories before all words of KUBECTL_EXTERNAL_DIFF but the first.
-  const isFromKubectl = /(?:^|\/)LIVE-\d+\/?$/.test(given[0] ?? "") && given[2] === "diff";
-  const args = isFromKubectl ? ["diff", ...given.toSpliced(2, 1)] : given;
+  const isOfKubectl = given[2] === "diff" && given[0]?.startsWith("/") && given[1]?.startsWith("/");
+  const args = isOfKubectl ? ["diff", ...given.slice(0, 2), ...given.slice(3)] : given;
   const end = args.indexOf("--");
   return args.flatMap((arg, i) => {
     if (end >= 0 && i > end) return [arg];

@@ -3,6 +3,7 @@ import { ShyamlError, type ShyamlErrorCode } from "../errors.ts";
 import { DEFAULT_LIMITS, type Limits } from "../limits.ts";
 import { Converter } from "./convert.ts";
 import { type LoadedFile, placeOf, type Source, type YamlDocument } from "./node.ts";
+import { readPlain } from "./plain-reader.ts";
 
 export interface LoadOptions {
   /** What errors call the input. */
@@ -47,6 +48,15 @@ function startOf(file: string) {
  * @throws ShyamlError with the place: `YAML_INVALID`, `KEY_DUPLICATE`, `ALIAS_RECURSIVE`, `LIMIT_EXCEEDED`.
  */
 export function loadDocuments(text: string, options: LoadOptions): LoadedFile {
+  const limits: Limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const source: Source = { name: options.name, lineStarts: lineStartsOf(text) };
+  const isPlain = options.comments !== true && options.yaml11 !== true;
+  const documents = isPlain ? readPlain(text, source, limits) : undefined;
+  return documents === undefined ? loadWithLibrary(text, options) : { source, documents };
+}
+
+/** The same, by the library in any case. */
+export function loadWithLibrary(text: string, options: LoadOptions): LoadedFile {
   const limits: Limits = { ...DEFAULT_LIMITS, ...options.limits };
   const source: Source = { name: options.name, lineStarts: lineStartsOf(text) };
   const fail = (code: ShyamlErrorCode, detail: string, offset: number): never => {
