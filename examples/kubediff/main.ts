@@ -94,8 +94,15 @@ try {
   rmSync(folder, { recursive: true, force: true });
 }
 
-/** Imports the repository beside this file, with where this machine has shyaml and the cluster. */
+/** Puts the repository beside this file into the gate, with where this machine has shyaml and the cluster. */
 async function bringRepository(path: string, url: string): Promise<void> {
+  const answer = await fetch(`${url}/api/gate/projects`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+    body: JSON.stringify({ name: "manifests" }),
+  });
+  if (!answer.ok) throw new Error(`the project was not made: ${await answer.text()}`);
+  await git(folder, "clone", "--quiet", `${url.replace("//", `//ann:${token}@`)}/git/manifests.git`, path);
   cpSync(join(import.meta.dirname, "repository"), path, { recursive: true });
   const program = join(ROOT, "packages/shyaml/bin/shyaml.js");
   writeFileSync(join(path, "tools.sh"), `shyaml() { '${process.execPath}' '${program}' "$@"; }\n`);
@@ -107,16 +114,8 @@ async function bringRepository(path: string, url: string): Promise<void> {
     "current-context": "example",
   };
   writeFileSync(join(path, "kubeconfig"), JSON.stringify(kubeconfig, null, 2));
-  await git(path, "init", "--quiet", "--initial-branch=main");
   await git(path, "add", "--all");
   await git(path, "commit", "--quiet", "--message", "As it is in the cluster");
-  const answer = await fetch(`${url}/api/gate/projects`, {
-    method: "POST",
-    headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
-    body: JSON.stringify({ name: "manifests" }),
-  });
-  if (!answer.ok) throw new Error(`the project was not made: ${await answer.text()}`);
-  await git(path, "remote", "add", "origin", `${url.replace("//", `//ann:${token}@`)}/git/manifests.git`);
   await git(path, "push", "--quiet", "origin", "HEAD:refs/heads/main");
 }
 
