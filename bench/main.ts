@@ -16,6 +16,7 @@ import { writeReadme } from "./readme.ts";
 import { Report } from "./report.ts";
 import { droverCommand, gearmandCommands, type ServerCommand } from "./servers.ts";
 import { checkDiffs, measureDiffs, showDiffs } from "./shyaml/diff.ts";
+import { measureSort, showSort } from "./shyaml/sort.ts";
 import { buildGearbench, need } from "./tools.ts";
 import { checkTransports, transportsPlan } from "./transports/transports.ts";
 
@@ -41,7 +42,9 @@ async function main(): Promise<number> {
     process.stdout.write(`${showMerger(await measureMerger())}\n`);
     await benchGateShell();
   }
-  if (parts.has("shyaml")) process.stdout.write(`${showDiffs(measureDiffs())}\n`);
+  if (parts.has("shyaml")) {
+    process.stdout.write(`${showDiffs(measureDiffs())}\n${showSort(measureSort())}\n`);
+  }
   if ([...parts].every((part) => part === "gate" || part === "shyaml")) return 0;
   let wrong = 0;
   if (parts.has("cache")) {
