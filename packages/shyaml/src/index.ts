@@ -29,6 +29,12 @@ export {
   type YamlDocument,
 } from "./document/node.ts";
 export { type Place, ShyamlError, type ShyamlErrorCode } from "./errors.ts";
+export { type IgnoreRule, ignoreNotes, ignoring, readIgnoreRules } from "./kube/ignore.ts";
+export { type KubeDiff, type KubeDiffOptions, type KubeMode, kubeDiff } from "./kube/kube-diff.ts";
+export { Kubectl, KubectlError, type KubectlOptions } from "./kube/kubectl.ts";
+export { Secrets } from "./kube/redact.ts";
+export { Schemas } from "./kube/schema.ts";
+export type { ListType, Shape } from "./kube/shape.ts";
 export { DEFAULT_LIMITS, type Limits } from "./limits.ts";
 export { type Annotation, annotationsOf, azureText, githubText, gitlabText } from "./render/annotations.ts";
 export { build, plainValue } from "./render/build.ts";
@@ -38,3 +44,5 @@ export { patchesJson, REPORT_VERSION, reportJson } from "./render/report-json.ts
 export { REPORT_SCHEMA } from "./render/report-schema.ts";
 export { maskReport } from "./render/secrets.ts";
 export { type TerminalOptions, terminalText } from "./render/terminal.ts";
+export { sameData } from "./sort/same-data.ts";
+export { type Sorted, type SortNote, type SortOptions, sortKeys } from "./sort/sort-keys.ts";

@@ -76,7 +76,8 @@ export function kubediffCommand(): Command {
     const subjects = (args.length === 0 ? ["-"] : args).flatMap((argument): Subject[] => {
       const { files, isDirectory } = readInput(argument, settings.limits);
       return files.flatMap(({ name, path, text }) => {
-        const { documents } = loadDocuments(text, { name, yaml11: settings.yaml11, limits: settings.limits });
+        // As kubectl reads it: yes is true, and 0644 is octal.
+        const { documents } = loadDocuments(text, { name, yaml11: true, limits: settings.limits });
         return subjectsOf(documents, isDirectory ? path : "");
       });
     });

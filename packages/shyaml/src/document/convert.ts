@@ -221,16 +221,18 @@ export class Converter {
     if (typeof value === "string") return make("string", value, value);
     if (value === null) return make("null", source === "" ? "null" : source, "");
     if (typeof value === "boolean") return make("bool", source, String(value));
-    if (typeof value === "bigint" || typeof value === "number") {
+    // Kubernetes' reader leaves numbers to the base of 60, such as 22:00, to YAML 1.1.
+    const isText = this.#isYaml11 && source.includes(":");
+    if ((typeof value === "bigint" || typeof value === "number") && !isText) {
       const text = this.#isYaml11 ? yaml11Number(source, value) : source;
       return make("number", text, decimalOf(text));
     }
-    // `<<` as an ordinary key, `!!binary`, and dates of YAML 1.1.
+    // `<<` as an ordinary key, `!!binary`, and dates and times of YAML 1.1.
     return make("string", source, source);
   }
 }
 
-/** A number of YAML 1.1 (`0777`, `1_000`, `1:30`) as YAML 1.2 has it. */
+/** A number of YAML 1.1 (`0777`, `1_000`) as YAML 1.2 has it. */
 function yaml11Number(source: string, value: bigint | number): string {
   if (/^[-+]?(?:0|[1-9][0-9]*)(?:\.[0-9]*)?(?:[eE][-+]?[0-9]+)?$/.test(source)) return source;
   if (typeof value === "number" && !Number.isFinite(value)) return source;

@@ -48,10 +48,12 @@ export function rearranged(gaps: readonly Gap[], order: readonly number[], texts
 }
 
 function gapOf(text: string): Gap {
-  const [, before, trail = "", rest] =
-    /^([^#\n\r]*?)((?:[ \t]*#[^\n\r]*)?)((?:\r?\n[\s\S]*)?)$/.exec(text) ?? [];
-  if (before === undefined || rest === undefined) return { before: text, trail: "", after: "", lead: "" };
+  const lineBreak = text.search(/\r?\n/);
+  const line = lineBreak < 0 ? text : text.slice(0, lineBreak);
+  const rest = text.slice(line.length);
+  const hash = line.indexOf("#");
+  const before = hash < 0 ? line : line.slice(0, hash).trimEnd();
   const comment = rest.indexOf("#");
-  if (comment < 0) return { before, trail, after: rest, lead: "" };
-  return { before, trail, after: rest.slice(0, comment), lead: rest.slice(comment) };
+  const after = comment < 0 ? rest : rest.slice(0, comment);
+  return { before, trail: line.slice(before.length), after, lead: rest.slice(after.length) };
 }

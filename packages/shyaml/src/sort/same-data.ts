@@ -24,11 +24,12 @@ export function sameValue(one: DataNode, other: DataNode): boolean {
       for (const [i, item] of a.items.entries()) pending.push([item.node, b.items[i]!.node]);
     } else {
       if (b.kind !== "map" || a.entries.length !== b.entries.length) return false;
-      const values = new Map(b.entries.map(({ key, node }) => [written(key), node]));
+      // A key and an alias of it may be one key twice.
+      const values = Map.groupBy(b.entries, ({ key }) => written(key));
       for (const { key, node } of a.entries) {
-        const value = values.get(written(key));
-        if (value === undefined) return false;
-        pending.push([node, value]);
+        const entry = values.get(written(key))?.shift();
+        if (entry === undefined) return false;
+        pending.push([node, entry.node]);
       }
     }
   }

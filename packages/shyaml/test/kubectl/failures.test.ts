@@ -53,7 +53,9 @@ function liveSecret(): Record<string, unknown> {
 }
 
 describeWith(["kubectl"], "kubediff with secrets", () => {
-  test("never shows what a Secret holds, in no mode and no format, and shows that it changed", async () => {
+  test("never shows what a Secret holds, in no mode and no format, and shows that it changed", {
+    timeout: 300_000,
+  }, async () => {
     await using stage = await Stage.open({ "m.yaml": SECRET });
     stage.api.put(liveSecret());
     const modes = [[], ["--live"], ["--last-applied"], ["--live", "--three-way"]];
@@ -74,7 +76,9 @@ describeWith(["kubectl"], "kubediff with secrets", () => {
     expect(shown.out).toContain(base64(PASSWORD));
   });
 
-  test("never shows what a Secret holds in what kubectl and the cluster say of it", async () => {
+  test("never shows what a Secret holds in what kubectl and the cluster say of it", {
+    timeout: 300_000,
+  }, async () => {
     await using stage = await Stage.open({ "m.yaml": SECRET });
     const live = stage.api.put(liveSecret());
     const place = "/api/v1/namespaces/default/secrets/login";
@@ -97,7 +101,9 @@ describeWith(["kubectl"], "kubediff with secrets", () => {
 });
 
 describeWith(["kubectl"], "kubediff tells plainly", () => {
-  test("that there is no kubectl, no server, no such context, or no configuration", async () => {
+  test("that there is no kubectl, no server, no such context, or no configuration", {
+    timeout: 300_000,
+  }, async () => {
     const stage = await Stage.open({ "m.yaml": DEPLOYMENT });
     await using _ = stage;
     const missing = await stage.kubediff(["m.yaml", "--kubectl=no-such-kubectl"]);
