@@ -1,6 +1,7 @@
 import { Command } from "commander";
 import { type ComparedFile, compareFiles, type DiffReport } from "../diff/compare.ts";
 import { loadDocuments } from "../document/load.ts";
+import { ignoreNotes, ignoring, readIgnoreRules } from "../kube/ignore.ts";
 import { Schemas } from "../kube/schema.ts";
 import { plainValue } from "../render/build.ts";
 import { type Input, readInput } from "./input.ts";
@@ -41,7 +42,11 @@ export function compareInputs(
   // Files that are equal to the byte are read once, to see that they are YAML.
   const other = isSame(before, after) ? one : load(after);
   const schemas = readSchemas(settings);
-  const report = compareFiles(one, other, { ...settings, schemas });
+  const found = compareFiles(one, other, { ...settings, schemas });
+  const rules = settings.ignore === undefined ? [] : readIgnoreRules(settings.ignore);
+  const { report: rest, counts } = ignoring(found, rules);
+  // Rules that ignore nothing here may be there for other files.
+  const report = { ...rest, notes: [...rest.notes, ...ignoreNotes(rules, counts).used] };
   const isPatch = settings.output === "json-patch";
   return {
     report,
