@@ -98,6 +98,7 @@ const PIECES = [
   "nn: [a #b",
   "-x",
   "oo: - p",
+  "qq: [--x, -1]",
   "@pp",
 ] as const;
 const line = fc

@@ -163,7 +163,7 @@ describe("annotations", () => {
 
 describe("Secrets", () => {
   const secret = (password: string, more = "") =>
-    `apiVersion: v1\nkind: Secret\nmetadata:\n  name: s\n  annotations:\n    kubectl.kubernetes.io/last-applied-configuration: '{"p": "${password}"}'\ndata:\n  # was ${password}\n  p: ${Buffer.from(password).toString("base64")}\nstringData: {q: ${password}, l: [{name: ${password}, v: ${password}}]}\n${more}`;
+    `apiVersion: v1\nkind: Secret\nmetadata:\n  name: s\n  annotations:\n    kubectl.kubernetes.io/last-applied-configuration: '{"p": "${password}"}'\ndata:\n  # was ${password}\n  p: ${Buffer.from(password).toString("base64")}\nstringData: {q: ${password}, l: [{name: ${password}, v: ${password}}], kind: Secret, o: {kind: Secret, o: ${password}}}\n${more}`;
   const [one, other] = ["hunter1", "hunter2"];
   const hidden = [one, other].flatMap((word) => [word, Buffer.from(word).toString("base64")]);
   const list = (text: string) =>

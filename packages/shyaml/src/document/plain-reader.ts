@@ -402,7 +402,7 @@ class FlowReader {
       this.at = end;
       return { node: stringScalar(text, start), isQuoted: true };
     }
-    const plain = /[^\s,[\]{}#:&*!|>'"%@`?-][^\n,[\]{}#:]*|-[^\s,[\]{}#:-][^\n,[\]{}#:]*/y;
+    const plain = /[^\s,[\]{}#:&*!|>'"%@`?-][^\n,[\]{}#:]*|-[^\s,[\]{}#:][^\n,[\]{}#:]*/y;
     plain.lastIndex = start;
     const text = (plain.exec(this.#text)?.[0] ?? decline()).trimEnd();
     this.at = start + text.length;

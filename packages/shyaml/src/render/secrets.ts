@@ -31,8 +31,9 @@ function maskDocument(diff: DocumentDiff): DocumentDiff {
 
 function maskChange(change: Change, diff: DocumentDiff): Change {
   const { before, after } = change;
-  const inside = [diff.before, diff.after].map((side) => namesInside(side?.root, change.path));
-  const names = inside[0] ?? inside[1];
+  const names =
+    namesInside(diff.before?.root, change.path, "before") ??
+    namesInside(diff.after?.root, change.path, "after");
   const isOneSided = before === undefined || after === undefined;
   const mask = (side: Side, label: string): Side => ({
     ...side,
@@ -69,8 +70,8 @@ function withoutValues(segment: Path[number]): Path[number] {
   return places;
 }
 
-/** The keys from the innermost Secret down to a path; undefined where the path is in none. */
-function namesInside(root: DataNode | undefined, path: Path): string[] | undefined {
+/** The keys from the outermost Secret down to a path; undefined where the path is in none. */
+function namesInside(root: DataNode | undefined, path: Path, side: "before" | "after"): string[] | undefined {
   let node = root;
   let names: string[] | undefined;
   let isSecretList = false;
@@ -81,11 +82,12 @@ function namesInside(root: DataNode | undefined, path: Path): string[] | undefin
         node = childNamed(node, segment.name);
       } else {
         names?.push("");
-        const place = segment.before ?? segment.after;
+        const place = segment[side];
         node = node?.kind === "list" && place !== undefined ? node.items[place]?.node : undefined;
       }
     }
-    if (stringAt(node, "kind") === "Secret" || (isSecretList && segment?.kind === "item")) names = [];
+    // What a Secret holds may look like one.
+    if (stringAt(node, "kind") === "Secret" || (isSecretList && segment?.kind === "item")) names ??= [];
     if (stringAt(node, "kind") === "SecretList") isSecretList = true;
   }
   return names;
@@ -98,7 +100,7 @@ function childNamed(node: DataNode | undefined, name: string): DataNode | undefi
 /** @param names The keys from the Secret down to the node; undefined outside of one. */
 function maskNode(node: DataNode, names: readonly string[] | undefined, mask: string): DataNode {
   const kind = stringAt(node, "kind");
-  const own = kind === "Secret" ? [] : names;
+  const own = names ?? (kind === "Secret" ? [] : undefined);
   if (node.kind === "scalar") return own !== undefined && isHidden(own) ? masked(node, mask) : node;
   if (node.kind === "list") {
     const below = own === undefined ? undefined : [...own, ""];
@@ -106,7 +108,7 @@ function maskNode(node: DataNode, names: readonly string[] | undefined, mask: st
   }
   const entries = node.entries.map(({ key, node: value }) => {
     const below = own === undefined ? undefined : [...own, nameOf(key)];
-    if (kind === "SecretList" && nameOf(key) === "items" && value.kind === "list") {
+    if (own === undefined && kind === "SecretList" && nameOf(key) === "items" && value.kind === "list") {
       return {
         key,
         node: { ...value, items: value.items.map((item) => ({ node: maskNode(item.node, [], mask) })) },
