@@ -1,8 +1,10 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { readInput } from "../src/cli/input.ts";
 import { shyamlProgram } from "../src/cli/program.ts";
 import { FORMATS } from "../src/cli/settings.ts";
+import { DEFAULT_LIMITS } from "../src/limits.ts";
 import { folderOf, shyaml } from "./running.ts";
 
 const A = "a: 1\nb: [x, y]\n";
@@ -135,4 +137,12 @@ describe("trouble", () => {
       err: expect.stringContaining("LIMIT_EXCEEDED: stdin has "),
     });
   });
+});
+
+test("a directory has no more files than its limit, wherever below it they are", () => {
+  using folder = folderOf({ "a.yaml": "a: 1\n", "b/c.yml": "c: 1\n", "b/d/e.json": "{}\n", "notes.txt": "" });
+  expect(readInput(folder.path, { ...DEFAULT_LIMITS, maxFiles: 3 }).files).toHaveLength(3);
+  expect(() => readInput(folder.path, { ...DEFAULT_LIMITS, maxFiles: 2 })).toThrow(
+    `LIMIT_EXCEEDED: ${folder.path} has more than 2 files`,
+  );
 });

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, readSync, statSync } from "node:fs";
 import { join, relative } from "node:path";
-import { decodeText } from "../document/load.ts";
+import { decodeText, encodingOf } from "../document/load.ts";
 import { ShyamlError } from "../errors.ts";
 import { DEFAULT_LIMITS, type Limits } from "../limits.ts";
 
@@ -10,7 +10,12 @@ export interface InputFile {
   readonly name: string;
   /** Its path below the directory that was named; empty for a file that was named itself. */
   readonly path: string;
+  /** Without the byte order mark. */
   readonly text: string;
+  /** The byte order mark that stood before it, or nothing. */
+  readonly mark: string;
+  readonly isUtf8: boolean;
+  readonly isStandardInput: boolean;
 }
 
 /** What an argument stands for. */
@@ -28,8 +33,8 @@ const MANIFEST = /\.(?:ya?ml|json)$|^(?:[\w-]+\.)*v\d\w*\.[A-Z]\w*\.[\w-]*\.[\w.
  */
 export function readInput(argument: string, limits: Limits = DEFAULT_LIMITS): Input {
   if (argument === "-") {
-    const text = decodeText(readStandardInput(limits), "stdin", limits);
-    return { isDirectory: false, files: [{ name: "stdin", path: "", text }] };
+    const read = decoded(readStandardInput(limits), "stdin", limits);
+    return { isDirectory: false, files: [{ ...read, path: "", isStandardInput: true }] };
   }
   if (!isDirectory(argument)) return { isDirectory: false, files: [readFile(argument, "", limits)] };
   const paths: string[] = [];
@@ -43,10 +48,17 @@ function readFile(name: string, path: string, limits: Limits): InputFile {
     const { size } = statSync(name);
     if (size > limits.maxInputBytes)
       throw new ShyamlError("LIMIT_EXCEEDED", `${name} has ${size} bytes, limit ${limits.maxInputBytes}`);
-    return { name, path, text: decodeText(readFileSync(name), name, limits) };
+    return { ...decoded(readFileSync(name), name, limits), path, isStandardInput: false };
   } catch (cause) {
     throw cause instanceof ShyamlError ? cause : unreadable(name, cause);
   }
+}
+
+function decoded(bytes: Uint8Array, name: string, limits: Limits) {
+  const text = decodeText(bytes, name, limits);
+  const isUtf8 = encodingOf(bytes) === "utf-8";
+  const mark = !isUtf8 || (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) ? "\uFEFF" : "";
+  return { name, text, mark, isUtf8 };
 }
 
 function unreadable(name: string, cause: unknown): ShyamlError {

@@ -1,4 +1,4 @@
-import { chmodSync, readFileSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, realpathSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { Command } from "commander";
 import { loadDocuments } from "../document/load.ts";
 import { type LoadedFile, placeOf } from "../document/node.ts";
@@ -32,14 +32,15 @@ export function sortkeysCommand(): Command {
       if (files.length > 1 && !flags.inPlace && !flags.check) {
         throw new ShyamlError("SETTING_INVALID", "several files need --in-place or --check");
       }
-      if (flags.inPlace && files.some(({ name }) => name === "stdin")) {
+      if (flags.inPlace && files.some(({ isStandardInput }) => isStandardInput)) {
         throw new ShyamlError("SETTING_INVALID", "the standard input cannot be written in place");
       }
       for (const file of files) sortFile(file, flags);
     });
 }
 
-function sortFile({ name, text: source }: InputFile, flags: SortFlags): void {
+function sortFile({ name, text: source, mark, isUtf8 }: InputFile, flags: SortFlags): void {
+  if (!isUtf8) throw new ShyamlError("SETTING_INVALID", `${name} is UTF-16, and only UTF-8 can be sorted`);
   const loaded = loadDocuments(source, { name });
   const first = (flags.first ?? "").split(",").filter((key) => key !== "");
   const { text, moved, notes } = sortKeys(source, { first });
@@ -57,9 +58,9 @@ function sortFile({ name, text: source }: InputFile, flags: SortFlags): void {
     moved.slice(0, flags.verbose ? moved.length : 1).forEach(say);
     process.exitCode = EXIT.differs;
   } else if (!flags.inPlace) {
-    process.stdout.write(`${name === "stdin" ? "" : markOf(name)}${text}`);
+    process.stdout.write(mark + text);
   } else if (text !== source) {
-    replaceFile(name, markOf(name) + text);
+    replaceFile(name, mark + text);
   }
 }
 
@@ -70,15 +71,6 @@ function saysTheSame({ source: { name }, documents }: LoadedFile, text: string):
     if (error instanceof ShyamlError) return false;
     throw error;
   }
-}
-
-/** The byte order mark that reading takes away. */
-function markOf(path: string): string {
-  const [first, second] = readFileSync(path);
-  if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)) {
-    throw new ShyamlError("SETTING_INVALID", `${path} is UTF-16, and only UTF-8 can be sorted`);
-  }
-  return first === 0xef ? "\uFEFF" : "";
 }
 
 /** Whoever reads the file meanwhile sees all of the old or all of the new. */

@@ -26,17 +26,18 @@ export function decodeText(bytes: Uint8Array, name: string, limits: Limits = DEF
       `${name} has ${bytes.length} bytes or more, limit ${limits.maxInputBytes}`,
     );
   }
-  const encoding =
-    bytes[0] === 0xff && bytes[1] === 0xfe
-      ? "utf-16le"
-      : bytes[0] === 0xfe && bytes[1] === 0xff
-        ? "utf-16be"
-        : "utf-8";
+  const encoding = encodingOf(bytes);
   try {
     return new TextDecoder(encoding, { fatal: true, ignoreBOM: false }).decode(bytes);
   } catch (cause) {
     throw new ShyamlError("YAML_INVALID", `not ${encoding.toUpperCase()}`, startOf(name), { cause });
   }
+}
+
+/** How a text is written: its mark tells, and without one it is UTF-8. */
+export function encodingOf(bytes: Uint8Array): "utf-8" | "utf-16le" | "utf-16be" {
+  if (bytes[0] === 0xff && bytes[1] === 0xfe) return "utf-16le";
+  return bytes[0] === 0xfe && bytes[1] === 0xff ? "utf-16be" : "utf-8";
 }
 
 function startOf(file: string) {

@@ -101,3 +101,9 @@ export function stringAt(node: DataNode | undefined, ...keys: readonly string[])
   for (const key of keys) at = valueAt(at, key);
   return at?.kind === "scalar" && at.type === "string" ? at.text : undefined;
 }
+
+/** Whether it is a map or a list in which nothing stands. */
+export function isEmptyCollection(node: DataNode): boolean {
+  if (node.kind === "scalar") return false;
+  return (node.kind === "map" ? node.entries : node.items).length === 0;
+}

@@ -1,7 +1,14 @@
 import type { Change, Side } from "../diff/change.ts";
 import type { DiffReport, DocumentDiff } from "../diff/compare.ts";
 import type { Segment } from "../diff/path.ts";
-import { type DataNode, placeOf, type Source, stringAt, valueAt } from "../document/node.ts";
+import {
+  type DataNode,
+  isEmptyCollection,
+  placeOf,
+  type Source,
+  stringAt,
+  valueAt,
+} from "../document/node.ts";
 import { ShyamlError } from "../errors.ts";
 
 /** A step of a rule's path. */
@@ -166,7 +173,7 @@ function withoutIgnored(change: Change, steps: readonly Step[]): Change | undefi
   const side = (before ?? after)!;
   const node = stripped(side.node, steps.slice(path.length));
   if (node === side.node) return change;
-  if (node.kind !== "scalar" && isEmpty(node)) return undefined;
+  if (node.kind !== "scalar" && isEmptyCollection(node)) return undefined;
   const changed: Side = { ...side, node };
   return before === undefined ? { ...change, after: changed } : { ...change, before: changed };
 }
@@ -187,7 +194,7 @@ function stripped(node: DataNode, [step, ...rest]: readonly Step[]): DataNode {
       if (entry.key.kind !== "scalar" || !step.pattern.test(entry.key.text)) return [entry];
       if (rest.length === 0) return [];
       const value = stripped(entry.node, rest);
-      return isEmpty(value) && !isEmpty(entry.node) ? [] : [{ ...entry, node: value }];
+      return isEmptyCollection(value) && !isEmptyCollection(entry.node) ? [] : [{ ...entry, node: value }];
     });
     return { ...node, entries };
   }
@@ -202,12 +209,6 @@ function stripped(node: DataNode, [step, ...rest]: readonly Step[]): DataNode {
     return { ...node, items };
   }
   return node;
-}
-
-function isEmpty(node: DataNode): boolean {
-  return (
-    (node.kind === "map" && node.entries.length === 0) || (node.kind === "list" && node.items.length === 0)
-  );
 }
 
 /** In sentences: what rules took away, and which of them took nothing. */

@@ -5,7 +5,7 @@ import { type KubeIdentity, type Subject, subjectName } from "../diff/documents.
 import { Interner } from "../diff/interner.ts";
 import { pathText } from "../diff/path.ts";
 import { loadDocuments } from "../document/load.ts";
-import { type DataNode, placeOf, stringAt, type YamlDocument } from "../document/node.ts";
+import { type DataNode, isEmptyCollection, placeOf, stringAt, type YamlDocument } from "../document/node.ts";
 import { ShyamlError } from "../errors.ts";
 import { jsonText } from "../render/json-text.ts";
 import { explain, lastAppliedText, otherOwner, type ThreeWay } from "./explain.ts";
@@ -252,7 +252,7 @@ class Comparing {
     };
     const name = subjectName(subject);
     const notes = find(manifest, made)
-      .filter(({ kind, before }) => kind === "removed" && !isEmpty(before!.node))
+      .filter(({ kind, before }) => kind === "removed" && !isEmptyCollection(before!.node))
       .map(({ path }) => `${name}: ${pathText(path)} is in the manifest, and the cluster does not take it`);
     const text = lastAppliedText(live);
     const was = text === undefined ? undefined : this.#parsed(text);
@@ -330,14 +330,8 @@ function withoutNulls(node: DataNode): DataNode {
     .filter(({ key, node: value }) => {
       if (value.kind === "scalar") return value.type !== "null";
       const isListed = key.kind === "scalar" && (key.text === "labels" || key.text === "annotations");
-      return !(isListed && isEmpty(value));
+      return !(isListed && isEmptyCollection(value));
     })
     .map((entry) => ({ ...entry, node: withoutNulls(entry.node) }));
   return { ...node, entries };
-}
-
-function isEmpty(node: DataNode): boolean {
-  return (
-    (node.kind === "map" && node.entries.length === 0) || (node.kind === "list" && node.items.length === 0)
-  );
 }

@@ -37,6 +37,14 @@ describe("shyaml sortkeys", () => {
     expect(readFileSync(join(folder.path, "b.yaml"), "utf8")).toBe("apiVersion: v1\nkind: x\nb: 1\n");
   });
 
+  test("gives the byte order mark of the standard input back, and writes a file of whatever name", async () => {
+    using folder = folderOf({ stdin: "b: 1\na: 2\n" });
+    const ran = await shyaml(["sortkeys"], { input: "\uFEFFb: 1\na: 2\n" });
+    expect(ran).toEqual({ code: 0, out: "\uFEFFa: 2\nb: 1\n", err: "" });
+    expect((await shyaml(["sortkeys", "-i", "stdin"], { cwd: folder.path })).code).toBe(0);
+    expect(readFileSync(join(folder.path, "stdin"), "utf8")).toBe("a: 2\nb: 1\n");
+  });
+
   test("says with --verbose what could not stand in its place", async () => {
     const ran = await shyaml(["sortkeys", "-v"], { input: "z: &x 1\na: *x\n" });
     expect(ran.out).toBe("z: &x 1\na: *x\n");
@@ -59,6 +67,7 @@ describe("shyaml sortkeys", () => {
     // With one line break less, the text of the last would be another.
     expect(await refused([], "z: |+\n  text\n\na: 1")).toContain("SORT_REFUSED");
     expect(await refused(["wide.yaml"])).toContain("UTF-16");
+    expect(await refused(["--check", "wide.yaml"])).toContain("UTF-16");
     expect(await refused(["a.yaml", "b.yaml"])).toContain("several files need --in-place or --check");
     expect(await refused(["-i"])).toContain("the standard input cannot be written in place");
   });
