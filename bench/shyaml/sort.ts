@@ -45,7 +45,7 @@ export interface SortFigures {
 
 /** @throws when lines are lost or made, or something was not sorted. */
 export function measureSort(lines = LINES): SortFigures {
-  const source = DOCUMENT.repeat(Math.ceil(lines / DOCUMENT.split("\n").length));
+  const source = DOCUMENT.repeat(Math.ceil(lines / (DOCUMENT.split("\n").length - 1)));
   const folder = mkdtempSync(join(tmpdir(), "drover-bench-shyaml-"));
   try {
     writeFileSync(join(folder, "a.yaml"), source);
