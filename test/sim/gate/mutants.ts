@@ -1,4 +1,4 @@
-import type { GateEffect, GateEvent, JobGraph } from "../../../packages/gate/src/core/index.ts";
+import type { Change, GateEffect, GateEvent, JobGraph } from "../../../packages/gate/src/core/index.ts";
 import { Intents } from "../../../packages/gate/src/core/intents.ts";
 import { Queue } from "../../../packages/gate/src/core/queue.ts";
 import type { Item } from "../../../packages/gate/src/core/state.ts";
@@ -69,6 +69,24 @@ function hearingLateAnswers(): GateMutant {
   };
 }
 
+/** A core to which a change goes on needing what its revision needed at first, whatever it has come to need. */
+function hearingOldNeeds(): GateMutant {
+  return {
+    name: "an item goes on with a part of what is a cycle now",
+    make: () => {
+      const first = new Map<string, Change["needs"]>();
+      const hear = (event: GateEvent): GateEvent => {
+        if (event.kind !== "change") return event;
+        const { change } = event;
+        const key = `${change.id}@${change.revision}`;
+        if (!first.has(key)) first.set(key, change.needs);
+        return { ...event, change: { ...change, needs: first.get(key)! } };
+      };
+      return { events: (events) => events.map(hear) };
+    },
+  };
+}
+
 export const GATE_MUTANTS: readonly GateMutant[] = [
   replacing("items stay behind one that is failing", Queue.prototype, "nearestNonFailing", () => {
     return function (this: Queue, item: Item) {
@@ -116,6 +134,20 @@ export const GATE_MUTANTS: readonly GateMutant[] = [
         : effect,
     ),
   ),
+  asking("only a part of a cycle merges", (effects) =>
+    effects.map((effect) =>
+      effect.kind === "land" && effect.steps.length > 1
+        ? { ...effect, steps: effect.steps.slice(0, -1) }
+        : effect,
+    ),
+  ),
+  hearing("a failing build of a cycle does not count", (event) =>
+    withGraph(event, (graph) => {
+      const jobs = graph.jobs.map((job) => ({ ...job, voting: job.voting && job.of === undefined }));
+      return { ...graph, jobs };
+    }),
+  ),
+  hearingOldNeeds(),
   {
     name: "reports that nobody answered are forgotten by a restart",
     make: () => ({ snapshot: (snapshot) => ({ ...snapshot, reports: [] }) }),

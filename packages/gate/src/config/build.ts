@@ -213,10 +213,14 @@ class Builder {
   }
 
   #addQueue(queue: QueueDefinition): void {
-    const { name, origin, perBranch } = queue;
+    const { name, origin, perBranch, allowsCycles } = queue;
     const before = this.#queues.get(name);
     if (before === undefined) this.#queues.set(name, queue);
-    else if (before.origin.project !== origin.project || before.perBranch !== perBranch) {
+    else if (
+      before.origin.project !== origin.project ||
+      before.perBranch !== perBranch ||
+      before.allowsCycles !== allowsCycles
+    ) {
       this.#problem(origin, `queue ${name} is defined already, at ${show(before.origin)}`);
     }
   }

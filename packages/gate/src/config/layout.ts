@@ -1,4 +1,4 @@
-import type { CoreLayout, Precedence, ReportKind } from "../core/index.ts";
+import type { CoreLayout, Precedence, QueueRules, ReportKind } from "../core/index.ts";
 import type { LoadedProject } from "./branches.ts";
 import {
   explainJobs,
@@ -81,10 +81,12 @@ export class Layout {
   /** What scheduling must know of it. */
   toCoreLayout(): CoreLayout {
     const { version, projects, queues } = this.parts;
-    const named = new Map<string, { name: string; perBranch: boolean }>();
+    const named = new Map<string, QueueRules>();
     for (const project of projects.keys()) {
       const name = this.queueOf(project);
-      if (name !== null) named.set(project, { name, perBranch: queues.get(name)?.perBranch ?? false });
+      if (name === null) continue;
+      const { perBranch = false, allowsCycles = false } = queues.get(name) ?? {};
+      named.set(project, { name, perBranch, allowsCycles });
     }
     return {
       version,
@@ -99,7 +101,7 @@ export class Layout {
         ignoreDependencies: pipeline.ignoreDependencies,
         window: pipeline.window,
         supercedes: pipeline.supercedes,
-        queues: pipeline.manager === "dependent" ? named : new Map(),
+        queues: named,
       })),
     };
   }

@@ -132,6 +132,8 @@ export interface QueueDefinition {
   readonly name: string;
   readonly origin: Origin;
   readonly perBranch: boolean;
+  /** Changes that need each other are one item. */
+  readonly allowsCycles: boolean;
 }
 
 export interface NamedNodeset extends NodesetDefinition {

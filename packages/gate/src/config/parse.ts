@@ -101,7 +101,9 @@ function parseQueue(check: FileCheck, item: ConfigItem, origin: Origin): QueueDe
     check.add(item, [key], `${key} is not built yet`);
     isRefused = true;
   }
-  return isRefused ? undefined : { name: written.name, origin, perBranch: written["per-branch"] ?? false };
+  if (isRefused) return undefined;
+  const { "per-branch": perBranch = false, "allow-circular-dependencies": allowsCycles = false } = written;
+  return { name: written.name, origin, perBranch, allowsCycles };
 }
 
 function parseNodeset(check: FileCheck, item: ConfigItem, origin: Origin): NamedNodeset | undefined {

@@ -24,6 +24,14 @@ export interface Requirements {
   readonly approved?: boolean;
 }
 
+/** A queue that projects share, as it is configured. */
+export interface QueueRules {
+  readonly name: string;
+  readonly perBranch: boolean;
+  /** Changes that need each other are one item; where not, they wait. Default: false. */
+  readonly allowsCycles?: boolean;
+}
+
 export interface PipelineRules {
   readonly name: string;
   readonly manager: "dependent" | "independent";
@@ -37,8 +45,8 @@ export interface PipelineRules {
   readonly window: WindowRules;
   /** Pipelines that a change leaves when it enters this one. */
   readonly supercedes: readonly string[];
-  /** Dependent only. The queue that a project is in by name; a project without one has a queue of its own. */
-  readonly queues: ReadonlyMap<string, { readonly name: string; readonly perBranch: boolean }>;
+  /** The queue that a project is in by name; a project without one has a queue of its own. */
+  readonly queues: ReadonlyMap<string, QueueRules>;
 }
 
 export interface CoreLayout {

@@ -5,7 +5,7 @@ import type { Gate, Pipeline } from "./state.ts";
 
 /** Names the queue of a project and branch where projects share queues. */
 export function queueKey(
-  { rules }: Pipeline,
+  { rules }: Pick<Pipeline, "rules">,
   { project, branch }: { readonly project: string; readonly branch: string | null },
 ): string {
   const named = rules.queues.get(project);
