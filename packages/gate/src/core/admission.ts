@@ -1,4 +1,4 @@
-import type { Change, ChangeId, Dependency, RefUpdate } from "./change.ts";
+import type { Change, ChangeId, Dependency, RefUpdate, Subject } from "./change.ts";
 import { append, type Terms } from "./entering.ts";
 import type { Requirements } from "./layout.ts";
 import { managerOf } from "./managers.ts";
@@ -26,7 +26,9 @@ export interface Refusal {
 
 /** Lets a change into a pipeline with all that belongs to it. @returns `null` when it is there, now or already. */
 export function admitChange(gate: Gate, pipeline: Pipeline, id: ChangeId, terms: Terms): Refusal | null {
-  if (managerOf(pipeline).needs === "underneath") return new Admission(gate, pipeline).independent(id, terms);
+  const { needs } = managerOf(pipeline);
+  if (needs === "underneath") return new Admission(gate, pipeline).independent(id, terms);
+  if (needs === "none") return new Admission(gate, pipeline).alone(id, terms);
   const entered: Change[] = [];
   const refusal = new Admission(gate, pipeline).dependent(id, terms, entered);
   if (entered.length > 0) admitBehind(gate, pipeline, entered);
@@ -38,10 +40,19 @@ export function admitRef(gate: Gate, pipeline: Pipeline, ref: RefUpdate, terms: 
   if (managerOf(pipeline).merges) return "is not a change, and this pipeline merges changes";
   if (!gate.layout.projects.has(ref.project))
     return `is of project ${ref.project}, which is not in this tenant`;
-  if (liveItem(gate, pipeline, ref.id) !== null) return null;
+  const isAlone = managerOf(pipeline).queues === "own";
+  // Where things are done in order, a ref that came back to where it was is news, unless nothing came between.
+  const same = isAlone
+    ? liveItem(gate, pipeline, ref.id)
+    : pipeline.queues.get(queueKey(pipeline, ref))?.items.findLast(({ subject }) => isOfRef(subject, ref));
+  if (same?.subject.id === ref.id) return null;
   if (pipeline.size >= MAX_ITEMS) return FULL;
-  append(gate, ownQueue(gate, pipeline), ref, true, terms);
+  append(gate, isAlone ? ownQueue(gate, pipeline) : queueFor(gate, pipeline, ref), ref, true, terms);
   return null;
+}
+
+function isOfRef(subject: Subject, { project, ref }: RefUpdate): boolean {
+  return subject.kind === "ref" && subject.project === project && subject.ref === ref;
 }
 
 /** Lets in what needs the changes that entered: depth first, so that each follows what it needs. */
@@ -147,7 +158,17 @@ class Admission {
     return this.#refuse(reason.startsWith(CIRCLE) ? reason : `needs ${id}, which ${reason}`, true);
   }
 
-  independent(id: ChangeId, terms: Terms): Refusal | null {
+  /** As it is, behind what is there. */
+  alone(id: ChangeId, terms: Terms): Refusal | null {
+    const known = this.#acceptable(id, terms);
+    if (known === null || "reason" in known) return known;
+    if (this.#pipeline.size >= MAX_ITEMS) return this.#refuse(FULL, true);
+    append(this.#gate, queueFor(this.#gate, this.#pipeline, known), known, true, terms);
+    return null;
+  }
+
+  /** The change; `null` when it is there already. */
+  #acceptable(id: ChangeId, terms: Terms): Change | Refusal | null {
     const gate = this.#gate;
     const { rules } = this.#pipeline;
     this.#asked.add(id);
@@ -157,7 +178,14 @@ class Admission {
     const unmet = unmetRequirement(rules.require, rules.reject, change);
     if (!terms.ignoreRequirements && unmet !== null) return this.#refuse(unmet, false);
     const absent = absence(gate, change);
-    if (absent !== null) return this.#refuse(absent, true);
+    return absent === null ? change : this.#refuse(absent, true);
+  }
+
+  independent(id: ChangeId, terms: Terms): Refusal | null {
+    const gate = this.#gate;
+    const { rules } = this.#pipeline;
+    const change = this.#acceptable(id, terms);
+    if (change === null || "reason" in change) return change;
     const underneath: Change[] = [];
     if (!rules.ignoreDependencies) {
       const refusal = this.#underneath(change, terms, underneath, [id]);

@@ -1,8 +1,9 @@
 import type { Subject } from "./change.ts";
 import { dropItem } from "./leaving.ts";
+import { managerOf } from "./managers.ts";
 import { touch } from "./news.ts";
 import type { Queue } from "./queue.ts";
-import { note } from "./reasons.ts";
+import { note, subjectName } from "./reasons.ts";
 import { type Gate, type Item, linkOf, liveItem, markDirty, type Pipeline } from "./state.ts";
 
 /** On what terms something enters. */
@@ -51,7 +52,14 @@ export function append(gate: Gate, queue: Queue, subject: Subject, live: boolean
   note(gate, item, `was enqueued${item.itemAhead === null ? "" : ` behind ${item.itemAhead.subject.id}`}`);
   gate.intents.drop(subject.id, pipeline.rules.name);
   supersede(gate, pipeline, subject);
+  if (managerOf(pipeline).queues === "ref") supersedeWaiting(gate, item);
   touch(gate, subject.id);
+}
+
+/** The first is being worked on, and the last is the newest: what is between has nothing to say any more. */
+function supersedeWaiting(gate: Gate, newest: Item): void {
+  for (const item of newest.queue.items.slice(1, -1))
+    dropItem(gate, item, `was superseded by ${subjectName(newest)}`);
 }
 
 /** A change that enters here is done with the pipelines that this one supersedes. */
