@@ -81,6 +81,10 @@ export function kubediffCommand(): Command {
         return subjectsOf(documents, isDirectory ? path : "");
       });
     });
+    if (subjects.length === 0) {
+      const from = args.length === 0 ? "stdin" : args.map((arg) => (arg === "-" ? "stdin" : arg)).join(", ");
+      throw new ShyamlError("OBJECT_INVALID", `there is no object in ${from}`);
+    }
     const secrets = new Secrets();
     const kubectl = new Kubectl({
       program: flags.kubectl,
