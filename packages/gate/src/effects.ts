@@ -7,13 +7,12 @@ import type {
   ChainLink,
   GateEffect,
   GateEvent,
-  LandStep,
   MergeResult,
   ReportedBuild,
   RunResult,
   Subject,
 } from "./core/index.ts";
-import { ForgeError, type LocalForge, type NewComment } from "./forge/index.ts";
+import { ForgeError, type Landing, type LocalForge, type NewComment } from "./forge/index.ts";
 import type { MergeRequest, Merger } from "./merger/index.ts";
 import type { LocalSlots } from "./nodes/local-slots.ts";
 import { BuildImpossible, buildRequest, type SubjectFacts } from "./scheduler/build-request.ts";
@@ -162,6 +161,21 @@ export class Effects {
   #mergeRequest(chain: readonly ChainLink[]): MergeRequest {
     const { loader, forge } = this.#parts;
     const layout = loader.current!.layout;
+    const [only] = chain;
+    if (chain.length === 1 && only !== undefined) {
+      const { project, branch, change, revision } = only;
+      const number = forge.numberOf(change);
+      const isCurrent = number !== undefined && forge.change(number)?.revision === revision;
+      const landed = isCurrent ? forge.landed(number) : null;
+      // What is done after the merge is about what merged, and not about it once more.
+      if (landed !== null) {
+        const { base, commit } = landed;
+        return {
+          steps: [{ project, branch, commit, mode: "merge" }],
+          bases: [{ project, branch, commit: base }],
+        };
+      }
+    }
     return {
       steps: chain.map(({ change, revision, project, branch, commit }) => {
         const number = forge.numberOf(change);
@@ -299,29 +313,44 @@ export class Effects {
     }
   }
 
-  async #land(effect: Extract<GateEffect, { kind: "land" }>): Promise<void> {
+  async #land({ buildset, steps }: Extract<GateEffect, { kind: "land" }>): Promise<void> {
     const { forge, gateId, tell, loader, reconfigure } = this.#parts;
-    const { buildset, steps } = effect;
-    const [{ link, base, commit }] = steps as readonly [LandStep];
-    const { project, branch, change, revision } = link;
-    const changeNumber = forge.numberOf(change);
-    if (changeNumber === undefined) {
-      tell({ kind: "landed", buildset, refused: `${change} is no change of this forge` });
-      return;
+    const landings: Omit<Landing, "key">[] = [];
+    const configured = new Set<string>();
+    for (const { link, base, commit } of steps) {
+      const { project, branch, change, revision } = link;
+      const changeNumber = forge.numberOf(change);
+      if (changeNumber === undefined) {
+        tell({ kind: "landed", buildset, refused: `${change} is no change of this forge` });
+        return;
+      }
+      landings.push({ project, branch, base, commit, changeNumber, revision });
+      const extraPaths = loader.tenant.projects.get(project)?.extraConfigPaths ?? [];
+      const files = await forge.paths(changeNumber, revision);
+      if (files.some((path) => isConfigPath(path.toString(), extraPaths))) configured.add(project);
     }
-    const extraPaths = loader.tenant.projects.get(project)?.extraConfigPaths ?? [];
-    const files = await forge.paths(changeNumber, revision);
-    const changesConfig = files.some((path) => isConfigPath(path.toString(), extraPaths));
     const key = `${gateId}-${buildset}`;
-    const { refused } = await forge.land({ key, project, branch, base, commit, changeNumber, revision });
+    const [only] = landings;
+    const { refused } =
+      landings.length === 1 ? await forge.land({ key, ...only! }) : await forge.landTogether(key, landings);
     if (refused === null) {
       // What is configured now is so for whoever is next.
-      if (changesConfig) await reconfigure([project]);
+      if (configured.size > 0) await reconfigure([...configured]);
       tell({ kind: "landed", buildset, refused });
       return;
     }
-    const tip = (await forge.branches(project)).get(branch);
-    tell({ kind: "landed", buildset, refused, moved: tip !== base });
+    tell({ kind: "landed", buildset, refused, moved: await this.#hasMoved(landings) });
+  }
+
+  /** Whether a branch is not where the first of these that lands there begins. */
+  async #hasMoved(landings: readonly Omit<Landing, "key">[]): Promise<boolean> {
+    const seen = new Set<string>();
+    for (const { project, branch, base } of landings) {
+      const place = `${project}\n${branch}`;
+      if (!seen.has(place) && (await this.#parts.forge.branches(project)).get(branch) !== base) return true;
+      seen.add(place);
+    }
+    return false;
   }
 }
 

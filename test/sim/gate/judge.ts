@@ -13,6 +13,7 @@ import type {
 } from "../../../packages/gate/src/core/index.ts";
 import { ensure } from "../violation.ts";
 import type { Forge } from "./forge.ts";
+import { InOrderJudge } from "./in-order.ts";
 import { queueOf } from "./layouts.ts";
 
 type Effect<K extends GateEffect["kind"]> = Extract<GateEffect, { kind: K }>;
@@ -53,6 +54,7 @@ export class Judge {
   readonly #inGate = new Set<number>();
   /** Buildsets that could not merge since their branch had moved. */
   readonly #outrun = new Set<number>();
+  readonly #inOrder = new InOrderJudge();
   #before = new Map<number, ItemStatus>();
   #queued = new Set<string>();
 
@@ -79,11 +81,13 @@ export class Judge {
         this.#waits(queue);
         if (manager === "dependent") this.#dependent(queue, items);
         if (manager === "dependent") for (const { id } of queue.items) this.#inGate.add(id);
-        if (name !== "post") for (const item of queue.items) this.#whole(item, items, name);
+        if (name === "gate" || name === "check")
+          for (const item of queue.items) this.#whole(item, items, name);
         for (const item of queue.items) this.#shown(item);
       }
       ensure(name !== "gate" || !hasTwice(queues), "twice", () => "a change is in the gate twice");
     }
+    this.#inOrder.step(events, effects, status);
     this.#mergedAlone(events, items);
     for (const event of events) if (event.kind === "branchMoved") this.#startAnew(event, items);
     this.#forgotten(core);
@@ -343,8 +347,9 @@ export class Judge {
   ): void {
     if (!live || isLanding || members[0]!.kind === "ref") return;
     const cycle = this.#cycle(members[0]!.id);
+    const near = new Set(members.flatMap((member) => [...this.#cycle(member.id)]));
     for (const other of items.values())
-      if (other.isLanding && this.#inGate.has(other.id) && other.members.some((one) => cycle.has(one.id)))
+      if (other.isLanding && this.#inGate.has(other.id) && other.members.some((one) => near.has(one.id)))
         return;
     const held = members.map((member) => member.id).sort();
     ensure(
@@ -444,8 +449,7 @@ export class Judge {
     const landing = (gate?.queues ?? []).flatMap(({ items }) => items.filter(({ isLanding }) => isLanding));
     const merging = new Set(landing.flatMap(({ members }) => members.map(({ id }) => id)));
     for (const { change, reason } of gate?.waiting ?? []) {
-      const isDue = ![...this.#cycle(change)].some((id) => merging.has(id)) && !this.#hasReason(change);
-      ensure(!isDue, "G2", () => `${change} waits in gate for nothing: ${reason}`);
+      ensure(this.#hasReason(change, merging), "G2", () => `${change} waits in gate for nothing: ${reason}`);
     }
   }
 
@@ -460,10 +464,10 @@ export class Judge {
     ensure(core.snapshot().reports.length === 0, "reports", () => "a report is never made");
   }
 
-  /** Whether something that a change needs, directly or not, is not there. */
-  #hasReason(id: string): boolean {
+  /** Whether something that a change needs, directly or not, is not there. @param merging Changes that nothing is done about yet. */
+  #hasReason(id: string, merging: ReadonlySet<string> = new Set()): boolean {
     const cycle = this.#cycle(id);
-    if (!this.#allows(cycle)) return true;
+    if (!this.#allows(cycle) || [...cycle].some((one) => merging.has(one))) return true;
     return [...cycle].some((one) => {
       const member = this.#changes.get(one)!;
       if (!this.#layout.projects.has(member.project) || !member.isApproved) return true;
@@ -472,7 +476,7 @@ export class Judge {
         if (target === undefined || (revision !== null && target.revision !== revision)) return true;
         if (target.state === "merged" || (cycle.has(target.id) && target !== member)) return false;
         if (target.state === "abandoned" || !target.isApproved || target === member) return true;
-        return this.#isElsewhere(member, target) || this.#hasReason(target.id);
+        return this.#isElsewhere(member, target) || this.#hasReason(target.id, merging);
       });
     });
   }

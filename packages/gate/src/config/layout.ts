@@ -24,7 +24,7 @@ import { includesBranch, type Tenant } from "./tenant.ts";
 export type ForgeEvent =
   /** A change was pushed, or a new revision of it. */
   | { readonly kind: "change-created"; readonly project: string; readonly branch: string }
-  | { readonly kind: "approved"; readonly project: string; readonly branch: string }
+  | { readonly kind: "approved" | "change-merged"; readonly project: string; readonly branch: string }
   | { readonly kind: "comment"; readonly project: string; readonly branch: string; readonly text: string }
   | {
       readonly kind: "ref-updated";
@@ -86,7 +86,7 @@ export class Layout {
       const name = this.queueOf(project);
       if (name === null) continue;
       const { perBranch = false, allowsCycles = false } = queues.get(name) ?? {};
-      named.set(project, { name, perBranch, allowsCycles });
+      named.set(project, { name, perBranch, ...(allowsCycles ? { allowsCycles } : {}) });
     }
     return {
       version,
@@ -101,7 +101,7 @@ export class Layout {
         ignoreDependencies: pipeline.ignoreDependencies,
         window: pipeline.window,
         supercedes: pipeline.supercedes,
-        queues: named,
+        queues: pipeline.manager === "supercedent" ? new Map() : named,
       })),
     };
   }

@@ -1,12 +1,13 @@
-import type { Change, ChangeId, Dependency, RefUpdate } from "./change.ts";
-import { cycleObstacle, cycleOf, holdsExactly, NEEDS_ITSELF } from "./cycles.ts";
+import { admitAlone } from "./alone.ts";
+import type { Change, ChangeId, Dependency } from "./change.ts";
+import { cycleObstacle, cycleOf, holdsExactly, isAnyLanding, NEEDS_ITSELF } from "./cycles.ts";
 import { append, type Terms } from "./entering.ts";
 import type { Requirements } from "./layout.ts";
 import { managerOf } from "./managers.ts";
 import { isOutdated, needObstacle } from "./needs.ts";
 import { ownQueue, queueFor, queueKey } from "./project-queues.ts";
 import { listed } from "./reasons.ts";
-import { type Gate, liveItem, MAX_ITEMS, markDirty, type Pipeline } from "./state.ts";
+import { type Gate, type Item, liveItem, MAX_ITEMS, markDirty, type Pipeline } from "./state.ts";
 
 /*
  * Who may enter a pipeline, and whom it brings along. In a dependent one, what a change needs goes ahead of it in the
@@ -28,22 +29,13 @@ export interface Refusal {
 
 /** Lets a change into a pipeline with all that belongs to it. @returns `null` when it is there, now or already. */
 export function admitChange(gate: Gate, pipeline: Pipeline, id: ChangeId, terms: Terms): Refusal | null {
-  if (managerOf(pipeline).needs === "underneath") return new Admission(gate, pipeline).independent(id, terms);
+  const { needs } = managerOf(pipeline);
+  if (needs === "none") return admitAlone(gate, pipeline, id, terms);
+  if (needs === "underneath") return new Admission(gate, pipeline).independent(id, terms);
   const entered: Change[] = [];
   const refusal = new Admission(gate, pipeline).dependent(id, terms, entered);
   if (entered.length > 0) admitBehind(gate, pipeline, entered);
   return refusal;
-}
-
-/** Refs need nothing and nothing needs them. */
-export function admitRef(gate: Gate, pipeline: Pipeline, ref: RefUpdate, terms: Terms): string | null {
-  if (managerOf(pipeline).merges) return "is not a change, and this pipeline merges changes";
-  if (!gate.layout.projects.has(ref.project))
-    return `is of project ${ref.project}, which is not in this tenant`;
-  if (liveItem(gate, pipeline, ref.id) !== null) return null;
-  if (pipeline.size >= MAX_ITEMS) return FULL;
-  append(gate, ownQueue(gate, pipeline), [ref], true, terms);
-  return null;
 }
 
 /** Lets in what needs the changes that entered: depth first, so that each follows what it needs. */
@@ -118,7 +110,7 @@ class Admission {
     const members = cycleOf(gate, id, terms.ignoreNeeds);
     for (const member of members) this.#asked.add(member.id);
     const there = liveItem(gate, this.#pipeline, id, change.revision);
-    if (there !== null && (there.landing !== null || holdsExactly(there, members))) return null;
+    if (there !== null && (holdsExactly(there, members) || this.#staysAsItIs(there, members))) return null;
     const own = this.#obstacle(change, terms);
     if (own !== null) return this.#refuse(own.reason, own.waits);
     if (path.length + members.length - 1 > MAX_DEPENDENCIES) return this.#refuse(TOO_MANY, true);
@@ -142,6 +134,12 @@ class Admission {
     this.#planned.push({ members, terms });
     for (const member of members) this.#isPlanned.add(member.id);
     return null;
+  }
+
+  /** It is not as it should be, and is left alone until what is being merged has. */
+  #staysAsItIs(item: Item, members: readonly Change[]): boolean {
+    const held = cycleOf(this.#gate, item.subject.id, item.ignoreNeeds);
+    return isAnyLanding(this.#gate, this.#pipeline, [...members, ...held]);
   }
 
   /** Why a change must not merge as it is. */
@@ -260,11 +258,13 @@ function isWithin({ change, revision }: Dependency, by: Change, members: readonl
 }
 
 const TOO_MANY = `needs more than ${MAX_DEPENDENCIES} changes that are not merged`;
-const FULL = `finds the pipeline full: ${MAX_ITEMS} items`;
+/** The end of a sentence that begins with what did not enter. */
+export const FULL = `finds the pipeline full: ${MAX_ITEMS} items`;
 const circle = (path: readonly ChangeId[], id: ChangeId): string =>
   NEEDS_ITSELF + [...path, id].join(" needs ");
 
-function unmetRequirement(require: Requirements, reject: Requirements, change: Change): string | null {
+/** The end of a sentence that begins with the change. */
+export function unmetRequirement(require: Requirements, reject: Requirements, change: Change): string | null {
   const facts = { open: change.state === "open", currentRevision: true, approved: change.isApproved };
   for (const [fact, holds] of Object.entries(facts) as [keyof Requirements, boolean][]) {
     const wanted = require[fact];
@@ -280,6 +280,7 @@ const WORDS: Readonly<Record<keyof Requirements, string>> = {
   approved: "approved",
 };
 
-function absence({ layout }: Gate, { project }: Change): string | null {
+/** The end of a sentence that begins with the change. */
+export function absence({ layout }: Gate, { project }: Change): string | null {
   return layout.projects.has(project) ? null : `is of project ${project}, which is not in this tenant`;
 }

@@ -2,7 +2,7 @@ import type { Change, ChangeId } from "./change.ts";
 import type { KnownChanges } from "./known-changes.ts";
 import { isOutdated } from "./needs.ts";
 import { queueKey } from "./project-queues.ts";
-import type { Gate, Item, Pipeline } from "./state.ts";
+import { type Gate, type Item, itemsOf, type Pipeline } from "./state.ts";
 
 /*
  * Changes that need each other, directly or by way of others. Where their queue allows it they are one item: tested
@@ -105,16 +105,16 @@ export const NEEDS_ITSELF = "needs itself: ";
 /** Why these changes cannot be one item; the end of a sentence that begins with the one that is asked about. */
 export function cycleObstacle(
   gate: Gate,
-  { rules }: Pipeline,
+  pipeline: Pipeline,
   id: ChangeId,
   cycle: readonly Change[],
 ): string | null {
   if (cycle.length === 1) return null;
   const said = NEEDS_ITSELF + ringOf(gate.changes, gate.changes.get(id)!).join(" needs ");
-  const key = queueKey({ rules }, cycle[0]!);
-  if (cycle.some((change) => queueKey({ rules }, change) !== key))
+  const key = queueKey(pipeline, cycle[0]!);
+  if (cycle.some((change) => queueKey(pipeline, change) !== key))
     return `${said}, and changes of a cycle have to share a queue`;
-  const queue = rules.queues.get(cycle[0]!.project);
+  const queue = pipeline.rules.queues.get(cycle[0]!.project);
   if (queue?.allowsCycles === true) return null;
   const where =
     queue === undefined ? "its project is in no queue that allows" : `queue ${queue.name} does not allow`;
@@ -144,4 +144,13 @@ export function holdsExactly({ members }: Item, changes: readonly Change[]): boo
   return (
     members.length === changes.length && members.every(({ id }) => changes.some((change) => change.id === id))
   );
+}
+
+/** Whether one of these is being merged: what is asked for cannot be taken back, and waits for the answer. */
+export function isAnyLanding(gate: Gate, pipeline: Pipeline, changes: readonly Change[]): boolean {
+  return changes.some(({ id }) => {
+    for (const item of itemsOf(gate, id))
+      if (item.pipeline === pipeline && item.landing !== null) return true;
+    return false;
+  });
 }

@@ -34,7 +34,7 @@ export interface QueueRules {
 
 export interface PipelineRules {
   readonly name: string;
-  readonly manager: "dependent" | "independent";
+  readonly manager: "dependent" | "independent" | "serial" | "supercedent";
   readonly precedence: Precedence;
   readonly require: Requirements;
   readonly reject: Requirements;
@@ -45,7 +45,7 @@ export interface PipelineRules {
   readonly window: WindowRules;
   /** Pipelines that a change leaves when it enters this one. */
   readonly supercedes: readonly string[];
-  /** The queue that a project is in by name; a project without one has a queue of its own. */
+  /** Not of a supercedent one. The queue that a project is in by name; a project without one has a queue of its own. */
   readonly queues: ReadonlyMap<string, QueueRules>;
 }
 

@@ -1,5 +1,7 @@
-import { admitChange, admitRef } from "./admission.ts";
+import { admitChange } from "./admission.ts";
+import { admitRef } from "./alone.ts";
 import type { Change, ChangeId, RefUpdate } from "./change.ts";
+import { cycleOf } from "./cycles.ts";
 import { type Terms, termsOf } from "./entering.ts";
 import type { GateEvent } from "./events.ts";
 import { dropItem } from "./leaving.ts";
@@ -7,7 +9,7 @@ import { managerOf } from "./managers.ts";
 import { needsDiffer, touch } from "./news.ts";
 import { ofMember } from "./reasons.ts";
 import { reenqueue } from "./regrouping.ts";
-import { type Gate, type Item, itemsOf, liveItem, memberOf, type Pipeline } from "./state.ts";
+import { type Gate, type Item, itemsOf, liveItem, markDirty, memberOf, type Pipeline } from "./state.ts";
 
 /* What forges and operators say of changes, and what is remembered of it. */
 
@@ -37,7 +39,10 @@ export function offer(gate: Gate, pipeline: Pipeline, subject: ChangeId | RefUpd
   const known = gate.intents.find(subject, name);
   const kept = { ...terms, ignoreNeeds: [...new Set([...terms.ignoreNeeds, ...(known?.ignoreNeeds ?? [])])] };
   const refusal = admitChange(gate, pipeline, subject, kept);
-  if (refusal === null) return;
+  if (refusal === null) {
+    gate.intents.drop(subject, name);
+    return;
+  }
   const { reason, waits, waitsFor } = refusal;
   const change = gate.changes.get(subject);
   if (!waits || change === undefined) {
@@ -116,6 +121,9 @@ export function onChange(gate: Gate, change: Change): void {
     }
   }
   touch(gate, change.id);
+  // Who is in a cycle by way of it may be far from it.
+  for (const { id } of cycleOf(gate, change.id, []))
+    for (const item of itemsOf(gate, id)) markDirty(gate, item);
 }
 
 /** Takes an item out because of one of its members. The others of its cycle wait for that one from then on. */

@@ -1,5 +1,5 @@
 import type { ChangeId } from "./change.ts";
-import { cycleObstacle, cycleOf, holdsExactly } from "./cycles.ts";
+import { cycleObstacle, cycleOf, holdsExactly, isAnyLanding } from "./cycles.ts";
 import { termsOf } from "./entering.ts";
 import { removeUnmerged } from "./leaving.ts";
 import { managerOf } from "./managers.ts";
@@ -12,11 +12,12 @@ import { type Gate, type Item, itemsOf, liveItem } from "./state.ts";
 /** Whether an item does not hold the changes that belong together now, and was made anew. */
 export function regroupIfOutdated(gate: Gate, item: Item): boolean {
   const { pipeline, members, subject, ignoreNeeds } = item;
-  if (subject.kind === "ref" || pipeline.rules.ignoreDependencies) return false;
+  if (managerOf(pipeline).needs === "none" || pipeline.rules.ignoreDependencies || subject.kind === "ref")
+    return false;
   const cycle = cycleOf(gate, subject.id, ignoreNeeds);
   if (members.length === 1 && cycle.length <= 1) return false;
   // What is merged already merges without them, or comes back.
-  if (cycle.some(({ id }) => isLanding(gate, item, id))) return false;
+  if (isAnyLanding(gate, pipeline, cycle)) return false;
   if (!holdsExactly(item, cycle)) reenqueue(gate, item, "what it needs, or what needs it, was changed");
   else {
     const obstacle = cycleObstacle(gate, pipeline, subject.id, cycle);
@@ -24,12 +25,6 @@ export function regroupIfOutdated(gate: Gate, item: Item): boolean {
     reenqueue(gate, item, `it ${obstacle}`);
   }
   return true;
-}
-
-function isLanding(gate: Gate, { pipeline }: Item, id: ChangeId): boolean {
-  for (const other of itemsOf(gate, id))
-    if (other.pipeline === pipeline && other.landing !== null) return true;
-  return false;
 }
 
 /** Takes an item out with all that it belongs to, and has all of that enter again as it belongs together now. */

@@ -13,6 +13,7 @@ import {
   type RevisionRow,
 } from "./change-table.ts";
 import { refCommit } from "./commits.ts";
+import { type BranchMove, type CycleLanding, CycleMoves } from "./cycle-moves.ts";
 import { type Diff, diffOf, pathsOf } from "./diff.ts";
 import { ForgeError } from "./errors.ts";
 import type { ForgeEvent } from "./events.ts";
@@ -20,7 +21,7 @@ import { installHook } from "./hook.ts";
 import { type HookedPush, HookServer } from "./hook-server.ts";
 import { DEFAULT_FORGE_LIMITS, type ForgeLimits } from "./limits.ts";
 import { ProjectLocks } from "./locks.ts";
-import { type Move, Moves } from "./moves.ts";
+import { KEEP_MS, type Move, Moves } from "./moves.ts";
 import { changeRef, type Push, type PushAnswer, Receiver } from "./receive.ts";
 import { Repositories } from "./repositories.ts";
 import { type User, Users } from "./users.ts";
@@ -95,6 +96,7 @@ export class LocalForge {
   readonly #db: GateDatabase;
   readonly #table: ChangeTable;
   readonly #moves: Moves;
+  readonly #cycles: CycleMoves;
   readonly #receiver: Receiver;
   readonly #locks = new ProjectLocks();
   /** Of pushes over HTTP that are under way. */
@@ -115,6 +117,9 @@ export class LocalForge {
     const gitDir = (project: string): string => this.repositories.gitDir(project);
     this.#table = new ChangeTable(database, connection, options.selfApproval ?? false);
     this.#moves = new Moves(database, gitDir, (move) => this.#told(move), nowMs);
+    const toldCycle = (landing: CycleLanding, moves: readonly BranchMove[]): void =>
+      this.#toldCycle(landing, moves);
+    this.#cycles = new CycleMoves(database, gitDir, toldCycle, options.log, nowMs);
     this.#receiver = new Receiver({
       db: database,
       table: this.#table,
@@ -165,6 +170,7 @@ export class LocalForge {
         this.#options.log.error({ code: "PROJECT_UNREADABLE", project: name }, "a project has no repository");
     }
     await this.#moves.recover();
+    await this.#cycles.recover();
   }
 
   /**
@@ -507,11 +513,8 @@ export class LocalForge {
     return this.#locks.run(project, async () => {
       const before = this.#moves.result(`land:${key}`);
       if (before !== undefined) return before;
-      const row = this.#table.get(changeNumber);
-      if (row === undefined) return { refused: `there is no change ${changeNumber}` };
-      if (row.state !== "open") return { refused: `change ${changeNumber} is ${row.state}` };
-      if (row.revision !== revision)
-        return { refused: `change ${changeNumber} has a newer revision, ${row.revision}` };
+      const obstacle = this.#landingObstacle(changeNumber, revision);
+      if (obstacle !== null) return { refused: obstacle };
       const refused = await this.#moves.run({
         key: `land:${key}`,
         project,
@@ -525,12 +528,79 @@ export class LocalForge {
     });
   }
 
+  /** What a landed change made of its branch, and of which commit; `null` when it has not, or that is not on record any more. */
+  landed(number: number): { readonly base: string; readonly commit: string } | null {
+    const { state, mergedCommit: commit } = this.#row(number);
+    if (state !== "merged" || commit === null) return null;
+    const base = this.#moves.before(number, commit);
+    return base === null ? null : { base, commit };
+  }
+
+  /**
+   * Moves the branches of several changes to exactly the commits that were tested, all or none, and closes the changes as
+   * merged. Who reads meanwhile may see one repository before another.
+   * @param landings In the order in which they merge; of several on one branch each begins where the one before it ends.
+   * @returns as `land`; `refused` says why none of them did.
+   * @throws ForgeError `LANDING_KEY_REUSED`
+   */
+  landTogether(
+    key: string,
+    landings: readonly Omit<Landing, "key">[],
+  ): Promise<{ readonly refused: string | null }> {
+    const land = async (): Promise<{ readonly refused: string | null }> => {
+      const before = this.#cycles.result(`land:${key}`);
+      if (before !== undefined) return before;
+      for (const { changeNumber, revision } of landings) {
+        const obstacle = this.#landingObstacle(changeNumber, revision);
+        if (obstacle !== null) return { refused: obstacle };
+      }
+      const changes = landings.map(({ project, branch, base, commit, changeNumber, revision }) => {
+        return { project, branch, base, commit, change: changeNumber, revision };
+      });
+      return { refused: await this.#cycles.run({ key: `land:${key}`, changes }) };
+    };
+    // In one order for all, so that no two wait for each other.
+    const projects = [...new Set(landings.map(({ project }) => project))].sort();
+    const locked = projects.reduceRight<typeof land>(
+      (act, project) => () => this.#locks.run(project, act),
+      land,
+    );
+    return locked();
+  }
+
+  /** Why a change must not land, whatever its branch is at. */
+  #landingObstacle(number: number, revision: number): string | null {
+    const row = this.#table.get(number);
+    if (row === undefined) return `there is no change ${number}`;
+    if (row.state !== "open") return `change ${number} is ${row.state}`;
+    return row.revision === revision ? null : `change ${number} has a newer revision, ${row.revision}`;
+  }
+
+  /** In the transaction that ends the landing of a cycle. */
+  #toldCycle({ changes }: CycleLanding, moves: readonly BranchMove[]): void {
+    for (const { change, commit } of changes) this.#setState(change, "merged", commit);
+    for (const { change, base, commit } of changes) if (base !== commit) this.#tellMerged(change);
+    for (const { project, branch, old, new: to } of moves)
+      this.#tellUpdate(project, `refs/heads/${branch}`, old, to);
+  }
+
   /** In the transaction that ends a move. */
   #told({ project, ref, old, new: to, change }: Move): void {
     const branch = ref.startsWith("refs/heads/") ? ref.slice("refs/heads/".length) : null;
     if (change !== null) this.#setState(change, "merged", to);
     else if (branch !== null) this.#emit({ kind: "branchMoved", project, branch });
+    if (change !== null && old !== to) this.#tellMerged(change);
+    this.#tellUpdate(project, ref, old, to);
+  }
+
+  #tellMerged(change: number): void {
+    const id = this.#table.idOf(change);
+    this.#emit({ kind: "trigger", trigger: { event: "change-merged", change: id } });
+  }
+
+  #tellUpdate(project: string, ref: string, old: string | null, to: string | null): void {
     if (old === to) return;
+    const branch = ref.startsWith("refs/heads/") ? ref.slice("refs/heads/".length) : null;
     const id = `ref:${project}:${ref}@${to ?? "0".repeat(old!.length)}`;
     const update: RefUpdate = { kind: "ref", id, project, ref, branch, oldCommit: old, newCommit: to };
     this.#emit({ kind: "trigger", trigger: { event: "ref-updated", ref: update } });
@@ -550,6 +620,7 @@ export class LocalForge {
   /** Packs refs and objects, and removes what nothing refers to after a day. One project at a time. */
   async maintain(): Promise<void> {
     this.#moves.prune();
+    this.#cycles.prune(this.#nowMs() - KEEP_MS);
     for (const project of this.projects()) {
       const gitDir = this.repositories.gitDir(project);
       try {
