@@ -8,7 +8,15 @@ import type {
   WindowRules,
 } from "../../../packages/gate/src/core/index.ts";
 import type { Random } from "../random.ts";
-import { checkPipeline, gatePipeline, job, layoutOf, postPipeline } from "./layouts.ts";
+import {
+  checkPipeline,
+  deployPipeline,
+  gatePipeline,
+  job,
+  layoutOf,
+  postPipeline,
+  publishPipeline,
+} from "./layouts.ts";
 
 type Effect<K extends GateEffect["kind"]> = Extract<GateEffect, { kind: K }>;
 
@@ -69,9 +77,13 @@ export class Settings {
 
   #take(queues: Map<string, { name: string; perBranch: boolean }>, gone: string | null): CoreLayout {
     this.#graphs = new Map(this.projects.map((project) => [project, this.#graph()]));
-    const pipelines = [checkPipeline(), gatePipeline(queues, this.#window), postPipeline()].filter(
-      ({ name }) => name === "gate" || this.#random.chance(0.9),
-    );
+    const pipelines = [
+      checkPipeline(),
+      gatePipeline(queues, this.#window),
+      postPipeline(),
+      deployPipeline(queues),
+      publishPipeline(),
+    ].filter(({ name }) => name === "gate" || this.#random.chance(0.9));
     const projects = this.projects.filter((project) => project !== gone);
     const rooms = SEMAPHORES.slice(0, 2).map((name): [string, number] => [name, this.#random.between(1, 3)]);
     this.layout = { ...layoutOf(++this.#version, pipelines, projects), semaphores: new Map(rooms) };

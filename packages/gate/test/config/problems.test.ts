@@ -61,7 +61,7 @@ describe("what is not built is refused by name, at its line", () => {
     });
     expect(told).toEqual([
       "app stable zuul.yaml:1 semaphore s is defined otherwise at app main zuul.yaml:1",
-      "lib main zuul.yaml:2 semaphore.max: a semaphore has room for one at least",
+      "lib main zuul.yaml:2 max: a semaphore has room for one at least",
       "lib main zuul.yaml:1 semaphore s is defined already, at app main zuul.yaml:1",
     ]);
   });
@@ -73,8 +73,6 @@ describe("what is not built is refused by name, at its line", () => {
   });
 
   test.each([
-    ["manager: serial", "the manager serial is not built yet"],
-    ["manager: supercedent", "the manager supercedent is not built yet"],
     [
       "manager: independent\n    disable-after-consecutive-failures: 3",
       "disable-after-consecutive-failures is not",
@@ -228,7 +226,7 @@ describe("what is wrong is told at its file and line, with what was meant", () =
     expect(
       (await pipeline("    manager: independent\n    trigger: {local: [{event: aproved}]}\n")).told,
     ).toEqual([
-      "config main zuul.yaml:4 trigger.local.0.event.0: must be change-created or approved or comment or ref-updated",
+      "config main zuul.yaml:4 trigger.local.0.event.0: must be change-created or approved or comment or change-merged or ref-updated",
     ]);
   });
 
@@ -312,7 +310,9 @@ describe("what may stand where", () => {
         "[{boss: {configure-projects: ^app$}}, {app: {include: [job]}}]}}}",
     );
     const { layout, problems } = await load(repositories, tenant);
-    expect(problems.map(({ message }) => message)).toEqual(["manager: must be dependent or independent"]);
+    expect(problems.map(({ message }) => message)).toEqual([
+      "manager: must be dependent or independent or serial or supercedent",
+    ]);
     const check = layout.freeze("check", change("app"));
     expect(check.kind === "graph" && check.graph.jobs).toHaveLength(1);
     const gate = layout.freeze("gate", change("app"));
