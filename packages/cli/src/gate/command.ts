@@ -149,6 +149,9 @@ function addReads(gate: Command): void {
     "workers",
     "Lists executors and mergers: whether they are there, and what they run and accept.",
   ).action(async (flags) => (await import("./workers.ts")).listWorkers(flags));
+  reads(gate, "semaphores", "Lists semaphores: which builds hold them, and which wait for them.").action(
+    async (flags) => (await import("./resources.ts")).listSemaphores(flags),
+  );
   addGatePlace(gate.command("log"))
     .description("Prints the log of a build.")
     .argument("<build>", "its number")

@@ -15,6 +15,7 @@ import { type Gate, GateError } from "../gate.ts";
 import type { BuildRow } from "../scheduler/build-table.ts";
 import { followLog } from "./log-stream.ts";
 import { gateMetrics } from "./metrics.ts";
+import { addResourceRoutes } from "./resource-routes.ts";
 import { StatusStream } from "./status-stream.ts";
 import type { DoneView, UserView } from "./types.ts";
 import { userOf } from "./user-of.ts";
@@ -44,6 +45,7 @@ export function gateHttp(gate: Gate, options: GateHttpOptions): HttpExtension {
             throw new Problem("forbidden", `${name} is a worker, and no user`);
         });
         addReads(scope, gate, status);
+        addResourceRoutes(scope, gate);
         addWrites(scope, gate);
       });
       app.register(async (scope) => addWorkerRoutes(scope, gate, { readsNeedToken }));
