@@ -16,8 +16,8 @@ afterAll(async () => {
 });
 
 function gateFor(setup: Setup): Promise<RunningGate> {
-  const { window, check, slots } = setup;
-  const key = JSON.stringify({ window, check: check === true, slots });
+  const { window, check, supercedes, slots } = setup;
+  const key = JSON.stringify({ window, check: check === true, supercedes: supercedes === true, slots });
   const known = gates.get(key) ?? openGate(setup);
   gates.set(key, known);
   return known;
