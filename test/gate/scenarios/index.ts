@@ -3,6 +3,7 @@ import { DEPENDENT } from "./dependent.ts";
 import { EXAMPLES } from "./examples.ts";
 import { LIFECYCLE } from "./lifecycle.ts";
 import { OPERATING } from "./operating.ts";
+import { RESOURCES } from "./resources.ts";
 import type { Scenario } from "./world.ts";
 
 export type { ChangeSetup, JobSetup, ProjectSetup, Scenario, ScenarioWorld, Setup } from "./world.ts";
@@ -13,4 +14,5 @@ export const SCENARIOS: readonly Scenario[] = [
   ...DEPENDENCIES,
   ...LIFECYCLE,
   ...OPERATING,
+  ...RESOURCES,
 ];

@@ -44,6 +44,7 @@ export const OPERATING: readonly Scenario[] = [
       await world.create("B", { project: "P" });
       await world.create("C", { project: "P", parent: "B" });
       for (const name of ["A", "B", "C"]) await world.approve(name);
+      await world.expectRunning("J{A}", "J{A,B}", "J{A,B,C}");
       await world.promote("gate", "C");
       await world.expectQueue("gate", "B", "C", "A");
       await world.expectRunning("J{B}", "J{B,C}", "J{B,C,A}");

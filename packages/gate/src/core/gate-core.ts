@@ -10,6 +10,7 @@ import { settle } from "./pass.ts";
 import { onPromote, promotionObstacle } from "./promoting.ts";
 import { onConfigured } from "./reconfigure.ts";
 import { onRestarted } from "./restart.ts";
+import { type SemaphoreStatus, semaphoresOf } from "./semaphores.ts";
 import { emptyGate, type GateSnapshot, gateFrom, snapshotOf } from "./snapshot.ts";
 import { type Counters, type Gate, markDirty } from "./state.ts";
 import { type CoreStatus, statusOf, type WindowStatus, windowsOf } from "./status.ts";
@@ -134,6 +135,11 @@ export class GateCore {
 
   windows(): WindowStatus[] {
     return windowsOf(this.#gate);
+  }
+
+  /** Those that are declared, held or waited for, by name. */
+  semaphores(): SemaphoreStatus[] {
+    return semaphoresOf(this.#gate);
   }
 
   /** Since the state began. */
