@@ -36,7 +36,7 @@ export class RemoteBuilds {
     let execution = "";
     try {
       const outcome = await this.#executor.run(here, {
-        ...(options.signal === undefined ? {} : { signal: options.signal }),
+        ...options,
         onStart: (id) => {
           execution = id;
           handIn = new HandIn(this.#gate, this.#executor.store, id);
