@@ -7,6 +7,7 @@ import type {
   ChainLink,
   GateEffect,
   GateEvent,
+  LandStep,
   MergeResult,
   ReportedBuild,
   RunResult,
@@ -300,7 +301,8 @@ export class Effects {
 
   async #land(effect: Extract<GateEffect, { kind: "land" }>): Promise<void> {
     const { forge, gateId, tell, loader, reconfigure } = this.#parts;
-    const { buildset, link, base, commit } = effect;
+    const { buildset, steps } = effect;
+    const [{ link, base, commit }] = steps as readonly [LandStep];
     const { project, branch, change, revision } = link;
     const changeNumber = forge.numberOf(change);
     if (changeNumber === undefined) {

@@ -97,10 +97,12 @@ export class SimulatedWorld implements ScenarioWorld {
     return { kind: "frozen", buildset, layout, result: { kind: "graph", graph } };
   }
 
-  #land({ buildset, link, base, commit }: Effect<"land">): GateEvent[] {
-    const answer = this.forge.land(link, base, commit);
-    const change: GateEvent = { kind: "change", change: this.forge.get(link.change) };
-    return [{ kind: "landed", buildset, ...answer }, change];
+  #land({ buildset, steps }: Effect<"land">): GateEvent[] {
+    const answer = this.forge.land(steps);
+    const changes = steps.map(
+      ({ link }) => ({ kind: "change", change: this.forge.get(link.change) }) as const,
+    );
+    return [{ kind: "landed", buildset, ...answer }, ...changes];
   }
 
   #grant(): GateEvent[] {

@@ -110,7 +110,11 @@ export const GATE_MUTANTS: readonly GateMutant[] = [
     effects.filter(({ kind }, i) => kind !== "releaseNodes" || i % 2 === 0),
   ),
   asking("a change is merged as something else than was tested", (effects) =>
-    effects.map((effect) => (effect.kind === "land" ? { ...effect, commit: effect.base } : effect)),
+    effects.map((effect) =>
+      effect.kind === "land"
+        ? { ...effect, steps: effect.steps.map((step) => ({ ...step, commit: step.base })) }
+        : effect,
+    ),
   ),
   {
     name: "reports that nobody answered are forgotten by a restart",

@@ -40,7 +40,7 @@ export function admitRef(gate: Gate, pipeline: Pipeline, ref: RefUpdate, terms: 
     return `is of project ${ref.project}, which is not in this tenant`;
   if (liveItem(gate, pipeline, ref.id) !== null) return null;
   if (pipeline.size >= MAX_ITEMS) return FULL;
-  append(gate, ownQueue(gate, pipeline), ref, true, terms);
+  append(gate, ownQueue(gate, pipeline), [ref], true, terms);
   return null;
 }
 
@@ -94,7 +94,7 @@ class Admission {
     if (refusal !== null) return refusal;
     if (this.#pipeline.size + this.#planned.size > MAX_ITEMS) return this.#refuse(FULL, true);
     for (const { change, terms } of this.#planned.values()) {
-      append(this.#gate, queueFor(this.#gate, this.#pipeline, change), change, true, terms);
+      append(this.#gate, queueFor(this.#gate, this.#pipeline, change), [change], true, terms);
       entered.push(change);
     }
     return null;
@@ -165,8 +165,8 @@ class Admission {
     }
     if (this.#pipeline.size + underneath.length >= MAX_ITEMS) return this.#refuse(FULL, true);
     const queue = ownQueue(gate, this.#pipeline);
-    for (const needed of underneath) append(gate, queue, needed, false, terms);
-    append(gate, queue, change, true, terms);
+    for (const needed of underneath) append(gate, queue, [needed], false, terms);
+    append(gate, queue, [change], true, terms);
     return null;
   }
 

@@ -2,7 +2,7 @@ import type { GateEvent, Result } from "./events.ts";
 import { hasFailed, MAX_LOST_EXECUTORS, readinessOf } from "./job-graph.ts";
 import type { Precedence } from "./layout.ts";
 import { managerOf } from "./managers.ts";
-import { type Buildset, type Gate, type Item, type JobRun, liveAhead, markDirty } from "./state.ts";
+import { type Buildset, type Gate, type Item, type JobRun, liveAhead, markDirty, memberOf } from "./state.ts";
 
 /* From a job that may start to its result: nodes are asked for, granted, used and given back. */
 
@@ -84,7 +84,8 @@ function requestNodes(gate: Gate, run: JobRun): void {
 export function startEffect(run: JobRun): Gate["effects"][number] {
   const { buildset, job, attempt } = run;
   const { item } = buildset;
-  const { pipeline, subject } = item;
+  const { pipeline } = item;
+  const subject = memberOf(item, job.of?.changes[0] ?? "") ?? item.subject;
   return {
     kind: "startBuild",
     build: run.build!,

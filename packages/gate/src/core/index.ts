@@ -1,6 +1,7 @@
 export { MAX_DEPENDENCIES } from "./admission.ts";
 export { MAX_DISPUTES, MAX_MERGE_ERRORS, MERGE_RETRY_MS } from "./buildsets.ts";
 export type { Change, ChangeId, Dependency, RefUpdate, Subject } from "./change.ts";
+export { cycleGraph, type WantedJob } from "./cycle-graph.ts";
 export { type Decision, MAX_DECISIONS, MAX_EXPLAINED } from "./decisions.ts";
 export type * from "./events.ts";
 export { GateCore } from "./gate-core.ts";

@@ -1,3 +1,5 @@
+import type { ChangeId } from "./change.ts";
+
 /* What the core knows of a tenant's configuration: rules of pipelines, and which queue a project is in. */
 
 export type Precedence = "high" | "normal" | "low";
@@ -50,7 +52,10 @@ export interface CoreLayout {
 
 /** What scheduling must know of a job that was frozen for an item; what it runs is none of the core's business. */
 export interface FrozenJob {
+  /** No two jobs of an item have one. */
   readonly name: string;
+  /** In a cycle: its name in the configuration, and the changes that it is a job of. It runs for the first of them. */
+  readonly of?: { readonly job: string; readonly changes: readonly ChangeId[] };
   readonly voting: boolean;
   /** Runs at most, when its preparation fails. Default: 3. */
   readonly attempts: number;

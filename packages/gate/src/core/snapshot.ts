@@ -12,7 +12,7 @@ import {
   type Item,
   type JobRun,
   type Landing,
-  linkOf,
+  linksOf,
   type Pipeline,
   type Report,
 } from "./state.ts";
@@ -79,6 +79,8 @@ interface BuildsetData {
 interface ItemData {
   readonly id: ItemId;
   readonly subject: Subject;
+  /** Of a cycle; of every other item there is only its subject. */
+  readonly members?: readonly Subject[];
   readonly live: boolean;
   readonly enqueuedMs: number;
   readonly ignoreRequirements: boolean;
@@ -188,10 +190,11 @@ export function snapshotOf(gate: Gate): GateSnapshot {
 }
 
 function itemData(item: Item, tables: Tables): ItemData {
-  const { pipeline, queue, active, link, isDirty, itemsBehind, itemAhead, buildset, landing, ...plain } =
-    item;
+  const { pipeline, queue, active, links, members, isDirty, itemsBehind, itemAhead, ...rest } = item;
+  const { buildset, landing, ...plain } = rest;
   return {
     ...plain,
+    ...(members.length > 1 ? { members } : {}),
     itemAhead: itemAhead?.id ?? null,
     buildset: buildset === null ? null : buildsetData(buildset, tables),
     landing: landing === null ? null : { ...landing },
@@ -235,14 +238,16 @@ function restoreQueue(gate: Gate, data: QueueData, snapshot: GateSnapshot): void
   const queue = new Queue(serial, pipeline, key, name, branch, window);
   pipeline.queues.set(key, queue);
   const byId = new Map<ItemId, Item>();
-  for (const { itemAhead, buildset, landing, ...plain } of data.items) {
+  for (const { itemAhead, buildset, landing, members: several, ...plain } of data.items) {
+    const members = several ?? [plain.subject];
     const ahead = itemAhead === null ? null : byId.get(itemAhead)!;
     const item: Item = {
       ...plain,
       pipeline,
       queue,
       active: false,
-      link: linkOf(plain.subject),
+      members,
+      links: linksOf(members),
       itemAhead: ahead,
       itemsBehind: new Set(),
       buildset: null,
@@ -285,8 +290,10 @@ function index(gate: Gate): void {
   const buildsets: Buildset[] = [];
   for (const item of items) {
     gate.items.set(item.id, item);
-    const others = gate.itemsOf.get(item.subject.id) ?? new Set();
-    gate.itemsOf.set(item.subject.id, others.add(item));
+    for (const { id } of item.members) {
+      const others = gate.itemsOf.get(id) ?? new Set();
+      gate.itemsOf.set(id, others.add(item));
+    }
     if (item.buildset !== null) buildsets.push(item.buildset);
   }
   for (const buildset of buildsets.sort((a, b) => a.id - b.id)) {
