@@ -238,7 +238,7 @@ describeWith(["ansible", "bubblewrap"], "jobs of playbooks", () => {
       1,
       "asks: too short",
     ]);
-    const { outcome } = running.gate.builds.get(builds[0]!.id)!;
+    const { outcome } = running.gate.builds.get(Number(builds[0]!.id))!;
     expect(outcome?.data.warnings).toEqual(["look at this", "and at that"]);
   });
 });

@@ -71,7 +71,7 @@ describe("playbooks", () => {
   test("have roles of projects that the tenant knows only", async () => {
     const { told } = await loaded("- job:\n    name: j\n    run: r.yaml\n    roles: [{zuul: org/comon}]\n");
     expect(told).toEqual([
-      "app main zuul.yaml:4 job j has org/comon among its roles, which is no project here; did you mean \"org/common\"?",
+      'app main zuul.yaml:4 job j has org/comon among its roles, which is no project here; did you mean "org/common"?',
     ]);
   });
 });
