@@ -199,7 +199,7 @@ export async function showLog(id: string, flags: GateFlags & { readonly follow?:
   }
 }
 
-function print(flags: GateFlags, value: unknown, lines: () => readonly string[]): void {
+export function print(flags: GateFlags, value: unknown, lines: () => readonly string[]): void {
   process.stdout.write(flags.json === true ? `${JSON.stringify(value)}\n` : `${lines().join("\n")}\n`);
 }
 

@@ -15,6 +15,7 @@ import { type Gate, GateError } from "../gate.ts";
 import type { BuildRow } from "../scheduler/build-table.ts";
 import { followLog } from "./log-stream.ts";
 import { gateMetrics } from "./metrics.ts";
+import { addResourceRoutes } from "./resource-routes.ts";
 import { StatusStream } from "./status-stream.ts";
 import type { DoneView, UserView } from "./types.ts";
 import { API, buildView, changeSummary, changeView, explanationView, statusView } from "./views.ts";
@@ -39,6 +40,7 @@ export function gateHttp(gate: Gate, options: GateHttpOptions): HttpExtension {
           if (readsNeedToken || request.method !== "GET") userOf(gate, request);
         });
         addReads(scope, gate, status);
+        addResourceRoutes(scope, gate);
         addWrites(scope, gate);
       });
       app.get("/changes/:number", (request, reply) => {
