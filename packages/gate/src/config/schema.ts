@@ -126,6 +126,7 @@ export const jobFields = {
   ).optional(),
   "success-message": z.string().optional(),
   "failure-message": z.string().optional(),
+  "failure-output": listOf(z.string()).optional(),
   network: z.boolean().optional(),
   reuse: z.boolean().optional(),
 };

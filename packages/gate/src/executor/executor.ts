@@ -57,6 +57,8 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   /** The execution has its name and its log. */
   readonly onStart?: (execution: string) => void;
+  /** It will fail, though it goes on: why, in a sentence. Told once at most. */
+  readonly onFailing?: (detail: string) => void;
   /** A promise is waited for before the build may write much more. */
   readonly onOutput?: (chunk: OutputChunk) => unknown;
 }
@@ -144,7 +146,7 @@ export class Executor implements AsyncDisposable {
     if (this.#closing.signal.aborted) throw new ExecutorError("EXECUTOR_CLOSED", "the executor was closed");
     const id = randomUUID();
     const folder = join(this.#executions, id);
-    const { signal, onStart, onOutput = () => {} } = options;
+    const { signal, onStart, onOutput = () => {}, onFailing = () => {} } = options;
     let execution: Execution;
     let log: BuildLog;
     try {
@@ -160,6 +162,7 @@ export class Executor implements AsyncDisposable {
         limits: this.limits,
         ansiblePlaybook: this.#ansiblePlaybook,
         diskWatch: this.#diskWatch,
+        onFailing,
         signal: AbortSignal.any([this.#closing.signal, ...(signal === undefined ? [] : [signal])]),
       });
     } catch (error) {

@@ -66,6 +66,8 @@ export function buildRequest(
       ? { inventory: inventoryOf(job, returned.reduce(merged, {})) }
       : {}),
     network: job.network,
+    // Not there in what was frozen by an older version.
+    failureOutput: [...(job.failureOutput ?? [])],
     workspaceScheme: job.workspaceScheme,
     project: subject.project,
     repositories: projects.map((project) => {
