@@ -141,15 +141,27 @@ export async function dequeue(
   printDone(flags, await new GateApi(gatePlace(flags)).post<DoneView>("/dequeue", body));
 }
 
+export async function promote(
+  numbers: readonly string[],
+  flags: GateFlags & { readonly pipeline: string },
+): Promise<void> {
+  const { pipeline } = flags;
+  const changes = numbers.map((number) => Number(changeNumber(number)));
+  printDone(flags, await new GateApi(gatePlace(flags)).post<DoneView>("/promote", { changes, pipeline }));
+}
+
 export async function operate(path: string, body: unknown, flags: GateFlags): Promise<void> {
   printDone(flags, await new GateApi(gatePlace(flags)).post<DoneView>(path, body));
 }
 
 export async function addUser(
   name: string,
-  flags: GateFlags & { readonly operator?: boolean },
+  flags: GateFlags & { readonly operator?: boolean; readonly worker?: boolean },
 ): Promise<void> {
-  const role = flags.operator === undefined ? undefined : flags.operator ? "operator" : "user";
+  if (flags.worker === true && flags.operator !== undefined)
+    throw new UsageError("OPTION_INVALID", "whoever is a worker is no operator");
+  const asked = flags.operator === undefined ? undefined : flags.operator ? "operator" : "user";
+  const role = flags.worker === true ? "worker" : asked;
   const answer = await new GateApi(gatePlace(flags)).post<DoneView & { token: string }>("/users", {
     name,
     role,
@@ -199,7 +211,7 @@ export async function showLog(id: string, flags: GateFlags & { readonly follow?:
   }
 }
 
-function print(flags: GateFlags, value: unknown, lines: () => readonly string[]): void {
+export function print(flags: GateFlags, value: unknown, lines: () => readonly string[]): void {
   process.stdout.write(flags.json === true ? `${JSON.stringify(value)}\n` : `${lines().join("\n")}\n`);
 }
 

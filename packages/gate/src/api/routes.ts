@@ -15,9 +15,12 @@ import { type Gate, GateError } from "../gate.ts";
 import type { BuildRow } from "../scheduler/build-table.ts";
 import { followLog } from "./log-stream.ts";
 import { gateMetrics } from "./metrics.ts";
+import { addResourceRoutes } from "./resource-routes.ts";
 import { StatusStream } from "./status-stream.ts";
 import type { DoneView, UserView } from "./types.ts";
+import { userOf } from "./user-of.ts";
 import { API, buildView, changeSummary, changeView, explanationView, statusView } from "./views.ts";
+import { addWorkerRoutes } from "./worker-routes.ts";
 
 export interface GateHttpOptions {
   readonly log: Log;
@@ -36,11 +39,16 @@ export function gateHttp(gate: Gate, options: GateHttpOptions): HttpExtension {
       app.register(async (scope) => {
         scope.addHook("onRequest", async (request, reply) => {
           reply.header("cache-control", "no-store");
-          if (readsNeedToken || request.method !== "GET") userOf(gate, request);
+          if (!readsNeedToken && request.method === "GET") return;
+          const { name, role } = userOf(gate, request);
+          if (role === "worker" && request.method !== "GET")
+            throw new Problem("forbidden", `${name} is a worker, and no user`);
         });
         addReads(scope, gate, status);
+        addResourceRoutes(scope, gate);
         addWrites(scope, gate);
       });
+      app.register(async (scope) => addWorkerRoutes(scope, gate, { readsNeedToken }));
       app.get("/changes/:number", (request, reply) => {
         const { number } = request.params as { number: string };
         reply.redirect(`/#/gate/changes/${numberIn(number)}`);
@@ -78,7 +86,7 @@ function addReads(app: FastifyInstance, gate: Gate, status: StatusStream): void 
   });
   app.get(`${API}/builds/:id`, (request) => {
     const row = buildIn(gate, request);
-    const folder = row.execution === null ? undefined : gate.executor.folderOf(row.execution);
+    const folder = row.execution === null ? undefined : gate.executions.folderOf(row.execution);
     const log = folder === undefined ? undefined : statSync(join(folder, "log"), { throwIfNoEntry: false });
     return { ...buildView(gate, row), ...(log === undefined ? {} : { logBytes: log.size }) };
   });
@@ -91,7 +99,7 @@ function addReads(app: FastifyInstance, gate: Gate, status: StatusStream): void 
       await followLog(gate, row.id, Number.isSafeInteger(last) ? last : from, reply.raw);
       return;
     }
-    const chunk = row.execution === null ? undefined : await gate.executor.readLog(row.execution, from);
+    const chunk = row.execution === null ? undefined : await gate.executions.readLog(row.execution, from);
     reply
       .type("text/plain; charset=utf-8")
       .header("drover-log-from", String(chunk?.offset ?? from))
@@ -101,7 +109,7 @@ function addReads(app: FastifyInstance, gate: Gate, status: StatusStream): void 
   app.get(`${API}/builds/:id/artifacts/*`, (request, reply) => {
     const row = buildIn(gate, request);
     const name = (request.params as { "*": string })["*"];
-    const folder = row.execution === null ? undefined : gate.executor.folderOf(row.execution);
+    const folder = row.execution === null ? undefined : gate.executions.folderOf(row.execution);
     const file = folder === undefined ? undefined : fileBelow(join(folder, "artifacts"), name);
     if (file === undefined) throw new Problem("not-found", `build ${row.id} has no artifact of this name`);
     // A build's files are not the gate's word: a browser must not run them as if they were.
@@ -193,6 +201,19 @@ function addWrites(app: FastifyInstance, gate: Gate): void {
       throw new Problem("not-found", `change ${change} is neither in ${pipeline} nor waits for it`);
     return { done };
   });
+  app.post(`${API}/promote`, async (request): Promise<DoneView> => {
+    operator(gate, request);
+    const { changes, pipeline } = body(promoteBody, request);
+    knownPipeline(gate, pipeline);
+    const ids = changes.map((change) => {
+      const record = forge.record(change);
+      if (record === undefined) throw new Problem("not-found", `there is no change ${change}`);
+      return record.id;
+    });
+    const obstacle = gate.promote(pipeline, ids);
+    if (obstacle !== null) throw new Problem("conflict", obstacle);
+    return { done: [`ahead in ${pipeline} now: change ${changes.join(", ")}`] };
+  });
   app.post(`${API}/pause`, async (request): Promise<DoneView> => {
     operator(gate, request);
     const { on } = body(z.strictObject({ on: z.boolean() }), request);
@@ -229,7 +250,7 @@ function addWrites(app: FastifyInstance, gate: Gate): void {
       const given = forge.users.add(name, role);
       return { given, token: forge.users.createToken(name).text };
     });
-    return { done: [`${name} is ${given === "operator" ? "an operator" : "a user"}`], token };
+    return { done: [`${name} is ${given === "operator" ? "an operator" : `a ${given}`}`], token };
   });
   app.delete(`${API}/users/:name`, async (request): Promise<DoneView> => {
     const { name: own } = operator(gate, request);
@@ -292,8 +313,14 @@ const dequeueBody = z.strictObject({
   project: name.optional(),
 });
 
+const promoteBody = z.strictObject({
+  /** In the order that they get. */
+  changes: z.array(z.number().int().min(1)).min(1).max(1_000),
+  pipeline: name,
+});
+
 const projectBody = z.strictObject({ name, importFrom: z.string().min(1).optional() });
-const userBody = z.strictObject({ name, role: z.enum(["user", "operator"]).optional() });
+const userBody = z.strictObject({ name, role: z.enum(["user", "operator", "worker"]).optional() });
 
 /** @throws Problem `bad-request` */
 function query<S extends z.ZodObject>(schema: S, request: FastifyRequest): z.output<S> {
@@ -319,16 +346,6 @@ function checked<S extends z.ZodObject>(schema: S, value: unknown): z.output<S> 
     "bad-request",
     `${issue!.path.map(String).join(".") || "the request"}: ${issue!.message}`,
   );
-}
-
-/** @throws Problem `unauthenticated` */
-function userOf(gate: Gate, { headers }: FastifyRequest): User {
-  const token = /^bearer +(\S+)$/i.exec(headers.authorization ?? "")?.[1];
-  if (token === undefined)
-    throw new Problem("unauthenticated", "send your token of this gate: Authorization: Bearer TOKEN");
-  const user = gate.forge.users.authenticate(token);
-  if (user === undefined) throw new Problem("unauthenticated", "the token is not valid (any more)");
-  return user;
 }
 
 /** @throws Problem `unauthenticated`, `forbidden` */

@@ -1,4 +1,11 @@
-import type { PipelineRules, Precedence, ReportKind, Requirements, WindowRules } from "../core/index.ts";
+import type {
+  PipelineRules,
+  Precedence,
+  ReportKind,
+  Requirements,
+  SemaphoreUse,
+  WindowRules,
+} from "../core/index.ts";
 import type { Regex } from "./regex.ts";
 
 /* What files of configuration say, item by item, before it is known whether the items fit each other. All of it is immutable. */
@@ -21,8 +28,20 @@ export type Variables = Readonly<Record<string, Json>>;
 /** Which branches an item is for. `null`: any. An implied matcher is compared as a whole, a written one from the start. */
 export type BranchRule = { readonly exact: string } | { readonly any: readonly Regex[] } | null;
 
-/** One step of a phase, as a job writes it: an executable of the defining repository, or a command in the change's project. */
+/**
+ * One step of a phase, as a job writes it: an executable or a playbook (`.yaml`, `.yml`) of the defining repository, or a command
+ * in the change's project.
+ */
 export type Step = { readonly path: string } | { readonly argv: readonly string[] };
+
+/** A repository that playbooks find roles in. */
+export interface RoleSource {
+  readonly project: string;
+  /** Of a repository that is one role: what playbooks call it. */
+  readonly name: string;
+  /** The definition's own repository, which need not have any. */
+  readonly implicit: boolean;
+}
 
 export interface RequiredProject {
   readonly name: string;
@@ -55,6 +74,9 @@ export interface JobAttributes {
   readonly postReview?: true;
   readonly dependencies?: readonly JobDependency[];
   readonly holdFollowingChanges?: boolean;
+  readonly semaphores?: readonly SemaphoreUse[];
+  /** Regular expressions, each for the beginning of a line. */
+  readonly failureOutput?: readonly string[];
   readonly nodeset?: string | NodesetDefinition;
   /** Seconds. */
   readonly timeout?: number;
@@ -69,6 +91,11 @@ export interface JobAttributes {
   readonly overrideCheckout?: string;
   readonly vars?: Variables;
   readonly extraVars?: Variables;
+  /** By node. */
+  readonly hostVars?: Readonly<Record<string, Variables>>;
+  /** By group of nodes. */
+  readonly groupVars?: Readonly<Record<string, Variables>>;
+  readonly roles?: readonly RoleSource[];
   readonly successMessage?: string;
   readonly failureMessage?: string;
   readonly network?: boolean;
@@ -136,6 +163,13 @@ export interface QueueDefinition {
   readonly allowsCycles: boolean;
 }
 
+export interface SemaphoreDefinition {
+  readonly name: string;
+  readonly origin: Origin;
+  /** Builds that may hold it at a time. */
+  readonly max: number;
+}
+
 export interface NamedNodeset extends NodesetDefinition {
   readonly name: string;
   readonly origin: Origin;
@@ -189,6 +223,7 @@ export interface ParsedFile {
   readonly pipelines: readonly PipelineDefinition[];
   readonly queues: readonly QueueDefinition[];
   readonly nodesets: readonly NamedNodeset[];
+  readonly semaphores: readonly SemaphoreDefinition[];
   /** `job unit-tests`: what is named in the file but was refused, so that nobody calls it unknown. */
   readonly refused: readonly string[];
   readonly problems: readonly { readonly line: number; readonly message: string }[];

@@ -1,4 +1,5 @@
 import type * as z from "zod";
+import type { SemaphoreUse } from "../core/index.ts";
 import type { FileCheck } from "./check.ts";
 import type { ConfigItem } from "./items.ts";
 import type {
@@ -7,6 +8,7 @@ import type {
   NodesetDefinition,
   Origin,
   RequiredProject,
+  RoleSource,
   Step,
   Variables,
 } from "./model.ts";
@@ -55,6 +57,7 @@ const REFERENCES = [
   "required-projects",
   "allowed-projects",
   "dependencies",
+  "roles",
   "timeout",
 ] as const;
 
@@ -81,9 +84,14 @@ function variant(
   if (written.reuse === true) {
     add("reuse", "reuse: true is not built yet; each build runs, as with reuse: false");
   }
+  if (written.semaphore !== undefined && written.semaphores !== undefined) {
+    add("semaphore", "semaphore: is the older name of semaphores; a job has one of both");
+  }
   if (written.command !== undefined && written.run !== undefined) {
     add("command", "command: is a run of one step; a job has one of both");
   }
+  // Only whether they can be compiled: they are for the executor.
+  check.regexes(item, [...path, "failure-output"], written["failure-output"] ?? []);
   const nodeset = written.nodeset;
   if (typeof nodeset === "object" && nodeset.alternatives !== undefined) {
     add("nodeset", "nodeset.alternatives is not built yet");
@@ -95,6 +103,11 @@ function variant(
       return step === undefined ? [] : [step];
     });
   };
+  const roles = written.roles?.flatMap(({ zuul, name: called }): RoleSource[] => {
+    if (zuul !== undefined) return [{ project: zuul, name: called ?? lastPart(zuul), implicit: false }];
+    add("roles", "roles: an element names a project, as `zuul:`; galaxy is not built yet");
+    return [];
+  });
   const attributes = defined<JobAttributes>({
     description: written.description,
     abstract: written.abstract,
@@ -112,6 +125,7 @@ function variant(
       typeof one === "string" ? { name: one, soft: false } : { name: one.name, soft: one.soft ?? false },
     ),
     holdFollowingChanges: written["hold-following-changes"],
+    semaphores: semaphoresOf(written),
     nodeset: typeof nodeset === "object" ? nodesetOf(nodeset, (message) => add("nodeset", message)) : nodeset,
     timeout: written.timeout,
     preTimeout: written["pre-timeout"],
@@ -130,8 +144,12 @@ function variant(
     overrideCheckout: written["override-checkout"],
     vars: written.vars as Variables | undefined,
     extraVars: written["extra-vars"] as Variables | undefined,
+    hostVars: written["host-vars"] as Readonly<Record<string, Variables>> | undefined,
+    groupVars: written["group-vars"] as Readonly<Record<string, Variables>> | undefined,
+    roles,
     successMessage: written["success-message"],
     failureMessage: written["failure-message"],
+    failureOutput: written["failure-output"],
     network: written.network,
     reuse: written.reuse === false ? false : undefined,
   });
@@ -140,6 +158,20 @@ function variant(
   const lines: Record<string, number> = {};
   for (const key of REFERENCES) if (written[key] !== undefined) lines[key] = item.lineOf([...path, key]);
   return { name, origin, isOfProject, parent: written.parent, attributes, branches, ...pragma, lines };
+}
+
+/** How a repository is called by those who do not say where it is. */
+export function lastPart(project: string): string {
+  return project.slice(project.lastIndexOf("/") + 1);
+}
+
+function semaphoresOf({ semaphore, semaphores }: Written): readonly SemaphoreUse[] | undefined {
+  const uses = semaphores ?? (semaphore === undefined ? undefined : [semaphore]);
+  return uses?.map((use) =>
+    typeof use === "string"
+      ? { name: use, resourcesFirst: false }
+      : { name: use.name, resourcesFirst: use["resources-first"] ?? false },
+  );
 }
 
 function defined<T>(values: { [K in keyof T]: T[K] | undefined }): T {
@@ -154,15 +186,13 @@ function stepOf(
     if (written.semaphores !== undefined) tell("semaphores is not built yet");
     if (written.cleanup === true) tell("cleanup is not built yet");
     if ((written.name === undefined) === (written.command === undefined)) {
-      tell("a step has either a name, which is an executable's path, or a command");
+      tell("a step has either a name, which is the path of a playbook or an executable, or a command");
       return undefined;
     }
     if (written.command !== undefined) return { argv: written.command };
   }
   const path = typeof written === "string" ? written : written.name!;
-  if (/\.ya?ml$/.test(path)) {
-    tell(`${path}: Ansible playbooks are not built yet; name an executable, or give a command`);
-  } else if (path === "" || path.startsWith("/") || path.includes("\0") || path.split("/").includes("..")) {
+  if (path === "" || path.startsWith("/") || path.includes("\0") || path.split("/").includes("..")) {
     tell(`${JSON.stringify(path)} is no path within the repository`);
   } else return { path };
   return undefined;
