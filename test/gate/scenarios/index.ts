@@ -1,3 +1,4 @@
+import { CONFIGURATION } from "./configuration.ts";
 import { DEPENDENCIES } from "./dependencies.ts";
 import { DEPENDENT } from "./dependent.ts";
 import { EXAMPLES } from "./examples.ts";
@@ -6,4 +7,10 @@ import type { Scenario } from "./world.ts";
 
 export type { ChangeSetup, JobSetup, ProjectSetup, Scenario, ScenarioWorld, Setup } from "./world.ts";
 
-export const SCENARIOS: readonly Scenario[] = [...EXAMPLES, ...DEPENDENT, ...DEPENDENCIES, ...LIFECYCLE];
+export const SCENARIOS: readonly Scenario[] = [
+  ...EXAMPLES,
+  ...DEPENDENT,
+  ...DEPENDENCIES,
+  ...LIFECYCLE,
+  ...CONFIGURATION,
+];

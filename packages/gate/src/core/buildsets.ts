@@ -196,6 +196,7 @@ function setGraph(gate: Gate, buildset: Buildset, graph: JobGraph): void {
     buildset.jobs.set(job.name, run);
   }
   for (const gone of before.values()) withdraw(gate, gone);
+  buildset.problems = [];
   buildset.graph = graph;
   buildset.state = "ready";
   const runs = [...buildset.jobs.values()];
