@@ -6,6 +6,7 @@ import type {
   ConfigProblem,
   DoneView,
   ExplanationView,
+  SemaphoreView,
   StatusView,
 } from "@drover/gate/api";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -259,6 +260,20 @@ describe("changes", () => {
     await landed(number);
   });
 
+  test("share semaphores, which can be looked at", async () => {
+    expect((await gate("semaphores")).stdout).toBe("There are no semaphores.\n");
+    const config = readFileSync(join(clone, "zuul.yaml"), "utf8");
+    const number = await propose("Use it", {
+      "zuul.yaml": `${config}\n- semaphore: {name: database, max: 2}\n`,
+    });
+    await gate("approve", number, "--token-file", reviewer);
+    await landed(number);
+    expect((await gate("semaphores")).stdout).toMatch(/^database +0 of 2$/m);
+    expect(await json<SemaphoreView[]>("semaphores")).toEqual([
+      { name: "database", max: 2, holders: [], waiting: [] },
+    ]);
+  });
+
   test("are not started while the gate is paused", async () => {
     expect((await gate("pause")).code).toBe(0);
     const number = await propose("Later", { later: "1\n" });
@@ -282,6 +297,18 @@ describe("changes", () => {
     expect([forced.code, forced.stderr]).toEqual([1, expect.stringContaining("is not approved")]);
     expect(await json<BuildView[]>("builds", "--change", number)).toEqual([]);
     await gate("approve", number, "--token-file", reviewer);
+    const promoted = await gate("promote", number, "--pipeline", "gate");
+    expect(promoted.stdout, promoted.stderr).toBe(`ahead in gate now: change ${number}\n`);
+    const unknown = await gate("promote", number, "--pipeline", "gates");
+    expect([unknown.code, unknown.stderr]).toEqual([
+      1,
+      expect.stringContaining("there is no pipeline gates"),
+    ]);
+    const absent = await gate("promote", number, "1", "--pipeline", "gate");
+    expect([absent.code, absent.stderr]).toEqual([
+      1,
+      expect.stringContaining("change 1 is not in pipeline gate"),
+    ]);
     expect((await gate("unpause")).stdout).toBe("it goes on\n");
     await landed(number);
   });

@@ -3,6 +3,8 @@ import { DEPENDENCIES } from "./dependencies.ts";
 import { DEPENDENT } from "./dependent.ts";
 import { EXAMPLES } from "./examples.ts";
 import { LIFECYCLE } from "./lifecycle.ts";
+import { OPERATING } from "./operating.ts";
+import { RESOURCES } from "./resources.ts";
 import type { Scenario } from "./world.ts";
 
 export type { ChangeSetup, JobSetup, ProjectSetup, Scenario, ScenarioWorld, Setup } from "./world.ts";
@@ -13,4 +15,6 @@ export const SCENARIOS: readonly Scenario[] = [
   ...DEPENDENCIES,
   ...LIFECYCLE,
   ...CONFIGURATION,
+  ...OPERATING,
+  ...RESOURCES,
 ];

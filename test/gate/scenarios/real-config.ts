@@ -23,13 +23,15 @@ for folder in "$DROVER_WORKSPACE"/src/*/*; do
   done
 done
 echo waits
-read -r code < "CONTROL/\${DROVER_BUILD##*-}"
-exit "$code"
+while read -r code < "CONTROL/\${DROVER_BUILD##*-}"; do
+  [ "$code" = early ] || exit "$code"
+  echo "fails, and goes on"
+done
 `;
 
 /** Of the config-project. */
 export function pipelineFiles(
-  { window, check = false }: Setup,
+  { window, check = false, supercedes = false }: Setup,
   control: string,
 ): Readonly<Record<string, string>> {
   const messages = Object.fromEntries(
@@ -50,6 +52,7 @@ export function pipelineFiles(
     name: "gate",
     manager: "dependent",
     precedence: "high",
+    ...(supercedes ? { supercedes: "check" } : {}),
     window: window?.size ?? 20,
     "window-floor": window?.floor ?? 3,
     trigger: { local: { event: "approved" } },
@@ -65,6 +68,7 @@ export function pipelineFiles(
     parent: null,
     abstract: true,
     timeout: 600,
+    "failure-output": "fails, and",
     command: ["sh", "-c", PROBE.replace("CONTROL", control)],
   };
   const pipelines = check ? [checks, gates] : [gates];
@@ -87,7 +91,7 @@ export function repositoryName(prefix: string, project: string): string {
  */
 export function projectFiles(
   { name: project, queue, jobs }: ProjectSetup,
-  { check = false }: Setup,
+  { check = false, semaphores = {} }: Setup,
   prefix: string,
   defined: Map<string, string>,
 ): Readonly<Record<string, string>> {
@@ -97,6 +101,8 @@ export function projectFiles(
   };
   const stanzas: object[] = [];
   if (queue !== undefined && isOwn(`queue ${queue}`)) stanzas.push({ queue: { name: `${prefix}-${queue}` } });
+  for (const [name, max] of Object.entries(semaphores))
+    if (isOwn(`semaphore ${name}`)) stanzas.push({ semaphore: { name: `${prefix}-${name}`, max } });
   for (const job of jobs)
     if (job.noop !== true && job.isDefined !== false && isOwn(`job ${job.name}`))
       stanzas.push({ job: definitionOf(job, prefix) });
@@ -111,7 +117,15 @@ export function projectFiles(
   return { "zuul.yaml": stringify(stanzas) };
 }
 
-function definitionOf({ name, after = [], voting, holds, attempts }: JobSetup, prefix: string): object {
+function definitionOf(
+  { name, after = [], voting, holds, attempts, semaphores = [] }: JobSetup,
+  prefix: string,
+): object {
+  const uses = semaphores.map((text) =>
+    text.startsWith("first:")
+      ? { name: `${prefix}-${text.slice("first:".length)}`, "resources-first": true }
+      : `${prefix}-${text}`,
+  );
   const dependencies = after.map((needed) => {
     const soft = needed.startsWith("soft:");
     return { name: `${prefix}-${soft ? needed.slice("soft:".length) : needed}`, soft };
@@ -122,5 +136,6 @@ function definitionOf({ name, after = [], voting, holds, attempts }: JobSetup, p
     ...(voting === undefined ? {} : { voting }),
     ...(holds === undefined ? {} : { "hold-following-changes": holds }),
     ...(attempts === undefined ? {} : { attempts }),
+    ...(uses.length === 0 ? {} : { semaphores: uses }),
   };
 }

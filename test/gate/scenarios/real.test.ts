@@ -15,9 +15,11 @@ afterAll(async () => {
   for (const gate of gates.values()) await (await gate).end();
 });
 
-function gateFor(setup: Setup): Promise<RunningGate> {
-  const { window, check, slots } = setup;
-  const key = JSON.stringify({ window, check: check === true, slots });
+/** Slots are not shared: what runs for one scenario would be in the way of the other. */
+function gateFor(setup: Setup, title: string): Promise<RunningGate> {
+  const { window, check, supercedes, slots } = setup;
+  const own = slots === undefined ? null : title;
+  const key = JSON.stringify({ window, check: check === true, supercedes: supercedes === true, own });
   const known = gates.get(key) ?? openGate(setup);
   gates.set(key, known);
   return known;
@@ -34,6 +36,6 @@ async function openGate(setup: Setup): Promise<RunningGate> {
 describe.concurrent("a gate with git, builds and HTTP", () => {
   for (const [at, { title, setup, play }] of SCENARIOS.entries())
     it(title, { timeout: TIMEOUT_MS }, async () =>
-      play(new RealWorld(await gateFor(setup), setup, `s${at}`)),
+      play(new RealWorld(await gateFor(setup, title), setup, `s${at}`)),
     );
 });

@@ -36,10 +36,13 @@ export class SimulatedWorld implements ScenarioWorld {
   readonly #proposals = new Map<string, Proposal>();
   readonly #chains = new Map<number, readonly ChainLink[]>();
   readonly #requests = new Set<number>();
+  /** Builds that have their slots. */
+  readonly #held = new Set<number>();
   readonly #running = new Map<number, Running>();
   readonly #failing = new Set<string>();
   /** Jobs that revisions give to their branch, by `CHANGE@REVISION`. */
   readonly #configs = new Map<string, Configured>();
+  readonly #failingEarly = new Set<number>();
   readonly #history: string[] = [];
   readonly #reports: Effect<"report">[] = [];
   #layout: CoreLayout;
@@ -52,8 +55,11 @@ export class SimulatedWorld implements ScenarioWorld {
       if (queue !== undefined) queues.set(name, { name: queue, perBranch: false });
     const gate = gatePipeline(queues, { ...WINDOW, ...setup.window });
     const names = setup.projects.map(({ name }) => name);
-    const pipelines = setup.check ? [checkPipeline(), { ...gate, supercedes: [] }] : [gate];
-    this.#layout = layoutOf(1, pipelines, names);
+    const pipelines = setup.check
+      ? [checkPipeline(), setup.supercedes ? gate : { ...gate, supercedes: [] }]
+      : [gate];
+    const semaphores = new Map(Object.entries(setup.semaphores ?? {}));
+    this.#layout = { ...layoutOf(1, pipelines, names), semaphores };
     this.tell({ kind: "configured", layout: this.#layout });
   }
 
@@ -84,6 +90,7 @@ export class SimulatedWorld implements ScenarioWorld {
         return [];
       case "releaseNodes":
         this.#requests.delete(effect.build);
+        this.#held.delete(effect.build);
         return [];
       case "startBuild": {
         const { build, job, subject, buildset } = effect;
@@ -146,17 +153,20 @@ export class SimulatedWorld implements ScenarioWorld {
   }
 
   #grant(): GateEvent[] {
-    const free = (this.#setup.slots ?? Number.POSITIVE_INFINITY) - this.#running.size;
+    const free = (this.#setup.slots ?? Number.POSITIVE_INFINITY) - this.#held.size;
     const byRank = [...this.#requests].sort((a, b) => this.core.rankOf(a)! - this.core.rankOf(b)! || a - b);
     const granted = byRank.slice(0, Math.min(free, byRank.length));
-    for (const build of granted) this.#requests.delete(build);
+    for (const build of granted) {
+      this.#requests.delete(build);
+      this.#held.add(build);
+    }
     return granted.map((build) => ({ kind: "nodes", build, granted: true }));
   }
 
   #end({ build, job, change, name }: Running): void {
     const isFailing = this.#failing.has(`${job} ${change}`);
     this.#running.delete(build);
-    this.#history.push(`${name}${isFailing ? "✗" : "✓"}`);
+    this.#history.push(`${name}${isFailing || this.#failingEarly.has(build) ? "✗" : "✓"}`);
     this.tell({
       kind: "ended",
       build,
@@ -200,16 +210,27 @@ export class SimulatedWorld implements ScenarioWorld {
     this.tell({ kind: "dequeue", subject, pipeline });
   }
 
+  async promote(pipeline: string, ...subjects: readonly string[]): Promise<void> {
+    this.tell({ kind: "promote", pipeline, subjects });
+  }
+
   async fail(job: string, change: string): Promise<void> {
     this.#failing.add(`${job} ${change}`);
   }
 
+  async failEarly(name: string): Promise<void> {
+    const { build } = this.#find(name);
+    this.#failingEarly.add(build);
+    this.tell({ kind: "failing", build, detail: "its output says so" });
+  }
+
+  #find(name: string): Running {
+    expect(this.#names(), `of which ${name} is one`).toContain(name);
+    return [...this.#running.values()].find((build) => build.name === name)!;
+  }
+
   async release(...builds: readonly string[]): Promise<void> {
-    for (const name of builds) {
-      const running = [...this.#running.values()].find((build) => build.name === name);
-      expect(this.#names(), `to release ${name}`).toContain(name);
-      this.#end(running!);
-    }
+    for (const name of builds) this.#end(this.#find(name));
     if (builds.length > 0) return;
     for (let next = this.#first(); next !== undefined; next = this.#first()) this.#end(next);
   }
@@ -286,10 +307,22 @@ function frozen({
   holds = false,
   attempts = 3,
   noop = false,
+  semaphores = [],
 }: JobSetup): FrozenJob {
   const dependencies = after.map((needed) => {
     const soft = needed.startsWith("soft:");
     return { name: soft ? needed.slice("soft:".length) : needed, soft };
   });
-  return job(name, { voting, attempts, dependencies, holdFollowingChanges: holds, isNoop: noop });
+  const uses = semaphores.map((text) => {
+    const resourcesFirst = text.startsWith("first:");
+    return { name: resourcesFirst ? text.slice("first:".length) : text, resourcesFirst };
+  });
+  return job(name, {
+    semaphores: uses,
+    voting,
+    attempts,
+    dependencies,
+    holdFollowingChanges: holds,
+    isNoop: noop,
+  });
 }

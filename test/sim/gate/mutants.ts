@@ -6,6 +6,7 @@ import type {
 } from "../../../packages/gate/src/core/index.ts";
 import { Intents } from "../../../packages/gate/src/core/intents.ts";
 import { Queue } from "../../../packages/gate/src/core/queue.ts";
+import { Holders } from "../../../packages/gate/src/core/semaphores.ts";
 import type { Item } from "../../../packages/gate/src/core/state.ts";
 import type { Tampering } from "./world.ts";
 
@@ -133,12 +134,34 @@ export const GATE_MUTANTS: readonly GateMutant[] = [
   hearing("a job that votes does not count", (event) =>
     withGraph(event, (graph) => ({ ...graph, jobs: graph.jobs.map((job) => ({ ...job, voting: false })) })),
   ),
+  hearing("a build that fails is not heard before its end", (event) =>
+    event.kind === "failing" ? { kind: "tick" } : event,
+  ),
+  hearing("a job's semaphores do not count", (event) =>
+    withGraph(event, (graph) => ({ ...graph, jobs: graph.jobs.map((job) => ({ ...job, semaphores: [] })) })),
+  ),
+  hearing("a semaphore has room for one more than is declared", (event) => {
+    if (event.kind !== "configured") return event;
+    const rooms = [...(event.layout.semaphores ?? [])].map(([name, room]): [string, number] => [
+      name,
+      room + 1,
+    ]);
+    return { ...event, layout: { ...event.layout, semaphores: new Map(rooms) } };
+  }),
+  replacing("a semaphore is not freed", Holders.prototype, "remove", () => {
+    return () => {};
+  }),
   hearing("a refused merge counts as done", (event) =>
     event.kind === "landed" ? { ...event, refused: null } : event,
   ),
   hearing("a push past the gate is not noticed, and neither is a branch that moved", (event) => {
     if (event.kind === "branchMoved") return { kind: "tick" };
     return event.kind === "landed" && event.refused !== null ? { ...event, moved: false } : event;
+  }),
+  replacing("what is promoted moves in the list only", Queue.prototype, "reorder", () => {
+    return function (this: Queue, from: number, items: readonly Item[]) {
+      this.items.splice(from, items.length, ...items);
+    };
   }),
   managing("a serial pipeline works on everything at once", "serial", "independent"),
   managing("a supercedent pipeline does everything", "supercedent", "serial"),

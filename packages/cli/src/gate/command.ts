@@ -104,6 +104,9 @@ function addReads(gate: Command): void {
     .option("--change <number>", "of this change")
     .option("--limit <number>", "at most so many", "20")
     .action(async (flags) => (await import("./run.ts")).listBuilds(flags));
+  reads(gate, "semaphores", "Lists semaphores: which builds hold them, and which wait for them.").action(
+    async (flags) => (await import("./resources.ts")).listSemaphores(flags),
+  );
   addGatePlace(gate.command("log"))
     .description("Prints the log of a build.")
     .argument("<build>", "its number")
@@ -144,6 +147,10 @@ function addOperations(gate: Command): void {
     .requiredOption("--pipeline <name>", "which one")
     .option("--project <name>", "only if it is of this project")
     .action(async (change, flags) => (await import("./run.ts")).dequeue(change, flags));
+  reads(gate, "promote", "Puts changes ahead of the others of their queue, in the order given.")
+    .argument("<change...>", "their numbers")
+    .requiredOption("--pipeline <name>", "which one")
+    .action(async (changes, flags) => (await import("./run.ts")).promote(changes, flags));
   reads(gate, "reconfigure", "Reads the whole configuration again.").action(async (flags) =>
     (await import("./run.ts")).operate("/reconfigure", {}, flags),
   );

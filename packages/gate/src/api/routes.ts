@@ -15,6 +15,7 @@ import { type Gate, GateError } from "../gate.ts";
 import type { BuildRow } from "../scheduler/build-table.ts";
 import { followLog } from "./log-stream.ts";
 import { gateMetrics } from "./metrics.ts";
+import { addResourceRoutes } from "./resource-routes.ts";
 import { StatusStream } from "./status-stream.ts";
 import type { DoneView, UserView } from "./types.ts";
 import { API, buildView, changeSummary, changeView, explanationView, statusView } from "./views.ts";
@@ -39,6 +40,7 @@ export function gateHttp(gate: Gate, options: GateHttpOptions): HttpExtension {
           if (readsNeedToken || request.method !== "GET") userOf(gate, request);
         });
         addReads(scope, gate, status);
+        addResourceRoutes(scope, gate);
         addWrites(scope, gate);
       });
       app.get("/changes/:number", (request, reply) => {
@@ -193,6 +195,19 @@ function addWrites(app: FastifyInstance, gate: Gate): void {
       throw new Problem("not-found", `change ${change} is neither in ${pipeline} nor waits for it`);
     return { done };
   });
+  app.post(`${API}/promote`, async (request): Promise<DoneView> => {
+    operator(gate, request);
+    const { changes, pipeline } = body(promoteBody, request);
+    knownPipeline(gate, pipeline);
+    const ids = changes.map((change) => {
+      const record = forge.record(change);
+      if (record === undefined) throw new Problem("not-found", `there is no change ${change}`);
+      return record.id;
+    });
+    const obstacle = gate.promote(pipeline, ids);
+    if (obstacle !== null) throw new Problem("conflict", obstacle);
+    return { done: [`ahead in ${pipeline} now: change ${changes.join(", ")}`] };
+  });
   app.post(`${API}/pause`, async (request): Promise<DoneView> => {
     operator(gate, request);
     const { on } = body(z.strictObject({ on: z.boolean() }), request);
@@ -290,6 +305,12 @@ const dequeueBody = z.strictObject({
   pipeline: name,
   /** Where given, it must be the change's. */
   project: name.optional(),
+});
+
+const promoteBody = z.strictObject({
+  /** In the order that they get. */
+  changes: z.array(z.number().int().min(1)).min(1).max(1_000),
+  pipeline: name,
 });
 
 const projectBody = z.strictObject({ name, importFrom: z.string().min(1).optional() });

@@ -18,7 +18,9 @@ export interface JobView {
   readonly endedMs: number | null;
   /** From past runs of this job. `null` when there were none. */
   readonly estimatedMs: number | null;
-  /** Why it does not run, or did not. */
+  /** It runs, and will fail. */
+  readonly isFailing: boolean;
+  /** Why it does not run, or did not, or fails although it runs. */
   readonly reason: string | null;
   readonly dependencies: readonly string[];
 }
@@ -81,6 +83,28 @@ export interface PipelineView {
 }
 
 /** `GET /api/gate/status`; `GET /api/gate/events` sends it as server-sent events `status`, whenever it is another. */
+/** An element of `GET /api/gate/semaphores`: those that are declared, held or waited for. */
+export interface SemaphoreView {
+  readonly name: string;
+  /** Builds that may hold it at a time. */
+  readonly max: number;
+  /** Oldest first. */
+  readonly holders: readonly SemaphoreUserView[];
+  /** Those that could start but for this or another semaphore. */
+  readonly waiting: readonly SemaphoreUserView[];
+}
+
+export interface SemaphoreUserView {
+  /** `null`: it has not asked for nodes yet. */
+  readonly build: string | null;
+  readonly job: string;
+  /** Id of a change or ref. */
+  readonly subject: string;
+  /** Number of a change. */
+  readonly change: number | null;
+  readonly pipeline: string;
+}
+
 export interface StatusView {
   readonly tenant: string;
   readonly atMs: number;

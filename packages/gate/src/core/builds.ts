@@ -2,6 +2,7 @@ import type { GateEvent, Result } from "./events.ts";
 import { hasFailed, MAX_LOST_EXECUTORS, readinessOf } from "./job-graph.ts";
 import type { Precedence } from "./layout.ts";
 import { managerOf } from "./managers.ts";
+import { giveBack, lacksBeforeNodes, takeBeforeNodes, takeWithNodes } from "./semaphores.ts";
 import { type Buildset, type Gate, type Item, type JobRun, liveAhead, markDirty, memberOf } from "./state.ts";
 
 /* From a job that may start to its result: nodes are asked for, granted, used and given back. */
@@ -14,6 +15,7 @@ export function advanceJobs(gate: Gate, item: Item): void {
   for (let changed = true; changed; ) {
     changed = false;
     for (const run of buildset.jobs.values()) {
+      if (run.state === "granted") startOnNodes(gate, run);
       if (run.state !== "waiting") continue;
       const readiness = readinessOf(run, buildset.jobs);
       if (readiness.kind === "skip") {
@@ -26,7 +28,9 @@ export function advanceJobs(gate: Gate, item: Item): void {
         end(gate, run, "SUCCESS", null);
         changed = true;
       } else {
-        requestNodes(gate, run);
+        const lack = lacksBeforeNodes(gate, run);
+        if (lack === null) requestNodes(gate, run);
+        else run.reason = lack;
       }
     }
   }
@@ -65,6 +69,8 @@ function sameProjectAhead({ pipeline, queue, subject }: Item): number {
   return ahead;
 }
 
+export const WAITS_FOR_NODES = "waits for nodes";
+
 export function requestEffect(run: JobRun): Gate["effects"][number] {
   const { item } = run.buildset;
   const { labels } = run.job;
@@ -76,8 +82,9 @@ function requestNodes(gate: Gate, run: JobRun): void {
   run.build = ++gate.last.build;
   run.attempt = Math.max(1, run.attempt);
   run.state = "queued";
-  run.reason = "waits for nodes";
+  run.reason = WAITS_FOR_NODES;
   gate.builds.set(run.build, run);
+  takeBeforeNodes(gate, run);
   gate.effects.push(requestEffect(run));
 }
 
@@ -118,18 +125,24 @@ export function onNodes(gate: Gate, { build, granted }: Extract<GateEvent, { kin
   }
   if (!granted) {
     gate.builds.delete(build);
+    giveBack(gate, run);
     end(gate, run, "NODE_FAILURE", "its nodes could not be had");
-  } else if (gate.isPaused) {
-    run.state = "granted";
-    run.reason = "the gate is paused";
   } else {
-    start(gate, run);
+    run.state = "granted";
+    startOnNodes(gate, run);
   }
+}
+
+/** Its nodes are there. */
+function startOnNodes(gate: Gate, run: JobRun): void {
+  const obstacle = gate.isPaused ? "the gate is paused" : takeWithNodes(gate, run);
+  if (obstacle === null) start(gate, run);
+  else run.reason = obstacle;
 }
 
 /** The gate is no longer paused. */
 export function startGranted(gate: Gate): void {
-  for (const run of gate.builds.values()) if (run.state === "granted") start(gate, run);
+  for (const run of gate.builds.values()) if (run.state === "granted") startOnNodes(gate, run);
 }
 
 /** A run of an executor is over. Told twice, the second time does not count. */
@@ -139,12 +152,17 @@ export function onEnded(gate: Gate, event: Extract<GateEvent, { kind: "ended" }>
     gate.counters.stale++;
     return;
   }
+  giveBack(gate, run);
   gate.builds.delete(event.build);
   gate.effects.push({ kind: "releaseNodes", build: event.build });
   const { result } = event;
   if (result.kind === "final") {
     run.childJobs = event.childJobs ?? null;
-    end(gate, run, result.result, null);
+    if (result.result === "SUCCESS" && run.failing !== null) end(gate, run, "FAILURE", run.failing);
+    else end(gate, run, result.result, null);
+  } else if (run.failing !== null) {
+    // What is behind was told so, and does not come back.
+    end(gate, run, "FAILURE", run.failing);
   } else if (result.kind === "lost") {
     if (++run.lost > MAX_LOST_EXECUTORS)
       end(gate, run, "RETRY_LIMIT", `its executor was lost ${run.lost} times`);
@@ -173,19 +191,38 @@ function end(gate: Gate, run: JobRun, result: Result, reason: string | null): vo
   builds[result] = (builds[result] ?? 0) + 1;
   const { buildset } = run;
   markDirty(gate, buildset.item);
-  if (buildset.graph?.failFast && hasFailed(run)) {
-    for (const other of buildset.jobs.values()) {
-      if (other.state === "ended") continue;
-      withdraw(gate, other);
-      end(gate, other, "CANCELED", `job ${run.job.name} failed`);
-    }
+  failFast(gate, run);
+}
+
+/** In a fail-fast item nothing goes on beside a job that has failed, but this job itself where it still runs. */
+function failFast(gate: Gate, run: JobRun): void {
+  const { jobs, graph } = run.buildset;
+  if (!graph?.failFast || !hasFailed(run) || run.result === "CANCELED") return;
+  for (const other of jobs.values()) {
+    if (other === run || other.state === "ended" || other.failing !== null) continue;
+    withdraw(gate, other);
+    end(gate, other, "CANCELED", `job ${run.job.name} failed`);
   }
+}
+
+/** A build will fail, though it runs. Told twice, or of one that has ended, it does not count. */
+export function onFailing(gate: Gate, { build, detail }: Extract<GateEvent, { kind: "failing" }>): void {
+  const run = gate.builds.get(build);
+  if (run?.state !== "running" || run.failing !== null) {
+    gate.counters.stale++;
+    return;
+  }
+  run.failing = detail;
+  run.reason = detail;
+  markDirty(gate, run.buildset.item);
+  failFast(gate, run);
 }
 
 /** Takes back what was asked for a job. */
 export function withdraw(gate: Gate, run: JobRun): void {
   const { build, state } = run;
   if (state === "waiting" || state === "ended") return;
+  giveBack(gate, run);
   gate.builds.delete(build!);
   if (state === "running") {
     gate.counters.builds.CANCELED = (gate.counters.builds.CANCELED ?? 0) + 1;

@@ -218,6 +218,8 @@ function fresh(buildset: Buildset, job: JobRun["job"]): JobRun {
     result: null,
     reason: null,
     childJobs: null,
+    failing: null,
+    held: [],
   };
 }
 
