@@ -11,6 +11,7 @@ import type {
 import { printable } from "@drover/protocol";
 import { UsageError } from "../errors.ts";
 import { GateApi } from "./api.ts";
+import { pastTime } from "./history.ts";
 import { type GateFlags, gatePlace } from "./place.ts";
 import { buildLines, changeLines, changeText, statusLines, subjectText } from "./show.ts";
 
@@ -18,10 +19,13 @@ import { buildLines, changeLines, changeText, statusLines, subjectText } from ".
 
 const WATCH_MS = 1_000;
 
-export async function showStatus(flags: GateFlags & { readonly watch?: boolean }): Promise<void> {
+export async function showStatus(
+  flags: GateFlags & { readonly watch?: boolean; readonly at?: string },
+): Promise<void> {
   const api = new GateApi(gatePlace(flags));
+  const at = flags.at === undefined ? undefined : pastTime(flags.at, "--at");
   for (;;) {
-    const status = await api.get<StatusView>("/status");
+    const status = await api.get<StatusView>("/status", { at });
     const isScreen = flags.watch === true && process.stdout.isTTY && flags.json !== true;
     if (isScreen) process.stdout.write("\u001b[H\u001b[2J");
     print(flags, status, () => statusLines(status, status.atMs));
@@ -199,7 +203,7 @@ export async function showLog(id: string, flags: GateFlags & { readonly follow?:
   }
 }
 
-function print(flags: GateFlags, value: unknown, lines: () => readonly string[]): void {
+export function print(flags: GateFlags, value: unknown, lines: () => readonly string[]): void {
   process.stdout.write(flags.json === true ? `${JSON.stringify(value)}\n` : `${lines().join("\n")}\n`);
 }
 

@@ -13,6 +13,7 @@ import {
 } from "../forge/index.ts";
 import { type Gate, GateError } from "../gate.ts";
 import type { BuildRow } from "../scheduler/build-table.ts";
+import { HistoryError } from "../scheduler/history.ts";
 import { followLog } from "./log-stream.ts";
 import { gateMetrics } from "./metrics.ts";
 import { StatusStream } from "./status-stream.ts";
@@ -52,7 +53,12 @@ export function gateHttp(gate: Gate, options: GateHttpOptions): HttpExtension {
 
 function addReads(app: FastifyInstance, gate: Gate, status: StatusStream): void {
   const { forge, builds } = gate;
-  app.get(`${API}/status`, () => statusView(gate, Date.now()));
+  app.get(`${API}/status`, async (request) => {
+    const { at } = query(atQuery, request);
+    if (at === undefined) return statusView(gate, Date.now());
+    return statusView(gate, at, await forgeDoes(() => gate.coreAt(at)));
+  });
+  app.get(`${API}/replay`, () => forgeDoes(() => gate.replay()));
   app.get(`${API}/events`, (_request, reply) => {
     reply.hijack();
     if (!status.add(reply.raw)) reply.raw.writeHead(503, { "retry-after": "5" }).end();
@@ -244,6 +250,9 @@ function addWrites(app: FastifyInstance, gate: Gate): void {
 const whole = z.coerce.number().int().min(0);
 const name = z.string().min(1).max(255);
 
+/** Milliseconds since 1970. */
+const atQuery = z.object({ at: whole.optional() });
+
 const changesQuery = z.object({
   project: name.optional(),
   branch: name.optional(),
@@ -385,7 +394,8 @@ async function forgeDoes<T>(act: () => T | Promise<T>): Promise<T> {
   } catch (error) {
     if (error instanceof ForgeError)
       throw new Problem(STATUS_OF[error.code] ?? "bad-request", withoutCode(error));
-    if (error instanceof GateError) throw new Problem("conflict", withoutCode(error));
+    if (error instanceof GateError || error instanceof HistoryError)
+      throw new Problem("conflict", withoutCode(error));
     throw error;
   }
 }

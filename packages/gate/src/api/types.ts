@@ -80,7 +80,7 @@ export interface PipelineView {
   readonly waiting: readonly WaitingView[];
 }
 
-/** `GET /api/gate/status`; `GET /api/gate/events` sends it as server-sent events `status`, whenever it is another. */
+/** `GET /api/gate/status`, with `at=MILLISECONDS` as it was then; `GET /api/gate/events` sends it as server-sent events `status`, whenever it is another. */
 export interface StatusView {
   readonly tenant: string;
   readonly atMs: number;
@@ -88,7 +88,8 @@ export interface StatusView {
   readonly isPaused: boolean;
   readonly pipelines: readonly PipelineView[];
   readonly slots: { readonly total: number; readonly used: number };
-  readonly configProblems: number;
+  /** `null` of a time that has passed, which they are not kept of. */
+  readonly configProblems: number | null;
 }
 
 /** `GET /api/gate/explain/{change}`: each decision about a change with its reason, oldest first. */
@@ -180,4 +181,24 @@ export interface DoneView {
 export interface UserView {
   readonly name: string;
   readonly role: "user" | "operator";
+}
+
+/** Where a replayed state is not as it was recorded, as `.queues[0].items[2].resets`. */
+export interface Difference {
+  readonly path: string;
+  /** JSON; `undefined` where there is nothing. */
+  readonly recorded: string | undefined;
+  readonly replayed: string | undefined;
+}
+
+/** An element of `GET /api/gate/replay`: a part of the log between two recorded states. */
+export interface ReplayedSpan {
+  /** Number of the last batch of events before it, and of its own last. */
+  readonly fromSeq: number;
+  readonly toSeq: number;
+  readonly fromMs: number;
+  readonly toMs: number;
+  /** What it was compared with: a state that was written down, that of the running gate, or nothing, since there is none. */
+  readonly comparedWith: "snapshot" | "running gate" | null;
+  readonly difference: Difference | null;
 }

@@ -1,4 +1,4 @@
-import type { ItemStatus, JobStatus, Subject } from "../core/index.ts";
+import type { GateCore, ItemStatus, JobStatus, PipelineStatus, Subject } from "../core/index.ts";
 import type { Gate } from "../gate.ts";
 import type { BuildRow } from "../scheduler/build-table.ts";
 import type {
@@ -35,8 +35,9 @@ export function subjectView(gate: Gate, subject: Subject): SubjectView {
   };
 }
 
-export function statusView(gate: Gate, nowMs: number): StatusView {
-  const { isPaused, version, pipelines } = gate.scheduler.status();
+/** @param past The state at a time that has passed, `nowMs`. */
+export function statusView(gate: Gate, nowMs: number, past?: GateCore): StatusView {
+  const { isPaused, version, pipelines } = (past ?? gate.scheduler).status();
   const descriptions = new Map(
     gate.loader.current?.layout.pipelines.map(({ name, description }) => [name, description]),
   );
@@ -45,8 +46,8 @@ export function statusView(gate: Gate, nowMs: number): StatusView {
     atMs: nowMs,
     version,
     isPaused,
-    slots: { total: gate.slots.total, used: gate.slots.used },
-    configProblems: gate.configProblems.length,
+    slots: { total: gate.slots.total, used: past === undefined ? gate.slots.used : runningIn(pipelines) },
+    configProblems: past === undefined ? gate.configProblems.length : null,
     pipelines: pipelines.map(({ name, manager, queues, waiting }) => ({
       name,
       manager,
@@ -55,21 +56,28 @@ export function statusView(gate: Gate, nowMs: number): StatusView {
         name: queue.name,
         branch: queue.branch,
         window: queue.window,
-        items: queue.items.map((item) => itemView(gate, item, nowMs)),
+        items: queue.items.map((item) => itemView(gate, item, nowMs, past !== undefined)),
       })),
-      waiting: waiting.flatMap(({ change, reason }) => {
+      waiting: waiting.flatMap(({ change, revision, reason }) => {
         const record = gate.recordOf(change);
-        return record === undefined
-          ? []
-          : [{ subject: subjectView(gate, record), pipeline: name, reason: gate.readable(reason) }];
+        if (record === undefined) return [];
+        const subject = subjectView(gate, { ...record, revision });
+        return [{ subject, pipeline: name, reason: gate.readable(reason) }];
       }),
     })),
   };
 }
 
-function itemView(gate: Gate, item: ItemStatus, nowMs: number): ItemView {
+function runningIn(pipelines: readonly PipelineStatus[]): number {
+  const jobs = pipelines.flatMap(({ queues }) =>
+    queues.flatMap(({ items }) => items.flatMap((item) => item.jobs)),
+  );
+  return jobs.filter(({ state }) => state === "running").length;
+}
+
+function itemView(gate: Gate, item: ItemStatus, nowMs: number, isPast: boolean): ItemView {
   const { failing, waiting, resetReason, subject } = item;
-  const jobs = item.jobs.map((job) => jobView(gate, subject, job));
+  const jobs = item.jobs.map((job) => jobView(gate, subject, job, isPast ? nowMs : Number.POSITIVE_INFINITY));
   return {
     id: item.id,
     subject: subjectView(gate, subject),
@@ -89,7 +97,7 @@ function itemView(gate: Gate, item: ItemStatus, nowMs: number): ItemView {
   };
 }
 
-function jobView(gate: Gate, subject: Subject, job: JobStatus): JobView {
+function jobView(gate: Gate, subject: Subject, job: JobStatus, untilMs: number): JobView {
   const times = job.build === null ? undefined : gate.builds.timesOf(job.build);
   return {
     name: job.name,
@@ -99,7 +107,8 @@ function jobView(gate: Gate, subject: Subject, job: JobStatus): JobView {
     build: job.build === null ? null : String(job.build),
     attempt: job.attempt,
     startedMs: times?.startedMs ?? null,
-    endedMs: times?.endedMs ?? null,
+    // Of a time that has passed, what came later has not happened.
+    endedMs: times?.endedMs != null && times.endedMs <= untilMs ? times.endedMs : null,
     estimatedMs: gate.builds.estimate(job.name, subject.project, subject.branch),
     reason: job.reason === null ? null : gate.readable(job.reason),
     dependencies: job.dependencies,
