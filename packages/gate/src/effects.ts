@@ -162,6 +162,21 @@ export class Effects {
   #mergeRequest(chain: readonly ChainLink[]): MergeRequest {
     const { loader, forge } = this.#parts;
     const layout = loader.current!.layout;
+    const [only] = chain;
+    if (chain.length === 1 && only !== undefined) {
+      const { project, branch, change, revision } = only;
+      const number = forge.numberOf(change);
+      const isCurrent = number !== undefined && forge.change(number)?.revision === revision;
+      const landed = isCurrent ? forge.landed(number) : null;
+      // What is done after the merge is about what merged, and not about it once more.
+      if (landed !== null) {
+        const { base, commit } = landed;
+        return {
+          steps: [{ project, branch, commit, mode: "merge" }],
+          bases: [{ project, branch, commit: base }],
+        };
+      }
+    }
     return {
       steps: chain.map(({ change, revision, project, branch, commit }) => {
         const number = forge.numberOf(change);

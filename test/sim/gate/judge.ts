@@ -12,6 +12,7 @@ import type {
 } from "../../../packages/gate/src/core/index.ts";
 import { ensure } from "../violation.ts";
 import type { Forge } from "./forge.ts";
+import { InOrderJudge } from "./in-order.ts";
 
 type Effect<K extends GateEffect["kind"]> = Extract<GateEffect, { kind: K }>;
 
@@ -47,6 +48,7 @@ export class Judge {
   readonly #inGate = new Set<number>();
   /** Buildsets that could not merge since their branch had moved. */
   readonly #outrun = new Set<number>();
+  readonly #inOrder = new InOrderJudge();
   #before = new Map<number, ItemStatus>();
   #queued = new Set<string>();
 
@@ -76,6 +78,7 @@ export class Judge {
       }
       ensure(name !== "gate" || !hasTwice(queues), "twice", () => "a change is in the gate twice");
     }
+    this.#inOrder.step(events, effects, status);
     this.#mergedAlone(events, items);
     for (const event of events) if (event.kind === "branchMoved") this.#startAnew(event, items);
     this.#forgotten(core);

@@ -1,4 +1,9 @@
-import type { GateEffect, GateEvent, JobGraph } from "../../../packages/gate/src/core/index.ts";
+import type {
+  GateEffect,
+  GateEvent,
+  JobGraph,
+  PipelineRules,
+} from "../../../packages/gate/src/core/index.ts";
 import { Intents } from "../../../packages/gate/src/core/intents.ts";
 import { Queue } from "../../../packages/gate/src/core/queue.ts";
 import type { Item } from "../../../packages/gate/src/core/state.ts";
@@ -40,6 +45,19 @@ function replacing<T extends object, K extends keyof T>(
 /** A core that takes each event for another one. */
 function hearing(name: string, change: (event: GateEvent) => GateEvent): GateMutant {
   return { name, make: () => ({ events: (events) => events.map(change) }) };
+}
+
+type Manager = PipelineRules["manager"];
+
+/** A core that takes one manager for another. */
+function managing(name: string, from: Manager, to: Manager): GateMutant {
+  return hearing(name, (event) => {
+    if (event.kind !== "configured") return event;
+    const pipelines = event.layout.pipelines.map((rules) =>
+      rules.manager === from ? { ...rules, manager: to } : rules,
+    );
+    return { ...event, layout: { ...event.layout, pipelines } };
+  });
 }
 
 /** A core that asks for other things than it should. */
@@ -105,6 +123,9 @@ export const GATE_MUTANTS: readonly GateMutant[] = [
     if (event.kind === "branchMoved") return { kind: "tick" };
     return event.kind === "landed" && event.refused !== null ? { ...event, moved: false } : event;
   }),
+  managing("a serial pipeline works on everything at once", "serial", "independent"),
+  managing("a supercedent pipeline does everything", "supercedent", "serial"),
+  managing("a serial pipeline leaves out what waits", "serial", "supercedent"),
   hearingLateAnswers(),
   asking("nodes are not given back", (effects) =>
     effects.filter(({ kind }, i) => kind !== "releaseNodes" || i % 2 === 0),

@@ -8,7 +8,15 @@ import type {
   WindowRules,
 } from "../../../packages/gate/src/core/index.ts";
 import type { Random } from "../random.ts";
-import { checkPipeline, gatePipeline, job, layoutOf, postPipeline } from "./layouts.ts";
+import {
+  checkPipeline,
+  deployPipeline,
+  gatePipeline,
+  job,
+  layoutOf,
+  postPipeline,
+  publishPipeline,
+} from "./layouts.ts";
 
 type Effect<K extends GateEffect["kind"]> = Extract<GateEffect, { kind: K }>;
 
@@ -65,9 +73,13 @@ export class Settings {
 
   #take(queues: Map<string, { name: string; perBranch: boolean }>, gone: string | null): CoreLayout {
     this.#graphs = new Map(this.projects.map((project) => [project, this.#graph()]));
-    const pipelines = [checkPipeline(), gatePipeline(queues, this.#window), postPipeline()].filter(
-      ({ name }) => name === "gate" || this.#random.chance(0.9),
-    );
+    const pipelines = [
+      checkPipeline(),
+      gatePipeline(queues, this.#window),
+      postPipeline(),
+      deployPipeline(queues),
+      publishPipeline(),
+    ].filter(({ name }) => name === "gate" || this.#random.chance(0.9));
     const projects = this.projects.filter((project) => project !== gone);
     this.layout = layoutOf(++this.#version, pipelines, projects);
     return this.layout;

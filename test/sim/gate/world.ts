@@ -100,7 +100,7 @@ export class GateWorld {
     if (asked.kind === "requestNodes" && this.#held.size >= this.settings.slots) return;
     this.#asked.delete(key);
     for (const event of this.#answer(asked)) {
-      const durable = event.kind === "change";
+      const durable = event.kind === "change" || event.kind === "offer";
       this.#tell(event, durable);
       if (durable) continue;
       if (this.random.chance(TWICE)) this.#tell(event, false);
@@ -143,7 +143,8 @@ export class GateWorld {
     if (this.forge.merged.length === before) return [landed];
     for (const { link, commit } of steps) this.#judge.moved(buildset, link, commit);
     const news = steps.map(({ link }) => ({ kind: "change", change: this.forge.get(link.change) }) as const);
-    return this.random.chance(0.5) ? [landed, ...news] : [...news, landed];
+    const moved = steps.map(({ link }) => this.#authors.moved(link.project, link.branch));
+    return this.random.chance(0.5) ? [landed, ...news, ...moved] : [...news, ...moved, landed];
   }
 
   /** Stores a batch, has the core take it, and does what it asks for. */

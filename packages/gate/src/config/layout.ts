@@ -24,7 +24,7 @@ import { includesBranch, type Tenant } from "./tenant.ts";
 export type ForgeEvent =
   /** A change was pushed, or a new revision of it. */
   | { readonly kind: "change-created"; readonly project: string; readonly branch: string }
-  | { readonly kind: "approved"; readonly project: string; readonly branch: string }
+  | { readonly kind: "approved" | "change-merged"; readonly project: string; readonly branch: string }
   | { readonly kind: "comment"; readonly project: string; readonly branch: string; readonly text: string }
   | {
       readonly kind: "ref-updated";
@@ -99,7 +99,7 @@ export class Layout {
         ignoreDependencies: pipeline.ignoreDependencies,
         window: pipeline.window,
         supercedes: pipeline.supercedes,
-        queues: pipeline.manager === "dependent" ? named : new Map(),
+        queues: ["dependent", "serial"].includes(pipeline.manager) ? named : new Map(),
       })),
     };
   }

@@ -1,4 +1,4 @@
-import type { Precedence, ReportKind, Requirements, WindowRules } from "../core/index.ts";
+import type { PipelineRules, Precedence, ReportKind, Requirements, WindowRules } from "../core/index.ts";
 import type { Regex } from "./regex.ts";
 
 /* What files of configuration say, item by item, before it is known whether the items fit each other. All of it is immutable. */
@@ -163,7 +163,7 @@ export interface PipelineDefinition {
   readonly name: string;
   readonly origin: Origin;
   readonly description: string | null;
-  readonly manager: "dependent" | "independent";
+  readonly manager: PipelineRules["manager"];
   readonly precedence: Precedence;
   readonly postReview: boolean;
   readonly supercedes: readonly string[];

@@ -166,7 +166,7 @@ export const pragmaSchema = z.strictObject({
   "implied-branches": regexList.optional(),
 });
 
-export const EVENTS = ["change-created", "approved", "comment", "ref-updated"] as const;
+export const EVENTS = ["change-created", "approved", "comment", "change-merged", "ref-updated"] as const;
 
 export const triggerSchema = listOf(
   z.strictObject({
@@ -210,7 +210,7 @@ const size = z.int().min(1).max(1_000_000);
 export const pipelineSchema = z.strictObject({
   name: nameSchema,
   description: z.string().optional(),
-  manager: z.enum(["dependent", "independent"]),
+  manager: z.enum(["dependent", "independent", "serial", "supercedent"]),
   precedence: z.enum(["high", "normal", "low"]).optional(),
   "post-review": z.boolean().optional(),
   supercedes: listOf(nameSchema).optional(),

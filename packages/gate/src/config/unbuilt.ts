@@ -73,8 +73,6 @@ export const UNBUILT_TENANT_PROJECT: Names = {
   "exclude-unprotected-branches": "use exclude-branches",
 };
 
-export const UNBUILT_MANAGERS: readonly string[] = ["serial", "supercedent"];
-
 /** Of `trigger`, `require`, `reject` and the reporters. */
 export const UNBUILT_DRIVERS: readonly string[] = [
   "gerrit",

@@ -1,5 +1,6 @@
 import type { Subject } from "./change.ts";
 import { dropItem } from "./leaving.ts";
+import { managerOf } from "./managers.ts";
 import { touch } from "./news.ts";
 import type { Queue } from "./queue.ts";
 import { note, subjectName } from "./reasons.ts";
@@ -63,7 +64,14 @@ export function append(
     supersede(gate, pipeline, member);
     touch(gate, member.id);
   }
+  if (managerOf(pipeline).queues === "ref") supersedeWaiting(gate, item);
   return item;
+}
+
+/** The first is being worked on, and the last is the newest: what is between has nothing to say any more. */
+function supersedeWaiting(gate: Gate, newest: Item): void {
+  for (const item of newest.queue.items.slice(1, -1))
+    dropItem(gate, item, `was superseded by ${subjectName(newest)}`);
 }
 
 /** A change that enters here is done with the pipelines that this one supersedes. */

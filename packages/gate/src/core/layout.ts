@@ -26,7 +26,7 @@ export interface Requirements {
 
 export interface PipelineRules {
   readonly name: string;
-  readonly manager: "dependent" | "independent";
+  readonly manager: "dependent" | "independent" | "serial" | "supercedent";
   readonly precedence: Precedence;
   readonly require: Requirements;
   readonly reject: Requirements;
@@ -37,7 +37,7 @@ export interface PipelineRules {
   readonly window: WindowRules;
   /** Pipelines that a change leaves when it enters this one. */
   readonly supercedes: readonly string[];
-  /** Dependent only. The queue that a project is in by name; a project without one has a queue of its own. */
+  /** Dependent and serial only. The queue that a project is in by name; a project without one has a queue of its own. */
   readonly queues: ReadonlyMap<string, { readonly name: string; readonly perBranch: boolean }>;
 }
 

@@ -81,7 +81,7 @@ export function remove(gate: Gate, item: Item): void {
   for (const other of queue.refreshActive()) markDirty(gate, other);
   if (itemAhead !== null) markDirty(gate, itemAhead);
   for (const { id } of members) touch(gate, id);
-  if (queue.items.length === 0 && managerOf(pipeline).queues === "own") {
+  if (queue.items.length === 0 && managerOf(pipeline).queues !== "shared") {
     pipeline.queues.delete(queue.key);
     gate.dirtyQueues.delete(queue);
   }

@@ -1,4 +1,5 @@
-import { admitChange, admitRef } from "./admission.ts";
+import { admitChange } from "./admission.ts";
+import { admitRef } from "./alone.ts";
 import type { Change, ChangeId, RefUpdate } from "./change.ts";
 import type { Terms } from "./entering.ts";
 import type { GateEvent } from "./events.ts";

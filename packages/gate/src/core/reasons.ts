@@ -59,6 +59,8 @@ export function waitingReasons(gate: Gate, item: Item): string[] {
   if (!item.live) return [`is tested underneath ${listed([...item.itemsBehind].map(subjectName))}`];
   if (item.landing !== null) return ["is being merged"];
   if (buildset === null) {
+    if (!item.active && managerOf(item.pipeline).oneByOne)
+      return [`waits until ${subjectName(queue.items[0]!)} is done, which is ahead of it`];
     if (!item.active) return [`waits for a place among the first ${queue.window} of its queue`];
     return item.failing === null ? ["is about to be tested"] : [];
   }

@@ -1,7 +1,7 @@
 import { refreeze, resetTree } from "./buildsets.ts";
 import type { CoreLayout, PipelineRules } from "./layout.ts";
 import { dropItem, resizeWindow } from "./leaving.ts";
-import { managerOf } from "./managers.ts";
+import { managerOf, windowOf } from "./managers.ts";
 import { queueFor, queueKey } from "./project-queues.ts";
 import { note, ofMember, subjectName } from "./reasons.ts";
 import { type Gate, type Item, markDirty, type Pipeline } from "./state.ts";
@@ -77,11 +77,16 @@ function regroup(gate: Gate, pipeline: Pipeline): void {
       item.itemAhead = null;
     }
   }
+  const rules = windowOf(pipeline);
   for (const [key, queue] of pipeline.queues) {
-    const window = carried(queue.window, pipeline.rules.window);
-    if (queue.items.length === 0 && (moved.length > 0 || window === pipeline.rules.window.size)) {
+    const window = carried(queue.window, rules);
+    if (queue.items.length === 0 && (moved.length > 0 || window === rules.size)) {
       pipeline.queues.delete(key);
       gate.dirtyQueues.delete(queue);
     } else resizeWindow(gate, queue, window);
+    if (!managerOf(pipeline).oneByOne) continue;
+    for (const item of queue.items)
+      if (!item.active && item.buildset !== null)
+        resetTree(gate, item, "an item that came before it is in its queue now");
   }
 }

@@ -64,8 +64,6 @@ describe("what is not built is refused by name, at its line", () => {
   );
 
   test.each([
-    ["manager: serial", "the manager serial is not built yet"],
-    ["manager: supercedent", "the manager supercedent is not built yet"],
     [
       "manager: independent\n    disable-after-consecutive-failures: 3",
       "disable-after-consecutive-failures is not",
@@ -219,7 +217,7 @@ describe("what is wrong is told at its file and line, with what was meant", () =
     expect(
       (await pipeline("    manager: independent\n    trigger: {local: [{event: aproved}]}\n")).told,
     ).toEqual([
-      "config main zuul.yaml:4 trigger.local.0.event.0: must be change-created or approved or comment or ref-updated",
+      "config main zuul.yaml:4 trigger.local.0.event.0: must be change-created or approved or comment or change-merged or ref-updated",
     ]);
   });
 
@@ -303,7 +301,9 @@ describe("what may stand where", () => {
         "[{boss: {configure-projects: ^app$}}, {app: {include: [job]}}]}}}",
     );
     const { layout, problems } = await load(repositories, tenant);
-    expect(problems.map(({ message }) => message)).toEqual(["manager: must be dependent or independent"]);
+    expect(problems.map(({ message }) => message)).toEqual([
+      "manager: must be dependent or independent or serial or supercedent",
+    ]);
     const check = layout.freeze("check", change("app"));
     expect(check.kind === "graph" && check.graph.jobs).toHaveLength(1);
     const gate = layout.freeze("gate", change("app"));
