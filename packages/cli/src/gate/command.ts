@@ -109,7 +109,8 @@ function addReads(gate: Command): void {
     .action(async (change, flags) => (await import("./run.ts")).showChange(change, flags));
   reads(gate, "explain", "Tells why a change is where it is, and which jobs it runs.")
     .argument("<change>", "its number")
-    .action(async (change, flags) => (await import("./run.ts")).explain(change, flags));
+    .option("--job <name>", "why this job runs or does not, what it is made of, and what ran of it")
+    .action(async (change, flags) => (await import("./explain.ts")).explain(change, flags));
   reads(gate, "builds", "Lists builds, the newest first.")
     .option("--project <name>", "of this project")
     .option("--job <name>", "of this job")

@@ -14,11 +14,12 @@ import {
 import { type Gate, GateError } from "../gate.ts";
 import type { BuildRow } from "../scheduler/build-table.ts";
 import { HistoryError } from "../scheduler/history.ts";
+import { explanationView } from "./explanation.ts";
 import { followLog } from "./log-stream.ts";
 import { gateMetrics } from "./metrics.ts";
 import { StatusStream } from "./status-stream.ts";
 import type { DoneView, UserView } from "./types.ts";
-import { API, buildView, changeSummary, changeView, explanationView, statusView } from "./views.ts";
+import { API, buildView, changeSummary, changeView, statusView } from "./views.ts";
 
 export interface GateHttpOptions {
   readonly log: Log;
@@ -76,7 +77,10 @@ function addReads(app: FastifyInstance, gate: Gate, status: StatusStream): void 
     reply.type("text/x-diff; charset=utf-8").header("drover-cut", String(isCut));
     return text;
   });
-  app.get(`${API}/explain/:number`, (request) => explanationView(gate, changeIn(gate, request)));
+  app.get(`${API}/explain/:number`, (request) => {
+    const { job } = query(z.object({ job: name.optional() }), request);
+    return explanationView(gate, changeIn(gate, request), job);
+  });
   app.get(`${API}/builds`, (request) => {
     const { change, ...filter } = query(buildsQuery, request);
     const subjectId = change === undefined ? undefined : `${forge.connection}:${change}`;

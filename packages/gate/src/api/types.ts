@@ -92,10 +92,46 @@ export interface StatusView {
   readonly configProblems: number | null;
 }
 
-/** `GET /api/gate/explain/{change}`: each decision about a change with its reason, oldest first. */
+/** A job of a change in a pipeline: whether it runs there, and why. */
+export interface JobExplanationView {
+  readonly pipeline: string;
+  readonly job: string;
+  /** Whether it is one of the change's jobs there: of the item that is in the pipeline, else by the merged configuration. */
+  readonly runs: boolean;
+  /** What it does now: the end of a sentence that begins with the job. */
+  readonly now: string;
+  /** Why it is one of its jobs or is not, in sentences. */
+  readonly reasons: readonly string[];
+  /** The definitions that make it, the oldest ancestor's first; each adds to those before. Empty of one that does not run. */
+  readonly definitions: readonly DefinitionView[];
+  /** What ran for this change, the newest first. */
+  readonly builds: readonly {
+    readonly id: string;
+    readonly result: string | null;
+    readonly detail: string | null;
+    readonly attempt: number;
+    readonly startedMs: number;
+    readonly endedMs: number | null;
+  }[];
+}
+
+/** Where something is defined. */
+export interface DefinitionView {
+  readonly job: string;
+  readonly project: string;
+  readonly branch: string;
+  readonly file: string;
+  /** From 1. */
+  readonly line: number;
+}
+
+/** `GET /api/gate/explain/{change}`, with `job=NAME` of that one only: why a change is where it is, and what runs for it. */
 export interface ExplanationView {
   readonly subject: SubjectView;
+  /** Where it is and what it waits for, in sentences. */
   readonly now: readonly string[];
+  readonly jobs: readonly JobExplanationView[];
+  /** Each decision about it with its reason, oldest first. */
   readonly decisions: readonly {
     readonly atMs: number;
     readonly pipeline: string | null;

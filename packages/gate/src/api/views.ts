@@ -5,7 +5,6 @@ import type {
   BuildView,
   ChangeSummaryView,
   ChangeView,
-  ExplanationView,
   ItemView,
   JobView,
   StatusView,
@@ -198,44 +197,4 @@ export function changeView(gate: Gate, number: number): ChangeView | undefined {
 export function changeSummary(gate: Gate, number: number): ChangeSummaryView {
   const { record, state, topic, updatedMs } = gate.forge.change(number)!;
   return { subject: subjectView(gate, record), state, isApproved: record.isApproved, topic, updatedMs };
-}
-
-export async function explanationView(gate: Gate, number: number): Promise<ExplanationView | undefined> {
-  const record = gate.forge.record(number);
-  if (record === undefined) return undefined;
-  const now: string[] = [];
-  for (const { name, queues, waiting } of gate.scheduler.status().pipelines) {
-    for (const { items } of queues) {
-      for (const item of items.filter(({ subject, live }) => live && subject.id === record.id)) {
-        now.push(
-          `${name}: ${item.failing ?? (item.isLanding ? "it is being merged" : "it is being tested")}`,
-        );
-        now.push(...item.waiting.map((reason) => `${name}: ${reason}`));
-        for (const job of item.jobs)
-          if (job.reason !== null) now.push(`${name}: job ${job.name}: ${job.reason}`);
-      }
-    }
-    for (const one of waiting) if (one.change === record.id) now.push(`${name}: ${one.reason}`);
-  }
-  if (now.length === 0) now.push(`it is ${record.state}, and in no pipeline`);
-  now.push(...(await jobReasons(gate, number, record)));
-  return {
-    subject: subjectView(gate, record),
-    now: now.map((text) => gate.readable(text)),
-    decisions: gate.scheduler.core
-      .explain(record.id)
-      .map((one) => ({ ...one, text: gate.readable(one.text) })),
-  };
-}
-
-/** Of each job in each pipeline: whether it would run now, and why. */
-async function jobReasons(gate: Gate, number: number, { project, branch }: Subject): Promise<string[]> {
-  const layout = gate.loader.current?.layout;
-  if (layout === undefined) return [];
-  const files = (await gate.forge.paths(number)).map((path) => path.toString());
-  return layout.pipelines.flatMap(({ name }) =>
-    layout
-      .explainJobs(name, { project, branch, files })
-      .map(({ job, reasons }) => `${name}: job ${job}: ${reasons.join(" ")}`),
-  );
 }
