@@ -6,6 +6,7 @@ import type {
   ConfigProblem,
   DoneView,
   ExplanationView,
+  SemaphoreView,
   StatusView,
 } from "@drover/gate/api";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -288,6 +289,20 @@ describe("changes", () => {
     const enqueued = await gate("enqueue", number, "--pipeline", "gate", "--ignore-depends-on", source);
     expect(enqueued.stdout).toContain("it is in gate");
     await landed(number);
+  });
+
+  test("share semaphores, which can be looked at", async () => {
+    expect((await gate("semaphores")).stdout).toBe("There are no semaphores.\n");
+    const config = readFileSync(join(clone, "zuul.yaml"), "utf8");
+    const number = await propose("Use it", {
+      "zuul.yaml": `${config}\n- semaphore: {name: database, max: 2}\n`,
+    });
+    await gate("approve", number, "--token-file", reviewer);
+    await landed(number);
+    expect((await gate("semaphores")).stdout).toMatch(/^database +0 of 2$/m);
+    expect(await json<SemaphoreView[]>("semaphores")).toEqual([
+      { name: "database", max: 2, holders: [], waiting: [] },
+    ]);
   });
 
   test("are not started while the gate is paused", async () => {

@@ -6,6 +6,7 @@ import type {
 } from "../../../packages/gate/src/core/index.ts";
 import { Intents } from "../../../packages/gate/src/core/intents.ts";
 import { Queue } from "../../../packages/gate/src/core/queue.ts";
+import { Holders } from "../../../packages/gate/src/core/semaphores.ts";
 import type { Item } from "../../../packages/gate/src/core/state.ts";
 import type { Tampering } from "./world.ts";
 
@@ -116,6 +117,20 @@ export const GATE_MUTANTS: readonly GateMutant[] = [
   hearing("a job that votes does not count", (event) =>
     withGraph(event, (graph) => ({ ...graph, jobs: graph.jobs.map((job) => ({ ...job, voting: false })) })),
   ),
+  hearing("a job's semaphores do not count", (event) =>
+    withGraph(event, (graph) => ({ ...graph, jobs: graph.jobs.map((job) => ({ ...job, semaphores: [] })) })),
+  ),
+  hearing("a semaphore has room for one more than is declared", (event) => {
+    if (event.kind !== "configured") return event;
+    const rooms = [...(event.layout.semaphores ?? [])].map(([name, room]): [string, number] => [
+      name,
+      room + 1,
+    ]);
+    return { ...event, layout: { ...event.layout, semaphores: new Map(rooms) } };
+  }),
+  replacing("a semaphore is not freed", Holders.prototype, "remove", () => {
+    return () => {};
+  }),
   hearing("a refused merge counts as done", (event) =>
     event.kind === "landed" ? { ...event, refused: null } : event,
   ),

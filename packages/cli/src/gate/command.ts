@@ -119,6 +119,9 @@ function addReads(gate: Command): void {
     .option("--change <number>", "of this change")
     .option("--limit <number>", "at most so many", "20")
     .action(async (flags) => (await import("./run.ts")).listBuilds(flags));
+  reads(gate, "semaphores", "Lists semaphores: which builds hold them, and which wait for them.").action(
+    async (flags) => (await import("./resources.ts")).listSemaphores(flags),
+  );
   addGatePlace(gate.command("log"))
     .description("Prints the log of a build.")
     .argument("<build>", "its number")

@@ -17,6 +17,7 @@ import { HistoryError } from "../scheduler/history.ts";
 import { explanationView } from "./explanation.ts";
 import { followLog } from "./log-stream.ts";
 import { gateMetrics } from "./metrics.ts";
+import { addResourceRoutes } from "./resource-routes.ts";
 import { StatusStream } from "./status-stream.ts";
 import type { DoneView, UserView } from "./types.ts";
 import { API, buildView, changeSummary, changeView, statusView } from "./views.ts";
@@ -41,6 +42,7 @@ export function gateHttp(gate: Gate, options: GateHttpOptions): HttpExtension {
           if (readsNeedToken || request.method !== "GET") userOf(gate, request);
         });
         addReads(scope, gate, status);
+        addResourceRoutes(scope, gate);
         addWrites(scope, gate);
       });
       app.get("/changes/:number", (request, reply) => {

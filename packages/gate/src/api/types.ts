@@ -80,6 +80,28 @@ export interface PipelineView {
   readonly waiting: readonly WaitingView[];
 }
 
+/** An element of `GET /api/gate/semaphores`: those that are declared, held or waited for. */
+export interface SemaphoreView {
+  readonly name: string;
+  /** Builds that may hold it at a time. */
+  readonly max: number;
+  /** Oldest first. */
+  readonly holders: readonly SemaphoreUserView[];
+  /** Those that could start but for this or another semaphore. */
+  readonly waiting: readonly SemaphoreUserView[];
+}
+
+export interface SemaphoreUserView {
+  /** `null`: it has not asked for nodes yet. */
+  readonly build: string | null;
+  readonly job: string;
+  /** Id of a change or ref. */
+  readonly subject: string;
+  /** Number of a change. */
+  readonly change: number | null;
+  readonly pipeline: string;
+}
+
 /** `GET /api/gate/status`, with `at=MILLISECONDS` as it was then; `GET /api/gate/events` sends it as server-sent events `status`, whenever it is another. */
 export interface StatusView {
   readonly tenant: string;

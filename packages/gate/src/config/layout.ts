@@ -15,6 +15,7 @@ import type {
   ProjectStanza,
   QueueDefinition,
   ReporterAction,
+  SemaphoreDefinition,
   Trigger,
 } from "./model.ts";
 import { anyMatches } from "./regex.ts";
@@ -52,6 +53,7 @@ export interface LayoutParts {
   readonly jobs: ReadonlyMap<string, readonly JobVariant[]>;
   readonly nodesets: ReadonlyMap<string, NamedNodeset>;
   readonly queues: ReadonlyMap<string, QueueDefinition>;
+  readonly semaphores: ReadonlyMap<string, SemaphoreDefinition>;
   readonly templates: ReadonlyMap<string, readonly ProjectStanza[]>;
   /** By project: those that name it, then those whose regular expression does. */
   readonly stanzas: ReadonlyMap<string, readonly ProjectStanza[]>;
@@ -89,6 +91,7 @@ export class Layout {
     return {
       version,
       projects: new Set(projects.keys()),
+      semaphores: new Map([...this.parts.semaphores.values()].map(({ name, max }) => [name, max])),
       pipelines: this.pipelines.map((pipeline) => ({
         name: pipeline.name,
         manager: pipeline.manager,

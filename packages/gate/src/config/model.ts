@@ -1,4 +1,11 @@
-import type { PipelineRules, Precedence, ReportKind, Requirements, WindowRules } from "../core/index.ts";
+import type {
+  PipelineRules,
+  Precedence,
+  ReportKind,
+  Requirements,
+  SemaphoreUse,
+  WindowRules,
+} from "../core/index.ts";
 import type { Regex } from "./regex.ts";
 
 /* What files of configuration say, item by item, before it is known whether the items fit each other. All of it is immutable. */
@@ -55,6 +62,7 @@ export interface JobAttributes {
   readonly postReview?: true;
   readonly dependencies?: readonly JobDependency[];
   readonly holdFollowingChanges?: boolean;
+  readonly semaphores?: readonly SemaphoreUse[];
   readonly nodeset?: string | NodesetDefinition;
   /** Seconds. */
   readonly timeout?: number;
@@ -134,6 +142,13 @@ export interface QueueDefinition {
   readonly perBranch: boolean;
 }
 
+export interface SemaphoreDefinition {
+  readonly name: string;
+  readonly origin: Origin;
+  /** Builds that may hold it at a time. */
+  readonly max: number;
+}
+
 export interface NamedNodeset extends NodesetDefinition {
   readonly name: string;
   readonly origin: Origin;
@@ -187,6 +202,7 @@ export interface ParsedFile {
   readonly pipelines: readonly PipelineDefinition[];
   readonly queues: readonly QueueDefinition[];
   readonly nodesets: readonly NamedNodeset[];
+  readonly semaphores: readonly SemaphoreDefinition[];
   /** `job unit-tests`: what is named in the file but was refused, so that nobody calls it unknown. */
   readonly refused: readonly string[];
   readonly problems: readonly { readonly line: number; readonly message: string }[];

@@ -69,6 +69,11 @@ const nodesetFields = {
 
 const seconds = z.int().min(1, "at least one second").max(1_000_000_000);
 
+const semaphoreUseSchema = z.union([
+  nameSchema,
+  z.strictObject({ name: nameSchema, "resources-first": z.boolean().optional() }),
+]);
+
 export const jobFields = {
   description: z.string().optional(),
   "variant-description": z.string().optional(),
@@ -91,6 +96,9 @@ export const jobFields = {
     z.union([nameSchema, z.strictObject({ name: nameSchema, soft: z.boolean().optional() })]),
   ).optional(),
   "hold-following-changes": z.boolean().optional(),
+  semaphores: listOf(semaphoreUseSchema).optional(),
+  /** Zuul's older name for one of them. */
+  semaphore: semaphoreUseSchema.optional(),
   nodeset: z.union([nameSchema, z.strictObject(nodesetFields)]).optional(),
   timeout: seconds.optional(),
   "pre-timeout": seconds.optional(),
@@ -160,6 +168,11 @@ export const queueSchema = z.strictObject({
 });
 
 export const nodesetSchema = z.strictObject({ name: nameSchema, ...nodesetFields });
+
+export const semaphoreSchema = z.strictObject({
+  name: nameSchema,
+  max: z.int().min(1, "a semaphore has room for one at least").max(1_000_000).optional(),
+});
 
 export const pragmaSchema = z.strictObject({
   "implied-branch-matchers": z.boolean().optional(),

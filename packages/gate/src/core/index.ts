@@ -8,6 +8,7 @@ export { GateCore } from "./gate-core.ts";
 export { MAX_LOST_EXECUTORS } from "./job-graph.ts";
 export { MAX_CLOSED_CHANGES } from "./known-changes.ts";
 export type * from "./layout.ts";
+export type { SemaphoreStatus, SemaphoreUser } from "./semaphores.ts";
 export { type GateSnapshot, type LayoutData, layoutData, layoutFrom, SNAPSHOT_VERSION } from "./snapshot.ts";
 export { type Counters, MAX_ITEMS } from "./state.ts";
 export type * from "./status.ts";

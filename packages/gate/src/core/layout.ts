@@ -48,6 +48,8 @@ export interface CoreLayout {
   readonly pipelines: readonly PipelineRules[];
   /** Names of projects that the tenant has. */
   readonly projects: ReadonlySet<string>;
+  /** Builds that may hold each semaphore at a time. One that is not there: 1. */
+  readonly semaphores?: ReadonlyMap<string, number>;
 }
 
 /** What scheduling must know of a job that was frozen for an item; what it runs is none of the core's business. */
@@ -66,6 +68,14 @@ export interface FrozenJob {
   readonly isNoop: boolean;
   /** Nodes that it needs, by label; one slot each of this machine. */
   readonly labels: readonly string[];
+  /** What it holds while it runs; each name once. Default: none. */
+  readonly semaphores?: readonly SemaphoreUse[];
+}
+
+export interface SemaphoreUse {
+  readonly name: string;
+  /** Taken once its nodes are there, rather than before they are asked for. */
+  readonly resourcesFirst: boolean;
 }
 
 /** The jobs of an item, in the order of the configuration. */

@@ -5,6 +5,7 @@ import { type Intent, Intents } from "./intents.ts";
 import { KnownChanges } from "./known-changes.ts";
 import type { CoreLayout, FrozenJob, JobGraph, PipelineRules } from "./layout.ts";
 import { Queue } from "./queue.ts";
+import { Holders, index as indexSemaphores } from "./semaphores.ts";
 import {
   type Buildset,
   type Counters,
@@ -28,21 +29,24 @@ export interface LayoutData {
     readonly queues: readonly (readonly [string, { readonly name: string; readonly perBranch: boolean }])[];
   })[];
   readonly projects: readonly string[];
+  readonly semaphores?: readonly (readonly [string, number])[];
 }
 
-export function layoutData({ version, pipelines, projects }: CoreLayout): LayoutData {
+export function layoutData({ version, pipelines, projects, semaphores }: CoreLayout): LayoutData {
   return {
     version,
     pipelines: pipelines.map((rules) => ({ ...rules, queues: [...rules.queues] })),
     projects: [...projects],
+    ...(semaphores === undefined ? {} : { semaphores: [...semaphores] }),
   };
 }
 
-export function layoutFrom({ version, pipelines, projects }: LayoutData): CoreLayout {
+export function layoutFrom({ version, pipelines, projects, semaphores }: LayoutData): CoreLayout {
   return {
     version,
     pipelines: pipelines.map((rules) => ({ ...rules, queues: new Map(rules.queues) })),
     projects: new Set(projects),
+    ...(semaphores === undefined ? {} : { semaphores: new Map(semaphores) }),
   };
 }
 
@@ -55,6 +59,8 @@ interface RunData {
   readonly result: Result | null;
   readonly reason: string | null;
   readonly childJobs: readonly string[] | null;
+  /** Not there in snapshots of before there were semaphores. */
+  readonly held?: readonly string[];
 }
 
 interface BuildsetData {
@@ -276,7 +282,8 @@ function buildsetFrom(item: Item, data: BuildsetData, { links, steps, graphs }: 
     jobs,
   };
   const byName = new Map<string, FrozenJob>(frozen?.jobs.map((job) => [job.name, job]));
-  for (const { name, ...run } of runs) jobs.set(name, { ...run, job: byName.get(name)!, buildset });
+  for (const { name, held = [], ...run } of runs)
+    jobs.set(name, { ...run, held, job: byName.get(name)!, buildset });
   return buildset;
 }
 
@@ -302,7 +309,10 @@ function index(gate: Gate): void {
     for (const run of buildset.jobs.values())
       if (run.state !== "waiting" && run.state !== "ended") builds.push(run);
   }
-  for (const run of builds.sort((a, b) => a.build! - b.build!)) gate.builds.set(run.build!, run);
+  for (const run of builds.sort((a, b) => a.build! - b.build!)) {
+    gate.builds.set(run.build!, run);
+    indexSemaphores(gate, run);
+  }
 }
 
 /** A gate that has seen nothing but a layout. */
@@ -324,6 +334,7 @@ export function emptyGate(layout: CoreLayout): Gate {
     buildsets: new Map(),
     builds: new Map(),
     reports: new Map(),
+    holders: new Holders(),
     counters: { enqueues: 0, resets: 0, landed: 0, refused: 0, stale: 0, builds: {} },
     last: { item: 0, buildset: 0, build: 0, report: 0, order: 0, queue: 0 },
     effects: [],

@@ -15,6 +15,7 @@ import type { Intents } from "./intents.ts";
 import type { KnownChanges } from "./known-changes.ts";
 import type { CoreLayout, FrozenJob, JobGraph, PipelineRules } from "./layout.ts";
 import type { Queue } from "./queue.ts";
+import type { Holders } from "./semaphores.ts";
 
 /* What the core remembers between two steps. Everything here can be written down: see snapshot.ts. */
 
@@ -22,7 +23,7 @@ import type { Queue } from "./queue.ts";
 export interface JobRun {
   readonly job: FrozenJob;
   readonly buildset: Buildset;
-  /** `queued`: nodes are asked for. `granted`: they are there, and the gate is paused. */
+  /** `queued`: nodes are asked for. `granted`: they are there, and the gate is paused or a semaphore is not free. */
   state: "waiting" | "queued" | "granted" | "running" | "ended";
   /** The newest one. */
   build: BuildId | null;
@@ -35,6 +36,8 @@ export interface JobRun {
   reason: string | null;
   /** Of the jobs that depend on it only these run. `null`: all. */
   childJobs: readonly string[] | null;
+  /** Semaphores that its build holds. */
+  held: readonly string[];
 }
 
 /** One attempt at all jobs of an item, against exactly one chain of changes. */
@@ -159,6 +162,7 @@ export interface Gate {
   readonly builds: Map<BuildId, JobRun>;
   /** Not answered yet. */
   readonly reports: Map<ReportId, Report>;
+  readonly holders: Holders;
   readonly counters: Counters;
   /** The last number given of each kind. */
   readonly last: {

@@ -32,8 +32,6 @@ describe("what is not built is refused by name, at its line", () => {
     "requires: [x]",
     "roles: [{zuul: x/y}]",
     "secrets: [s]",
-    "semaphore: s",
-    "semaphores: [s]",
     "success-url: x",
     "workspace-checkout: false",
     "reuse: true",
@@ -54,14 +52,25 @@ describe("what is not built is refused by name, at its line", () => {
     expect((await told(job(attribute)))[0]).toContain(`:4 ${message}`);
   });
 
-  test.each(["secret", "semaphore", "image", "flavor", "label", "section", "provider"])(
-    "item %s",
-    async (kind) => {
-      expect(await told(`\n- ${kind}:\n    name: x\n    data: !encrypted/pkcs1-oaep x\n`)).toContainEqual(
-        expect.stringMatching(/^:[24] .* is not built yet/),
-      );
-    },
-  );
+  test("a semaphore is one of one project, the same on each of its branches, and has room", async () => {
+    const at = (max: number) => `- semaphore: {name: s, max: ${max}}\n`;
+    const { told } = await load({
+      config: { main: { "zuul.yaml": BASE } },
+      app: { main: { "zuul.yaml": at(2) }, stable: { "zuul.yaml": at(3) }, same: { "zuul.yaml": at(2) } },
+      lib: { main: { "zuul.yaml": at(2) + at(0) } },
+    });
+    expect(told).toEqual([
+      "app stable zuul.yaml:1 semaphore s is defined otherwise at app main zuul.yaml:1",
+      "lib main zuul.yaml:2 max: a semaphore has room for one at least",
+      "lib main zuul.yaml:1 semaphore s is defined already, at app main zuul.yaml:1",
+    ]);
+  });
+
+  test.each(["secret", "image", "flavor", "label", "section", "provider"])("item %s", async (kind) => {
+    expect(await told(`\n- ${kind}:\n    name: x\n    data: !encrypted/pkcs1-oaep x\n`)).toContainEqual(
+      expect.stringMatching(/^:[24] .* is not built yet/),
+    );
+  });
 
   test.each([
     [
