@@ -1,5 +1,5 @@
 import type { Log } from "@drover/server";
-import type { BuildBus, BuildEnd, MergerClient, RunningBuild } from "./bus/index.ts";
+import type { BuildBus, BuildEnd, BuildNews, MergerClient, RunningBuild } from "./bus/index.ts";
 import { type ConfigLoader, isConfigPath } from "./config/index.ts";
 import type {
   BuildId,
@@ -234,8 +234,9 @@ export class Effects {
       const voting = definition?.voting ?? true;
       record(() => builds.begin({ ...row, voting }, request!));
     }
-    const running = bus.start(`${gateId}-${build}`, request, zone, {
+    const running: RunningBuild = bus.start(`${gateId}-${build}`, request, zone, {
       execution: (execution) => record(() => builds.setExecution(build, execution)),
+      news: (news) => this.#news(build, running, news),
     });
     this.#running.set(build, running);
     void running.ended.then((end) => {
@@ -243,6 +244,11 @@ export class Effects {
       this.#running.delete(build);
       if (end !== undefined && !this.#isOver) this.#end(build, end);
     });
+  }
+
+  #news(build: BuildId, running: RunningBuild, { failing }: BuildNews): void {
+    if (this.#isOver || this.#running.get(build) !== running) return;
+    if (failing !== undefined) this.#parts.tell({ kind: "failing", build, detail: failing });
   }
 
   /** Builds of the jobs before a job, those of its parents' parents among them, in the order of the graph. */

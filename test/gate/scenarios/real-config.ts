@@ -23,13 +23,15 @@ for folder in "$DROVER_WORKSPACE"/src/*/*; do
   done
 done
 echo waits
-read -r code < "CONTROL/\${DROVER_BUILD##*-}"
-exit "$code"
+while read -r code < "CONTROL/\${DROVER_BUILD##*-}"; do
+  [ "$code" = early ] || exit "$code"
+  echo "fails, and goes on"
+done
 `;
 
 /** Of the config-project. */
 export function pipelineFiles(
-  { window, check = false }: Setup,
+  { window, check = false, supercedes = false }: Setup,
   control: string,
 ): Readonly<Record<string, string>> {
   const messages = Object.fromEntries(
@@ -50,6 +52,7 @@ export function pipelineFiles(
     name: "gate",
     manager: "dependent",
     precedence: "high",
+    ...(supercedes ? { supercedes: "check" } : {}),
     window: window?.size ?? 20,
     "window-floor": window?.floor ?? 3,
     trigger: { local: { event: "approved" } },
@@ -65,6 +68,7 @@ export function pipelineFiles(
     parent: null,
     abstract: true,
     timeout: 600,
+    "failure-output": "fails, and",
     command: ["sh", "-c", PROBE.replace("CONTROL", control)],
   };
   const pipelines = check ? [checks, gates] : [gates];

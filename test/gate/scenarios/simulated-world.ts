@@ -32,6 +32,7 @@ export class SimulatedWorld implements ScenarioWorld {
   readonly #held = new Set<number>();
   readonly #running = new Map<number, Running>();
   readonly #failing = new Set<string>();
+  readonly #failingEarly = new Set<number>();
   readonly #history: string[] = [];
   readonly #reports: Effect<"report">[] = [];
   #nowMs = 0;
@@ -43,7 +44,9 @@ export class SimulatedWorld implements ScenarioWorld {
       if (queue !== undefined) queues.set(name, { name: queue, perBranch: false });
     const gate = gatePipeline(queues, { ...WINDOW, ...setup.window });
     const names = setup.projects.map(({ name }) => name);
-    const pipelines = setup.check ? [checkPipeline(), { ...gate, supercedes: [] }] : [gate];
+    const pipelines = setup.check
+      ? [checkPipeline(), setup.supercedes ? gate : { ...gate, supercedes: [] }]
+      : [gate];
     const semaphores = new Map(Object.entries(setup.semaphores ?? {}));
     this.tell({ kind: "configured", layout: { ...layoutOf(1, pipelines, names), semaphores } });
   }
@@ -123,7 +126,7 @@ export class SimulatedWorld implements ScenarioWorld {
   #end({ build, job, change, name }: Running): void {
     const isFailing = this.#failing.has(`${job} ${change}`);
     this.#running.delete(build);
-    this.#history.push(`${name}${isFailing ? "✗" : "✓"}`);
+    this.#history.push(`${name}${isFailing || this.#failingEarly.has(build) ? "✗" : "✓"}`);
     this.tell({
       kind: "ended",
       build,
@@ -163,16 +166,27 @@ export class SimulatedWorld implements ScenarioWorld {
     this.tell({ kind: "dequeue", subject, pipeline });
   }
 
+  async promote(pipeline: string, ...subjects: readonly string[]): Promise<void> {
+    this.tell({ kind: "promote", pipeline, subjects });
+  }
+
   async fail(job: string, change: string): Promise<void> {
     this.#failing.add(`${job} ${change}`);
   }
 
+  async failEarly(name: string): Promise<void> {
+    const { build } = this.#find(name);
+    this.#failingEarly.add(build);
+    this.tell({ kind: "failing", build, detail: "its output says so" });
+  }
+
+  #find(name: string): Running {
+    expect(this.#names(), `of which ${name} is one`).toContain(name);
+    return [...this.#running.values()].find((build) => build.name === name)!;
+  }
+
   async release(...builds: readonly string[]): Promise<void> {
-    for (const name of builds) {
-      const running = [...this.#running.values()].find((build) => build.name === name);
-      expect(this.#names(), `to release ${name}`).toContain(name);
-      this.#end(running!);
-    }
+    for (const name of builds) this.#end(this.#find(name));
     if (builds.length > 0) return;
     for (let next = this.#first(); next !== undefined; next = this.#first()) this.#end(next);
   }

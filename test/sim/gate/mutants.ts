@@ -117,6 +117,9 @@ export const GATE_MUTANTS: readonly GateMutant[] = [
   hearing("a job that votes does not count", (event) =>
     withGraph(event, (graph) => ({ ...graph, jobs: graph.jobs.map((job) => ({ ...job, voting: false })) })),
   ),
+  hearing("a build that fails is not heard before its end", (event) =>
+    event.kind === "failing" ? { kind: "tick" } : event,
+  ),
   hearing("a job's semaphores do not count", (event) =>
     withGraph(event, (graph) => ({ ...graph, jobs: graph.jobs.map((job) => ({ ...job, semaphores: [] })) })),
   ),
@@ -137,6 +140,11 @@ export const GATE_MUTANTS: readonly GateMutant[] = [
   hearing("a push past the gate is not noticed, and neither is a branch that moved", (event) => {
     if (event.kind === "branchMoved") return { kind: "tick" };
     return event.kind === "landed" && event.refused !== null ? { ...event, moved: false } : event;
+  }),
+  replacing("what is promoted moves in the list only", Queue.prototype, "reorder", () => {
+    return function (this: Queue, from: number, items: readonly Item[]) {
+      this.items.splice(from, items.length, ...items);
+    };
   }),
   managing("a serial pipeline works on everything at once", "serial", "independent"),
   managing("a supercedent pipeline does everything", "supercedent", "serial"),

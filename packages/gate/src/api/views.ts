@@ -105,6 +105,7 @@ function jobView(gate: Gate, subject: Subject, job: JobStatus, untilMs: number):
     result: job.result,
     build: job.build === null ? null : String(job.build),
     attempt: job.attempt,
+    isFailing: job.isFailing,
     startedMs: times?.startedMs ?? null,
     // Of a time that has passed, what came later has not happened.
     endedMs: times?.endedMs != null && times.endedMs <= untilMs ? times.endedMs : null,

@@ -12,12 +12,14 @@ import {
 import type { RunResult } from "../core/index.ts";
 import type { OutputChunk } from "../executor/build-log.ts";
 import type { BuildOutcome, BuildRequest } from "../executor/build-request.ts";
-import { buildFunction, decodeOutput } from "./build-messages.ts";
+import { type BuildNews, buildFunction, decodeMessage } from "./build-messages.ts";
 
 /** Who follows a build. Must not throw. */
 export interface BuildFollower {
   /** Which execution it is; told again when that is another. */
   readonly execution?: (execution: string) => void;
+  /** May be told several times. */
+  readonly news?: (news: BuildNews) => void;
   /** Some may be missing, which the log has: after a join, or when this is called too slowly. */
   readonly output?: (chunk: OutputChunk) => void;
 }
@@ -99,11 +101,13 @@ async function readOutput(job: Job, follower: BuildFollower): Promise<void> {
   let known: string | undefined;
   try {
     for await (const event of job) {
-      const output = event.type === "data" ? decodeOutput(event.data) : undefined;
-      if (output === undefined) continue;
-      if (output.execution !== known) follower.execution?.(output.execution);
-      known = output.execution;
-      if (output.chunk.bytes.length > 0) follower.output?.(output.chunk);
+      const message = event.type === "data" ? decodeMessage(event.data) : undefined;
+      if (message === undefined) continue;
+      const { execution, chunk, news } = message;
+      if (execution !== known) follower.execution?.(execution);
+      known = execution;
+      if (chunk !== undefined && chunk.bytes.length > 0) follower.output?.(chunk);
+      if (news !== undefined) follower.news?.(news);
     }
   } catch {
     // How it ended is told by its result; output that was missed is in the log.

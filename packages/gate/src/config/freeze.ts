@@ -56,6 +56,8 @@ export interface FrozenJobDefinition {
   readonly reuse: false;
   readonly successMessage: string | null;
   readonly failureMessage: string | null;
+  /** Lines of the run that begin so say that it fails. */
+  readonly failureOutput: readonly string[];
   /** Each definition that made it, the oldest ancestor's first. */
   readonly inheritance: readonly (Origin & { readonly job: string })[];
 }
@@ -357,6 +359,7 @@ function definition(
     reuse: false,
     successMessage: job.successMessage ?? null,
     failureMessage: job.failureMessage ?? null,
+    failureOutput: [...job.failureOutput],
     inheritance: job.path,
   };
 }

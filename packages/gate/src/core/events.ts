@@ -90,6 +90,8 @@ export type GateEvent =
         | { readonly kind: "problems"; readonly problems: readonly ConfigProblem[] };
     }
   | { readonly kind: "nodes"; readonly build: BuildId; readonly granted: boolean }
+  /** It runs, and will fail: what is behind its item need not wait for its end. `detail`: why, in a sentence. */
+  | { readonly kind: "failing"; readonly build: BuildId; readonly detail: string }
   /** `childJobs`: of the jobs that depend on it only these run; the others are skipped. */
   | {
       readonly kind: "ended";
@@ -119,6 +121,13 @@ export type GateEvent =
       readonly ignoreNeeds: readonly string[];
     }
   | { readonly kind: "dequeue"; readonly subject: ChangeId | string; readonly pipeline: string }
+  /** Puts items ahead of the others of their queue, in this order. */
+  | {
+      readonly kind: "promote";
+      readonly pipeline: string;
+      /** Ids of changes and refs. */
+      readonly subjects: readonly string[];
+    }
   | { readonly kind: "configured"; readonly layout: CoreLayout }
   | { readonly kind: "pause"; readonly on: boolean }
   /** The process has started again: whatever was asked for and not answered is asked for again. */
