@@ -143,9 +143,12 @@ export async function operate(path: string, body: unknown, flags: GateFlags): Pr
 
 export async function addUser(
   name: string,
-  flags: GateFlags & { readonly operator?: boolean },
+  flags: GateFlags & { readonly operator?: boolean; readonly worker?: boolean },
 ): Promise<void> {
-  const role = flags.operator === undefined ? undefined : flags.operator ? "operator" : "user";
+  if (flags.worker === true && flags.operator !== undefined)
+    throw new UsageError("OPTION_INVALID", "whoever is a worker is no operator");
+  const asked = flags.operator === undefined ? undefined : flags.operator ? "operator" : "user";
+  const role = flags.worker === true ? "worker" : asked;
   const answer = await new GateApi(gatePlace(flags)).post<DoneView & { token: string }>("/users", {
     name,
     role,

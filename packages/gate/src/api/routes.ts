@@ -20,7 +20,9 @@ import { gateMetrics } from "./metrics.ts";
 import { addResourceRoutes } from "./resource-routes.ts";
 import { StatusStream } from "./status-stream.ts";
 import type { DoneView, UserView } from "./types.ts";
+import { userOf } from "./user-of.ts";
 import { API, buildView, changeSummary, changeView, statusView } from "./views.ts";
+import { addWorkerRoutes } from "./worker-routes.ts";
 
 export interface GateHttpOptions {
   readonly log: Log;
@@ -39,12 +41,16 @@ export function gateHttp(gate: Gate, options: GateHttpOptions): HttpExtension {
       app.register(async (scope) => {
         scope.addHook("onRequest", async (request, reply) => {
           reply.header("cache-control", "no-store");
-          if (readsNeedToken || request.method !== "GET") userOf(gate, request);
+          if (!readsNeedToken && request.method === "GET") return;
+          const { name, role } = userOf(gate, request);
+          if (role === "worker" && request.method !== "GET")
+            throw new Problem("forbidden", `${name} is a worker, and no user`);
         });
         addReads(scope, gate, status);
         addResourceRoutes(scope, gate);
         addWrites(scope, gate);
       });
+      app.register(async (scope) => addWorkerRoutes(scope, gate, { readsNeedToken }));
       app.get("/changes/:number", (request, reply) => {
         const { number } = request.params as { number: string };
         reply.redirect(`/#/gate/changes/${numberIn(number)}`);
@@ -90,7 +96,7 @@ function addReads(app: FastifyInstance, gate: Gate, status: StatusStream): void 
   });
   app.get(`${API}/builds/:id`, (request) => {
     const row = buildIn(gate, request);
-    const folder = row.execution === null ? undefined : gate.executor.folderOf(row.execution);
+    const folder = row.execution === null ? undefined : gate.executions.folderOf(row.execution);
     const log = folder === undefined ? undefined : statSync(join(folder, "log"), { throwIfNoEntry: false });
     return { ...buildView(gate, row), ...(log === undefined ? {} : { logBytes: log.size }) };
   });
@@ -103,7 +109,7 @@ function addReads(app: FastifyInstance, gate: Gate, status: StatusStream): void 
       await followLog(gate, row.id, Number.isSafeInteger(last) ? last : from, reply.raw);
       return;
     }
-    const chunk = row.execution === null ? undefined : await gate.executor.readLog(row.execution, from);
+    const chunk = row.execution === null ? undefined : await gate.executions.readLog(row.execution, from);
     reply
       .type("text/plain; charset=utf-8")
       .header("drover-log-from", String(chunk?.offset ?? from))
@@ -113,7 +119,7 @@ function addReads(app: FastifyInstance, gate: Gate, status: StatusStream): void 
   app.get(`${API}/builds/:id/artifacts/*`, (request, reply) => {
     const row = buildIn(gate, request);
     const name = (request.params as { "*": string })["*"];
-    const folder = row.execution === null ? undefined : gate.executor.folderOf(row.execution);
+    const folder = row.execution === null ? undefined : gate.executions.folderOf(row.execution);
     const file = folder === undefined ? undefined : fileBelow(join(folder, "artifacts"), name);
     if (file === undefined) throw new Problem("not-found", `build ${row.id} has no artifact of this name`);
     // A build's files are not the gate's word: a browser must not run them as if they were.
@@ -254,7 +260,7 @@ function addWrites(app: FastifyInstance, gate: Gate): void {
       const given = forge.users.add(name, role);
       return { given, token: forge.users.createToken(name).text };
     });
-    return { done: [`${name} is ${given === "operator" ? "an operator" : "a user"}`], token };
+    return { done: [`${name} is ${given === "operator" ? "an operator" : `a ${given}`}`], token };
   });
   app.delete(`${API}/users/:name`, async (request): Promise<DoneView> => {
     const { name: own } = operator(gate, request);
@@ -327,7 +333,7 @@ const promoteBody = z.strictObject({
 });
 
 const projectBody = z.strictObject({ name, importFrom: z.string().min(1).optional() });
-const userBody = z.strictObject({ name, role: z.enum(["user", "operator"]).optional() });
+const userBody = z.strictObject({ name, role: z.enum(["user", "operator", "worker"]).optional() });
 
 /** @throws Problem `bad-request` */
 function query<S extends z.ZodObject>(schema: S, request: FastifyRequest): z.output<S> {
@@ -353,16 +359,6 @@ function checked<S extends z.ZodObject>(schema: S, value: unknown): z.output<S> 
     "bad-request",
     `${issue!.path.map(String).join(".") || "the request"}: ${issue!.message}`,
   );
-}
-
-/** @throws Problem `unauthenticated` */
-function userOf(gate: Gate, { headers }: FastifyRequest): User {
-  const token = /^bearer +(\S+)$/i.exec(headers.authorization ?? "")?.[1];
-  if (token === undefined)
-    throw new Problem("unauthenticated", "send your token of this gate: Authorization: Bearer TOKEN");
-  const user = gate.forge.users.authenticate(token);
-  if (user === undefined) throw new Problem("unauthenticated", "the token is not valid (any more)");
-  return user;
 }
 
 /** @throws Problem `unauthenticated`, `forbidden` */

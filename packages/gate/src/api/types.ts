@@ -240,7 +240,29 @@ export interface DoneView {
 /** `GET /api/gate/whoami` */
 export interface UserView {
   readonly name: string;
-  readonly role: "user" | "operator";
+  readonly role: "user" | "operator" | "worker";
+}
+
+/** An element of `GET /api/gate/workers`. */
+export interface WorkerView {
+  readonly kind: "executor" | "merger";
+  readonly name: string;
+  /** In the gate's own process. */
+  readonly isHere: boolean;
+  /** Whether the job server has it. */
+  readonly isConnected: boolean;
+  /** It has not told of itself for 20 seconds. */
+  readonly isSilent: boolean;
+  readonly seenMs: number;
+  /** Whether it takes more; else `why` says what keeps it from that. */
+  readonly accepts: boolean;
+  readonly why: string | null;
+  /** Builds or merges at a time. */
+  readonly slots: number;
+  /** Numbers of builds that run there. */
+  readonly builds: readonly string[];
+  /** How builds are kept apart; `null` of a merger. */
+  readonly isolation: string | null;
 }
 
 /** Where a replayed state is not as it was recorded, as `.queues[0].items[2].resets`. */
