@@ -48,6 +48,8 @@ export interface EffectParts {
   readonly record: (change: () => void, events?: readonly GateEvent[]) => void;
   /** Loads the configuration of projects again, and tells the core. What is wrong with that is logged. */
   readonly reconfigure: (projects: readonly string[]) => Promise<void>;
+  /** Resolves when no configuration is being read that was asked for before. */
+  readonly configRead: () => Promise<void>;
   readonly facts: (subject: Subject) => SubjectFacts;
   /** A text of the core as people read it. */
   readonly readable: (text: string) => string;
@@ -61,6 +63,8 @@ export class Effects {
   readonly #running = new Map<BuildId, RunningBuild>();
   /** Version of the layout that each buildset is frozen under last. */
   readonly #freezing = new Map<BuildsetId, number>();
+  /** Of changes to the configuration that are being merged, until what they change is read. */
+  readonly #landingConfig = new Set<Promise<void>>();
   /** Of what is under way besides builds. */
   readonly #underWay = new Set<Promise<void>>();
   #isOver = false;
@@ -193,6 +197,8 @@ export class Effects {
     const { forge, loader, source, builds, nowMs, tell } = this.#parts;
     const { buildset, pipeline, layout } = effect;
     this.#freezing.set(buildset, layout);
+    // Nothing is frozen by configuration of which it is known that it is not what is merged.
+    await Promise.allSettled([...this.#landingConfig, this.#parts.configRead()]);
     const frozen = await freezeBuildset({ forge, loader, source }, effect);
     // Asked again meanwhile, for another configuration: this answer would only overwrite that one.
     if (this.#freezing.get(buildset) !== layout) return;
@@ -306,6 +312,9 @@ export class Effects {
     if (!reporting.actions.some(({ comment }) => comment)) return;
     for (const comment of jobComments(reported, builds)) this.#comment(number, { ...comment, revision });
     for (const comment of fileComments(reported, builds)) this.#comment(number, { ...comment, revision });
+    for (const comment of problemComments(effect)) {
+      this.#comment(number, { ...comment, text: readable(comment.text), revision });
+    }
   }
 
   /** What is wrong with one comment is its change's own affair. */
@@ -320,7 +329,7 @@ export class Effects {
   }
 
   async #land({ buildset, steps }: Extract<GateEffect, { kind: "land" }>): Promise<void> {
-    const { forge, gateId, tell, loader, reconfigure } = this.#parts;
+    const { forge, gateId, tell, loader } = this.#parts;
     const landings: Omit<Landing, "key">[] = [];
     const configured = new Set<string>();
     for (const { link, base, commit } of steps) {
@@ -337,11 +346,11 @@ export class Effects {
     }
     const key = `${gateId}-${buildset}`;
     const [only] = landings;
-    const { refused } =
-      landings.length === 1 ? await forge.land({ key, ...only! }) : await forge.landTogether(key, landings);
+    const landing = landings.length === 1 ? forge.land({ key, ...only! }) : forge.landTogether(key, landings);
+    // What is configured now is so for whoever is next.
+    if (configured.size > 0) await this.#readAfter(landing, [...configured]);
+    const { refused } = await landing;
     if (refused === null) {
-      // What is configured now is so for whoever is next.
-      if (configured.size > 0) await reconfigure([...configured]);
       tell({ kind: "landed", buildset, refused });
       return;
     }
@@ -357,6 +366,22 @@ export class Effects {
       seen.add(place);
     }
     return false;
+  }
+
+  /** Reads the configuration of projects again once they have merged. */
+  async #readAfter(
+    landing: Promise<{ readonly refused: string | null }>,
+    projects: readonly string[],
+  ): Promise<void> {
+    const read = landing.then(async ({ refused }) => {
+      if (refused === null) await this.#parts.reconfigure(projects);
+    });
+    this.#landingConfig.add(read);
+    try {
+      await read;
+    } finally {
+      this.#landingConfig.delete(read);
+    }
   }
 }
 
@@ -383,6 +408,16 @@ function fileComments(reported: readonly ReportedBuild[], builds: BuildTable): N
     }
   }
   return found.slice(0, MAX_FILE_COMMENTS);
+}
+
+/** What is wrong with the change's own configuration, at the very lines. */
+function problemComments({ subject, problems }: Extract<GateEffect, { kind: "report" }>): NewComment[] {
+  return problems
+    .filter(
+      ({ project, branch, file }) => file !== "" && project === subject.project && branch === subject.branch,
+    )
+    .slice(0, MAX_FILE_COMMENTS)
+    .map(({ file, line, message }) => ({ text: message, file, ...(line === null ? {} : { line }) }));
 }
 
 /** A result as it is on record. */
