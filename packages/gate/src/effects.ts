@@ -16,7 +16,7 @@ import { ForgeError, type Landing, type LocalForge, type NewComment } from "./fo
 import type { MergeRequest, Merger } from "./merger/index.ts";
 import type { LocalSlots } from "./nodes/local-slots.ts";
 import { BuildImpossible, buildRequest, type SubjectFacts } from "./scheduler/build-request.ts";
-import type { BuildRow, BuildTable } from "./scheduler/build-table.ts";
+import type { BuildRow, BuildTable, FrozenBuildset } from "./scheduler/build-table.ts";
 import type { RepositoryConfig } from "./scheduler/config-source.ts";
 import { freezeBuildset } from "./scheduler/freezing.ts";
 import { reportText } from "./scheduler/report-text.ts";
@@ -227,7 +227,7 @@ export class Effects {
           gitDir: (project) => forge.gitDir(project),
           facts,
           postReview: layout.pipelines.find(({ name }) => name === pipeline)?.postReview ?? false,
-          parents: this.#parentsOf(buildset, job, frozen.jobs),
+          parents: this.#parentsOf(buildset, job, frozen),
         });
       } catch (error) {
         if (!(error instanceof BuildImpossible)) throw error;
@@ -235,7 +235,8 @@ export class Effects {
         this.#end(build, { result: { kind: "final", result: "ERROR" }, outcome: null, detail });
         return;
       }
-      const row = { id: build, buildset, item, pipeline, job, subject, attempt, startedMs: nowMs() };
+      const name = definition?.name ?? job;
+      const row = { id: build, buildset, item, pipeline, job: name, subject, attempt, startedMs: nowMs() };
       const voting = definition?.voting ?? true;
       record(() => builds.begin({ ...row, voting }, request!));
     }
@@ -257,11 +258,8 @@ export class Effects {
   }
 
   /** Builds of the jobs before a job, those of its parents' parents among them, in the order of the graph. */
-  #parentsOf(
-    buildset: number,
-    job: string,
-    jobs: Readonly<Record<string, { dependencies: readonly { name: string }[] }>>,
-  ): BuildRow[] {
+  #parentsOf(buildset: number, job: string, frozen: FrozenBuildset): BuildRow[] {
+    const { jobs } = frozen;
     const wanted = new Set<string>();
     const walk = (name: string): void => {
       for (const { name: parent } of jobs[name]?.dependencies ?? []) {
@@ -271,7 +269,7 @@ export class Effects {
       }
     };
     walk(job);
-    const rows = this.#parts.builds.ofBuildset(buildset);
+    const rows = this.#parts.builds.ofBuildset(buildset, frozen);
     return Object.keys(jobs).flatMap((name) => (wanted.has(name) ? (rows.get(name) ?? []) : []));
   }
 
@@ -298,7 +296,9 @@ export class Effects {
 
   #writeReport(effect: Extract<GateEffect, { kind: "report" }>): void {
     const { loader, forge, builds, buildUrl, readable } = this.#parts;
-    const { what, pipeline, subject, builds: reported } = effect;
+    const { what, pipeline, subject } = effect;
+    // In a cycle, what a job said is said on the change that it ran for.
+    const reported = effect.builds.filter(({ change = subject.id }) => change === subject.id);
     const number = forge.numberOf(subject.id);
     if (subject.kind === "ref" || number === undefined) return;
     const { revision } = subject;

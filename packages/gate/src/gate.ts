@@ -347,7 +347,9 @@ export class Gate {
 
   #places(subject: string): Place[] {
     return this.scheduler.status().pipelines.flatMap(({ name, queues, waiting }): Place[] => {
-      const isIn = queues.some(({ items }) => items.some((item) => item.live && item.subject.id === subject));
+      const isIn = queues.some(({ items }) =>
+        items.some((item) => item.live && item.members.some(({ id }) => id === subject)),
+      );
       if (isIn) return [{ pipeline: name, waits: null }];
       return waiting
         .filter(({ change }) => change === subject)

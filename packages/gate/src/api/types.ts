@@ -41,7 +41,10 @@ export interface SubjectView {
 
 export interface ItemView {
   readonly id: number;
+  /** The last of its members. */
   readonly subject: SubjectView;
+  /** Several are the changes of a cycle, in the order in which they merge. */
+  readonly members: readonly SubjectView[];
   readonly live: boolean;
   /** Inside the window. */
   readonly active: boolean;

@@ -56,6 +56,8 @@ export interface FrozenJobDefinition {
   readonly hostVars?: Readonly<Record<string, Variables>>;
   readonly groupVars?: Readonly<Record<string, Variables>>;
   readonly network: boolean;
+  /** Absent: `auto`. */
+  readonly deduplicate?: boolean;
   readonly reuse: false;
   readonly successMessage: string | null;
   readonly failureMessage: string | null;
@@ -363,6 +365,7 @@ function definition(
       ? { groupVars: job.groupVars as Record<string, Variables> }
       : {}),
     network: job.network,
+    ...(job.deduplicate === "auto" ? {} : { deduplicate: job.deduplicate }),
     reuse: false,
     successMessage: job.successMessage ?? null,
     failureMessage: job.failureMessage ?? null,

@@ -1,5 +1,6 @@
 import type { SemaphoreUse } from "../core/index.ts";
 import type {
+  Deduplicate,
   JobAttributes,
   JobDependency,
   JobVariant,
@@ -101,6 +102,7 @@ export class Inheritance {
   groupVars: Variables = {};
   roles: readonly RoleSource[] = [];
   network = false;
+  deduplicate: Deduplicate = "auto";
   successMessage: string | undefined;
   failureMessage: string | undefined;
   readonly path: (Origin & { readonly job: string })[] = [];
@@ -139,6 +141,7 @@ export class Inheritance {
     this.workspaceScheme = set.workspaceScheme ?? this.workspaceScheme;
     this.overrideCheckout = set.overrideCheckout ?? this.overrideCheckout;
     this.network = set.network ?? this.network;
+    this.deduplicate = set.deduplicate ?? this.deduplicate;
     this.successMessage = set.successMessage ?? this.successMessage;
     this.failureMessage = set.failureMessage ?? this.failureMessage;
     this.postReview ||= set.postReview ?? false;

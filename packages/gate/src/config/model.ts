@@ -99,8 +99,15 @@ export interface JobAttributes {
   readonly successMessage?: string;
   readonly failureMessage?: string;
   readonly network?: boolean;
+  readonly deduplicate?: Deduplicate;
   readonly reuse?: false;
 }
+
+/**
+ * Whether a job that several changes of a cycle want, and that is the same for all of them, runs once. `auto`: where it
+ * names `required-projects`, so that it sees the same repositories, or the changes are of one project.
+ */
+export type Deduplicate = boolean | "auto";
 
 /** One definition of a job; those of one name add up. */
 export interface JobVariant {

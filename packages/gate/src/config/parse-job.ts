@@ -151,6 +151,7 @@ function variant(
     failureMessage: written["failure-message"],
     failureOutput: written["failure-output"],
     network: written.network,
+    deduplicate: written.deduplicate,
     reuse: written.reuse === false ? false : undefined,
   });
   // It was told; half of a job must not run as the whole of it.

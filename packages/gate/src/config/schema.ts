@@ -128,6 +128,7 @@ export const jobFields = {
   "failure-message": z.string().optional(),
   "failure-output": listOf(z.string()).optional(),
   network: z.boolean().optional(),
+  deduplicate: z.union([z.boolean(), z.literal("auto")]).optional(),
   reuse: z.boolean().optional(),
 };
 

@@ -20,7 +20,6 @@ export const UNBUILT_JOB: Names = {
   "ansible-version": null,
   "attribute-control": null,
   "cleanup-run": "a step of post-run also runs after a failure",
-  deduplicate: null,
   "failure-url": "it does nothing in Zuul either",
   "image-build-name": null,
   "include-vars": null,

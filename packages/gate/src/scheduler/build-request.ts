@@ -39,12 +39,13 @@ export class BuildImpossible extends Error {
  * @throws BuildImpossible
  */
 export function buildRequest(
-  { build, pipeline, subject, job: name, attempt, buildset }: StartEffect,
+  { build, pipeline, subject, job: nameThere, attempt, buildset }: StartEffect,
   frozen: FrozenBuildset,
   parts: Parts,
 ): BuildRequest {
-  const job = frozen.jobs[name];
-  if (job === undefined) throw new BuildImpossible(`there is no job ${name} among those that were frozen`);
+  const job = frozen.jobs[nameThere];
+  if (job === undefined)
+    throw new BuildImpossible(`there is no job ${nameThere} among those that were frozen`);
   const projects = [
     ...new Set([subject.project, ...frozen.chain.map((link) => link.project), ...projectsOf(job)]),
   ];
@@ -53,7 +54,7 @@ export function buildRequest(
   const steps = (list: readonly PhaseStep[]) => list.map((step) => entryOf(step, subject, job, frozen));
   return {
     build: parts.buildName,
-    job: name,
+    job: job.name,
     attempt,
     attempts: job.attempts,
     preRun: steps(job.preRun),

@@ -51,6 +51,8 @@ CREATE INDEX gate_builds_unfinished ON gate_builds (id) WHERE ended_ms IS NULL;
 export interface FrozenBuildset {
   readonly chain: readonly ChainLink[];
   readonly jobs: Readonly<Record<string, FrozenJobDefinition>>;
+  /** Of a cycle: the id of the change that each job runs for; its jobs have names of their own there. */
+  readonly owners?: Readonly<Record<string, string>>;
   /** Tips of each repository that a job may want, with the changes of the chain merged. */
   readonly repositories: Readonly<Record<string, FrozenRepository>>;
 }
@@ -206,13 +208,19 @@ export class BuildTable {
     return this.#db.db.prepare(`SELECT ${COLUMNS} FROM gate_builds WHERE ended_ms IS NULL`).all().map(rowOf);
   }
 
-  /** The newest build of each job of a buildset. */
-  ofBuildset(buildset: BuildsetId): ReadonlyMap<string, BuildRow> {
+  /** The newest build of each job of a buildset, by the names that its jobs have there. */
+  ofBuildset(buildset: BuildsetId, { jobs, owners }: FrozenBuildset): ReadonlyMap<string, BuildRow> {
+    const nameOf = ({ job, subject }: BuildRow): string => {
+      const name = Object.keys(owners ?? {}).find(
+        (one) => owners![one] === subject.id && jobs[one]!.name === job,
+      );
+      return name ?? job;
+    };
     const rows = this.#db.db
       .prepare(`SELECT ${COLUMNS} FROM gate_builds WHERE buildset = ? ORDER BY id`)
       .all(buildset)
       .map(rowOf);
-    return new Map(rows.map((row) => [row.job, row]));
+    return new Map(rows.map((row) => [nameOf(row), row]));
   }
 
   /** Newest first. */

@@ -19,7 +19,6 @@ describe("what is not built is refused by name, at its line", () => {
     "ansible-version: 9",
     "attribute-control: {vars: {final: true}}",
     "cleanup-run: [clean]",
-    "deduplicate: false",
     "failure-url: x",
     "image-build-name: x",
     "include-vars: x.yaml",
