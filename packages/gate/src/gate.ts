@@ -4,6 +4,7 @@ import { Client } from "@drover/client";
 import { type FunctionRule, Identity, type JobServer, type Log } from "@drover/server";
 import { type Connection, memoryPair } from "@drover/transport";
 import type { Worker } from "@drover/worker";
+import type { ReplayedSpan } from "./api/types.ts";
 import {
   BUILD_FUNCTION_SETTINGS,
   BUILD_FUNCTIONS,
@@ -13,7 +14,7 @@ import {
   mergerWorker,
 } from "./bus/index.ts";
 import { ConfigLoader, type LoadedLayout, type Tenant } from "./config/index.ts";
-import type { Change, ConfigProblem, GateEvent, RefUpdate, Subject } from "./core/index.ts";
+import type { Change, ConfigProblem, GateCore, GateEvent, RefUpdate, Subject } from "./core/index.ts";
 import { Effects } from "./effects.ts";
 import { ExecutionStore, Executor } from "./executor/index.ts";
 import { FORGE_MIGRATIONS, type ForgeEvent, type ForgeTrigger, LocalForge } from "./forge/index.ts";
@@ -24,6 +25,7 @@ import type { SubjectFacts } from "./scheduler/build-request.ts";
 import { BUILD_MIGRATIONS, BuildTable } from "./scheduler/build-table.ts";
 import { RepositoryConfig } from "./scheduler/config-source.ts";
 import { EVENT_LOG_MIGRATIONS } from "./scheduler/event-log.ts";
+import { coreAt, replay } from "./scheduler/history.ts";
 import { Scheduler } from "./scheduler/scheduler.ts";
 import { executorFacts, mergerFacts, WorkerList } from "./scheduler/worker-list.ts";
 import { GateDatabase } from "./store/database.ts";
@@ -246,6 +248,7 @@ export class Gate {
           tell: (event) => scheduler.tell(event),
           record: (change, events) => scheduler.record(change, events),
           reconfigure: (projects) => self.#follow(projects),
+          configRead: async () => void (await self.#loading),
           facts: (subject) => self.factsOf(subject),
           readable: (text) => self.readable(text),
           buildUrl: (build) =>
@@ -375,6 +378,16 @@ export class Gate {
     const event = await this.#reload(undefined);
     this.scheduler.tell(event);
     return this.configProblems;
+  }
+
+  /** The state as it was at a time. @throws HistoryError */
+  coreAt(atMs: number): GateCore {
+    return coreAt(this.#parts.database.db, atMs);
+  }
+
+  /** Replays the log, and compares with what was written down and with what is. @throws HistoryError */
+  replay(): ReplayedSpan[] {
+    return replay(this.#parts.database.db, this.scheduler.core.snapshot());
   }
 
   /** A text of the core as people read it: its ids of changes are numbers here. */

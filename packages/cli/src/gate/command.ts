@@ -1,4 +1,4 @@
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { addServerOptions, collect, serveInputs } from "../serve/flags.ts";
 import { addServerAddress } from "../server-address.ts";
 import { addGatePlace } from "./place.ts";
@@ -74,6 +74,16 @@ function addLocal(gate: Command): void {
     .argument("<to>", "a folder that is empty or is not there; it is there only when it is whole")
     .option("--json", "as JSON")
     .action(async (dir, to, { json }) => (await import("./local.ts")).backup(dir, to, json === true));
+  reads(
+    gate,
+    "replay",
+    "Replays the log of events by this program, and compares with the states that were written down: exit code 1 when they differ.",
+  )
+    .argument(
+      "[dir]",
+      "folder of a gate, or a copy (default: the gate that runs, and its state is compared as well)",
+    )
+    .action(async (dir, flags) => (await import("./history.ts")).replay(dir, flags));
   const config = gate.command("config").description("Looks for what is wrong in a configuration.");
   config
     .command("check")
@@ -122,7 +132,11 @@ function addWorkers(gate: Command): void {
 
 function addReads(gate: Command): void {
   reads(gate, "status", "Shows what is in the pipelines, on top of what, and how far it is.")
-    .option("-w, --watch", "again each second")
+    .addOption(new Option("-w, --watch", "again each second").conflicts("at"))
+    .option(
+      "--at <time>",
+      "as it was then: 2026-11-27T13:30 (UTC where it names no zone), or 20m for so long ago",
+    )
     .action(async (flags) => (await import("./run.ts")).showStatus(flags));
   reads(gate, "changes", "Lists changes, the newest first.")
     .option("--project <name>", "of this project")
@@ -135,7 +149,8 @@ function addReads(gate: Command): void {
     .action(async (change, flags) => (await import("./run.ts")).showChange(change, flags));
   reads(gate, "explain", "Tells why a change is where it is, and which jobs it runs.")
     .argument("<change>", "its number")
-    .action(async (change, flags) => (await import("./run.ts")).explain(change, flags));
+    .option("--job <name>", "why this job runs or does not, what it is made of, and what ran of it")
+    .action(async (change, flags) => (await import("./explain.ts")).explain(change, flags));
   reads(gate, "builds", "Lists builds, the newest first.")
     .option("--project <name>", "of this project")
     .option("--job <name>", "of this job")

@@ -5,23 +5,26 @@ import type {
   ChangeView,
   ConfigProblem,
   DoneView,
-  ExplanationView,
   StatusView,
 } from "@drover/gate/api";
 import { printable } from "@drover/protocol";
 import { UsageError } from "../errors.ts";
 import { GateApi } from "./api.ts";
+import { pastTime } from "./history.ts";
 import { type GateFlags, gatePlace } from "./place.ts";
-import { buildLines, changeLines, changeText, statusLines, subjectText } from "./show.ts";
+import { buildLines, changeLines, changeText, statusLines } from "./show.ts";
 
 /* What the commands of `drover gate` do that talk to one. */
 
 const WATCH_MS = 1_000;
 
-export async function showStatus(flags: GateFlags & { readonly watch?: boolean }): Promise<void> {
+export async function showStatus(
+  flags: GateFlags & { readonly watch?: boolean; readonly at?: string },
+): Promise<void> {
   const api = new GateApi(gatePlace(flags));
+  const at = flags.at === undefined ? undefined : pastTime(flags.at, "--at");
   for (;;) {
-    const status = await api.get<StatusView>("/status");
+    const status = await api.get<StatusView>("/status", { at });
     const isScreen = flags.watch === true && process.stdout.isTTY && flags.json !== true;
     if (isScreen) process.stdout.write("\u001b[H\u001b[2J");
     print(flags, status, () => statusLines(status, status.atMs));
@@ -57,22 +60,6 @@ export async function listBuilds(flags: GateFlags & Record<string, string>): Pro
 export async function showChange(number: string, flags: GateFlags): Promise<void> {
   const change = await new GateApi(gatePlace(flags)).get<ChangeView>(`/changes/${changeNumber(number)}`);
   print(flags, change, () => changeText(change));
-}
-
-export async function explain(number: string, flags: GateFlags): Promise<void> {
-  const found = await new GateApi(gatePlace(flags)).get<ExplanationView>(`/explain/${changeNumber(number)}`);
-  print(flags, found, () => [
-    subjectText(found.subject),
-    "",
-    "Now:",
-    ...found.now.map((text) => `  ${printable(text, 1_000)}`),
-    "",
-    "Decisions:",
-    ...found.decisions.map(
-      ({ atMs, pipeline, text }) =>
-        `  ${new Date(atMs).toISOString().slice(0, 19).replace("T", " ")}  ${pipeline === null ? "" : `${printable(pipeline)}: `}${printable(text, 1_000)}`,
-    ),
-  ]);
 }
 
 export async function configProblems(flags: GateFlags): Promise<void> {
@@ -220,7 +207,7 @@ function printDone(flags: GateFlags, answer: DoneView): void {
 }
 
 /** `12`, or `12,3` as it is shown. @throws UsageError */
-function changeNumber(text: string): string {
+export function changeNumber(text: string): string {
   const number = /^(\d+)(?:,\d+)?$/.exec(text)?.[1];
   if (number !== undefined) return number;
   throw new UsageError("OPTION_INVALID", `${JSON.stringify(text)} is no number of a change`);

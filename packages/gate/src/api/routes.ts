@@ -13,13 +13,15 @@ import {
 } from "../forge/index.ts";
 import { type Gate, GateError } from "../gate.ts";
 import type { BuildRow } from "../scheduler/build-table.ts";
+import { HistoryError } from "../scheduler/history.ts";
+import { explanationView } from "./explanation.ts";
 import { followLog } from "./log-stream.ts";
 import { gateMetrics } from "./metrics.ts";
 import { addResourceRoutes } from "./resource-routes.ts";
 import { StatusStream } from "./status-stream.ts";
 import type { DoneView, UserView } from "./types.ts";
 import { userOf } from "./user-of.ts";
-import { API, buildView, changeSummary, changeView, explanationView, statusView } from "./views.ts";
+import { API, buildView, changeSummary, changeView, statusView } from "./views.ts";
 import { addWorkerRoutes } from "./worker-routes.ts";
 
 export interface GateHttpOptions {
@@ -60,7 +62,12 @@ export function gateHttp(gate: Gate, options: GateHttpOptions): HttpExtension {
 
 function addReads(app: FastifyInstance, gate: Gate, status: StatusStream): void {
   const { forge, builds } = gate;
-  app.get(`${API}/status`, () => statusView(gate, Date.now()));
+  app.get(`${API}/status`, async (request) => {
+    const { at } = query(atQuery, request);
+    if (at === undefined) return statusView(gate, Date.now());
+    return statusView(gate, at, await forgeDoes(() => gate.coreAt(at)));
+  });
+  app.get(`${API}/replay`, () => forgeDoes(() => gate.replay()));
   app.get(`${API}/events`, (_request, reply) => {
     reply.hijack();
     if (!status.add(reply.raw)) reply.raw.writeHead(503, { "retry-after": "5" }).end();
@@ -78,7 +85,10 @@ function addReads(app: FastifyInstance, gate: Gate, status: StatusStream): void 
     reply.type("text/x-diff; charset=utf-8").header("drover-cut", String(isCut));
     return text;
   });
-  app.get(`${API}/explain/:number`, (request) => explanationView(gate, changeIn(gate, request)));
+  app.get(`${API}/explain/:number`, (request) => {
+    const { job } = query(z.object({ job: name.optional() }), request);
+    return explanationView(gate, changeIn(gate, request), job);
+  });
   app.get(`${API}/builds`, (request) => {
     const { change, ...filter } = query(buildsQuery, request);
     const subjectId = change === undefined ? undefined : `${forge.connection}:${change}`;
@@ -265,6 +275,9 @@ function addWrites(app: FastifyInstance, gate: Gate): void {
 const whole = z.coerce.number().int().min(0);
 const name = z.string().min(1).max(255);
 
+/** Milliseconds since 1970. */
+const atQuery = z.object({ at: whole.optional() });
+
 const changesQuery = z.object({
   project: name.optional(),
   branch: name.optional(),
@@ -402,7 +415,8 @@ async function forgeDoes<T>(act: () => T | Promise<T>): Promise<T> {
   } catch (error) {
     if (error instanceof ForgeError)
       throw new Problem(STATUS_OF[error.code] ?? "bad-request", withoutCode(error));
-    if (error instanceof GateError) throw new Problem("conflict", withoutCode(error));
+    if (error instanceof GateError || error instanceof HistoryError)
+      throw new Problem("conflict", withoutCode(error));
     throw error;
   }
 }
