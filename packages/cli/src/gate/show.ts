@@ -98,9 +98,9 @@ export function buildLines(builds: readonly BuildView[]): string[] {
     { title: "took", right: true },
     { title: "began" },
   ];
-  const rows = builds.map(({ id, result, job, subject, pipeline, startedMs, endedMs }) => [
+  const rows = builds.map(({ id, result, job, subject, pipeline, startedMs, endedMs, shared }) => [
     id,
-    result ?? "runs",
+    `${result ?? "runs"}${shared == null ? "" : `, ${shared.how} ${shared.build}`}`,
     printable(job),
     subject.number === null ? printable(subject.title) : `${subject.number},${subject.revision}`,
     printable(subject.project),

@@ -155,11 +155,21 @@ export interface BuildView {
   readonly endedMs: number | null;
   /** What went wrong, in a sentence. */
   readonly detail?: string | null;
+  /**
+   * Where it has its execution from: it took a result that was there, or joined what was under way, of an equal build, whose
+   * id is `build`. `null`: it was run for itself.
+   */
+  readonly shared?: SharedView | null;
   readonly artifacts: readonly { readonly name: string; readonly url: string }[];
   /** `GET` it with `from=BYTES`; an `Accept` of `text/event-stream` follows it. */
   readonly logUrl: string;
   /** Bytes of its console so far, from which a viewer knows where the end begins. Undefined: not known. */
   readonly logBytes?: number;
+}
+
+export interface SharedView {
+  readonly how: "reused" | "joined";
+  readonly build: string;
 }
 
 /** An element of `GET /api/gate/changes`, newest first. */

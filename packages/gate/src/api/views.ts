@@ -1,4 +1,4 @@
-import type { ItemStatus, JobStatus, Subject } from "../core/index.ts";
+import type { BuildId, ItemStatus, JobStatus, Subject } from "../core/index.ts";
 import type { Gate } from "../gate.ts";
 import type { BuildRow } from "../scheduler/build-table.ts";
 import type {
@@ -8,6 +8,7 @@ import type {
   ExplanationView,
   ItemView,
   JobView,
+  SharedView,
   StatusView,
   SubjectView,
 } from "./types.ts";
@@ -152,12 +153,28 @@ export function buildView(gate: Gate, row: BuildRow): BuildView {
     startedMs: row.startedMs,
     endedMs: row.endedMs,
     detail: row.detail,
+    shared: sharedView(gate, row.id),
     artifacts: (row.outcome?.artifacts ?? []).map(({ name }) => ({
       name,
       url: `${API}/builds/${row.id}/artifacts/${name.split("/").map(encodeURIComponent).join("/")}`,
     })),
     logUrl: `${API}/builds/${row.id}/log`,
   };
+}
+
+function sharedView(gate: Gate, build: BuildId): SharedView | null {
+  const { how = null, source = null } = gate.ledger.of(build) ?? {};
+  return how === null || source === null ? null : { how, build: String(source) };
+}
+
+/** Of each build of a change that was not run for itself, the newest first. */
+function sharedReasons(gate: Gate, subjectId: string): string[] {
+  return gate.builds.list({ subjectId, limit: SHOWN_BUILDS }).flatMap(({ id, pipeline, job }) => {
+    const shared = sharedView(gate, id);
+    if (shared === null) return [];
+    const did = shared.how === "reused" ? "took the result of" : "was one execution with";
+    return [`${pipeline}: job ${job}: build ${id} ${did} build ${shared.build}, which is of equal content`];
+  });
 }
 
 export function changeView(gate: Gate, number: number): ChangeView | undefined {
@@ -209,7 +226,7 @@ export async function explanationView(gate: Gate, number: number): Promise<Expla
     for (const one of waiting) if (one.change === record.id) now.push(`${name}: ${one.reason}`);
   }
   if (now.length === 0) now.push(`it is ${record.state}, and in no pipeline`);
-  now.push(...(await jobReasons(gate, number, record)));
+  now.push(...sharedReasons(gate, record.id), ...(await jobReasons(gate, number, record)));
   return {
     subject: subjectView(gate, record),
     now: now.map((text) => gate.readable(text)),

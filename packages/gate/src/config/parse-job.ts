@@ -78,9 +78,6 @@ function variant(
   if (written.intermediate === true && written.abstract !== true) {
     add("intermediate", "intermediate: such a job must be abstract, too");
   }
-  if (written.reuse === true) {
-    add("reuse", "reuse: true is not built yet; each build runs, as with reuse: false");
-  }
   if (written.command !== undefined && written.run !== undefined) {
     add("command", "command: is a run of one step; a job has one of both");
   }
@@ -133,7 +130,9 @@ function variant(
     successMessage: written["success-message"],
     failureMessage: written["failure-message"],
     network: written.network,
-    reuse: written.reuse === false ? false : undefined,
+    reuse: written.reuse,
+    inputs: written.inputs,
+    maxAge: written["max-age"],
   });
   // It was told; half of a job must not run as the whole of it.
   if (check.problems.length > before) return undefined;

@@ -28,7 +28,6 @@ export const UNBUILT_JOB: Names = {
   "host-vars": "vars are the same for all nodes",
   "image-build-name": null,
   "include-vars": null,
-  inputs: null,
   "override-branch": "Zuul calls it override-checkout now",
   provides: null,
   requires: null,

@@ -26,7 +26,6 @@ describe("what is not built is refused by name, at its line", () => {
     "host-vars: {h: {a: 1}}",
     "image-build-name: x",
     "include-vars: x.yaml",
-    "inputs: [history]",
     "override-branch: x",
     "provides: [x]",
     "requires: [x]",
@@ -36,7 +35,6 @@ describe("what is not built is refused by name, at its line", () => {
     "semaphores: [s]",
     "success-url: x",
     "workspace-checkout: false",
-    "reuse: true",
   ])("job %s", async (attribute) => {
     const name = attribute.slice(0, attribute.indexOf(":"));
     const [first, ...more] = await told(job(attribute));
