@@ -102,10 +102,10 @@ class Stream {
     }
   }
 
-  #land({ buildset, link, base, commit }: Extract<GateEffect, { kind: "land" }>): { refused: string | null } {
+  #land({ buildset, steps }: Extract<GateEffect, { kind: "land" }>): { refused: string | null } {
     if (this.#judge === null) return { refused: null };
-    const answer = this.#forge.land(link, base, commit);
-    this.#judge.moved(buildset, link, commit);
+    const answer = this.#forge.land(steps);
+    for (const { link, commit } of steps) this.#judge.moved(buildset, link, commit);
     return answer;
   }
 

@@ -11,6 +11,13 @@ interface Kind {
 }
 
 const KINDS: readonly Kind[] = [
+  {
+    group: "apiextensions.k8s.io",
+    version: "v1",
+    kind: "CustomResourceDefinition",
+    plural: "customresourcedefinitions",
+    namespaced: false,
+  },
   { group: "", version: "v1", kind: "Secret", plural: "secrets", namespaced: true },
   { group: "", version: "v1", kind: "ConfigMap", plural: "configmaps", namespaced: true },
   { group: "", version: "v1", kind: "Service", plural: "services", namespaced: true },
@@ -33,7 +40,7 @@ export interface Request {
 
 /**
  * As much of a Kubernetes API server as kubectl needs for `get -o json` and `apply --dry-run=server`: discovery, GET,
- * and a PATCH that merges as JSON merge patches do. Nothing is ever stored.
+ * a PATCH that merges as JSON merge patches do, and what makes an object. Nothing is ever stored.
  */
 export class FakeApi {
   readonly url: string;
@@ -69,10 +76,11 @@ export class FakeApi {
     return object;
   }
 
-  /** Refuses a method for an object as a role without the right does. */
+  /** Refuses a method for an object as a role without the right does; POST is what makes one. */
   forbid(method: string, object: Json): void {
     const message = `${String(object.kind)} is forbidden: User "reader" cannot ${method.toLowerCase()} it`;
-    this.refusals.set(`${method} ${pathOf(object)}`, { status: 403, reason: "Forbidden", message });
+    const path = method === "POST" ? pathOf(object).replace(/\/[^/]+$/, "") : pathOf(object);
+    this.refusals.set(`${method} ${path}`, { status: 403, reason: "Forbidden", message });
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -86,14 +94,17 @@ export class FakeApi {
     const refusal = this.refusals.get(`${method} ${pathname}`);
     const [status, answer] = refusal
       ? [refusal.status, failure(refusal.status, refusal.reason, refusal.message)]
-      : this.#result(method, pathname, body);
+      : this.#result(method, pathname, body, type);
     response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(answer));
   }
 
-  #result(method: string, path: string, body: string): [status: number, answer: unknown] {
+  #result(method: string, path: string, body: string, type: string): [status: number, answer: unknown] {
     const discovered = method === "GET" ? discovery(path) : undefined;
     if (discovered !== undefined) return [200, discovered];
     const object = this.objects.get(path);
+    const isApplied = method === "PATCH" && type.startsWith("application/apply-patch");
+    if (method === "POST" || (isApplied && object === undefined))
+      return [201, this.admit(kept(JSON.parse(body) as Json))];
     if (object === undefined) {
       const [, , name] = /\/([^/]+)\/([^/]+)$/.exec(path) ?? [];
       return [404, failure(404, "NotFound", `"${name}" not found`)];

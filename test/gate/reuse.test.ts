@@ -1,4 +1,4 @@
-import type { BuildView, ChangeView, ExplanationView } from "@drover/gate/api";
+import type { BuildView, ChangeView, ExplanationView, FlakeView } from "@drover/gate/api";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Clone } from "../../packages/gate/test/forge/stage.ts";
 import { until } from "../peers/until.ts";
@@ -156,16 +156,25 @@ describe("a result that is there", () => {
     await settled(number, "check FAILURE", "check runs");
     await running.endBuild("1", 0);
     const [, second] = await settled(number, "check FAILURE", "check SUCCESS");
-    expect(running.gate.ledger.flakes({ project: "flaky" })).toMatchObject([
+    const of = (project: string) => running.get<FlakeView[]>(`/flakes?project=${project}`);
+    expect(await of("flaky")).toMatchObject([
       {
+        project: "flaky",
         job: "tests-flaky",
         executions: [
-          { result: "FAILURE", build: Number(first!.id) },
-          { result: "SUCCESS", build: Number(second!.id) },
+          { result: "FAILURE", build: first!.id, detail: "run 1 exited with 1" },
+          { result: "SUCCESS", build: second!.id, detail: null },
         ],
       },
     ]);
-    expect(running.gate.ledger.flakes({ project: "same" })).toEqual([]);
+    expect(await of("same")).toEqual([]);
+    const metrics = await (await fetch(`${running.url}/metrics`)).text();
+    expect(metrics).toMatch(/^drover_gate_flakes_total 1$/m);
+    expect(metrics).toMatch(/^drover_gate_builds_reused_total [1-9]/m);
+    // What has failed is not used by what comes later, either.
+    await approve(number);
+    await merged(number);
+    await settled(number, "check FAILURE", "check SUCCESS", `gate SUCCESS reused ${second!.id}`);
   });
 });
 

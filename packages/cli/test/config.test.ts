@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { readKeyValueFile } from "../src/config/key-value-file.ts";
 import { nearest } from "../src/config/nearest.ts";
@@ -12,12 +12,6 @@ import { drover, temporaryFolder } from "./running.ts";
 const folder = temporaryFolder();
 afterAll(() => folder.remove());
 
-function written(name: string, text: string): string {
-  const path = folder.file(name);
-  writeFileSync(path, text);
-  return path;
-}
-
 function resolve(inputs: Partial<ConfigInputs>) {
   return resolveConfig({ flags: new Map(), environment: {}, configFile: empty, ...inputs });
 }
@@ -25,7 +19,7 @@ function resolve(inputs: Partial<ConfigInputs>) {
 let empty = "";
 beforeAll(() => {
   mkdirSync(folder.path, { recursive: true });
-  empty = written("empty.yaml", "# nothing\n");
+  empty = folder.write("empty.yaml", "# nothing\n");
 });
 
 /** The problems of inputs that are wrong, as they are printed. */
@@ -41,8 +35,11 @@ function problemsOf(inputs: Partial<ConfigInputs>): string[] {
 
 describe("where a value comes from", () => {
   test("flags win over the environment, which wins over gearmand's file, which wins over drover.yaml", () => {
-    const configFile = written("order.yaml", "server: { port: 1, backlog: 1, grace: 1, jobRetries: 1 }\n");
-    const keyValueFile = written("order.conf", "port=2\nbacklog=2\njob-retries=2\n");
+    const configFile = folder.write(
+      "order.yaml",
+      "server: { port: 1, backlog: 1, grace: 1, jobRetries: 1 }\n",
+    );
+    const keyValueFile = folder.write("order.conf", "port=2\nbacklog=2\njob-retries=2\n");
     const { server, sources } = resolve({
       flags: new Map([["port", "4"]]),
       environment: { DROVER_PORT: "3", DROVER_BACKLOG: "3", GEARMAND_PORT: "5" },
@@ -58,7 +55,7 @@ describe("where a value comes from", () => {
 
   test("GEARMAND_PORT counts only where nothing else says a port", () => {
     expect(resolve({ environment: { GEARMAND_PORT: "4731" } }).server.port).toBe(4731);
-    const configFile = written("port.yaml", "server: { port: 4732 }\n");
+    const configFile = folder.write("port.yaml", "server: { port: 4732 }\n");
     expect(resolve({ environment: { GEARMAND_PORT: "4731" }, configFile }).server.port).toBe(4732);
   });
 
@@ -76,8 +73,8 @@ describe("where a value comes from", () => {
   });
 
   test("DROVER_CONFIG names the file, and --config wins over it", () => {
-    const one = written("one.yaml", "server: { port: 1 }\n");
-    const two = written("two.yaml", "server: { port: 2 }\n");
+    const one = folder.write("one.yaml", "server: { port: 1 }\n");
+    const two = folder.write("two.yaml", "server: { port: 2 }\n");
     expect(resolve({ configFile: undefined, environment: { DROVER_CONFIG: one } }).server.port).toBe(1);
     expect(resolve({ configFile: two, environment: { DROVER_CONFIG: one } }).server.port).toBe(2);
   });
@@ -128,7 +125,7 @@ describe("values", () => {
 
 describe("drover.yaml", () => {
   test("problems name line, column and what was probably meant, all of them at once", () => {
-    const configFile = written(
+    const configFile = folder.write(
       "wrong.yaml",
       [
         "server:",
@@ -170,7 +167,7 @@ describe("drover.yaml", () => {
   });
 
   test("rules of functions keep the order of the file, numbers and aliases included", () => {
-    const configFile = written(
+    const configFile = folder.write(
       "functions.yaml",
       [
         "functions:",
@@ -211,7 +208,7 @@ describe("gearmand's configuration file", () => {
   });
 
   test("its options mean what the flags mean, those without effect are passed over", () => {
-    const file = written(
+    const file = folder.write(
       "g.conf",
       "port=4731\nexceptions=\nround-robin=true\nqueue-type=libsqlite3\nlibsqlite3-db=/q.db\nverbose=DEBUG\n",
     );
@@ -221,7 +218,7 @@ describe("gearmand's configuration file", () => {
   });
 
   test("what cannot be honoured is refused by name, what is unknown too", () => {
-    const file = written("bad.conf", "queue-type=MySQL\nmysql-host=db\nprot=1\n");
+    const file = folder.write("bad.conf", "queue-type=MySQL\nmysql-host=db\nprot=1\n");
     const problems = problemsOf({ keyValueFiles: [file] });
     expect(problems[0]).toMatch(/bad\.conf:1: queue type "MySQL": leave it out; --store/);
     expect(problems[1]).toMatch(/bad\.conf:2: mysql-host: leave it out; --store/);
@@ -231,7 +228,7 @@ describe("gearmand's configuration file", () => {
 
 describe("schedules", () => {
   test("are read with what is said and what holds else", () => {
-    const configFile = written(
+    const configFile = folder.write(
       "s.yaml",
       'schedules:\n  nightly: { cron: "0 2 * * *", timeZone: Europe/Berlin, function: report, missed: once }\n',
     );
@@ -248,14 +245,14 @@ describe("schedules", () => {
   });
 
   test("that can never come are told at their line", () => {
-    const configFile = written("s.yaml", 'schedules:\n  a:\n    function: f\n    cron: "0 0 31 2 *"\n');
+    const configFile = folder.write("s.yaml", 'schedules:\n  a:\n    function: f\n    cron: "0 0 31 2 *"\n');
     expect(problemsOf({ configFile })[0]).toMatch(/s\.yaml:4:11: .*no such time/);
   });
 });
 
 describe("drover config", () => {
   test("show names each value's source, and what it prints is a drover.yaml that says the same", async () => {
-    const configFile = written(
+    const configFile = folder.write(
       "shown.yaml",
       'server: { port: 4731, limits: { maxJobs: 9 } }\nfunctions: { "a*": { maxQueue: 3 } }\n',
     );
@@ -265,22 +262,22 @@ describe("drover config", () => {
     expect(shown.stdout).toMatch(/^ {2}jobRetries: 7 +# --job-retries$/m);
     expect(shown.stdout).toMatch(/^ {2}backlog: 9 +# DROVER_BACKLOG$/m);
     expect(shown.stdout).toMatch(/^ {2}grace: 5 +# default$/m);
-    const again = resolve({ configFile: written("again.yaml", shown.stdout) });
+    const again = resolve({ configFile: folder.write("again.yaml", shown.stdout) });
     expect(again.server).toMatchObject({ port: 4731, jobRetries: 7, backlog: 9, grace: 5 });
     expect(again.limits).toMatchObject({ maxJobs: 9, maxPacketBytes: 64 * 1024 * 1024 });
     expect(again.rules).toEqual([{ glob: "a*", settings: { maxQueue: [3, 3, 3] } }]);
   });
 
   test("check tells by its exit code, with every problem in its place", async () => {
-    const right = written("right.yaml", "server: { port: 1 }\n");
+    const right = folder.write("right.yaml", "server: { port: 1 }\n");
     const good = await drover(["config", "check", right]);
     expect([good.code, good.stdout]).toEqual([0, `${right}: all right\n`]);
-    const wrong = written("wrong.yaml", "server: { prot: 1 }\nfunction: {}\n");
+    const wrong = folder.write("wrong.yaml", "server: { prot: 1 }\nfunction: {}\n");
     const bad = await drover(["config", "check", wrong]);
     expect(bad.code).toBe(1);
     expect(bad.stderr).toContain(`drover: ${wrong}:1:11: unknown key "prot" in server; did you mean port?\n`);
     expect(bad.stderr).toContain(`drover: ${wrong}:2:1: unknown key "function"; did you mean functions?\n`);
-    const exposed = written("exposed.yaml", "server: { listen: 0.0.0.0 }\n");
+    const exposed = folder.write("exposed.yaml", "server: { listen: 0.0.0.0 }\n");
     expect((await drover(["config", "check", exposed])).code).toBe(1);
   });
 });

@@ -6,6 +6,7 @@ import type {
   ConfigProblem,
   DoneView,
   ExplanationView,
+  SemaphoreView,
   StatusView,
 } from "@drover/gate/api";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -203,7 +204,7 @@ describe("changes", () => {
     await landed(number);
 
     const list = await gate("builds", "--change", number, "--pipeline", "gate");
-    expect(list.stdout).toMatch(/SUCCESS +greets/);
+    expect(list.stdout).toMatch(/SUCCESS(?:, (?:reused|joined) \d+)? +greets/);
     const [build] = await json<BuildView[]>("builds", "--change", number, "--pipeline", "gate");
     const log = await gate("log", build!.id);
     expect([log.code, log.stdout]).toEqual([0, expect.stringContaining("sh test.sh")]);
@@ -215,6 +216,9 @@ describe("changes", () => {
     expect(explained.stdout).toContain("gate: was enqueued");
     const told = await json<ExplanationView>("explain", `${number},1`);
     expect(told.subject).toMatchObject({ number: Number(number), title: "Say more", owner: "ann" });
+    const flakes = await gate("flakes");
+    expect([flakes.code, flakes.stdout]).toEqual([0, expect.stringContaining("There are no flakes")]);
+    expect(await json("flakes", "--project", "sample", "--job", "greets")).toEqual([]);
     const changes = await gate("changes", "--project", "sample", "--state", "merged");
     expect(changes.stdout).toContain("Say more");
     const empty = await gate("status");
@@ -257,6 +261,20 @@ describe("changes", () => {
     const enqueued = await gate("enqueue", number, "--pipeline", "gate", "--ignore-depends-on", source);
     expect(enqueued.stdout).toContain("it is in gate");
     await landed(number);
+  });
+
+  test("share semaphores, which can be looked at", async () => {
+    expect((await gate("semaphores")).stdout).toBe("There are no semaphores.\n");
+    const config = readFileSync(join(clone, "zuul.yaml"), "utf8");
+    const number = await propose("Use it", {
+      "zuul.yaml": `${config}\n- semaphore: {name: database, max: 2}\n`,
+    });
+    await gate("approve", number, "--token-file", reviewer);
+    await landed(number);
+    expect((await gate("semaphores")).stdout).toMatch(/^database +0 of 2$/m);
+    expect(await json<SemaphoreView[]>("semaphores")).toEqual([
+      { name: "database", max: 2, holders: [], waiting: [] },
+    ]);
   });
 
   test("are not started while the gate is paused", async () => {

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
@@ -120,11 +120,21 @@ export async function until<T>(what: string, holds: () => T | Promise<T>): Promi
 }
 
 /** A folder of a test's own, removed with `remove`. */
-export function temporaryFolder(): { readonly path: string; file(name: string): string; remove(): void } {
+export function temporaryFolder(): {
+  readonly path: string;
+  file(name: string): string;
+  /** @returns The file's path. */
+  write(name: string, text: string): string;
+  remove(): void;
+} {
   const path = mkdtempSync(join(tmpdir(), "drover-cli-"));
   return {
     path,
     file: (name) => join(path, name),
+    write(name, text) {
+      writeFileSync(join(path, name), text);
+      return join(path, name);
+    },
     remove: () => rmSync(path, { recursive: true, force: true }),
   };
 }

@@ -1,19 +1,12 @@
-import { writeFileSync } from "node:fs";
 import { afterAll, describe, expect, test } from "vitest";
 import { drover, temporaryFolder } from "./running.ts";
 
 const folder = temporaryFolder();
 afterAll(() => folder.remove());
 
-function written(name: string, text: string): string {
-  const path = folder.file(name);
-  writeFileSync(path, text);
-  return path;
-}
-
 describe("drover yaml", () => {
   test("has shyaml's commands, flags behind what is compared and its exit codes", async () => {
-    const [a, b] = [written("a.yaml", "a: 1\n"), written("b.yaml", "a: 2\n")];
+    const [a, b] = [folder.write("a.yaml", "a: 1\n"), folder.write("b.yaml", "a: 2\n")];
     const differs = await drover(["yaml", "diff", a, b, "-o=json"]);
     expect(differs).toMatchObject({ code: 1, stderr: "" });
     expect(JSON.parse(differs.stdout).summary.differences).toBe(1);
@@ -24,7 +17,7 @@ describe("drover yaml", () => {
   });
 
   test("tells trouble as Drover does, with exit code 2", async () => {
-    const bad = written("bad.yaml", "a: 1\na: 2\n");
+    const bad = folder.write("bad.yaml", "a: 1\na: 2\n");
     expect(await drover(["yaml", "json", bad])).toMatchObject({
       code: 2,
       stderr: `drover: ${bad}:2:1: KEY_DUPLICATE: key "a" stands here again, first at line 1, column 1\n`,

@@ -7,6 +7,7 @@ import type {
   ChainLink,
   GateEffect,
   GateEvent,
+  LandStep,
   MergeResult,
   ReportedBuild,
   RunResult,
@@ -170,6 +171,21 @@ export class Effects {
   #mergeRequest(chain: readonly ChainLink[]): MergeRequest {
     const { loader, forge } = this.#parts;
     const layout = loader.current!.layout;
+    const [only] = chain;
+    if (chain.length === 1 && only !== undefined) {
+      const { project, branch, change, revision } = only;
+      const number = forge.numberOf(change);
+      const isCurrent = number !== undefined && forge.change(number)?.revision === revision;
+      const landed = isCurrent ? forge.landed(number) : null;
+      // What is done after the merge is about what merged, and not about it once more.
+      if (landed !== null) {
+        const { base, commit } = landed;
+        return {
+          steps: [{ project, branch, commit, mode: "merge" }],
+          bases: [{ project, branch, commit: base }],
+        };
+      }
+    }
     return {
       steps: chain.map(({ change, revision, project, branch, commit }) => {
         const number = forge.numberOf(change);
@@ -374,7 +390,8 @@ export class Effects {
 
   async #land(effect: Extract<GateEffect, { kind: "land" }>): Promise<void> {
     const { forge, gateId, tell, loader, reconfigure } = this.#parts;
-    const { buildset, link, base, commit } = effect;
+    const { buildset, steps } = effect;
+    const [{ link, base, commit }] = steps as readonly [LandStep];
     const { project, branch, change, revision } = link;
     const changeNumber = forge.numberOf(change);
     if (changeNumber === undefined) {

@@ -2,8 +2,8 @@ import { describe, expect, test } from "vitest";
 import { folderOf, shyaml } from "./running.ts";
 
 /*
- * What the crate of the name (shyaml 0.4.1) does wrong in its `json` and `diff`, one test for each. Those of its `keysort` and
- * `kubediff` stand with these commands.
+ * What the crate of the name (shyaml 0.4.1) does wrong in its `json`, `diff` and `keysort`, one test for each. Those of its
+ * `kubediff`, which need a cluster, stand in kubectl/defects.test.ts.
  */
 
 describe("json of the crate", () => {
@@ -93,5 +93,44 @@ describe("diff of the crate", () => {
     });
     expect((await shyaml(["diff", "-", "a.yaml"], options)).code).toBe(1);
     expect((await shyaml(["diff", "-", "-"], options)).code).toBe(0);
+  });
+});
+
+describe("keysort of the crate", () => {
+  async function sorted(input: string): Promise<string> {
+    const { code, out, err } = await shyaml(["keysort"], { input });
+    expect([code, err]).toEqual([0, ""]);
+    return out;
+  }
+
+  test("was called sortkeys by its README", async () => {
+    const input = "b: 1\na: 2\n";
+    expect((await shyaml(["sortkeys"], { input })).out).toBe(await sorted(input));
+  });
+
+  test("lost comments", async () => {
+    expect(await sorted("# of b\nb: 1 # one\n# of a\na: 2\n")).toContain("# of a\na: 2\n");
+    expect(await sorted("x: 1\n# of b\nb: 1 # one\n")).toBe("# of b\nb: 1 # one\nx: 1\n");
+  });
+
+  test("printed lists of mappings without their dashes", async () => {
+    expect(await sorted("list:\n  - b: 1\n    a: 2\n  - c: 3\n")).toBe(
+      "list:\n  - a: 2\n    b: 1\n  - c: 3\n",
+    );
+  });
+
+  test("broke what is empty inside of something", async () => {
+    const input = "b: {}\na:\n  y: []\n  x: {}\n  w: ''\n  v:\n";
+    expect(await sorted(input)).toBe("a:\n  v:\n  w: ''\n  x: {}\n  y: []\nb: {}\n");
+  });
+
+  test("wrote anchors out", async () => {
+    expect(await sorted("z: &one {y: 1}\nb: 2\na: 3\nzz: *one\n")).toBe(
+      "a: 3\nb: 2\nz: &one {y: 1}\nzz: *one\n",
+    );
+  });
+
+  test("printed the first document only", async () => {
+    expect(await sorted("b: 1\na: 2\n---\nd: 1\nc: 2\n")).toBe("a: 2\nb: 1\n---\nc: 2\nd: 1\n");
   });
 });

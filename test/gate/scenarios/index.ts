@@ -2,8 +2,15 @@ import { DEPENDENCIES } from "./dependencies.ts";
 import { DEPENDENT } from "./dependent.ts";
 import { EXAMPLES } from "./examples.ts";
 import { LIFECYCLE } from "./lifecycle.ts";
+import { RESOURCES } from "./resources.ts";
 import type { Scenario } from "./world.ts";
 
 export type { ChangeSetup, JobSetup, ProjectSetup, Scenario, ScenarioWorld, Setup } from "./world.ts";
 
-export const SCENARIOS: readonly Scenario[] = [...EXAMPLES, ...DEPENDENT, ...DEPENDENCIES, ...LIFECYCLE];
+export const SCENARIOS: readonly Scenario[] = [
+  ...EXAMPLES,
+  ...DEPENDENT,
+  ...DEPENDENCIES,
+  ...LIFECYCLE,
+  ...RESOURCES,
+];

@@ -87,7 +87,7 @@ export function repositoryName(prefix: string, project: string): string {
  */
 export function projectFiles(
   { queue, jobs }: ProjectSetup,
-  { check = false }: Setup,
+  { check = false, semaphores = {} }: Setup,
   prefix: string,
   defined: Set<string>,
 ): Readonly<Record<string, string>> {
@@ -95,6 +95,8 @@ export function projectFiles(
   const stanzas: object[] = [];
   if (queue !== undefined && isFirst(`queue ${queue}`))
     stanzas.push({ queue: { name: `${prefix}-${queue}` } });
+  for (const [name, max] of Object.entries(semaphores))
+    if (isFirst(`semaphore ${name}`)) stanzas.push({ semaphore: { name: `${prefix}-${name}`, max } });
   for (const job of jobs)
     if (job.noop !== true && isFirst(`job ${job.name}`)) stanzas.push({ job: definitionOf(job, prefix) });
   const list = { jobs: jobs.map((job) => (job.noop === true ? "noop" : `${prefix}-${job.name}`)) };
@@ -108,7 +110,15 @@ export function projectFiles(
   return { "zuul.yaml": stringify(stanzas) };
 }
 
-function definitionOf({ name, after = [], voting, holds, attempts }: JobSetup, prefix: string): object {
+function definitionOf(
+  { name, after = [], voting, holds, attempts, semaphores = [] }: JobSetup,
+  prefix: string,
+): object {
+  const uses = semaphores.map((text) =>
+    text.startsWith("first:")
+      ? { name: `${prefix}-${text.slice("first:".length)}`, "resources-first": true }
+      : `${prefix}-${text}`,
+  );
   const dependencies = after.map((needed) => {
     const soft = needed.startsWith("soft:");
     return { name: `${prefix}-${soft ? needed.slice("soft:".length) : needed}`, soft };
@@ -119,5 +129,6 @@ function definitionOf({ name, after = [], voting, holds, attempts }: JobSetup, p
     ...(voting === undefined ? {} : { voting }),
     ...(holds === undefined ? {} : { "hold-following-changes": holds }),
     ...(attempts === undefined ? {} : { attempts }),
+    ...(uses.length === 0 ? {} : { semaphores: uses }),
   };
 }

@@ -321,8 +321,9 @@ export class RealWorld implements ScenarioWorld {
     if (item.buildset === null || jobs.length === 0) return failing && itemAhead !== null;
     const isOver = jobs.every(({ state }) => state === "ended");
     if (isOver) return itemAhead !== null;
-    return jobs.every(({ state, build }) => {
-      if (state === "queued") return this.#setup.slots !== undefined;
+    return jobs.every(({ state, build, reason }) => {
+      if (state === "queued")
+        return this.#setup.slots !== undefined || reason?.startsWith("waits for semaphore") === true;
       return state !== "running" || (build !== null && known.get(build)?.isWaiting === true);
     });
   }

@@ -28,6 +28,8 @@ export class SimulatedWorld implements ScenarioWorld {
   readonly #proposals = new Map<string, Proposal>();
   readonly #chains = new Map<number, readonly ChainLink[]>();
   readonly #requests = new Set<number>();
+  /** Builds that have their slots. */
+  readonly #held = new Set<number>();
   readonly #running = new Map<number, Running>();
   readonly #failing = new Set<string>();
   readonly #history: string[] = [];
@@ -42,7 +44,8 @@ export class SimulatedWorld implements ScenarioWorld {
     const gate = gatePipeline(queues, { ...WINDOW, ...setup.window });
     const names = setup.projects.map(({ name }) => name);
     const pipelines = setup.check ? [checkPipeline(), { ...gate, supercedes: [] }] : [gate];
-    this.tell({ kind: "configured", layout: layoutOf(1, pipelines, names) });
+    const semaphores = new Map(Object.entries(setup.semaphores ?? {}));
+    this.tell({ kind: "configured", layout: { ...layoutOf(1, pipelines, names), semaphores } });
   }
 
   /** Tells the core, and does what it asks for until it asks for nothing. */
@@ -72,6 +75,7 @@ export class SimulatedWorld implements ScenarioWorld {
         return [];
       case "releaseNodes":
         this.#requests.delete(effect.build);
+        this.#held.delete(effect.build);
         return [];
       case "startBuild": {
         const { build, job, subject, buildset } = effect;
@@ -97,17 +101,22 @@ export class SimulatedWorld implements ScenarioWorld {
     return { kind: "frozen", buildset, layout, result: { kind: "graph", graph } };
   }
 
-  #land({ buildset, link, base, commit }: Effect<"land">): GateEvent[] {
-    const answer = this.forge.land(link, base, commit);
-    const change: GateEvent = { kind: "change", change: this.forge.get(link.change) };
-    return [{ kind: "landed", buildset, ...answer }, change];
+  #land({ buildset, steps }: Effect<"land">): GateEvent[] {
+    const answer = this.forge.land(steps);
+    const changes = steps.map(
+      ({ link }) => ({ kind: "change", change: this.forge.get(link.change) }) as const,
+    );
+    return [{ kind: "landed", buildset, ...answer }, ...changes];
   }
 
   #grant(): GateEvent[] {
-    const free = (this.#setup.slots ?? Number.POSITIVE_INFINITY) - this.#running.size;
+    const free = (this.#setup.slots ?? Number.POSITIVE_INFINITY) - this.#held.size;
     const byRank = [...this.#requests].sort((a, b) => this.core.rankOf(a)! - this.core.rankOf(b)! || a - b);
     const granted = byRank.slice(0, Math.min(free, byRank.length));
-    for (const build of granted) this.#requests.delete(build);
+    for (const build of granted) {
+      this.#requests.delete(build);
+      this.#held.add(build);
+    }
     return granted.map((build) => ({ kind: "nodes", build, granted: true }));
   }
 
@@ -235,10 +244,22 @@ function frozen({
   holds = false,
   attempts = 3,
   noop = false,
+  semaphores = [],
 }: JobSetup): FrozenJob {
   const dependencies = after.map((needed) => {
     const soft = needed.startsWith("soft:");
     return { name: soft ? needed.slice("soft:".length) : needed, soft };
   });
-  return job(name, { voting, attempts, dependencies, holdFollowingChanges: holds, isNoop: noop });
+  const uses = semaphores.map((text) => {
+    const resourcesFirst = text.startsWith("first:");
+    return { name: resourcesFirst ? text.slice("first:".length) : text, resourcesFirst };
+  });
+  return job(name, {
+    semaphores: uses,
+    voting,
+    attempts,
+    dependencies,
+    holdFollowingChanges: holds,
+    isNoop: noop,
+  });
 }

@@ -18,6 +18,8 @@ export interface JobSetup {
   readonly attempts?: number;
   /** The built-in job that does nothing. Default: false. */
   readonly noop?: boolean;
+  /** Names; `first:NAME` for one that is taken once the nodes are there. */
+  readonly semaphores?: readonly string[];
 }
 
 export interface ProjectSetup {
@@ -36,6 +38,8 @@ export interface Setup {
   readonly check?: boolean;
   /** Builds that can run at a time. Default: as many as there are. */
   readonly slots?: number;
+  /** Room of semaphores. */
+  readonly semaphores?: Readonly<Record<string, number>>;
 }
 
 export interface ChangeSetup {

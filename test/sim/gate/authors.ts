@@ -149,13 +149,21 @@ export class Authors {
     return this.#edited(this.#random.pick(abandoned), { state: "open" });
   }
 
-  #updated({ project, branch }: Change): GateEvent[] {
+  #updated({ id, project, branch, state }: Change): GateEvent[] {
+    const random = this.#random;
+    if (random.chance(0.1)) return [{ kind: "offer", subject: id, pipelines: ["deploy", "publish"] }];
+    if (random.chance(0.1) && state === "open") this.#forge.push(project, branch, `direct-${this.#last}`);
+    return [this.moved(project, branch)];
+  }
+
+  /** Tells of a branch as it is now. */
+  moved(project: string, branch: string): GateEvent {
     const newCommit = this.#forge.tip(project, branch);
     const ref = `refs/heads/${branch}`;
     const subject: RefUpdate = {
       ...{ kind: "ref", id: `ref:${project}:${ref}@${newCommit}` },
       ...{ project, ref, branch, oldCommit: null, newCommit },
     };
-    return [{ kind: "offer", subject, pipelines: ["post"] }];
+    return { kind: "offer", subject, pipelines: ["post", "deploy", "publish"] };
   }
 }

@@ -3,6 +3,7 @@ import type {
   Change,
   ChangeId,
   Dependency,
+  LandStep,
   MergeResult,
 } from "../../../packages/gate/src/core/index.ts";
 
@@ -145,18 +146,25 @@ export class Forge {
     return this.#commit(onto, revision.name, revision.files);
   }
 
-  /** Moves a branch from one commit to another, if it is there. */
-  land(link: ChainLink, base: string, commit: string): { refused: string | null; moved: boolean } {
-    const { change, revision, project, branch } = link;
-    const key = `${project} ${branch}`;
-    const tip = this.#tip(key);
-    const known = this.get(change);
-    if (known.state === "merged" && isAncestor(commit, tip)) return { refused: null, moved: false };
-    if (tip.id !== base) return { refused: `${branch} is not at ${base}`, moved: true };
-    if (this.#refused.has(change)) return { refused: "the forge will not", moved: false };
-    if (known.revision !== revision || known.state !== "open" || !known.isApproved)
-      return { refused: "it is not what was approved", moved: false };
-    this.#merge(known, this.#commits.get(commit)!);
+  /** Moves branches from one commit to another, all or none, if each is there. */
+  land(steps: readonly LandStep[]): { refused: string | null; moved: boolean } {
+    const isDone = steps.every(({ link: { change, project, branch }, commit }) => {
+      return this.get(change).state === "merged" && isAncestor(commit, this.#tip(`${project} ${branch}`));
+    });
+    if (isDone) return { refused: null, moved: false };
+    const tips = new Map<string, string>();
+    for (const { link, base, commit } of steps) {
+      const { change, revision, project, branch } = link;
+      const key = `${project} ${branch}`;
+      const known = this.get(change);
+      if ((tips.get(key) ?? this.#tip(key).id) !== base)
+        return { refused: `${branch} is not at ${base}`, moved: true };
+      if (this.#refused.has(change)) return { refused: "the forge will not", moved: false };
+      if (known.revision !== revision || known.state !== "open" || !known.isApproved)
+        return { refused: "it is not what was approved", moved: false };
+      tips.set(key, commit);
+    }
+    for (const { link, commit } of steps) this.#merge(this.get(link.change), this.#commits.get(commit)!);
     return { refused: null, moved: false };
   }
 

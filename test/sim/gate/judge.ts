@@ -12,6 +12,8 @@ import type {
 } from "../../../packages/gate/src/core/index.ts";
 import { ensure } from "../violation.ts";
 import type { Forge } from "./forge.ts";
+import { InOrderJudge } from "./in-order.ts";
+import { SemaphoreJudge } from "./semaphore-judge.ts";
 
 type Effect<K extends GateEffect["kind"]> = Extract<GateEffect, { kind: K }>;
 
@@ -45,8 +47,10 @@ export class Judge {
   readonly #starts = new Set<number>();
   readonly #reported = new Set<number>();
   readonly #inGate = new Set<number>();
+  readonly #semaphores = new SemaphoreJudge();
   /** Buildsets that could not merge since their branch had moved. */
   readonly #outrun = new Set<number>();
+  readonly #inOrder = new InOrderJudge();
   #before = new Map<number, ItemStatus>();
   #queued = new Set<string>();
 
@@ -76,6 +80,8 @@ export class Judge {
       }
       ensure(name !== "gate" || !hasTwice(queues), "twice", () => "a change is in the gate twice");
     }
+    this.#semaphores.step(events, effects, (buildset) => this.#buildsets.get(buildset)?.graph ?? null, core);
+    this.#inOrder.step(events, effects, status);
     this.#mergedAlone(events, items);
     for (const event of events) if (event.kind === "branchMoved") this.#startAnew(event, items);
     this.#forgotten(core);
@@ -370,6 +376,7 @@ export class Judge {
       for (const { change, reason } of waiting)
         ensure(this.#hasReason(change), "G2", () => `${change} waits in ${name} for nothing: ${reason}`);
     }
+    this.#semaphores.end(core);
     ensure(core.snapshot().reports.length === 0, "reports", () => "a report is never made");
   }
 

@@ -37,6 +37,16 @@ export function postPipeline(): PipelineRules {
   return pipeline("post", "independent", "low");
 }
 
+/** What is done for each branch that moved, one after the other. */
+export function deployPipeline(queues: Queues): PipelineRules {
+  return { ...pipeline("deploy", "serial", "high"), queues };
+}
+
+/** What is done for what a branch is now, and not for what it was meanwhile. */
+export function publishPipeline(): PipelineRules {
+  return pipeline("publish", "supercedent", "low");
+}
+
 function pipeline(
   name: string,
   manager: PipelineRules["manager"],

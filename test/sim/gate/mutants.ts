@@ -1,6 +1,12 @@
-import type { GateEffect, GateEvent, JobGraph } from "../../../packages/gate/src/core/index.ts";
+import type {
+  GateEffect,
+  GateEvent,
+  JobGraph,
+  PipelineRules,
+} from "../../../packages/gate/src/core/index.ts";
 import { Intents } from "../../../packages/gate/src/core/intents.ts";
 import { Queue } from "../../../packages/gate/src/core/queue.ts";
+import { Holders } from "../../../packages/gate/src/core/semaphores.ts";
 import type { Item } from "../../../packages/gate/src/core/state.ts";
 import type { Tampering } from "./world.ts";
 
@@ -40,6 +46,19 @@ function replacing<T extends object, K extends keyof T>(
 /** A core that takes each event for another one. */
 function hearing(name: string, change: (event: GateEvent) => GateEvent): GateMutant {
   return { name, make: () => ({ events: (events) => events.map(change) }) };
+}
+
+type Manager = PipelineRules["manager"];
+
+/** A core that takes one manager for another. */
+function managing(name: string, from: Manager, to: Manager): GateMutant {
+  return hearing(name, (event) => {
+    if (event.kind !== "configured") return event;
+    const pipelines = event.layout.pipelines.map((rules) =>
+      rules.manager === from ? { ...rules, manager: to } : rules,
+    );
+    return { ...event, layout: { ...event.layout, pipelines } };
+  });
 }
 
 /** A core that asks for other things than it should. */
@@ -98,6 +117,20 @@ export const GATE_MUTANTS: readonly GateMutant[] = [
   hearing("a job that votes does not count", (event) =>
     withGraph(event, (graph) => ({ ...graph, jobs: graph.jobs.map((job) => ({ ...job, voting: false })) })),
   ),
+  hearing("a job's semaphores do not count", (event) =>
+    withGraph(event, (graph) => ({ ...graph, jobs: graph.jobs.map((job) => ({ ...job, semaphores: [] })) })),
+  ),
+  hearing("a semaphore has room for one more than is declared", (event) => {
+    if (event.kind !== "configured") return event;
+    const rooms = [...(event.layout.semaphores ?? [])].map(([name, room]): [string, number] => [
+      name,
+      room + 1,
+    ]);
+    return { ...event, layout: { ...event.layout, semaphores: new Map(rooms) } };
+  }),
+  replacing("a semaphore is not freed", Holders.prototype, "remove", () => {
+    return () => {};
+  }),
   hearing("a refused merge counts as done", (event) =>
     event.kind === "landed" ? { ...event, refused: null } : event,
   ),
@@ -105,12 +138,19 @@ export const GATE_MUTANTS: readonly GateMutant[] = [
     if (event.kind === "branchMoved") return { kind: "tick" };
     return event.kind === "landed" && event.refused !== null ? { ...event, moved: false } : event;
   }),
+  managing("a serial pipeline works on everything at once", "serial", "independent"),
+  managing("a supercedent pipeline does everything", "supercedent", "serial"),
+  managing("a serial pipeline leaves out what waits", "serial", "supercedent"),
   hearingLateAnswers(),
   asking("nodes are not given back", (effects) =>
     effects.filter(({ kind }, i) => kind !== "releaseNodes" || i % 2 === 0),
   ),
   asking("a change is merged as something else than was tested", (effects) =>
-    effects.map((effect) => (effect.kind === "land" ? { ...effect, commit: effect.base } : effect)),
+    effects.map((effect) =>
+      effect.kind === "land"
+        ? { ...effect, steps: effect.steps.map((step) => ({ ...step, commit: step.base })) }
+        : effect,
+    ),
   ),
   {
     name: "reports that nobody answered are forgotten by a restart",

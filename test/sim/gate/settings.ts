@@ -8,10 +8,20 @@ import type {
   WindowRules,
 } from "../../../packages/gate/src/core/index.ts";
 import type { Random } from "../random.ts";
-import { checkPipeline, gatePipeline, job, layoutOf, postPipeline } from "./layouts.ts";
+import {
+  checkPipeline,
+  deployPipeline,
+  gatePipeline,
+  job,
+  layoutOf,
+  postPipeline,
+  publishPipeline,
+} from "./layouts.ts";
 
 type Effect<K extends GateEffect["kind"]> = Extract<GateEffect, { kind: K }>;
 
+/** The last one is never declared. */
+const SEMAPHORES = ["s1", "s2", "s3"];
 const JOBS = ["build", "unit", "lint", "docs", "deploy"];
 
 /** What one seed is like: projects and their queues, jobs, windows, and how often what fails. */
@@ -21,6 +31,7 @@ export class Settings {
   readonly projects: readonly string[];
   readonly #window: WindowRules;
   readonly #failures: number;
+  readonly #usesSemaphores: number;
   #version = 0;
   #graphs = new Map<string, JobGraph>();
   layout: CoreLayout;
@@ -30,6 +41,7 @@ export class Settings {
     this.slots = random.between(1, 12);
     this.projects = ["P0", "P1", "P2", "P3"].slice(0, random.between(1, 4));
     this.#failures = random.pick([0.02, 0.1, 0.3]);
+    this.#usesSemaphores = random.pick([0, 0.1, 0.4]);
     const step = () => ({
       type: random.pick(["linear", "exponential"] as const),
       factor: random.between(1, 2),
@@ -65,11 +77,16 @@ export class Settings {
 
   #take(queues: Map<string, { name: string; perBranch: boolean }>, gone: string | null): CoreLayout {
     this.#graphs = new Map(this.projects.map((project) => [project, this.#graph()]));
-    const pipelines = [checkPipeline(), gatePipeline(queues, this.#window), postPipeline()].filter(
-      ({ name }) => name === "gate" || this.#random.chance(0.9),
-    );
+    const pipelines = [
+      checkPipeline(),
+      gatePipeline(queues, this.#window),
+      postPipeline(),
+      deployPipeline(queues),
+      publishPipeline(),
+    ].filter(({ name }) => name === "gate" || this.#random.chance(0.9));
     const projects = this.projects.filter((project) => project !== gone);
-    this.layout = layoutOf(++this.#version, pipelines, projects);
+    const rooms = SEMAPHORES.slice(0, 2).map((name): [string, number] => [name, this.#random.between(1, 3)]);
+    this.layout = { ...layoutOf(++this.#version, pipelines, projects), semaphores: new Map(rooms) };
     return this.layout;
   }
 
@@ -88,11 +105,19 @@ export class Settings {
           voting: random.chance(0.85),
           holdFollowingChanges: holdsAny && jobs.length === 0,
           isNoop: random.chance(0.1),
+          ...this.#semaphores(),
           attempts: random.between(1, 3),
         }),
       );
     }
     return { jobs, failFast: random.chance(0.2) };
+  }
+
+  #semaphores(): Pick<FrozenJob, "semaphores"> {
+    const random = this.#random;
+    const names = SEMAPHORES.filter(() => random.chance(this.#usesSemaphores));
+    if (names.length === 0) return {};
+    return { semaphores: names.map((name) => ({ name, resourcesFirst: random.chance(0.3) })) };
   }
 
   freeze({ buildset, subject, layout }: Effect<"freeze">, isCalm: boolean): GateEvent {

@@ -100,7 +100,7 @@ export class GateWorld {
     if (asked.kind === "requestNodes" && this.#held.size >= this.settings.slots) return;
     this.#asked.delete(key);
     for (const event of this.#answer(asked)) {
-      const durable = event.kind === "change";
+      const durable = event.kind === "change" || event.kind === "offer";
       this.#tell(event, durable);
       if (durable) continue;
       if (this.random.chance(TWICE)) this.#tell(event, false);
@@ -136,14 +136,15 @@ export class GateWorld {
     }
   }
 
-  #land({ buildset, link, base, commit }: Effect<"land">): GateEvent[] {
+  #land({ buildset, steps }: Effect<"land">): GateEvent[] {
     const before = this.forge.merged.length;
-    const answer = this.forge.land(link, base, commit);
-    const change: GateEvent = { kind: "change", change: this.forge.get(link.change) };
-    if (this.forge.merged.length === before) return [{ kind: "landed", buildset, ...answer }];
-    this.#judge.moved(buildset, link, commit);
+    const answer = this.forge.land(steps);
     const landed: GateEvent = { kind: "landed", buildset, ...answer };
-    return this.random.chance(0.5) ? [landed, change] : [change, landed];
+    if (this.forge.merged.length === before) return [landed];
+    for (const { link, commit } of steps) this.#judge.moved(buildset, link, commit);
+    const news = steps.map(({ link }) => ({ kind: "change", change: this.forge.get(link.change) }) as const);
+    const moved = steps.map(({ link }) => this.#authors.moved(link.project, link.branch));
+    return this.random.chance(0.5) ? [landed, ...news, ...moved] : [...news, ...moved, landed];
   }
 
   /** Stores a batch, has the core take it, and does what it asks for. */

@@ -89,6 +89,7 @@ function projectsText({ projects }: { readonly projects: readonly unknown[] }): 
 export interface UpFlags {
   readonly slots?: string;
   readonly directPush?: boolean;
+  readonly image?: string;
   readonly url?: readonly string[];
   readonly keep?: string;
   readonly keepBytes?: string;
@@ -101,6 +102,7 @@ export async function gateUp(dir: string, inputs: ConfigInputs, flags: UpFlags):
     slots: slotsOf(flags.slots),
     directPush: flags.directPush ?? false,
     urls: (flags.url ?? []).map(baseUrlOf),
+    ...(flags.image === undefined ? {} : { image: flags.image }),
     ...(flags.keep === undefined ? {} : { keepMs: durationMs(flags.keep, "--keep") }),
     ...(flags.keepBytes === undefined ? {} : { keepBytes: sizeOf("--keep-bytes", flags.keepBytes) }),
   });

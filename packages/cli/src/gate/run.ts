@@ -6,13 +6,14 @@ import type {
   ConfigProblem,
   DoneView,
   ExplanationView,
+  FlakeView,
   StatusView,
 } from "@drover/gate/api";
 import { printable } from "@drover/protocol";
 import { UsageError } from "../errors.ts";
 import { GateApi } from "./api.ts";
 import { type GateFlags, gatePlace } from "./place.ts";
-import { buildLines, changeLines, changeText, statusLines, subjectText } from "./show.ts";
+import { buildLines, changeLines, changeText, flakeLines, statusLines, subjectText } from "./show.ts";
 
 /* What the commands of `drover gate` do that talk to one. */
 
@@ -52,6 +53,12 @@ export async function listBuilds(flags: GateFlags & Record<string, string>): Pro
     limit,
   });
   print(flags, builds, () => buildLines(builds));
+}
+
+export async function listFlakes(flags: GateFlags & Record<string, string>): Promise<void> {
+  const { project, job, limit } = flags;
+  const flakes = await new GateApi(gatePlace(flags)).get<FlakeView[]>("/flakes", { project, job, limit });
+  print(flags, flakes, () => flakeLines(flakes));
 }
 
 export async function showChange(number: string, flags: GateFlags): Promise<void> {
@@ -199,7 +206,7 @@ export async function showLog(id: string, flags: GateFlags & { readonly follow?:
   }
 }
 
-function print(flags: GateFlags, value: unknown, lines: () => readonly string[]): void {
+export function print(flags: GateFlags, value: unknown, lines: () => readonly string[]): void {
   process.stdout.write(flags.json === true ? `${JSON.stringify(value)}\n` : `${lines().join("\n")}\n`);
 }
 

@@ -15,8 +15,9 @@ import { type Gate, GateError } from "../gate.ts";
 import type { BuildRow } from "../scheduler/build-table.ts";
 import { followLog } from "./log-stream.ts";
 import { gateMetrics } from "./metrics.ts";
+import { addResourceRoutes } from "./resource-routes.ts";
 import { StatusStream } from "./status-stream.ts";
-import type { DoneView, UserView } from "./types.ts";
+import type { DoneView, FlakeView, UserView } from "./types.ts";
 import { API, buildView, changeSummary, changeView, explanationView, statusView } from "./views.ts";
 
 export interface GateHttpOptions {
@@ -39,6 +40,7 @@ export function gateHttp(gate: Gate, options: GateHttpOptions): HttpExtension {
           if (readsNeedToken || request.method !== "GET") userOf(gate, request);
         });
         addReads(scope, gate, status);
+        addResourceRoutes(scope, gate);
         addWrites(scope, gate);
       });
       app.get("/changes/:number", (request, reply) => {
@@ -110,6 +112,14 @@ function addReads(app: FastifyInstance, gate: Gate, status: StatusStream): void 
       .header("content-disposition", "attachment");
     return reply.type("application/octet-stream").send(createReadStream(file));
   });
+  app.get(`${API}/flakes`, (request) =>
+    gate.ledger.flakes(query(flakesQuery, request)).map(({ executions, ...flake }): FlakeView => {
+      const shown = executions.map(({ build, result, detail, endedMs }) => {
+        return { build: String(build), result, detail, endedMs };
+      });
+      return { ...flake, executions: shown };
+    }),
+  );
   app.get(`${API}/config-problems`, () => gate.configProblems);
   app.get(`${API}/projects`, () =>
     forge.projects().map((name) => ({ name, isConfigured: gate.tenant.projects.has(name) })),
@@ -264,6 +274,8 @@ const buildsQuery = z.object({
   before: whole.optional(),
   limit: whole.optional(),
 });
+
+const flakesQuery = z.object({ project: name.optional(), job: name.optional(), limit: whole.optional() });
 
 const approveBody = z.strictObject({
   /** The one that was looked at: another one is not approved unseen. Default: the current one. */

@@ -81,6 +81,28 @@ export interface PipelineView {
 }
 
 /** `GET /api/gate/status`; `GET /api/gate/events` sends it as server-sent events `status`, whenever it is another. */
+/** An element of `GET /api/gate/semaphores`: those that are declared, held or waited for. */
+export interface SemaphoreView {
+  readonly name: string;
+  /** Builds that may hold it at a time. */
+  readonly max: number;
+  /** Oldest first. */
+  readonly holders: readonly SemaphoreUserView[];
+  /** Those that could start but for this or another semaphore. */
+  readonly waiting: readonly SemaphoreUserView[];
+}
+
+export interface SemaphoreUserView {
+  /** `null`: it has not asked for nodes yet. */
+  readonly build: string | null;
+  readonly job: string;
+  /** Id of a change or ref. */
+  readonly subject: string;
+  /** Number of a change. */
+  readonly change: number | null;
+  readonly pipeline: string;
+}
+
 export interface StatusView {
   readonly tenant: string;
   readonly atMs: number;
@@ -179,6 +201,24 @@ export interface ChangeSummaryView {
   readonly isApproved: boolean;
   readonly topic: string | null;
   readonly updatedMs: number;
+}
+
+/** An element of `GET /api/gate/flakes`, the newest first: equal content that gave different results. */
+export interface FlakeView {
+  readonly project: string;
+  readonly job: string;
+  readonly key: string;
+  readonly firstMs: number;
+  readonly lastMs: number;
+  /** Oldest first. */
+  readonly executions: readonly {
+    /** The first build that it was for. */
+    readonly build: string;
+    readonly result: string;
+    /** What went wrong, in a sentence. */
+    readonly detail: string | null;
+    readonly endedMs: number;
+  }[];
 }
 
 /** What a write answers: what the gate made of it, in sentences. */

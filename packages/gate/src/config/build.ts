@@ -12,6 +12,7 @@ import type {
   PipelineDefinition,
   ProjectStanza,
   QueueDefinition,
+  SemaphoreDefinition,
 } from "./model.ts";
 import { suggestion } from "./nearest.ts";
 import type { Tenant } from "./tenant.ts";
@@ -58,6 +59,7 @@ class Builder {
   readonly #jobs = new Map<string, JobVariant[]>();
   readonly #nodesets = new Map<string, NamedNodeset>();
   readonly #queues = new Map<string, QueueDefinition>();
+  readonly #semaphores = new Map<string, SemaphoreDefinition>();
   readonly #templates = new Map<string, ProjectStanza[]>();
   readonly #stanzas = new Map<string, ProjectStanza[]>();
 
@@ -97,6 +99,7 @@ class Builder {
       jobs: this.#jobs,
       nodesets: this.#nodesets,
       queues: this.#queues,
+      semaphores: this.#semaphores,
       templates: this.#templates,
       stanzas: this.#stanzas,
     };
@@ -123,6 +126,7 @@ class Builder {
     if (kinds.has("nodeset")) for (const one of file.nodesets) this.#addNodeset(one);
     if (kinds.has("job")) for (const one of file.jobs) this.#addJob(project, one);
     if (kinds.has("queue")) for (const one of file.queues) this.#addQueue(one);
+    if (kinds.has("semaphore")) for (const one of file.semaphores) this.#addSemaphore(one);
     if (kinds.has("project-template")) for (const one of file.templates) this.#addTemplate(one);
     if (kinds.has("project")) for (const one of file.projects) this.#addProject(project, one, byRegex);
   }
@@ -218,6 +222,17 @@ class Builder {
     if (before === undefined) this.#queues.set(name, queue);
     else if (before.origin.project !== origin.project || before.perBranch !== perBranch) {
       this.#problem(origin, `queue ${name} is defined already, at ${show(before.origin)}`);
+    }
+  }
+
+  #addSemaphore(semaphore: SemaphoreDefinition): void {
+    const { name, origin, max } = semaphore;
+    const before = this.#semaphores.get(name);
+    if (before === undefined) this.#semaphores.set(name, semaphore);
+    else if (before.origin.project !== origin.project) {
+      this.#problem(origin, `semaphore ${name} is defined already, at ${show(before.origin)}`);
+    } else if (before.max !== max) {
+      this.#problem(origin, `semaphore ${name} is defined otherwise at ${show(before.origin)}`);
     }
   }
 

@@ -1,4 +1,4 @@
-import type { ConfigProblem, FrozenJob, JobGraph } from "../core/index.ts";
+import type { ConfigProblem, FrozenJob, JobGraph, SemaphoreUse } from "../core/index.ts";
 import { type BranchedSubject, branchRule, ruleAccepts, showRule } from "./branches.ts";
 import { isConfigPath } from "./files.ts";
 import { Inheritance, type PhaseStep, type RefusedVariant } from "./inherit.ts";
@@ -29,6 +29,8 @@ export interface FrozenJobDefinition {
   readonly attempts: number;
   readonly dependencies: readonly JobDependency[];
   readonly holdFollowingChanges: boolean;
+  /** In the order of their names. */
+  readonly semaphores: readonly SemaphoreUse[];
   readonly tags: readonly string[];
   readonly postReview: boolean;
   /** Of pre-run and run together, in seconds: the job's, else the tenant's longest. `null`: no limit. */
@@ -337,6 +339,7 @@ function definition(
     attempts: job.attempts,
     dependencies: job.dependencies,
     holdFollowingChanges: job.holdFollowingChanges,
+    semaphores: [...job.semaphores.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
     tags: [...job.tags].sort(),
     postReview: job.postReview,
     timeoutSec: job.timeout ?? parts.tenant.maxJobTimeout,
@@ -372,6 +375,7 @@ function forCore(job: FrozenJobDefinition): FrozenJob {
     attempts: job.attempts,
     dependencies: job.dependencies,
     holdFollowingChanges: job.holdFollowingChanges,
+    ...(isNoop || job.semaphores.length === 0 ? {} : { semaphores: job.semaphores }),
     isNoop,
     labels: isNoop ? [] : labels.length > 0 ? labels : [LOCAL_LABEL],
   };

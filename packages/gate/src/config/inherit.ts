@@ -1,3 +1,4 @@
+import type { SemaphoreUse } from "../core/index.ts";
 import type {
   JobAttributes,
   JobDependency,
@@ -41,6 +42,7 @@ const OF_EXECUTION: readonly (keyof JobAttributes)[] = [
   "run",
   "postRun",
   "attempts",
+  "semaphores",
   "requiredProjects",
   "allowedProjects",
   "overrideCheckout",
@@ -77,6 +79,7 @@ export class Inheritance {
   postTimeout: number | undefined;
   workspaceScheme: "golang" | "flat" | "unique" = "golang";
   overrideCheckout: string | undefined;
+  readonly semaphores = new Map<string, SemaphoreUse>();
   readonly requiredProjects = new Map<string, RequiredProject>();
   preRun: readonly PhaseStep[] = [];
   run: readonly PhaseStep[] = [];
@@ -133,6 +136,7 @@ export class Inheritance {
     this.postReview ||= set.postReview ?? false;
 
     for (const tag of set.tags ?? []) this.tags.add(tag);
+    for (const one of set.semaphores ?? []) this.semaphores.set(one.name, one);
     for (const one of set.requiredProjects ?? []) this.requiredProjects.set(one.name, one);
     if (set.allowedProjects !== undefined) {
       const before = this.allowedProjects;

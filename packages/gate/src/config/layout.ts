@@ -15,6 +15,7 @@ import type {
   ProjectStanza,
   QueueDefinition,
   ReporterAction,
+  SemaphoreDefinition,
   Trigger,
 } from "./model.ts";
 import { anyMatches } from "./regex.ts";
@@ -24,7 +25,7 @@ import { includesBranch, type Tenant } from "./tenant.ts";
 export type ForgeEvent =
   /** A change was pushed, or a new revision of it. */
   | { readonly kind: "change-created"; readonly project: string; readonly branch: string }
-  | { readonly kind: "approved"; readonly project: string; readonly branch: string }
+  | { readonly kind: "approved" | "change-merged"; readonly project: string; readonly branch: string }
   | { readonly kind: "comment"; readonly project: string; readonly branch: string; readonly text: string }
   | {
       readonly kind: "ref-updated";
@@ -52,6 +53,7 @@ export interface LayoutParts {
   readonly jobs: ReadonlyMap<string, readonly JobVariant[]>;
   readonly nodesets: ReadonlyMap<string, NamedNodeset>;
   readonly queues: ReadonlyMap<string, QueueDefinition>;
+  readonly semaphores: ReadonlyMap<string, SemaphoreDefinition>;
   readonly templates: ReadonlyMap<string, readonly ProjectStanza[]>;
   /** By project: those that name it, then those whose regular expression does. */
   readonly stanzas: ReadonlyMap<string, readonly ProjectStanza[]>;
@@ -89,6 +91,7 @@ export class Layout {
     return {
       version,
       projects: new Set(projects.keys()),
+      semaphores: new Map([...this.parts.semaphores.values()].map(({ name, max }) => [name, max])),
       pipelines: this.pipelines.map((pipeline) => ({
         name: pipeline.name,
         manager: pipeline.manager,
@@ -99,7 +102,7 @@ export class Layout {
         ignoreDependencies: pipeline.ignoreDependencies,
         window: pipeline.window,
         supercedes: pipeline.supercedes,
-        queues: pipeline.manager === "dependent" ? named : new Map(),
+        queues: ["dependent", "serial"].includes(pipeline.manager) ? named : new Map(),
       })),
     };
   }

@@ -1,4 +1,11 @@
-import type { Precedence, ReportKind, Requirements, WindowRules } from "../core/index.ts";
+import type {
+  PipelineRules,
+  Precedence,
+  ReportKind,
+  Requirements,
+  SemaphoreUse,
+  WindowRules,
+} from "../core/index.ts";
 import type { Regex } from "./regex.ts";
 import type { BuildInput } from "./schema.ts";
 
@@ -56,6 +63,7 @@ export interface JobAttributes {
   readonly postReview?: true;
   readonly dependencies?: readonly JobDependency[];
   readonly holdFollowingChanges?: boolean;
+  readonly semaphores?: readonly SemaphoreUse[];
   readonly nodeset?: string | NodesetDefinition;
   /** Seconds. */
   readonly timeout?: number;
@@ -139,6 +147,13 @@ export interface QueueDefinition {
   readonly perBranch: boolean;
 }
 
+export interface SemaphoreDefinition {
+  readonly name: string;
+  readonly origin: Origin;
+  /** Builds that may hold it at a time. */
+  readonly max: number;
+}
+
 export interface NamedNodeset extends NodesetDefinition {
   readonly name: string;
   readonly origin: Origin;
@@ -168,7 +183,7 @@ export interface PipelineDefinition {
   readonly name: string;
   readonly origin: Origin;
   readonly description: string | null;
-  readonly manager: "dependent" | "independent";
+  readonly manager: PipelineRules["manager"];
   readonly precedence: Precedence;
   readonly postReview: boolean;
   readonly supercedes: readonly string[];
@@ -192,6 +207,7 @@ export interface ParsedFile {
   readonly pipelines: readonly PipelineDefinition[];
   readonly queues: readonly QueueDefinition[];
   readonly nodesets: readonly NamedNodeset[];
+  readonly semaphores: readonly SemaphoreDefinition[];
   /** `job unit-tests`: what is named in the file but was refused, so that nobody calls it unknown. */
   readonly refused: readonly string[];
   readonly problems: readonly { readonly line: number; readonly message: string }[];

@@ -1,4 +1,5 @@
 import type * as z from "zod";
+import type { SemaphoreUse } from "../core/index.ts";
 import type { FileCheck } from "./check.ts";
 import type { ConfigItem } from "./items.ts";
 import type {
@@ -78,6 +79,9 @@ function variant(
   if (written.intermediate === true && written.abstract !== true) {
     add("intermediate", "intermediate: such a job must be abstract, too");
   }
+  if (written.semaphore !== undefined && written.semaphores !== undefined) {
+    add("semaphore", "semaphore: is the older name of semaphores; a job has one of both");
+  }
   if (written.command !== undefined && written.run !== undefined) {
     add("command", "command: is a run of one step; a job has one of both");
   }
@@ -109,6 +113,7 @@ function variant(
       typeof one === "string" ? { name: one, soft: false } : { name: one.name, soft: one.soft ?? false },
     ),
     holdFollowingChanges: written["hold-following-changes"],
+    semaphores: semaphoresOf(written),
     nodeset: typeof nodeset === "object" ? nodesetOf(nodeset, (message) => add("nodeset", message)) : nodeset,
     timeout: written.timeout,
     preTimeout: written["pre-timeout"],
@@ -139,6 +144,15 @@ function variant(
   const lines: Record<string, number> = {};
   for (const key of REFERENCES) if (written[key] !== undefined) lines[key] = item.lineOf([...path, key]);
   return { name, origin, isOfProject, parent: written.parent, attributes, branches, ...pragma, lines };
+}
+
+function semaphoresOf({ semaphore, semaphores }: Written): readonly SemaphoreUse[] | undefined {
+  const uses = semaphores ?? (semaphore === undefined ? undefined : [semaphore]);
+  return uses?.map((use) =>
+    typeof use === "string"
+      ? { name: use, resourcesFirst: false }
+      : { name: use.name, resourcesFirst: use["resources-first"] ?? false },
+  );
 }
 
 function defined<T>(values: { [K in keyof T]: T[K] | undefined }): T {

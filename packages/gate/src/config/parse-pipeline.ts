@@ -1,7 +1,6 @@
 import type { ReportKind, Requirements } from "../core/index.ts";
 import type { FileCheck } from "./check.ts";
 import type { ConfigItem } from "./items.ts";
-import { isObject } from "./items.ts";
 import type { Origin, PipelineDefinition, ReporterAction, Trigger } from "./model.ts";
 import { suggestion } from "./nearest.ts";
 import {
@@ -11,7 +10,7 @@ import {
   requirementSchema,
   triggerSchema,
 } from "./schema.ts";
-import { UNBUILT_DRIVERS, UNBUILT_MANAGERS, UNBUILT_PIPELINE } from "./unbuilt.ts";
+import { UNBUILT_DRIVERS, UNBUILT_PIPELINE } from "./unbuilt.ts";
 
 const MESSAGES: Readonly<Record<ReportKind, string>> = {
   enqueue: "",
@@ -32,11 +31,6 @@ export function parsePipeline(
   origin: Origin,
 ): PipelineDefinition | undefined {
   const before = check.problems.length;
-  const manager = isObject(item.value) ? item.value.manager : undefined;
-  if (typeof manager === "string" && UNBUILT_MANAGERS.includes(manager)) {
-    check.add(item, ["manager"], `the manager ${manager} is not built yet; dependent and independent are`);
-    return undefined;
-  }
   const written = check.shape(item, [], item.value, pipelineSchema, UNBUILT_PIPELINE);
   if (written === undefined) return undefined;
   const add = (key: string, message: string): void => check.add(item, [key], message);
@@ -120,7 +114,7 @@ export function parsePipeline(
   if (reporters.enqueue !== undefined) {
     add("enqueue", "enqueue is not built yet: start tells when the jobs of a change begin");
   }
-  if (written["ignore-dependencies"] === true && written.manager === "dependent") {
+  if (written["ignore-dependencies"] === true && written.manager !== "independent") {
     add("ignore-dependencies", "ignore-dependencies: is for independent pipelines only");
   }
   const floor = written["window-floor"] ?? 3;

@@ -9,6 +9,7 @@ import type {
   ProjectPipeline,
   ProjectStanza,
   QueueDefinition,
+  SemaphoreDefinition,
   Variables,
 } from "./model.ts";
 import { suggestion } from "./nearest.ts";
@@ -21,12 +22,13 @@ import {
   projectPipelineSchema,
   projectSchema,
   queueSchema,
+  semaphoreSchema,
   templateFields,
   templateSchema,
 } from "./schema.ts";
 import { UNBUILT_KINDS, UNBUILT_PROJECT_PIPELINE, unbuilt } from "./unbuilt.ts";
 
-const KINDS = ["job", "project", "project-template", "pipeline", "queue", "nodeset", "pragma"];
+const KINDS = ["job", "project", "project-template", "pipeline", "queue", "nodeset", "semaphore", "pragma"];
 
 /**
  * What one file says, as far as it can be said without the others. Items that are wrong are left out, and told; it throws
@@ -41,6 +43,7 @@ export function parseFile(text: string, place: Omit<Origin, "line">): ParsedFile
   const pipelines: PipelineDefinition[] = [];
   const queues: QueueDefinition[] = [];
   const nodesets: NamedNodeset[] = [];
+  const semaphores: SemaphoreDefinition[] = [];
   const refused: string[] = [];
 
   const pragma = pragmaOf(check, items);
@@ -59,6 +62,7 @@ export function parseFile(text: string, place: Omit<Origin, "line">): ParsedFile
     else if (item.kind === "pipeline") keep(pipelines, parsePipeline(check, item, origin));
     else if (item.kind === "queue") keep(queues, parseQueue(check, item, origin));
     else if (item.kind === "nodeset") keep(nodesets, parseNodeset(check, item, origin));
+    else if (item.kind === "semaphore") keep(semaphores, parseSemaphore(check, item, origin));
     else if (item.kind !== "pragma") {
       const message = unbuilt(UNBUILT_KINDS, item.kind);
       const near = suggestion(item.kind, KINDS);
@@ -72,6 +76,7 @@ export function parseFile(text: string, place: Omit<Origin, "line">): ParsedFile
     pipelines,
     queues,
     nodesets,
+    semaphores,
     refused,
     problems: capped([...problems, ...check.problems].toSorted((a, b) => a.line - b.line)),
   };
@@ -111,6 +116,11 @@ function parseNodeset(check: FileCheck, item: ConfigItem, origin: Origin): Named
   if (written.alternatives !== undefined) check.add(item, ["alternatives"], "alternatives is not built yet");
   const nodeset = nodesetOf(written, (message) => check.add(item, ["nodes"], message));
   return check.problems.length > before ? undefined : { name: written.name, origin, ...nodeset };
+}
+
+function parseSemaphore(check: FileCheck, item: ConfigItem, origin: Origin): SemaphoreDefinition | undefined {
+  const written = check.shape(item, [], item.value, semaphoreSchema);
+  return written === undefined ? undefined : { name: written.name, origin, max: written.max ?? 1 };
 }
 
 function parseProject(

@@ -84,6 +84,11 @@ const ageSchema = z
   )
   .pipe(seconds);
 
+const semaphoreUseSchema = z.union([
+  nameSchema,
+  z.strictObject({ name: nameSchema, "resources-first": z.boolean().optional() }),
+]);
+
 export const jobFields = {
   description: z.string().optional(),
   "variant-description": z.string().optional(),
@@ -106,6 +111,9 @@ export const jobFields = {
     z.union([nameSchema, z.strictObject({ name: nameSchema, soft: z.boolean().optional() })]),
   ).optional(),
   "hold-following-changes": z.boolean().optional(),
+  semaphores: listOf(semaphoreUseSchema).optional(),
+  /** Zuul's older name for one of them. */
+  semaphore: semaphoreUseSchema.optional(),
   nodeset: z.union([nameSchema, z.strictObject(nodesetFields)]).optional(),
   timeout: seconds.optional(),
   "pre-timeout": seconds.optional(),
@@ -180,12 +188,17 @@ export const queueSchema = z.strictObject({
 
 export const nodesetSchema = z.strictObject({ name: nameSchema, ...nodesetFields });
 
+export const semaphoreSchema = z.strictObject({
+  name: nameSchema,
+  max: z.int().min(1, "a semaphore has room for one at least").max(1_000_000).optional(),
+});
+
 export const pragmaSchema = z.strictObject({
   "implied-branch-matchers": z.boolean().optional(),
   "implied-branches": regexList.optional(),
 });
 
-export const EVENTS = ["change-created", "approved", "comment", "ref-updated"] as const;
+export const EVENTS = ["change-created", "approved", "comment", "change-merged", "ref-updated"] as const;
 
 export const triggerSchema = listOf(
   z.strictObject({
@@ -229,7 +242,7 @@ const size = z.int().min(1).max(1_000_000);
 export const pipelineSchema = z.strictObject({
   name: nameSchema,
   description: z.string().optional(),
-  manager: z.enum(["dependent", "independent"]),
+  manager: z.enum(["dependent", "independent", "serial", "supercedent"]),
   precedence: z.enum(["high", "normal", "low"]).optional(),
   "post-review": z.boolean().optional(),
   supercedes: listOf(nameSchema).optional(),

@@ -1,6 +1,6 @@
 /*
- * What Zuul has and this gate has not yet, by name. It is refused where it stands: a job that runs without its semaphore or
- * its secret is worse than one that does not load.
+ * What Zuul has and this gate has not yet, by name. It is refused where it stands: a job that runs without its secret
+ * is worse than one that does not load.
  */
 
 type Names = Readonly<Record<string, string | null>>;
@@ -8,7 +8,6 @@ type Names = Readonly<Record<string, string | null>>;
 /** Kinds of items. The text says what to do instead. */
 export const UNBUILT_KINDS: Names = {
   secret: null,
-  semaphore: null,
   image: null,
   flavor: null,
   label: null,
@@ -33,8 +32,6 @@ export const UNBUILT_JOB: Names = {
   requires: null,
   roles: null,
   secrets: null,
-  semaphore: null,
-  semaphores: null,
   "success-url": "it does nothing in Zuul either",
   "workspace-checkout": null,
 };
@@ -71,8 +68,6 @@ export const UNBUILT_TENANT_PROJECT: Names = {
   "exclude-locked-branches": null,
   "exclude-unprotected-branches": "use exclude-branches",
 };
-
-export const UNBUILT_MANAGERS: readonly string[] = ["serial", "supercedent"];
 
 /** Of `trigger`, `require`, `reject` and the reporters. */
 export const UNBUILT_DRIVERS: readonly string[] = [

@@ -1,4 +1,5 @@
-import type { Change, ChangeId, Dependency, RefUpdate } from "./change.ts";
+import { admitAlone } from "./alone.ts";
+import type { Change, ChangeId, Dependency } from "./change.ts";
 import { append, type Terms } from "./entering.ts";
 import type { Requirements } from "./layout.ts";
 import { managerOf } from "./managers.ts";
@@ -26,22 +27,13 @@ export interface Refusal {
 
 /** Lets a change into a pipeline with all that belongs to it. @returns `null` when it is there, now or already. */
 export function admitChange(gate: Gate, pipeline: Pipeline, id: ChangeId, terms: Terms): Refusal | null {
-  if (managerOf(pipeline).needs === "underneath") return new Admission(gate, pipeline).independent(id, terms);
+  const { needs } = managerOf(pipeline);
+  if (needs === "none") return admitAlone(gate, pipeline, id, terms);
+  if (needs === "underneath") return new Admission(gate, pipeline).independent(id, terms);
   const entered: Change[] = [];
   const refusal = new Admission(gate, pipeline).dependent(id, terms, entered);
   if (entered.length > 0) admitBehind(gate, pipeline, entered);
   return refusal;
-}
-
-/** Refs need nothing and nothing needs them. */
-export function admitRef(gate: Gate, pipeline: Pipeline, ref: RefUpdate, terms: Terms): string | null {
-  if (managerOf(pipeline).merges) return "is not a change, and this pipeline merges changes";
-  if (!gate.layout.projects.has(ref.project))
-    return `is of project ${ref.project}, which is not in this tenant`;
-  if (liveItem(gate, pipeline, ref.id) !== null) return null;
-  if (pipeline.size >= MAX_ITEMS) return FULL;
-  append(gate, ownQueue(gate, pipeline), ref, true, terms);
-  return null;
 }
 
 /** Lets in what needs the changes that entered: depth first, so that each follows what it needs. */
@@ -94,7 +86,7 @@ class Admission {
     if (refusal !== null) return refusal;
     if (this.#pipeline.size + this.#planned.size > MAX_ITEMS) return this.#refuse(FULL, true);
     for (const { change, terms } of this.#planned.values()) {
-      append(this.#gate, queueFor(this.#gate, this.#pipeline, change), change, true, terms);
+      append(this.#gate, queueFor(this.#gate, this.#pipeline, change), [change], true, terms);
       entered.push(change);
     }
     return null;
@@ -165,8 +157,8 @@ class Admission {
     }
     if (this.#pipeline.size + underneath.length >= MAX_ITEMS) return this.#refuse(FULL, true);
     const queue = ownQueue(gate, this.#pipeline);
-    for (const needed of underneath) append(gate, queue, needed, false, terms);
-    append(gate, queue, change, true, terms);
+    for (const needed of underneath) append(gate, queue, [needed], false, terms);
+    append(gate, queue, [change], true, terms);
     return null;
   }
 
@@ -192,11 +184,13 @@ class Admission {
 }
 
 const TOO_MANY = `needs more than ${MAX_DEPENDENCIES} changes that are not merged`;
-const FULL = `finds the pipeline full: ${MAX_ITEMS} items`;
+/** The end of a sentence that begins with what did not enter. */
+export const FULL = `finds the pipeline full: ${MAX_ITEMS} items`;
 const CIRCLE = "needs itself: ";
 const circle = (path: readonly ChangeId[], id: ChangeId): string => CIRCLE + [...path, id].join(" needs ");
 
-function unmetRequirement(require: Requirements, reject: Requirements, change: Change): string | null {
+/** The end of a sentence that begins with the change. */
+export function unmetRequirement(require: Requirements, reject: Requirements, change: Change): string | null {
   const facts = { open: change.state === "open", currentRevision: true, approved: change.isApproved };
   for (const [fact, holds] of Object.entries(facts) as [keyof Requirements, boolean][]) {
     const wanted = require[fact];
@@ -212,6 +206,7 @@ const WORDS: Readonly<Record<keyof Requirements, string>> = {
   approved: "approved",
 };
 
-function absence({ layout }: Gate, { project }: Change): string | null {
+/** The end of a sentence that begins with the change. */
+export function absence({ layout }: Gate, { project }: Change): string | null {
   return layout.projects.has(project) ? null : `is of project ${project}, which is not in this tenant`;
 }

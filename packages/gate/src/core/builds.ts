@@ -2,7 +2,8 @@ import type { GateEvent, Result } from "./events.ts";
 import { hasFailed, MAX_LOST_EXECUTORS, readinessOf } from "./job-graph.ts";
 import type { Precedence } from "./layout.ts";
 import { managerOf } from "./managers.ts";
-import { type Buildset, type Gate, type Item, type JobRun, liveAhead, markDirty } from "./state.ts";
+import { giveBack, lacksBeforeNodes, takeBeforeNodes, takeWithNodes } from "./semaphores.ts";
+import { type Buildset, type Gate, type Item, type JobRun, liveAhead, markDirty, memberOf } from "./state.ts";
 
 /* From a job that may start to its result: nodes are asked for, granted, used and given back. */
 
@@ -14,6 +15,7 @@ export function advanceJobs(gate: Gate, item: Item): void {
   for (let changed = true; changed; ) {
     changed = false;
     for (const run of buildset.jobs.values()) {
+      if (run.state === "granted") startOnNodes(gate, run);
       if (run.state !== "waiting") continue;
       const readiness = readinessOf(run, buildset.jobs);
       if (readiness.kind === "skip") {
@@ -26,7 +28,9 @@ export function advanceJobs(gate: Gate, item: Item): void {
         end(gate, run, "SUCCESS", null);
         changed = true;
       } else {
-        requestNodes(gate, run);
+        const lack = lacksBeforeNodes(gate, run);
+        if (lack === null) requestNodes(gate, run);
+        else run.reason = lack;
       }
     }
   }
@@ -65,6 +69,8 @@ function sameProjectAhead({ pipeline, queue, subject }: Item): number {
   return ahead;
 }
 
+export const WAITS_FOR_NODES = "waits for nodes";
+
 export function requestEffect(run: JobRun): Gate["effects"][number] {
   const { item } = run.buildset;
   const { labels } = run.job;
@@ -76,15 +82,17 @@ function requestNodes(gate: Gate, run: JobRun): void {
   run.build = ++gate.last.build;
   run.attempt = Math.max(1, run.attempt);
   run.state = "queued";
-  run.reason = "waits for nodes";
+  run.reason = WAITS_FOR_NODES;
   gate.builds.set(run.build, run);
+  takeBeforeNodes(gate, run);
   gate.effects.push(requestEffect(run));
 }
 
 export function startEffect(run: JobRun): Gate["effects"][number] {
   const { buildset, job, attempt } = run;
   const { item } = buildset;
-  const { pipeline, subject } = item;
+  const { pipeline } = item;
+  const subject = memberOf(item, job.of?.changes[0] ?? "") ?? item.subject;
   return {
     kind: "startBuild",
     build: run.build!,
@@ -117,18 +125,24 @@ export function onNodes(gate: Gate, { build, granted }: Extract<GateEvent, { kin
   }
   if (!granted) {
     gate.builds.delete(build);
+    giveBack(gate, run);
     end(gate, run, "NODE_FAILURE", "its nodes could not be had");
-  } else if (gate.isPaused) {
-    run.state = "granted";
-    run.reason = "the gate is paused";
   } else {
-    start(gate, run);
+    run.state = "granted";
+    startOnNodes(gate, run);
   }
+}
+
+/** Its nodes are there. */
+function startOnNodes(gate: Gate, run: JobRun): void {
+  const obstacle = gate.isPaused ? "the gate is paused" : takeWithNodes(gate, run);
+  if (obstacle === null) start(gate, run);
+  else run.reason = obstacle;
 }
 
 /** The gate is no longer paused. */
 export function startGranted(gate: Gate): void {
-  for (const run of gate.builds.values()) if (run.state === "granted") start(gate, run);
+  for (const run of gate.builds.values()) if (run.state === "granted") startOnNodes(gate, run);
 }
 
 /** A run of an executor is over. Told twice, the second time does not count. */
@@ -138,6 +152,7 @@ export function onEnded(gate: Gate, event: Extract<GateEvent, { kind: "ended" }>
     gate.counters.stale++;
     return;
   }
+  giveBack(gate, run);
   gate.builds.delete(event.build);
   gate.effects.push({ kind: "releaseNodes", build: event.build });
   const { result } = event;
@@ -185,6 +200,7 @@ function end(gate: Gate, run: JobRun, result: Result, reason: string | null): vo
 export function withdraw(gate: Gate, run: JobRun): void {
   const { build, state } = run;
   if (state === "waiting" || state === "ended") return;
+  giveBack(gate, run);
   gate.builds.delete(build!);
   if (state === "running") {
     gate.counters.builds.CANCELED = (gate.counters.builds.CANCELED ?? 0) + 1;

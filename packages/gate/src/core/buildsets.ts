@@ -3,7 +3,7 @@ import type { GateEffect, GateEvent } from "./events.ts";
 import { faultsOf, hasFailed } from "./job-graph.ts";
 import type { JobGraph } from "./layout.ts";
 import { note, subjectName } from "./reasons.ts";
-import { type Buildset, type Gate, type Item, type JobRun, markDirty } from "./state.ts";
+import { type Buildset, type Gate, type Item, type JobRun, markDirty, memberOf } from "./state.ts";
 
 /*
  * The life of a buildset: a chain is frozen, merged, its jobs are frozen, and they run. A reset throws it away, and with
@@ -21,8 +21,7 @@ export const MAX_DISPUTES = 3;
 export function prepare(gate: Gate, item: Item): void {
   if (item.buildset !== null) return;
   const id = ++gate.last.buildset;
-  const links = item.queue.chainOf(item).map(({ link }) => link);
-  const chain = links.filter((link) => link !== null);
+  const chain = item.queue.chainOf(item).flatMap(({ links }) => links);
   const buildset: Buildset = {
     id,
     item,
@@ -47,8 +46,9 @@ export function prepare(gate: Gate, item: Item): void {
 
 export function freezeEffect(buildset: Buildset): GateEffect {
   const { id, item, chain, steps, layout } = buildset;
-  const { subject, pipeline } = item;
-  return { kind: "freeze", buildset: id, pipeline: pipeline.rules.name, subject, chain, steps, layout };
+  const { subject, members, pipeline } = item;
+  const { name } = pipeline.rules;
+  return { kind: "freeze", buildset: id, pipeline: name, subject, members, chain, steps, layout };
 }
 
 function freeze(gate: Gate, buildset: Buildset): void {
@@ -77,12 +77,12 @@ export function onMerged(gate: Gate, { buildset: id, result }: Extract<GateEvent
   if (buildset.state === "retrying" && result.kind === "error") return;
   gate.retrying.delete(buildset);
   const { item } = buildset;
-  const last = buildset.chain.length - 1;
+  const firstOwn = buildset.chain.length - item.links.length;
   markDirty(gate, item);
   if (result.kind === "merged" && result.steps.length === buildset.chain.length) {
     buildset.steps = result.steps;
     freeze(gate, buildset);
-  } else if (result.kind === "conflict" && result.link >= last) {
+  } else if (result.kind === "conflict" && result.link >= firstOwn) {
     buildset.state = "conflict";
     buildset.detail = result.detail;
   } else if (result.kind === "conflict") {
@@ -127,7 +127,7 @@ export function resolveBlocked(gate: Gate, item: Item): void {
   const { buildset } = item;
   if (buildset?.state !== "blocked") return;
   const link = buildset.chain[buildset.blockedBy]!;
-  const culprit = item.queue.chainOf(item).find(({ subject }) => subject.id === link.change);
+  const culprit = item.queue.chainOf(item).find((ahead) => memberOf(ahead, link.change) !== undefined);
   if (culprit === undefined) {
     resetTree(gate, item, `${link.change} ahead of it has merged`);
     prepare(gate, item);
@@ -215,6 +215,7 @@ function fresh(buildset: Buildset, job: JobRun["job"]): JobRun {
     result: null,
     reason: null,
     childJobs: null,
+    held: [],
   };
 }
 

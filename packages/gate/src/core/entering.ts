@@ -1,9 +1,10 @@
 import type { Subject } from "./change.ts";
 import { dropItem } from "./leaving.ts";
+import { managerOf } from "./managers.ts";
 import { touch } from "./news.ts";
 import type { Queue } from "./queue.ts";
-import { note } from "./reasons.ts";
-import { type Gate, type Item, linkOf, liveItem, markDirty, type Pipeline } from "./state.ts";
+import { note, subjectName } from "./reasons.ts";
+import { type Gate, type Item, linksOf, liveItem, markDirty, type Pipeline } from "./state.ts";
 
 /** On what terms something enters. */
 export interface Terms {
@@ -12,14 +13,21 @@ export interface Terms {
   readonly ignoreNeeds: readonly string[];
 }
 
-/** Puts a subject, which was admitted, at the tail of a queue. */
-export function append(gate: Gate, queue: Queue, subject: Subject, live: boolean, terms: Terms): void {
+/** Puts what was admitted at the tail of a queue: one subject, or the changes of a cycle in the order in which they merge. */
+export function append(
+  gate: Gate,
+  queue: Queue,
+  members: readonly Subject[],
+  live: boolean,
+  terms: Terms,
+): Item {
   const { pipeline } = queue;
   const item: Item = {
     id: ++gate.last.item,
     pipeline,
-    subject,
-    link: linkOf(subject),
+    members,
+    subject: members.at(-1)!,
+    links: linksOf(members),
     live,
     enqueuedMs: gate.nowMs,
     ignoreRequirements: terms.ignoreRequirements,
@@ -43,15 +51,27 @@ export function append(gate: Gate, queue: Queue, subject: Subject, live: boolean
   queue.append(item);
   pipeline.size++;
   gate.items.set(item.id, item);
-  const others = gate.itemsOf.get(subject.id) ?? new Set();
-  gate.itemsOf.set(subject.id, others.add(item));
+  for (const { id } of members) {
+    const others = gate.itemsOf.get(id) ?? new Set();
+    gate.itemsOf.set(id, others.add(item));
+  }
   markDirty(gate, item);
   gate.counters.enqueues++;
-  if (!live) return;
-  note(gate, item, `was enqueued${item.itemAhead === null ? "" : ` behind ${item.itemAhead.subject.id}`}`);
-  gate.intents.drop(subject.id, pipeline.rules.name);
-  supersede(gate, pipeline, subject);
-  touch(gate, subject.id);
+  if (!live) return item;
+  note(gate, item, `was enqueued${item.itemAhead === null ? "" : ` behind ${subjectName(item.itemAhead)}`}`);
+  for (const member of members) {
+    gate.intents.drop(member.id, pipeline.rules.name);
+    supersede(gate, pipeline, member);
+    touch(gate, member.id);
+  }
+  if (managerOf(pipeline).queues === "ref") supersedeWaiting(gate, item);
+  return item;
+}
+
+/** The first is being worked on, and the last is the newest: what is between has nothing to say any more. */
+function supersedeWaiting(gate: Gate, newest: Item): void {
+  for (const item of newest.queue.items.slice(1, -1))
+    dropItem(gate, item, `was superseded by ${subjectName(newest)}`);
 }
 
 /** A change that enters here is done with the pipelines that this one supersedes. */

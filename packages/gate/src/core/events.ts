@@ -48,6 +48,11 @@ export interface MergeStep {
   readonly commit: string;
 }
 
+/** A change's branch goes from `base` to exactly `commit`. Of several on one branch, each begins where the one before ends. */
+export interface LandStep extends MergeStep {
+  readonly link: ChainLink;
+}
+
 /** What a merger made of a chain. */
 export type MergeResult =
   | {
@@ -55,7 +60,7 @@ export type MergeResult =
       /** One for each link of the chain, in its order. */
       readonly steps: readonly MergeStep[];
     }
-  /** The last link does not merge; or one before it, which `link` (from 0) tells. */
+  /** A link of the item itself does not merge; or one before it, which `link` (from 0) tells. */
   | { readonly kind: "conflict"; readonly link: number; readonly detail: string }
   /** It could not be tried. */
   | { readonly kind: "error"; readonly detail: string };
@@ -140,14 +145,17 @@ export interface ReportedBuild {
 }
 
 export type GateEffect =
-  /** Merge this chain: the subject of the buildset is its last link. Answered by `merged`. */
+  /** Merge this chain: the members of the buildset's item are its last links. Answered by `merged`. */
   | { readonly kind: "merge"; readonly buildset: BuildsetId; readonly chain: readonly ChainLink[] }
-  /** Freeze the jobs of a subject in a pipeline. Answered by `frozen`. */
+  /** Freeze the jobs of an item in a pipeline. Answered by `frozen`. */
   | {
       readonly kind: "freeze";
       readonly buildset: BuildsetId;
       readonly pipeline: string;
+      /** The last of its members. */
       readonly subject: Subject;
+      /** Several are the changes of a cycle: each has jobs of its own. */
+      readonly members: readonly Subject[];
       readonly chain: readonly ChainLink[];
       readonly steps: readonly MergeStep[];
       /** Version of the layout that it is frozen under. */
@@ -171,6 +179,7 @@ export type GateEffect =
       readonly buildset: BuildsetId;
       readonly item: ItemId;
       readonly pipeline: string;
+      /** In a cycle: the change whose job it is. */
       readonly subject: Subject;
       readonly job: string;
       /** From 1. */
@@ -192,15 +201,12 @@ export type GateEffect =
       readonly builds: readonly ReportedBuild[];
       readonly problems: readonly ConfigProblem[];
     }
-  /**
-   * Move the subject's branch from `base` to exactly `commit`. Answered by `landed`; asked twice, the second time finds it done.
-   */
+  /** Merge the members of an item, all or none. Answered by `landed`; asked twice, the second time finds it done. */
   | {
       readonly kind: "land";
       readonly buildset: BuildsetId;
       readonly item: ItemId;
       readonly pipeline: string;
-      readonly link: ChainLink;
-      readonly base: string;
-      readonly commit: string;
+      /** One for each member, in its order. */
+      readonly steps: readonly LandStep[];
     };

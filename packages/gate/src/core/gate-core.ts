@@ -9,6 +9,7 @@ import { onChange, onDequeue, onEnqueue, onOffer } from "./offers.ts";
 import { settle } from "./pass.ts";
 import { onConfigured } from "./reconfigure.ts";
 import { onRestarted } from "./restart.ts";
+import { type SemaphoreStatus, semaphoresOf } from "./semaphores.ts";
 import { emptyGate, type GateSnapshot, gateFrom, snapshotOf } from "./snapshot.ts";
 import { type Counters, type Gate, markDirty } from "./state.ts";
 import { type CoreStatus, statusOf, type WindowStatus, windowsOf } from "./status.ts";
@@ -123,6 +124,11 @@ export class GateCore {
 
   windows(): WindowStatus[] {
     return windowsOf(this.#gate);
+  }
+
+  /** Those that are declared, held or waited for, by name. */
+  semaphores(): SemaphoreStatus[] {
+    return semaphoresOf(this.#gate);
   }
 
   /** Since the state began. */

@@ -1,12 +1,14 @@
 export { MAX_DEPENDENCIES } from "./admission.ts";
 export { MAX_DISPUTES, MAX_MERGE_ERRORS, MERGE_RETRY_MS } from "./buildsets.ts";
 export type { Change, ChangeId, Dependency, RefUpdate, Subject } from "./change.ts";
+export { cycleGraph, type WantedJob } from "./cycle-graph.ts";
 export { type Decision, MAX_DECISIONS, MAX_EXPLAINED } from "./decisions.ts";
 export type * from "./events.ts";
 export { GateCore } from "./gate-core.ts";
 export { MAX_LOST_EXECUTORS } from "./job-graph.ts";
 export { MAX_CLOSED_CHANGES } from "./known-changes.ts";
 export type * from "./layout.ts";
+export type { SemaphoreStatus, SemaphoreUser } from "./semaphores.ts";
 export { type GateSnapshot, type LayoutData, layoutData, layoutFrom, SNAPSHOT_VERSION } from "./snapshot.ts";
 export { type Counters, MAX_ITEMS } from "./state.ts";
 export type * from "./status.ts";

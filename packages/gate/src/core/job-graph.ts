@@ -51,7 +51,7 @@ export function readinessOf({ job }: JobRun, jobs: ReadonlyMap<string, JobRun>):
       if (!soft) return { kind: "skip", reason: `job ${name} was skipped` };
     } else if (parent.result !== "SUCCESS") {
       return { kind: "skip", reason: `job ${name} ended with ${parent.result}` };
-    } else if (parent.childJobs !== null && !parent.childJobs.includes(job.name)) {
+    } else if (parent.childJobs !== null && !parent.childJobs.includes(job.of?.job ?? job.name)) {
       return { kind: "skip", reason: `job ${name} left it out` };
     }
   }

@@ -27,13 +27,15 @@ export function onLanded(gate: Gate, event: Extract<GateEvent, { kind: "landed" 
 }
 
 function merged(gate: Gate, item: Item): void {
-  const { queue, pipeline, subject } = item;
-  gate.counters.landed++;
+  const { queue, pipeline, members } = item;
+  gate.counters.landed += members.length;
   note(gate, item, "was merged");
   report(gate, item, "success", `${subjectName(item)} passed and was merged`);
-  const change = gate.changes.get(subject.id);
-  if (change !== undefined && subject.kind === "change")
-    gate.changes.set({ ...change, revision: Math.max(change.revision, subject.revision), state: "merged" });
+  for (const member of members) {
+    const change = gate.changes.get(member.id);
+    if (change !== undefined && member.kind === "change")
+      gate.changes.set({ ...change, revision: Math.max(change.revision, member.revision), state: "merged" });
+  }
   remove(gate, item);
   resizeWindow(gate, queue, grown(queue.window, pipeline.rules.window));
 }
@@ -52,8 +54,8 @@ export function onBranchMoved(gate: Gate, event: Extract<GateEvent, { kind: "bra
     if (!managerOf(pipeline).merges) continue;
     for (const queue of pipeline.queues.values()) {
       for (const item of queue.items) {
-        const { project, branch } = item.subject;
-        if (project !== event.project || branch !== event.branch) continue;
+        const { project, branch } = event;
+        if (!item.members.some((member) => member.project === project && member.branch === branch)) continue;
         const reason = `branch ${branch} of ${project} was moved by somebody else`;
         if (item.landing === null) resetTree(gate, item, reason);
         else {

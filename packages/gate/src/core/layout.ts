@@ -1,3 +1,5 @@
+import type { ChangeId } from "./change.ts";
+
 /* What the core knows of a tenant's configuration: rules of pipelines, and which queue a project is in. */
 
 export type Precedence = "high" | "normal" | "low";
@@ -24,7 +26,7 @@ export interface Requirements {
 
 export interface PipelineRules {
   readonly name: string;
-  readonly manager: "dependent" | "independent";
+  readonly manager: "dependent" | "independent" | "serial" | "supercedent";
   readonly precedence: Precedence;
   readonly require: Requirements;
   readonly reject: Requirements;
@@ -35,7 +37,7 @@ export interface PipelineRules {
   readonly window: WindowRules;
   /** Pipelines that a change leaves when it enters this one. */
   readonly supercedes: readonly string[];
-  /** Dependent only. The queue that a project is in by name; a project without one has a queue of its own. */
+  /** Dependent and serial only. The queue that a project is in by name; a project without one has a queue of its own. */
   readonly queues: ReadonlyMap<string, { readonly name: string; readonly perBranch: boolean }>;
 }
 
@@ -46,11 +48,16 @@ export interface CoreLayout {
   readonly pipelines: readonly PipelineRules[];
   /** Names of projects that the tenant has. */
   readonly projects: ReadonlySet<string>;
+  /** Builds that may hold each semaphore at a time. One that is not there: 1. */
+  readonly semaphores?: ReadonlyMap<string, number>;
 }
 
 /** What scheduling must know of a job that was frozen for an item; what it runs is none of the core's business. */
 export interface FrozenJob {
+  /** No two jobs of an item have one. */
   readonly name: string;
+  /** In a cycle: its name in the configuration, and the changes that it is a job of. It runs for the first of them. */
+  readonly of?: { readonly job: string; readonly changes: readonly ChangeId[] };
   readonly voting: boolean;
   /** Runs at most, when its preparation fails. Default: 3. */
   readonly attempts: number;
@@ -61,6 +68,14 @@ export interface FrozenJob {
   readonly isNoop: boolean;
   /** Nodes that it needs, by label; one slot each of this machine. */
   readonly labels: readonly string[];
+  /** What it holds while it runs; each name once. Default: none. */
+  readonly semaphores?: readonly SemaphoreUse[];
+}
+
+export interface SemaphoreUse {
+  readonly name: string;
+  /** Taken once its nodes are there, rather than before they are asked for. */
+  readonly resourcesFirst: boolean;
 }
 
 /** The jobs of an item, in the order of the configuration. */

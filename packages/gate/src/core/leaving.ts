@@ -8,26 +8,28 @@ import { type Gate, type Item, itemsOf, MAX_ITEMS, markDirty, type Report } from
 
 /* The ways out of a queue, and what is told of them. */
 
-/** Tells of an item. It is told until somebody says that it was. */
+/** Tells of an item, on each of its members. It is told until somebody says that it was. */
 export function report(gate: Gate, item: Item, what: ReportKind, reason: string): void {
-  const { buildset, pipeline, subject } = item;
+  const { buildset, pipeline, members } = item;
   const builds: ReportedBuild[] = [];
   for (const { job, build, result } of buildset?.jobs.values() ?? [])
     builds.push({ job: job.name, build, result: result ?? "CANCELED", voting: job.voting });
-  const told: Report = {
-    kind: "report",
-    report: ++gate.last.report,
-    what,
-    item: item.id,
-    buildset: buildset?.id ?? null,
-    pipeline: pipeline.rules.name,
-    subject,
-    reason,
-    builds: what === "start" ? [] : builds,
-    problems: buildset?.problems ?? [],
-  };
-  gate.reports.set(told.report, told);
-  gate.effects.push(told);
+  for (const subject of members) {
+    const told: Report = {
+      kind: "report",
+      report: ++gate.last.report,
+      what,
+      item: item.id,
+      buildset: buildset?.id ?? null,
+      pipeline: pipeline.rules.name,
+      subject,
+      reason,
+      builds: what === "start" ? [] : builds,
+      problems: buildset?.problems ?? [],
+    };
+    gate.reports.set(told.report, told);
+    gate.effects.push(told);
+  }
 }
 
 /**
@@ -40,8 +42,8 @@ export function removeUnmerged(gate: Gate, item: Item, why: string): void {
   const name = subjectName(item);
   for (const behind of [...item.itemsBehind].sort((a, b) => a.order - b.order))
     resetTree(gate, behind, `${name} ahead of it ${why}`);
-  if (item.live && item.subject.kind === "change") {
-    for (const { id } of gate.changes.needing(item.subject.id)) {
+  for (const member of item.live ? item.members : []) {
+    for (const { id } of gate.changes.needing(member.id)) {
       for (const other of itemsOf(gate, id))
         if (other.queue === item.queue && other !== item) other.lostNeed = `needs ${name}, which ${why}`;
     }
@@ -62,7 +64,7 @@ export function dropItem(gate: Gate, item: Item, why: string): void {
 
 /** Takes an item out of everything. What hangs below it keeps its builds. */
 export function remove(gate: Gate, item: Item): void {
-  const { queue, pipeline, itemAhead, subject } = item;
+  const { queue, pipeline, itemAhead, members } = item;
   discard(gate, item);
   for (const behind of item.itemsBehind) markDirty(gate, behind);
   const index = queue.indexOf(item);
@@ -70,14 +72,16 @@ export function remove(gate: Gate, item: Item): void {
   // There is room now for what waits for it.
   if (pipeline.size-- >= MAX_ITEMS) gate.intents.touchAll();
   gate.items.delete(item.id);
-  const others = gate.itemsOf.get(subject.id)!;
-  others.delete(item);
-  if (others.size === 0) gate.itemsOf.delete(subject.id);
+  for (const { id } of members) {
+    const others = gate.itemsOf.get(id)!;
+    others.delete(item);
+    if (others.size === 0) gate.itemsOf.delete(id);
+  }
   dirtyFollowers(gate, queue, index);
   for (const other of queue.refreshActive()) markDirty(gate, other);
   if (itemAhead !== null) markDirty(gate, itemAhead);
-  touch(gate, subject.id);
-  if (queue.items.length === 0 && managerOf(pipeline).queues === "own") {
+  for (const { id } of members) touch(gate, id);
+  if (queue.items.length === 0 && managerOf(pipeline).queues !== "shared") {
     pipeline.queues.delete(queue.key);
     gate.dirtyQueues.delete(queue);
   }

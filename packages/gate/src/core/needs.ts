@@ -1,5 +1,5 @@
 import type { Change, Dependency } from "./change.ts";
-import { type Gate, type Item, itemsOf } from "./state.ts";
+import { type Gate, type Item, itemsOf, memberOf } from "./state.ts";
 
 /* What a change says it needs, and what came of that. */
 
@@ -24,9 +24,7 @@ export function needObstacle(gate: Gate, need: Dependency): string | null {
  * @returns The end of a sentence, or `null`.
  */
 export function missingNeed(gate: Gate, item: Item): string | null {
-  const change = gate.changes.get(item.subject.id);
-  for (const need of change?.needs ?? []) {
-    if (item.ignoreNeeds.includes(need.source)) continue;
+  for (const need of needsOf(gate, item)) {
     const obstacle = needObstacle(gate, need);
     if (obstacle !== null) return obstacle;
     if (gate.changes.get(need.change!)!.state === "merged") continue;
@@ -34,6 +32,19 @@ export function missingNeed(gate: Gate, item: Item): string | null {
       return item.lostNeed ?? `needs ${need.change}, which is not ahead of it`;
   }
   return null;
+}
+
+/** What the members of an item need of others, as they say it now. */
+export function needsOf(gate: Gate, item: Item): Dependency[] {
+  const { members, ignoreNeeds } = item;
+  return members.flatMap(({ id }) =>
+    (gate.changes.get(id)?.needs ?? []).filter(({ source, change }) => {
+      return (
+        !ignoreNeeds.includes(source) &&
+        (change === null || change === id || memberOf(item, change) === undefined)
+      );
+    }),
+  );
 }
 
 /** The item, ahead in the same queue, of what an item needs. */

@@ -1,12 +1,13 @@
-import { admitChange, admitRef } from "./admission.ts";
+import { admitChange } from "./admission.ts";
+import { admitRef } from "./alone.ts";
 import type { Change, ChangeId, RefUpdate } from "./change.ts";
 import type { Terms } from "./entering.ts";
 import type { GateEvent } from "./events.ts";
 import { dropItem, removeUnmerged } from "./leaving.ts";
 import { managerOf } from "./managers.ts";
 import { needsDiffer, touch } from "./news.ts";
-import { note } from "./reasons.ts";
-import { type Gate, itemsOf, liveItem, type Pipeline } from "./state.ts";
+import { note, ofMember } from "./reasons.ts";
+import { type Gate, itemsOf, liveItem, memberOf, type Pipeline } from "./state.ts";
 
 /* What forges and operators say of changes, and what is remembered of it. */
 
@@ -98,14 +99,16 @@ export function onChange(gate: Gate, change: Change): void {
   const before = gate.changes.set(change);
   const now = gate.changes.get(change.id)!;
   for (const item of [...itemsOf(gate, change.id)]) {
-    if (!item.live || item.subject.kind !== "change") continue;
+    const member = memberOf(item, change.id)!;
+    if (!item.live || member.kind !== "change") continue;
     const { rules } = item.pipeline;
     const { merges, needs } = managerOf(item.pipeline);
-    const isOld = now.revision > item.subject.revision;
-    if (isOld && (merges || rules.dequeueOnNewRevision)) dropItem(gate, item, "has a newer revision");
-    else if (now.state === "abandoned") dropItem(gate, item, "was abandoned");
+    const isOld = now.revision > member.revision;
+    const drop = (why: string): void => dropItem(gate, item, ofMember(item, change.id, why));
+    if (isOld && (merges || rules.dequeueOnNewRevision)) drop("has a newer revision");
+    else if (now.state === "abandoned") drop("was abandoned");
     else if (item.landing !== null && !now.isApproved && now.state === "open")
-      item.landing.leave = "is not approved any more";
+      drop("is not approved any more");
     else if (before !== undefined && needs === "underneath" && !isOld && needsDiffer(before, now))
       regroup(gate, item.pipeline, change.id);
   }

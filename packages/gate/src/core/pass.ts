@@ -1,14 +1,15 @@
 import { advanceJobs } from "./builds.ts";
 import { prepare, resetTree, resolveBlocked } from "./buildsets.ts";
+import type { Change } from "./change.ts";
 import type { ReportKind } from "./events.ts";
 import { haveAllEnded } from "./job-graph.ts";
 import { dirtyFollowers, dropItem, remove, removeUnmerged, report, resizeWindow } from "./leaving.ts";
 import { managerOf } from "./managers.ts";
-import { itemAheadOf, missingNeed } from "./needs.ts";
+import { itemAheadOf, missingNeed, needsOf } from "./needs.ts";
 import { retryIntents } from "./offers.ts";
 import { isHead, type Queue } from "./queue.ts";
-import { isHolding, note, ownFailure, subjectName } from "./reasons.ts";
-import { type Buildset, type Gate, type Item, itemsOf, liveAhead, markDirty } from "./state.ts";
+import { isHolding, note, ofMember, ownFailure, subjectName } from "./reasons.ts";
+import { type Buildset, type Gate, type Item, itemsOf, liveAhead, markDirty, ownLinks } from "./state.ts";
 import { shrunk } from "./window.ts";
 
 /** Far more than any step can take; reached only by a mistake in here, which must not hang the process. */
@@ -69,32 +70,38 @@ function visit(gate: Gate, item: Item): void {
 
 /** In a dependent pipeline: a change that may not merge any more leaves, and is told why. */
 function mayStay(gate: Gate, item: Item): boolean {
-  const { subject, pipeline } = item;
-  if (!managerOf(pipeline).merges || subject.kind !== "change") return true;
-  const change = gate.changes.get(subject.id);
-  if (change === undefined || change.revision !== subject.revision || change.state !== "open") {
-    dropItem(gate, item, outdatedBecause(item, change));
-    return false;
+  const { members, pipeline } = item;
+  if (!managerOf(pipeline).merges) return true;
+  let unapproved: string | null = null;
+  for (const member of members) {
+    if (member.kind !== "change") continue;
+    const change = gate.changes.get(member.id);
+    const outdated = outdatedBecause(member, change);
+    if (outdated !== null) {
+      dropItem(gate, item, ofMember(item, member.id, outdated));
+      return false;
+    }
+    if (!change!.isApproved) unapproved ??= ofMember(item, member.id, "is not approved any more");
   }
-  const reason = change.isApproved ? missingNeed(gate, item) : "is not approved any more";
+  const reason = unapproved ?? missingNeed(gate, item);
   if (reason === null) return true;
   note(gate, item, `left the pipeline: it ${reason}`);
   report(gate, item, "failure", `${subjectName(item)} ${reason}`);
-  removeUnmerged(gate, item, change.isApproved ? "lost what it needs" : reason);
+  removeUnmerged(gate, item, unapproved ?? "lost what it needs");
   return false;
 }
 
-function outdatedBecause({ subject }: Item, change: { revision: number; state: string } | undefined): string {
-  if (change === undefined) return "is not known any more";
-  if (subject.kind === "change" && change.revision !== subject.revision) return "has a newer revision";
-  return change.state === "merged" ? "was merged by somebody else" : "was abandoned";
+function outdatedBecause(member: Change, now: Change | undefined): string | null {
+  if (now === undefined) return "is not known any more";
+  if (now.revision !== member.revision) return "has a newer revision";
+  if (now.state === "open") return null;
+  return now.state === "merged" ? "was merged by somebody else" : "was abandoned";
 }
 
 /** Why the failure of what an item needs is its own. */
 function failingNeedOf(gate: Gate, item: Item): string | null {
   if (!managerOf(item.pipeline).merges) return null;
-  for (const need of gate.changes.get(item.subject.id)?.needs ?? []) {
-    if (item.ignoreNeeds.includes(need.source)) continue;
+  for (const need of needsOf(gate, item)) {
     const needed = itemAheadOf(gate, item, need);
     if (needed !== null && needed.failing !== null) return `needs ${subjectName(needed)}, which is failing`;
   }
@@ -108,7 +115,7 @@ function reparent(gate: Gate, item: Item): void {
   if (assumed === right) return;
   const why =
     assumed === null
-      ? `${right!.subject.id} is ahead of it again`
+      ? `${subjectName(right!)} is ahead of it again`
       : `${subjectName(assumed)} ahead of it is failing`;
   resetTree(gate, item, why);
   item.queue.move(item, right);
@@ -120,11 +127,12 @@ function setFailing(gate: Gate, item: Item, failing: string | null): void {
   if (failing !== null && failing !== item.failing) note(gate, item, `is failing: ${failing}`);
   item.failing = failing;
   if (!turned) return;
-  const { queue, subject } = item;
+  const { queue, members } = item;
   dirtyFollowers(gate, queue, queue.indexOf(item) + 1);
   for (const behind of item.itemsBehind) markDirty(gate, behind);
-  for (const { id } of gate.changes.needing(subject.id))
-    for (const other of itemsOf(gate, id)) if (other.queue === queue) markDirty(gate, other);
+  for (const member of members)
+    for (const { id } of gate.changes.needing(member.id))
+      for (const other of itemsOf(gate, id)) if (other.queue === queue) markDirty(gate, other);
 }
 
 function refreshHold(gate: Gate, item: Item): void {
@@ -180,18 +188,14 @@ function finish(gate: Gate, item: Item): void {
 }
 
 export function landEffect(item: Item): Gate["effects"][number] {
-  const { buildset, pipeline, id } = item;
-  const { chain, steps } = buildset!;
-  const { base, commit } = steps.at(-1)!;
-  return {
-    kind: "land",
-    buildset: buildset!.id,
-    item: id,
-    pipeline: pipeline.rules.name,
-    link: chain.at(-1)!,
-    base,
-    commit,
-  };
+  const { pipeline, id } = item;
+  const buildset = item.buildset!;
+  const { chain } = buildset;
+  const steps = ownLinks(buildset).map((link, i, own) => {
+    const { base, commit } = buildset.steps[chain.length - own.length + i]!;
+    return { link, base, commit };
+  });
+  return { kind: "land", buildset: buildset.id, item: id, pipeline: pipeline.rules.name, steps };
 }
 
 function land(gate: Gate, item: Item): void {

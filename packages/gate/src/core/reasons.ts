@@ -5,13 +5,20 @@ import { type Gate, type Item, liveAhead } from "./state.ts";
 
 /* Every decision has a reason, and every reason is a sentence or the end of one: "local:12 was reset: …". */
 
-export function subjectName({ subject }: { readonly subject: Subject }): string {
-  return subject.id;
+export function subjectName({ members }: { readonly members: readonly Subject[] }): string {
+  const ids = members.map(({ id }) => id);
+  return ids.length === 1 ? ids[0]! : `the cycle of ${listed(ids)}`;
 }
 
-/** Writes a decision about an item down. */
-export function note(gate: Gate, { subject, pipeline }: Item, text: string): void {
-  gate.decisions.note(subject.id, { atMs: gate.nowMs, pipeline: pipeline.rules.name, text });
+/** What is so of a member, said of its item. @param text The end of a sentence that begins with the member. */
+export function ofMember({ members }: Item, id: string, text: string): string {
+  return members.length === 1 ? text : `includes ${id}, which ${text}`;
+}
+
+/** Writes a decision about an item down, for each of its members. */
+export function note(gate: Gate, { members, pipeline }: Item, text: string): void {
+  for (const { id } of members)
+    gate.decisions.note(id, { atMs: gate.nowMs, pipeline: pipeline.rules.name, text });
 }
 
 /** "A", "A and B", "A, B and C". */
@@ -22,7 +29,8 @@ export function listed(names: readonly string[]): string {
 
 /** What a buildset was tested on top of, for the one who reads of its failure. */
 function withAhead({ buildset }: Item): string {
-  const ahead = buildset!.chain.slice(0, -1).map(({ change }) => change);
+  const { chain, item } = buildset!;
+  const ahead = chain.slice(0, chain.length - item.links.length).map(({ change }) => change);
   return ahead.length === 0 ? "" : `, with ${listed(ahead)} ahead`;
 }
 
@@ -51,6 +59,8 @@ export function waitingReasons(gate: Gate, item: Item): string[] {
   if (!item.live) return [`is tested underneath ${listed([...item.itemsBehind].map(subjectName))}`];
   if (item.landing !== null) return ["is being merged"];
   if (buildset === null) {
+    if (!item.active && managerOf(item.pipeline).oneByOne)
+      return [`waits until ${subjectName(queue.items[0]!)} is done, which is ahead of it`];
     if (!item.active) return [`waits for a place among the first ${queue.window} of its queue`];
     return item.failing === null ? ["is about to be tested"] : [];
   }

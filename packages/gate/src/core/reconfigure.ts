@@ -1,9 +1,9 @@
 import { refreeze, resetTree } from "./buildsets.ts";
 import type { CoreLayout, PipelineRules } from "./layout.ts";
 import { dropItem, resizeWindow } from "./leaving.ts";
-import { managerOf } from "./managers.ts";
+import { managerOf, windowOf } from "./managers.ts";
 import { queueFor, queueKey } from "./project-queues.ts";
-import { note } from "./reasons.ts";
+import { note, ofMember, subjectName } from "./reasons.ts";
 import { type Gate, type Item, markDirty, type Pipeline } from "./state.ts";
 import { carried } from "./window.ts";
 
@@ -44,9 +44,11 @@ function itemsInOrder(queues: Pipeline["queues"]): Item[] {
 function carryOver(gate: Gate, pipeline: Pipeline, rules: PipelineRules): void {
   pipeline.rules = rules;
   for (const item of itemsInOrder(pipeline.queues)) {
-    const { project } = item.subject;
-    if (item.live && !gate.layout.projects.has(project))
-      dropItem(gate, item, `is of project ${project}, which is not in this tenant any more`);
+    const gone = item.members.find(({ project }) => !gate.layout.projects.has(project));
+    if (item.live && gone !== undefined) {
+      const why = `is of project ${gone.project}, which is not in this tenant any more`;
+      dropItem(gate, item, ofMember(item, gone.id, why));
+    }
   }
   if (managerOf(pipeline).queues === "shared") regroup(gate, pipeline);
   for (const item of itemsInOrder(pipeline.queues)) markDirty(gate, item);
@@ -70,16 +72,21 @@ function regroup(gate: Gate, pipeline: Pipeline): void {
     for (const item of itemsInOrder(pipeline.queues)) {
       const { itemAhead, queue } = item;
       if (itemAhead === null || itemAhead.queue === queue) continue;
-      resetTree(gate, item, `${itemAhead.subject.id} ahead of it is in another queue now`);
+      resetTree(gate, item, `${subjectName(itemAhead)} ahead of it is in another queue now`);
       itemAhead.itemsBehind.delete(item);
       item.itemAhead = null;
     }
   }
+  const rules = windowOf(pipeline);
   for (const [key, queue] of pipeline.queues) {
-    const window = carried(queue.window, pipeline.rules.window);
-    if (queue.items.length === 0 && (moved.length > 0 || window === pipeline.rules.window.size)) {
+    const window = carried(queue.window, rules);
+    if (queue.items.length === 0 && (moved.length > 0 || window === rules.size)) {
       pipeline.queues.delete(key);
       gate.dirtyQueues.delete(queue);
     } else resizeWindow(gate, queue, window);
+    if (!managerOf(pipeline).oneByOne) continue;
+    for (const item of queue.items)
+      if (!item.active && item.buildset !== null)
+        resetTree(gate, item, "an item that came before it is in its queue now");
   }
 }

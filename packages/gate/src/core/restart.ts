@@ -1,4 +1,4 @@
-import { requestEffect, startEffect } from "./builds.ts";
+import { requestEffect, startEffect, WAITS_FOR_NODES } from "./builds.ts";
 import { freezeEffect } from "./buildsets.ts";
 import { landEffect } from "./pass.ts";
 import type { Gate } from "./state.ts";
@@ -16,7 +16,10 @@ export function onRestarted(gate: Gate): void {
   }
   for (const run of gate.builds.values()) {
     // Nodes that nothing ran on yet went with the process.
-    if (run.state === "granted") run.state = "queued";
+    if (run.state === "granted") {
+      run.state = "queued";
+      run.reason = WAITS_FOR_NODES;
+    }
     gate.effects.push(run.state === "running" ? startEffect(run) : requestEffect(run));
   }
   for (const report of gate.reports.values()) gate.effects.push(report);

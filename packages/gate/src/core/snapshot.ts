@@ -5,6 +5,7 @@ import { type Intent, Intents } from "./intents.ts";
 import { KnownChanges } from "./known-changes.ts";
 import type { CoreLayout, FrozenJob, JobGraph, PipelineRules } from "./layout.ts";
 import { Queue } from "./queue.ts";
+import { Holders, index as indexSemaphores } from "./semaphores.ts";
 import {
   type Buildset,
   type Counters,
@@ -12,7 +13,7 @@ import {
   type Item,
   type JobRun,
   type Landing,
-  linkOf,
+  linksOf,
   type Pipeline,
   type Report,
 } from "./state.ts";
@@ -28,21 +29,24 @@ export interface LayoutData {
     readonly queues: readonly (readonly [string, { readonly name: string; readonly perBranch: boolean }])[];
   })[];
   readonly projects: readonly string[];
+  readonly semaphores?: readonly (readonly [string, number])[];
 }
 
-export function layoutData({ version, pipelines, projects }: CoreLayout): LayoutData {
+export function layoutData({ version, pipelines, projects, semaphores }: CoreLayout): LayoutData {
   return {
     version,
     pipelines: pipelines.map((rules) => ({ ...rules, queues: [...rules.queues] })),
     projects: [...projects],
+    ...(semaphores === undefined ? {} : { semaphores: [...semaphores] }),
   };
 }
 
-export function layoutFrom({ version, pipelines, projects }: LayoutData): CoreLayout {
+export function layoutFrom({ version, pipelines, projects, semaphores }: LayoutData): CoreLayout {
   return {
     version,
     pipelines: pipelines.map((rules) => ({ ...rules, queues: new Map(rules.queues) })),
     projects: new Set(projects),
+    ...(semaphores === undefined ? {} : { semaphores: new Map(semaphores) }),
   };
 }
 
@@ -55,6 +59,8 @@ interface RunData {
   readonly result: Result | null;
   readonly reason: string | null;
   readonly childJobs: readonly string[] | null;
+  /** Not there in snapshots of before there were semaphores. */
+  readonly held?: readonly string[];
 }
 
 interface BuildsetData {
@@ -79,6 +85,8 @@ interface BuildsetData {
 interface ItemData {
   readonly id: ItemId;
   readonly subject: Subject;
+  /** Of a cycle; of every other item there is only its subject. */
+  readonly members?: readonly Subject[];
   readonly live: boolean;
   readonly enqueuedMs: number;
   readonly ignoreRequirements: boolean;
@@ -188,10 +196,11 @@ export function snapshotOf(gate: Gate): GateSnapshot {
 }
 
 function itemData(item: Item, tables: Tables): ItemData {
-  const { pipeline, queue, active, link, isDirty, itemsBehind, itemAhead, buildset, landing, ...plain } =
-    item;
+  const { pipeline, queue, active, links, members, isDirty, itemsBehind, itemAhead, ...rest } = item;
+  const { buildset, landing, ...plain } = rest;
   return {
     ...plain,
+    ...(members.length > 1 ? { members } : {}),
     itemAhead: itemAhead?.id ?? null,
     buildset: buildset === null ? null : buildsetData(buildset, tables),
     landing: landing === null ? null : { ...landing },
@@ -235,14 +244,16 @@ function restoreQueue(gate: Gate, data: QueueData, snapshot: GateSnapshot): void
   const queue = new Queue(serial, pipeline, key, name, branch, window);
   pipeline.queues.set(key, queue);
   const byId = new Map<ItemId, Item>();
-  for (const { itemAhead, buildset, landing, ...plain } of data.items) {
+  for (const { itemAhead, buildset, landing, members: several, ...plain } of data.items) {
+    const members = several ?? [plain.subject];
     const ahead = itemAhead === null ? null : byId.get(itemAhead)!;
     const item: Item = {
       ...plain,
       pipeline,
       queue,
       active: false,
-      link: linkOf(plain.subject),
+      members,
+      links: linksOf(members),
       itemAhead: ahead,
       itemsBehind: new Set(),
       buildset: null,
@@ -271,7 +282,8 @@ function buildsetFrom(item: Item, data: BuildsetData, { links, steps, graphs }: 
     jobs,
   };
   const byName = new Map<string, FrozenJob>(frozen?.jobs.map((job) => [job.name, job]));
-  for (const { name, ...run } of runs) jobs.set(name, { ...run, job: byName.get(name)!, buildset });
+  for (const { name, held = [], ...run } of runs)
+    jobs.set(name, { ...run, held, job: byName.get(name)!, buildset });
   return buildset;
 }
 
@@ -285,8 +297,10 @@ function index(gate: Gate): void {
   const buildsets: Buildset[] = [];
   for (const item of items) {
     gate.items.set(item.id, item);
-    const others = gate.itemsOf.get(item.subject.id) ?? new Set();
-    gate.itemsOf.set(item.subject.id, others.add(item));
+    for (const { id } of item.members) {
+      const others = gate.itemsOf.get(id) ?? new Set();
+      gate.itemsOf.set(id, others.add(item));
+    }
     if (item.buildset !== null) buildsets.push(item.buildset);
   }
   for (const buildset of buildsets.sort((a, b) => a.id - b.id)) {
@@ -295,7 +309,10 @@ function index(gate: Gate): void {
     for (const run of buildset.jobs.values())
       if (run.state !== "waiting" && run.state !== "ended") builds.push(run);
   }
-  for (const run of builds.sort((a, b) => a.build! - b.build!)) gate.builds.set(run.build!, run);
+  for (const run of builds.sort((a, b) => a.build! - b.build!)) {
+    gate.builds.set(run.build!, run);
+    indexSemaphores(gate, run);
+  }
 }
 
 /** A gate that has seen nothing but a layout. */
@@ -317,6 +334,7 @@ export function emptyGate(layout: CoreLayout): Gate {
     buildsets: new Map(),
     builds: new Map(),
     reports: new Map(),
+    holders: new Holders(),
     counters: { enqueues: 0, resets: 0, landed: 0, refused: 0, stale: 0, builds: {} },
     last: { item: 0, buildset: 0, build: 0, report: 0, order: 0, queue: 0 },
     effects: [],

@@ -15,6 +15,7 @@ import type { Intents } from "./intents.ts";
 import type { KnownChanges } from "./known-changes.ts";
 import type { CoreLayout, FrozenJob, JobGraph, PipelineRules } from "./layout.ts";
 import type { Queue } from "./queue.ts";
+import type { Holders } from "./semaphores.ts";
 
 /* What the core remembers between two steps. Everything here can be written down: see snapshot.ts. */
 
@@ -22,7 +23,7 @@ import type { Queue } from "./queue.ts";
 export interface JobRun {
   readonly job: FrozenJob;
   readonly buildset: Buildset;
-  /** `queued`: nodes are asked for. `granted`: they are there, and the gate is paused. */
+  /** `queued`: nodes are asked for. `granted`: they are there, and the gate is paused or a semaphore is not free. */
   state: "waiting" | "queued" | "granted" | "running" | "ended";
   /** The newest one. */
   build: BuildId | null;
@@ -35,6 +36,8 @@ export interface JobRun {
   reason: string | null;
   /** Of the jobs that depend on it only these run. `null`: all. */
   childJobs: readonly string[] | null;
+  /** Semaphores that its build holds. */
+  held: readonly string[];
 }
 
 /** One attempt at all jobs of an item, against exactly one chain of changes. */
@@ -68,14 +71,19 @@ export interface Buildset {
   layout: number;
 }
 
-/** A subject's place in a queue. */
+/** A place in a queue: of one subject, or of all changes of a cycle. */
 export interface Item {
   readonly id: ItemId;
   readonly pipeline: Pipeline;
-  /** As it was when it was enqueued; work under test keeps its revision. */
+  /**
+   * What it is about, as it was when it was enqueued; work under test keeps its revision. Several are the changes of a cycle,
+   * in the order in which they merge.
+   */
+  readonly members: readonly Subject[];
+  /** The last of its members, which is the only one of most. */
   readonly subject: Subject;
-  /** What it is in chains; `null` for a ref. */
-  readonly link: ChainLink | null;
+  /** What its members are in chains; none for a ref. */
+  readonly links: readonly ChainLink[];
   /** Runs jobs and reports. If not, it is only merged underneath the ones behind it. */
   readonly live: boolean;
   readonly enqueuedMs: number;
@@ -146,7 +154,7 @@ export interface Gate {
   readonly intents: Intents;
   readonly decisions: Decisions;
   readonly items: Map<ItemId, Item>;
-  /** By subject, live or not. */
+  /** By each of their members, live or not. */
   readonly itemsOf: Map<string, Set<Item>>;
   /** Current ones only. */
   readonly buildsets: Map<BuildsetId, Buildset>;
@@ -154,6 +162,7 @@ export interface Gate {
   readonly builds: Map<BuildId, JobRun>;
   /** Not answered yet. */
   readonly reports: Map<ReportId, Report>;
+  readonly holders: Holders;
   readonly counters: Counters;
   /** The last number given of each kind. */
   readonly last: {
@@ -186,11 +195,11 @@ export function itemsOf(gate: Gate, subject: string): Iterable<Item> {
   return gate.itemsOf.get(subject) ?? [];
 }
 
-/** The live item of a subject in a pipeline; of exactly this revision, when one is given. */
+/** The live item that holds a subject in a pipeline; of exactly this revision, when one is given. */
 export function liveItem(gate: Gate, pipeline: Pipeline, subject: string, revision?: number): Item | null {
   for (const item of itemsOf(gate, subject)) {
     if (!item.live || item.pipeline !== pipeline) continue;
-    if (revision === undefined || revisionOf(item.subject) === revision) return item;
+    if (revision === undefined || revisionOf(memberOf(item, subject)!) === revision) return item;
   }
   return null;
 }
@@ -200,8 +209,20 @@ export function revisionOf(subject: Subject): number {
   return subject.kind === "change" ? subject.revision : 0;
 }
 
-export function linkOf(subject: Subject): ChainLink | null {
-  if (subject.kind === "ref") return null;
-  const { id: change, revision, project, branch, commit } = subject;
-  return { change, revision, project, branch, commit };
+export function memberOf({ members }: Item, id: string): Subject | undefined {
+  return members.find((member) => member.id === id);
+}
+
+/** What members are in chains. */
+export function linksOf(members: readonly Subject[]): ChainLink[] {
+  return members.flatMap((member) => {
+    if (member.kind === "ref") return [];
+    const { id: change, revision, project, branch, commit } = member;
+    return [{ change, revision, project, branch, commit }];
+  });
+}
+
+/** The links of a buildset's chain that are its item's own: the last ones. */
+export function ownLinks({ chain, item }: Buildset): readonly ChainLink[] {
+  return chain.slice(chain.length - item.links.length);
 }

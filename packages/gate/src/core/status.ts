@@ -22,7 +22,10 @@ export interface JobStatus {
 
 export interface ItemStatus {
   readonly id: ItemId;
+  /** The last of its members. */
   readonly subject: Subject;
+  /** Several are the changes of a cycle, in the order in which they merge. */
+  readonly members: readonly Subject[];
   readonly live: boolean;
   /** Inside the window. */
   readonly active: boolean;
@@ -112,10 +115,11 @@ export function windowsOf(gate: Gate): WindowStatus[] {
 }
 
 function itemStatus(gate: Gate, item: Item): ItemStatus {
-  const { id, subject, live, active, itemAhead, itemsBehind, enqueuedMs, buildset, resets } = item;
+  const { id, subject, members, live, active, itemAhead, itemsBehind, enqueuedMs, buildset, resets } = item;
   return {
     id,
     subject,
+    members,
     live,
     active,
     failing: item.failing,

@@ -5,6 +5,8 @@ export type ForgeTrigger =
   /** A change is there, or a revision of it, or it was restored. */
   | { readonly event: "change-created"; readonly change: ChangeId }
   | { readonly event: "approved"; readonly change: ChangeId; readonly user: string }
+  /** By the gate. */
+  | { readonly event: "change-merged"; readonly change: ChangeId }
   | { readonly event: "comment"; readonly change: ChangeId; readonly user: string; readonly text: string }
   /** A branch or tag was made, moved or deleted, by a landing or by an operator. */
   | { readonly event: "ref-updated"; readonly ref: RefUpdate };

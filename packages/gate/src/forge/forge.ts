@@ -525,6 +525,14 @@ export class LocalForge {
     });
   }
 
+  /** What a landed change made of its branch, and of which commit; `null` when it has not, or that is not on record any more. */
+  landed(number: number): { readonly base: string; readonly commit: string } | null {
+    const { state, mergedCommit: commit } = this.#row(number);
+    if (state !== "merged" || commit === null) return null;
+    const base = this.#moves.before(number, commit);
+    return base === null ? null : { base, commit };
+  }
+
   /** In the transaction that ends a move. */
   #told({ project, ref, old, new: to, change }: Move): void {
     const branch = ref.startsWith("refs/heads/") ? ref.slice("refs/heads/".length) : null;
@@ -533,6 +541,8 @@ export class LocalForge {
     if (old === to) return;
     const id = `ref:${project}:${ref}@${to ?? "0".repeat(old!.length)}`;
     const update: RefUpdate = { kind: "ref", id, project, ref, branch, oldCommit: old, newCommit: to };
+    const landed = { event: "change-merged", change: this.#table.idOf(change ?? 0) } as const;
+    if (change !== null) this.#emit({ kind: "trigger", trigger: landed });
     this.#emit({ kind: "trigger", trigger: { event: "ref-updated", ref: update } });
   }
 

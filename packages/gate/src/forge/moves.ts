@@ -71,6 +71,14 @@ export class Moves {
     return row === undefined || row.state === "decided" ? undefined : { refused: row.refused };
   }
 
+  /** The commit that a branch was at before a change landed there; `null` when that is not on record any more. */
+  before(change: number, landed: string): string | null {
+    const row = this.#db.db
+      .prepare("SELECT old FROM forge_moves WHERE change = ? AND new = ? AND state = 'done'")
+      .get(change, landed) as { old: string | null } | undefined;
+    return row?.old ?? null;
+  }
+
   /** Takes up what was decided and not told, in its order. */
   async recover(): Promise<void> {
     const rows = this.#db.db

@@ -144,7 +144,8 @@ function zuulOf(
   };
   if (subject.kind === "ref") {
     const { ref, oldCommit, newCommit } = subject;
-    return { ...common, ref, oldrev: oldCommit, newrev: newCommit, commit_id: newCommit };
+    const tag = ref.startsWith("refs/tags/") ? { tag: ref.slice("refs/tags/".length) } : {};
+    return { ...common, ref, ...tag, oldrev: oldCommit, newrev: newCommit, commit_id: newCommit };
   }
   return {
     ...common,

@@ -44,6 +44,27 @@ describe("definitions add up", () => {
     expect(job.vars).toEqual({ m: { z: 9, a: null, b: 5 }, l: [2], own: true });
   });
 
+  test("semaphores of ancestors among them, and their room is the layout's", async () => {
+    const app =
+      "- semaphore: {name: account, max: 2}\n" +
+      "- job: {name: t, run: t, semaphores: [account, {name: disk, resources-first: true}]}\n" +
+      "- job: {name: u, parent: t, semaphore: {name: account, resources-first: true}}\n" +
+      project("[u, {t: {semaphores: other}}]");
+    const { layout, told } = await load({
+      config: { main: { "zuul.yaml": BASE } },
+      app: { main: { "zuul.yaml": app } },
+    });
+    expect(told).toEqual([]);
+    const result = layout.freeze("check", change("app"));
+    if (result.kind !== "graph") throw new Error("no graph");
+    const use = (name: string, resourcesFirst = false) => ({ name, resourcesFirst });
+    expect(result.graph.jobs.map(({ semaphores }) => semaphores)).toEqual([
+      [use("account", true), use("disk", true)],
+      [use("account"), use("disk", true), use("other")],
+    ]);
+    expect([...layout.toCoreLayout().semaphores!]).toEqual([["account", 2]]);
+  });
+
   test.each([
     [
       "final",

@@ -31,8 +31,6 @@ describe("what is not built is refused by name, at its line", () => {
     "requires: [x]",
     "roles: [{zuul: x/y}]",
     "secrets: [s]",
-    "semaphore: s",
-    "semaphores: [s]",
     "success-url: x",
     "workspace-checkout: false",
   ])("job %s", async (attribute) => {
@@ -52,18 +50,27 @@ describe("what is not built is refused by name, at its line", () => {
     expect((await told(job(attribute)))[0]).toContain(`:4 ${message}`);
   });
 
-  test.each(["secret", "semaphore", "image", "flavor", "label", "section", "provider"])(
-    "item %s",
-    async (kind) => {
-      expect(await told(`\n- ${kind}:\n    name: x\n    data: !encrypted/pkcs1-oaep x\n`)).toContainEqual(
-        expect.stringMatching(/^:[24] .* is not built yet/),
-      );
-    },
-  );
+  test("a semaphore is one of one project, the same on each of its branches, and has room", async () => {
+    const at = (max: number) => `- semaphore: {name: s, max: ${max}}\n`;
+    const { told } = await load({
+      config: { main: { "zuul.yaml": BASE } },
+      app: { main: { "zuul.yaml": at(2) }, stable: { "zuul.yaml": at(3) }, same: { "zuul.yaml": at(2) } },
+      lib: { main: { "zuul.yaml": at(2) + at(0) } },
+    });
+    expect(told).toEqual([
+      "app stable zuul.yaml:1 semaphore s is defined otherwise at app main zuul.yaml:1",
+      "lib main zuul.yaml:2 max: a semaphore has room for one at least",
+      "lib main zuul.yaml:1 semaphore s is defined already, at app main zuul.yaml:1",
+    ]);
+  });
+
+  test.each(["secret", "image", "flavor", "label", "section", "provider"])("item %s", async (kind) => {
+    expect(await told(`\n- ${kind}:\n    name: x\n    data: !encrypted/pkcs1-oaep x\n`)).toContainEqual(
+      expect.stringMatching(/^:[24] .* is not built yet/),
+    );
+  });
 
   test.each([
-    ["manager: serial", "the manager serial is not built yet"],
-    ["manager: supercedent", "the manager supercedent is not built yet"],
     [
       "manager: independent\n    disable-after-consecutive-failures: 3",
       "disable-after-consecutive-failures is not",
@@ -217,7 +224,7 @@ describe("what is wrong is told at its file and line, with what was meant", () =
     expect(
       (await pipeline("    manager: independent\n    trigger: {local: [{event: aproved}]}\n")).told,
     ).toEqual([
-      "config main zuul.yaml:4 trigger.local.0.event.0: must be change-created or approved or comment or ref-updated",
+      "config main zuul.yaml:4 trigger.local.0.event.0: must be change-created or approved or comment or change-merged or ref-updated",
     ]);
   });
 
@@ -301,7 +308,9 @@ describe("what may stand where", () => {
         "[{boss: {configure-projects: ^app$}}, {app: {include: [job]}}]}}}",
     );
     const { layout, problems } = await load(repositories, tenant);
-    expect(problems.map(({ message }) => message)).toEqual(["manager: must be dependent or independent"]);
+    expect(problems.map(({ message }) => message)).toEqual([
+      "manager: must be dependent or independent or serial or supercedent",
+    ]);
     const check = layout.freeze("check", change("app"));
     expect(check.kind === "graph" && check.graph.jobs).toHaveLength(1);
     const gate = layout.freeze("gate", change("app"));

@@ -48,8 +48,13 @@ export class Told {
     this.configure(pipelines);
   }
 
-  configure(pipelines: readonly PipelineRules[], projects: readonly string[] = ["P", "Q"]): void {
-    const layout = { version: ++this.#version, pipelines, projects: new Set(projects) };
+  configure(
+    pipelines: readonly PipelineRules[],
+    projects: readonly string[] = ["P", "Q"],
+    semaphores: Readonly<Record<string, number>> = {},
+  ): void {
+    const rooms = new Map(Object.entries(semaphores));
+    const layout = { version: ++this.#version, pipelines, projects: new Set(projects), semaphores: rooms };
     this.tell({ kind: "configured", layout });
   }
 

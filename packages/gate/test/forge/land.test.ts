@@ -8,6 +8,9 @@ const ROOT = { name: "root", role: "operator" } as const;
 const ALICE = { name: "alice", role: "user" } as const;
 const BOB = { name: "bob", role: "user" } as const;
 
+/** What is told when change 1 lands. */
+const LANDED = ["local:1,1 merged", "change-merged local:1", "ref-updated app refs/heads/main"];
+
 describe("landing", () => {
   let stage: Stage;
 
@@ -35,7 +38,7 @@ describe("landing", () => {
     stage.told();
     expect(await stage.forge.land(landing)).toEqual({ refused: null });
     expect(await main()).toBe(landing.commit);
-    expect(stage.told()).toEqual(["local:1,1 merged", "ref-updated app refs/heads/main"]);
+    expect(stage.told()).toEqual(LANDED);
     expect(await stage.forge.land(landing)).toEqual({ refused: null });
     expect(stage.told()).toEqual([]);
     expect(stage.forge.change(1)).toMatchObject({ state: "merged", mergedCommit: landing.commit });
@@ -78,7 +81,7 @@ describe("landing", () => {
     stage.told();
     await stage.open();
     expect(await main()).toBe(landing.commit);
-    expect(stage.told()).toEqual(["local:1,1 merged", "ref-updated app refs/heads/main"]);
+    expect(stage.told()).toEqual(LANDED);
     expect(await stage.forge.land(landing)).toEqual({ refused: null });
     expect(stage.told()).toEqual([]);
   });
@@ -106,7 +109,7 @@ describe("landing", () => {
     await run(gitDir, ["update-ref", "refs/heads/main", later.text.trim()]);
     stage.onEvents = () => {};
     await stage.open();
-    expect(stage.told()).toEqual(["local:1,1 merged", "ref-updated app refs/heads/main"]);
+    expect(stage.told()).toEqual(LANDED);
     expect(stage.forge.change(1)!.mergedCommit).toBe(landing.commit);
     expect(await main()).toBe(later.text.trim());
   });
@@ -179,6 +182,7 @@ describe("landing", () => {
     expect(stage.told()).toEqual([
       "local:1,1 merged",
       "local:2,1 open needs change 1 is of project app, not of elsewhere a change cannot need itself",
+      "change-merged local:1",
       "ref-updated app refs/heads/main",
     ]);
   });

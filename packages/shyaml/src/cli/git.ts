@@ -105,7 +105,7 @@ function side(file: string, path: string, settings: Settings): Input {
 /** `shyaml install-git-driver` */
 export function installGitDriverCommand(): Command {
   return new Command("install-git-driver")
-    .description("Let git diff, git log -p and git show compare YAML files with shyaml.")
+    .description("Let git diff compare YAML files with shyaml, and git show and git log -p with --ext-diff.")
     .option("--global", "for all repositories of the user; else for this one", false)
     .option("--shared", "write the patterns to .gitattributes, which is committed", false)
     .option("--command <command>", "what git is to run", "shyaml git-diff")

@@ -9,7 +9,7 @@ import { Secrets } from "../kube/redact.ts";
 import { readSchemas } from "./diff.ts";
 import { readInput } from "./input.ts";
 import { EXIT, reportText } from "./output.ts";
-import { addDiffFlags, readSettings } from "./settings.ts";
+import { addReportFlags, FORMATS, readSettings } from "./settings.ts";
 
 interface KubeFlags {
   readonly server?: boolean;
@@ -32,7 +32,7 @@ interface KubeFlags {
 
 /** `shyaml kubediff [FILE…]` */
 export function kubediffCommand(): Command {
-  const command = addDiffFlags(
+  const command = addReportFlags(
     new Command("kubediff")
       .description(
         "Compare Kubernetes manifests with the cluster: what would change if they were applied. Runs kubectl, and changes nothing.",
@@ -67,6 +67,7 @@ export function kubediffCommand(): Command {
         "any other flag for kubectl; may be repeated",
         (flag: string, known: string[] = []) => [...known, flag],
       ),
+    FORMATS.filter((format) => format !== "json-patch"),
   );
   return command.action(async (args: string[], flags: KubeFlags) => {
     const settings = readSettings(flags);
@@ -81,6 +82,10 @@ export function kubediffCommand(): Command {
         return subjectsOf(documents, isDirectory ? path : "");
       });
     });
+    if (subjects.length === 0) {
+      const from = args.length === 0 ? "stdin" : args.map((arg) => (arg === "-" ? "stdin" : arg)).join(", ");
+      throw new ShyamlError("OBJECT_INVALID", `there is no object in ${from}`);
+    }
     const secrets = new Secrets();
     const kubectl = new Kubectl({
       program: flags.kubectl,

@@ -48,14 +48,20 @@ const CONFIG_FILE = ".shyaml.yml";
 /** The default of `--max-chars`: what GitHub takes as one comment. */
 export const MAX_COMMENT_CHARS = 65_536;
 
-/** Adds the flags that `diff` and its like have in common. */
+/** Adds the flags of `diff` and `git-diff`. */
 export function addDiffFlags(command: Command): Command {
-  return command
-    .addOption(new Option("-o, --output <format>", "how to write the differences").choices([...FORMATS]))
+  command
     .option("--comments", "compare comments as well")
-    .option("--ignore-order", "the order of lists means nothing")
     .option("--quantities", "compare quantities by what they are worth (1000m is 1), where the kind has one")
-    .option("--yaml11", "read as YAML 1.1, as Kubernetes does: yes and on are true")
+    .option("--yaml11", "read as YAML 1.1, as Kubernetes does: yes and on are true");
+  return addReportFlags(command, FORMATS);
+}
+
+/** Adds the flags that `diff` and `kubediff` have in common. */
+export function addReportFlags(command: Command, formats: readonly Format[]): Command {
+  return command
+    .addOption(new Option("-o, --output <format>", "how to write the differences").choices(formats))
+    .option("--ignore-order", "the order of lists means nothing")
     .option("--identifier <field>", "a field that tells items of a list apart; may be repeated", collect)
     .option("--schema <file>", "CustomResourceDefinitions or an OpenAPI file; may be repeated", collect)
     .option("--show-secrets", "show what Secrets hold")

@@ -1,5 +1,12 @@
 import { entriesById, keyIdOf } from "../document/convert.ts";
-import type { DataNode, Entry, Item, ListNode, MapNode } from "../document/node.ts";
+import {
+  type DataNode,
+  type Entry,
+  type Item,
+  isNull,
+  type ListNode,
+  type MapNode,
+} from "../document/node.ts";
 import { sameQuantity } from "../kube/quantity.ts";
 import { fieldShape, itemShape, type Shape, UNKNOWN } from "../kube/shape.ts";
 import type { Match } from "./align.ts";
@@ -141,7 +148,9 @@ function itemSegment(
   const node = places.before === undefined ? b.items[places.after!]!.node : a.items[places.before]!.node;
   const match = fields.flatMap((field): [string, string][] => {
     const value = fieldAt(node, field);
-    return value?.kind === "scalar" ? [[field, value.text]] : [];
+    // One of several fields that is null is as if it were not there.
+    if (value?.kind !== "scalar" || (isNull(value) && fields.length > 1)) return [];
+    return [[field, value.text]];
   });
   return { kind: "item", ...places, match };
 }

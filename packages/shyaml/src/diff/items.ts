@@ -1,4 +1,4 @@
-import { type DataNode, type ListNode, type ScalarNode, valueAt } from "../document/node.ts";
+import { type DataNode, isNull, type ListNode, type ScalarNode, valueAt } from "../document/node.ts";
 import { absentMeans, itemShape, type Shape } from "../kube/shape.ts";
 import { align, longestRising, type Match } from "./align.ts";
 import type { Interner } from "./interner.ts";
@@ -141,7 +141,8 @@ function identitiesOf(
     for (const field of fields) {
       const value = fieldAt(node, field);
       const absent = absentMeans(shape, field);
-      if (value !== undefined) {
+      // Kubernetes takes null for what is not there.
+      if (value !== undefined && !(absent !== undefined && isNull(value))) {
         if (value.kind !== "scalar") return undefined;
         id += `${interner.idOf(value)},`;
         present++;

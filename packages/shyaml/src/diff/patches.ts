@@ -1,4 +1,4 @@
-import { type DataNode, stringAt, valueAt } from "../document/node.ts";
+import { type DataNode, isNull, stringAt, valueAt } from "../document/node.ts";
 import { ShyamlError } from "../errors.ts";
 import { Schemas } from "../kube/schema.ts";
 import { build } from "../render/build.ts";
@@ -69,8 +69,4 @@ function holdsSecret(root: DataNode): boolean {
   if (kind === "Secret" || kind === "SecretList") return true;
   const items = valueAt(root, "items");
   return items?.kind === "list" && items.items.some(({ node }) => stringAt(node, "kind") === "Secret");
-}
-
-function isNull(node: DataNode): boolean {
-  return node.kind === "scalar" && node.type === "null";
 }

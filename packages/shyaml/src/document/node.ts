@@ -102,6 +102,10 @@ export function stringAt(node: DataNode | undefined, ...keys: readonly string[])
   return at?.kind === "scalar" && at.type === "string" ? at.text : undefined;
 }
 
+export function isNull(node: DataNode): boolean {
+  return node.kind === "scalar" && node.type === "null";
+}
+
 /** Whether it is a map or a list in which nothing stands. */
 export function isEmptyCollection(node: DataNode): boolean {
   if (node.kind === "scalar") return false;

@@ -5,7 +5,14 @@ import { type KubeIdentity, type Subject, subjectName } from "../diff/documents.
 import { Interner } from "../diff/interner.ts";
 import { pathText } from "../diff/path.ts";
 import { loadDocuments } from "../document/load.ts";
-import { type DataNode, isEmptyCollection, placeOf, stringAt, type YamlDocument } from "../document/node.ts";
+import {
+  type DataNode,
+  isEmptyCollection,
+  isNull,
+  placeOf,
+  stringAt,
+  type YamlDocument,
+} from "../document/node.ts";
 import { ShyamlError } from "../errors.ts";
 import { jsonText } from "../render/json-text.ts";
 import { explain, lastAppliedText, otherOwner, type ThreeWay } from "./explain.ts";
@@ -68,7 +75,7 @@ export async function kubeDiff(
     secrets.add(subject.root);
     if (subject.identity === undefined) refuse(subject);
   }
-  const comparing = new Comparing(kubectl, secrets, options, definedKinds(subjects));
+  const comparing = new Comparing(kubectl, secrets, options, subjects);
   const results: (Compared | KubectlError)[] = [];
   const waiting = subjects.entries();
   let hasEnded = false;
@@ -120,41 +127,52 @@ function definedKinds(subjects: readonly Subject[]): ReadonlySet<string> {
   return kinds;
 }
 
+/** Namespaces that the manifests themselves make. */
+function definedNamespaces(subjects: readonly Subject[]): ReadonlySet<string> {
+  const made = subjects.filter(({ identity }) => identity?.kind === "Namespace");
+  return new Set(made.map(({ identity }) => identity!.name));
+}
+
+/** An object that the cluster does not have. */
+function asNew(subject: Subject, notes: readonly string[] = []): Compared {
+  const diff: DocumentDiff = { status: "added", name: subjectName(subject), after: subject, changes: [] };
+  return { mode: "new", diff, notes };
+}
+
 class Comparing {
   readonly #kubectl: Kubectl;
   readonly #secrets: Secrets;
   readonly #options: KubeDiffOptions;
   readonly #schemas: Schemas;
-  readonly #defined: ReadonlySet<string>;
+  readonly #kinds: ReadonlySet<string>;
+  readonly #namespaces: ReadonlySet<string>;
   readonly #interner = new Interner(false);
 
-  constructor(kubectl: Kubectl, secrets: Secrets, options: KubeDiffOptions, defined: ReadonlySet<string>) {
+  constructor(kubectl: Kubectl, secrets: Secrets, options: KubeDiffOptions, subjects: readonly Subject[]) {
     this.#kubectl = kubectl;
     this.#secrets = secrets;
     this.#options = options;
     this.#schemas = options.schemas ?? new Schemas();
-    this.#defined = defined;
+    this.#kinds = definedKinds(subjects);
+    this.#namespaces = definedNamespaces(subjects);
   }
 
   async compare(subject: Subject): Promise<Compared> {
     const identity = subject.identity!;
     const namespace = identity.namespace === "" ? (this.#options.namespace ?? "") : identity.namespace;
     const reference: ObjectReference = { ...identity, namespace };
-    const found = await this.#get(reference, identity);
-    if (found === undefined) {
-      const diff: DocumentDiff = { status: "added", name: subjectName(subject), after: subject, changes: [] };
-      return { mode: "new", diff, notes: [] };
-    }
-    const live = this.#loaded(found, "cluster");
     const { mode = "server" } = this.#options;
+    const found = await this.#get(reference, identity);
+    if (found === "kind not there") {
+      const note = `${subjectName(subject)}: its kind is not in the cluster yet, so there was no dry run of it`;
+      return asNew(subject, mode === "server" ? [note] : []);
+    }
+    if (found === undefined) return mode === "server" ? this.#made(subject, reference) : asNew(subject);
+    const live = this.#loaded(found.text, "cluster");
     if (mode === "last-applied") return this.#withLastApplied(subject, live);
     if (mode === "live") return this.#withLive(subject, live);
     try {
-      const answer = await this.#kubectl.dryRun(
-        reference,
-        jsonText(subject.root),
-        this.#options.serverSide === true,
-      );
+      const answer = await this.#dryRun(subject, reference);
       return this.#withServer(subject, live, this.#loaded(answer, live.source.name));
     } catch (error) {
       const isForbidden = error instanceof KubectlError && error.failure === "forbidden";
@@ -164,13 +182,48 @@ class Comparing {
     }
   }
 
-  async #get(reference: ObjectReference, { kind, apiVersion }: KubeIdentity): Promise<string | undefined> {
+  async #get(
+    reference: ObjectReference,
+    { kind, apiVersion }: KubeIdentity,
+  ): Promise<{ readonly text: string } | "kind not there" | undefined> {
     try {
-      return await this.#kubectl.get(reference);
+      const text = await this.#kubectl.get(reference);
+      return text === undefined ? undefined : { text };
     } catch (error) {
-      const isNew = this.#defined.has(`${kind} ${apiVersion.split("/")[0]}`);
-      if (isNew && error instanceof KubectlError && error.failure === "kind unknown") return undefined;
+      const isNew = this.#kinds.has(`${kind} ${apiVersion.split("/")[0]}`);
+      if (isNew && error instanceof KubectlError && error.failure === "kind unknown") return "kind not there";
       throw error;
+    }
+  }
+
+  #dryRun(subject: Subject, reference: ObjectReference): Promise<string> {
+    return this.#kubectl.dryRun(reference, jsonText(subject.root), this.#options.serverSide === true);
+  }
+
+  /** An object that is not in the cluster, as the cluster would make it. */
+  async #made(subject: Subject, reference: ObjectReference): Promise<Compared> {
+    const name = subjectName(subject);
+    try {
+      const answer = await this.#dryRun(subject, reference);
+      const { root: made } = this.#loaded(answer, subject.document.source.name);
+      const manifest = withoutNulls(asKept(subject.root));
+      const shape = this.#shape(subject);
+      const root = pruned(made, manifest, { kind: subject.identity!.kind, shape, isSubset: false });
+      return asNew(
+        { ...subject, root: { ...root, start: subject.root.start } },
+        this.#notTaken(subject, made),
+      );
+    } catch (error) {
+      if (!(error instanceof KubectlError)) throw error;
+      if (error.failure === "forbidden" && this.#options.mode !== "server")
+        return asNew(subject, [`${name} is shown as the manifest has it, for a dry run is forbidden`]);
+      const { namespace } = reference;
+      const isEarly =
+        this.#namespaces.has(namespace) && error.message.includes(`namespaces "${namespace}" not found`);
+      if (!isEarly) throw error;
+      return asNew(subject, [
+        `${name}: its namespace is not in the cluster yet, so there was no dry run of it`,
+      ]);
     }
   }
 
@@ -236,35 +289,46 @@ class Comparing {
 
   #withServer(subject: Subject, live: YamlDocument, made: YamlDocument): Compared {
     const root = { ...withoutNoise(made.root), start: subject.root.start };
-    const notes = this.#notTaken(subject, live.root, made.root);
+    const notes = [...this.#notTaken(subject, made.root), ...this.#kept(subject, live.root, made.root)];
     const before = { document: live, root: withoutNoise(live.root) };
     return this.#result("server", subject, before, root, live, notes);
   }
 
-  /** What the manifest says and the cluster would not do. */
-  #notTaken(subject: Subject, live: DataNode, made: DataNode): string[] {
-    const shape = this.#shape(subject);
-    const manifest = withoutNulls(asKept(subject.root));
-    const find = (before: DataNode, after: DataNode): readonly Change[] => {
-      const finder = new ChangeFinder({ ...this.#options, quantities: true, interner: this.#interner });
-      finder.compare({ node: before, start: 0 }, { node: after, start: 0 }, [], shape);
-      return finder.changes;
-    };
-    const name = subjectName(subject);
-    const notes = find(manifest, made)
+  /** What the manifest says and the cluster does not take. */
+  #notTaken(subject: Subject, made: DataNode): string[] {
+    return this.#changes(withoutNulls(asKept(subject.root)), made, subject)
       .filter(({ kind, before }) => kind === "removed" && !isEmptyCollection(before!.node))
-      .map(({ path }) => `${name}: ${pathText(path)} is in the manifest, and the cluster does not take it`);
+      .map(
+        ({ path }) =>
+          `${subjectName(subject)}: ${pathText(path)} is in the manifest, and the cluster does not take it`,
+      );
+  }
+
+  /** What was removed from the manifest and would stay. */
+  #kept(subject: Subject, live: DataNode, made: DataNode): string[] {
     const text = lastAppliedText(live);
     const was = text === undefined ? undefined : this.#parsed(text);
-    if (was === undefined) return notes;
-    const removed = find(withoutNulls(asKept(was.root)), manifest).filter(({ kind }) => kind === "removed");
-    for (const { path } of removed) {
-      if (pathText(path) === "metadata.namespace" || nodeAt(made, path, "before") === undefined) continue;
+    if (was === undefined) return [];
+    const manifest = withoutNulls(asKept(subject.root));
+    return this.#changes(withoutNulls(asKept(was.root)), manifest, subject).flatMap(({ kind, path }) => {
+      if (kind !== "removed" || pathText(path) === "metadata.namespace") return [];
+      if (nodeAt(made, path, "before") === undefined) return [];
       const owner = otherOwner(live, path);
       const why = owner === undefined ? "" : `, for it is owned by ${owner}`;
-      notes.push(`${name}: ${pathText(path)} was removed from the manifest, and would stay${why}`);
-    }
-    return notes;
+      const name = subjectName(subject);
+      return [`${name}: ${pathText(path)} was removed from the manifest, and would stay${why}`];
+    });
+  }
+
+  #changes(before: DataNode, after: DataNode, subject: Subject): readonly Change[] {
+    const finder = new ChangeFinder({ ...this.#options, quantities: true, interner: this.#interner });
+    finder.compare(
+      { node: before, start: before.start },
+      { node: after, start: after.start },
+      [],
+      this.#shape(subject),
+    );
+    return finder.changes;
   }
 
   #result(
@@ -275,15 +339,8 @@ class Comparing {
     live: YamlDocument,
     notes: readonly string[],
   ): Compared {
-    const finder = new ChangeFinder({ ...this.#options, quantities: true, interner: this.#interner });
-    const shape = this.#shape(subject);
-    finder.compare(
-      { node: before.root, start: before.root.start },
-      { node: after, start: after.start },
-      [],
-      shape,
-    );
-    const changes = finder.changes.map((change) => this.#told(change, subject, live.root));
+    const found = this.#changes(before.root, after, subject);
+    const changes = found.map((change) => this.#told(change, subject, live.root));
     if (changes.length === 0) return { mode, notes };
     const name = subjectName(subject);
     const one: Subject = { ...subject, document: before.document, root: before.root };
@@ -328,7 +385,7 @@ function withoutNulls(node: DataNode): DataNode {
   if (node.kind !== "map") return node;
   const entries = node.entries
     .filter(({ key, node: value }) => {
-      if (value.kind === "scalar") return value.type !== "null";
+      if (value.kind === "scalar") return !isNull(value);
       const isListed = key.kind === "scalar" && (key.text === "labels" || key.text === "annotations");
       return !(isListed && isEmptyCollection(value));
     })

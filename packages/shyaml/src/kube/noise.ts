@@ -1,4 +1,4 @@
-import { type DataNode, type Entry, type MapNode, valueAt } from "../document/node.ts";
+import { type DataNode, type Entry, isNull, type MapNode, valueAt } from "../document/node.ts";
 import { plainValue } from "../render/build.ts";
 import { absentMeans, fieldShape, itemShape, type Shape } from "./shape.ts";
 
@@ -133,7 +133,7 @@ function withoutUnsaid(
       const below = withoutUnsaid(value, said, rest);
       return below !== value && isEmpty(below) ? undefined : below;
     }
-    return said === undefined ? undefined : value;
+    return isUnsaid(said) ? undefined : value;
   });
 }
 
@@ -144,7 +144,7 @@ function prune(
   shape: Shape,
   isSubset: boolean,
 ): DataNode | undefined {
-  if (manifest === undefined && isDefault(live, shape)) return undefined;
+  if (isUnsaid(manifest) && isDefault(live, shape)) return undefined;
   if (live.kind === "map") {
     const result = mapEntries(live, (name, value) => {
       const said = valueAt(manifest, name);
@@ -181,7 +181,10 @@ function itemsFor(live: DataNode, manifest: DataNode | undefined, shape: Shape):
   const keys = shape.list?.type === "map" ? shape.list.keys : [["name"]];
   for (const fields of keys) {
     const idOf = (node: DataNode) => {
-      const values = fields.map((field) => valueAt(node, field));
+      const values = fields.map((field) => {
+        const value = valueAt(node, field);
+        return isUnsaid(value) ? undefined : value;
+      });
       if (values.every((value) => value === undefined)) return undefined;
       return values
         .map((value, i) =>
@@ -194,6 +197,11 @@ function itemsFor(live: DataNode, manifest: DataNode | undefined, shape: Shape):
     return live.items.map(({ node }) => places.get(idOf(node)));
   }
   return live.items.length === manifest.items.length ? manifest.items.map(({ node }) => node) : [];
+}
+
+/** Null asks for what the cluster makes of nothing. */
+function isUnsaid(value: DataNode | undefined): boolean {
+  return value === undefined || isNull(value);
 }
 
 function isTokenVolume(item: DataNode): boolean {

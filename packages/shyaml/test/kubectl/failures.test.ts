@@ -125,14 +125,27 @@ describeWith(["kubectl"], "kubediff tells plainly", () => {
 
   test("that the cluster does not know the kind, unless the manifests define it", async () => {
     const tree = "apiVersion: forest.example.com/v1\nkind: Tree\nmetadata: {name: oak}\n";
-    const definition =
+    const known =
       "---\napiVersion: example.com/v1\nkind: Gateway\nmetadata: {name: edge}\n---\n" +
       "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n";
-    await using stage = await Stage.open({ "m.yaml": tree + definition });
+    await using stage = await Stage.open({ "m.yaml": tree + known });
     const { code, err, out } = await stage.kubediff(["m.yaml"]);
     expect(code).toBe(2);
     expect(err).toContain("getting Tree oak: the cluster does not know the kind");
     expect(out).toContain("Gateway edge added");
+    const custom = `---
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: trees.forest.example.com}
+spec: {group: forest.example.com, names: {kind: Tree, plural: trees}, versions: [{name: v1}]}
+`;
+    writeFileSync(join(stage.path, "m.yaml"), tree + custom);
+    const defined = await stage.kubediff(["m.yaml"]);
+    expect(defined.code).toBe(1);
+    expect(defined.out).toContain("Tree oak added");
+    expect(defined.out).toContain(
+      "Tree oak: its kind is not in the cluster yet, so there was no dry run of it",
+    );
   });
 
   test("that kubectl takes too long, and ends it", async () => {
@@ -148,6 +161,7 @@ describeWith(["kubectl"], "kubediff tells plainly", () => {
       "m.yaml": `${DEPLOYMENT}---\na: 1\n`,
       "g.yaml": "apiVersion: batch/v1\nkind: Job\nmetadata: {generateName: x-}\n",
       "bad.yaml": "a: [1\n",
+      "empty/a.yaml": "# nothing yet\n---\n",
     });
     const none = await stage.kubediff(["m.yaml"]);
     expect([none.code, none.out]).toEqual([2, ""]);
@@ -157,6 +171,9 @@ describeWith(["kubectl"], "kubediff tells plainly", () => {
     const bad = await stage.kubediff(["bad.yaml"]);
     expect(bad.code).toBe(2);
     expect(bad.err).toContain("bad.yaml:");
+    const empty = await stage.kubediff(["empty"]);
+    expect([empty.code, empty.out]).toEqual([2, ""]);
+    expect(empty.err).toBe("shyaml: OBJECT_INVALID: there is no object in empty\n");
     expect(stage.api.requests).toEqual([]);
   });
 

@@ -55,11 +55,101 @@ describeWith(["kubectl"], "kubediff against an API server", () => {
 
   test("shows what is not in the cluster as new", async () => {
     await using stage = await Stage.open();
-    const { code, out } = await stage.kubediff(["-o=json"], JSON.stringify(configMap({ a: "1" })));
+    const { code, out } = await stage.kubediff(["-o=json", "--live"], JSON.stringify(configMap({ a: "1" })));
     const report = JSON.parse(out);
     expect(report.documents).toMatchObject([{ status: "added", name: "ConfigMap default/settings" }]);
     expect(report.notes).toEqual(["1 object not in the cluster"]);
     expect(code).toBe(1);
+    expect(stage.api.requests.filter(({ method }) => method !== "GET")).toEqual([]);
+  });
+
+  test("shows what is new as a dry run would make it, without defaults, and what is not taken of it", async () => {
+    const manifest =
+      "apiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{port: 80}], prots: [{port: 81}]}\n";
+    await using stage = await Stage.open({ "m.yaml": manifest });
+    stage.api.admit = (object) => {
+      const { metadata, spec } = object as Record<string, Record<string, unknown>>;
+      const { prots: _, ...known } = spec!;
+      return {
+        ...object,
+        metadata: { ...metadata, namespace: "default", uid: "1", labels: { admitted: "yes" } },
+        spec: { ...known, clusterIP: "10.0.0.1", type: "ClusterIP", ports: [{ port: 80, protocol: "TCP" }] },
+      };
+    };
+    for (const flags of [[], ["--server-side"]]) {
+      const { code, out } = await stage.kubediff(["m.yaml", ...flags]);
+      expect(code).toBe(1);
+      expect(out).toContain("Service web added  m.yaml:1\n");
+      expect(out).toContain("admitted: ");
+      for (const noise of ["10.0.0.1", "ClusterIP", "TCP", "uid", "namespace", "last-applied", "prots:"])
+        expect(out).not.toContain(noise);
+      expect(out).toContain(
+        "note: Service web: spec.prots is in the manifest, and the cluster does not take it",
+      );
+      const writes = stage.api.requests.splice(0).filter(({ method }) => method !== "GET");
+      expect(writes.map(({ query }) => query.get("dryRun"))).toEqual(["All"]);
+    }
+  });
+
+  test("tells of a new object what the cluster refuses, and where there can be no dry run of it", async () => {
+    const map = (namespace: string) =>
+      `---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: a, namespace: ${namespace}}\n`;
+    const namespace = "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: blue}\n";
+    await using stage = await Stage.open({ "m.yaml": map("blue"), "both.yaml": map("blue") + namespace });
+    const place = "POST /api/v1/namespaces/blue/configmaps";
+    stage.api.refusals.set(place, { status: 422, reason: "Invalid", message: 'ConfigMap "a" is invalid: x' });
+    const invalid = await stage.kubediff(["m.yaml"]);
+    expect([invalid.code, invalid.out]).toEqual([2, ""]);
+    expect(invalid.err).toMatch(/applying ConfigMap a as a dry run: .*ConfigMap "a" is invalid: x/);
+    const missing = { status: 404, reason: "NotFound", message: 'namespaces "blue" not found' };
+    stage.api.refusals.set(place, missing);
+    const nowhere = await stage.kubediff(["m.yaml"]);
+    expect([nowhere.code, nowhere.out]).toEqual([2, ""]);
+    expect(nowhere.err).toContain('namespaces "blue" not found');
+    const both = await stage.kubediff(["both.yaml"]);
+    expect(both.code).toBe(1);
+    expect(both.out).toContain(
+      "note: ConfigMap blue/a: its namespace is not in the cluster yet, so there was no dry run of it",
+    );
+    stage.api.refusals.set(place, { status: 403, reason: "Forbidden", message: "you may not" });
+    const forbidden = await stage.kubediff(["m.yaml"]);
+    expect(forbidden.code).toBe(1);
+    expect(forbidden.out).toContain("is shown as the manifest has it, for a dry run is forbidden");
+    const asked = await stage.kubediff(["m.yaml", "--server"]);
+    expect(asked.code).toBe(2);
+    expect(asked.err).toContain("applying ConfigMap a as a dry run: it is forbidden");
+  });
+
+  test("takes null for what is not there: keys of items, defaults, and what the cluster chooses", async () => {
+    const service = (ports: unknown[], more = {}) => ({
+      apiVersion: "v1",
+      kind: "Service",
+      metadata: { name: "web", namespace: "default" },
+      spec: { ...more, ports },
+    });
+    await using stage = await Stage.open({
+      "m.json": JSON.stringify(
+        service(
+          [
+            { port: 80, protocol: null, nodePort: null },
+            { port: 53, protocol: "UDP" },
+            { port: 53, protocol: null },
+          ],
+          { type: null, clusterIP: null },
+        ),
+      ),
+    });
+    stage.api.put(
+      service(
+        [
+          { port: 80, protocol: "TCP", nodePort: 30080 },
+          { port: 53, protocol: "UDP" },
+          { port: 53, protocol: "TCP" },
+        ],
+        { type: "ClusterIP", clusterIP: "10.0.0.1" },
+      ),
+    );
+    expect(await stage.kubediff(["m.json", "--live"])).toMatchObject({ code: 0, out: "" });
   });
 
   test("goes on where one object cannot be read, and exits with 2", async () => {

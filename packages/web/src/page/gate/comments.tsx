@@ -1,5 +1,5 @@
 import type { CommentView } from "@drover/gate/api";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Moment } from "../moment.tsx";
 import { acted } from "./acting.ts";
 import type { Spot } from "./diff.tsx";
@@ -44,7 +44,8 @@ export function CommentForm({
   const [vote, setVote] = useState("");
   const [isBusy, setBusy] = useState(false);
   const field = useRef<HTMLTextAreaElement>(null);
-  useEffect(() => {
+  // Before the browser is given back: what is typed right after the click goes into the field.
+  useLayoutEffect(() => {
     if (spot !== null) field.current!.focus();
   }, [spot]);
   const send = async (): Promise<void> => {

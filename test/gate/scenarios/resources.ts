@@ -1,0 +1,118 @@
+import type { Scenario } from "./world.ts";
+
+/* Semaphores. */
+
+/** N needs nothing, S and T the same semaphore. */
+const SHARING = [
+  {
+    name: "P",
+    jobs: [{ name: "N" }, { name: "S", semaphores: ["one"] }, { name: "T", semaphores: ["one"] }],
+  },
+];
+
+export const RESOURCES: readonly Scenario[] = [
+  {
+    title: "57: of two changes with two jobs each that need a semaphore for one, one runs at a time",
+    setup: { projects: SHARING, check: true },
+    async play(world) {
+      await world.create("A", { project: "P" });
+      await world.create("B", { project: "P" });
+      await world.expectRunning("N{A}", "S{A}", "N{B}");
+      await world.release("S{A}");
+      await world.expectRunning("N{A}", "T{A}", "N{B}");
+      await world.release("N{A}", "N{B}");
+      await world.release("T{A}");
+      await world.expectRunning("S{B}");
+      await world.release("S{B}");
+      await world.expectRunning("T{B}");
+      await world.release();
+      await world.expectReports("A", "success");
+      await world.expectReports("B", "success");
+      await world.expectHistory("N{A}✓", "S{A}✓", "T{A}✓", "N{B}✓", "S{B}✓", "T{B}✓");
+    },
+  },
+  {
+    title: "57: of a semaphore for two, two at most have it",
+    setup: { projects: SHARING, check: true, semaphores: { one: 2 } },
+    async play(world) {
+      await world.create("A", { project: "P" });
+      await world.create("B", { project: "P" });
+      await world.expectRunning("N{A}", "S{A}", "T{A}", "N{B}");
+      await world.release("S{A}");
+      await world.expectRunning("N{A}", "T{A}", "N{B}", "S{B}");
+      await world.release("S{B}");
+      await world.expectRunning("N{A}", "T{A}", "N{B}", "T{B}");
+      await world.release();
+      await world.expectReports("B", "success");
+    },
+  },
+  {
+    title: "57: what waits for a semaphore has no nodes",
+    setup: { projects: [...SHARING, { name: "Q", jobs: [{ name: "Q" }] }], check: true, slots: 2 },
+    async play(world) {
+      await world.create("A", { project: "P" });
+      await world.expectRunning("N{A}", "S{A}");
+      await world.create("B", { project: "P" });
+      await world.release("N{A}");
+      await world.expectRunning("S{A}", "N{B}");
+      await world.create("C", { project: "Q" });
+      await world.release("N{B}");
+      await world.expectRunning("S{A}", "Q{C}");
+      await world.release();
+      await world.expectReports("B", "success");
+    },
+  },
+  {
+    title: "57: what wants its nodes first has them while it waits for a semaphore",
+    setup: {
+      projects: [
+        { name: "P", jobs: [{ name: "S", semaphores: ["first:one"] }] },
+        { name: "Q", jobs: [{ name: "Q" }] },
+      ],
+      check: true,
+      slots: 2,
+    },
+    async play(world) {
+      await world.create("A", { project: "P" });
+      await world.expectRunning("S{A}");
+      await world.create("B", { project: "P" });
+      await world.create("C", { project: "Q" });
+      await world.expectRunning("S{A}");
+      await world.release("S{A}");
+      await world.expectRunning("S{B}", "Q{C}");
+      await world.release();
+      await world.expectReports("B", "success");
+      await world.expectReports("C", "success");
+    },
+  },
+  {
+    title: "57: a semaphore is freed when its change is abandoned",
+    setup: { projects: SHARING, check: true },
+    async play(world) {
+      await world.create("A", { project: "P" });
+      await world.create("B", { project: "P" });
+      await world.expectRunning("N{A}", "S{A}", "N{B}");
+      await world.abandon("A");
+      await world.expectRunning("N{B}", "S{B}");
+      await world.release();
+      await world.expectReports("B", "success");
+    },
+  },
+  {
+    title: "57: a semaphore is freed when a reset throws its build away",
+    setup: { projects: SHARING, semaphores: { one: 2 } },
+    async play(world) {
+      await world.create("A", { project: "P" });
+      await world.create("B", { project: "P" });
+      for (const name of ["A", "B"]) await world.approve(name);
+      await world.expectRunning("N{A}", "S{A}", "T{A}", "N{A,B}");
+      await world.release("S{A}");
+      await world.expectRunning("N{A}", "T{A}", "N{A,B}", "S{A,B}");
+      await world.fail("N", "A");
+      await world.release("N{A}");
+      await world.expectRunning("T{A}", "N{B}", "S{B}");
+      await world.release();
+      await world.expectMerged("B");
+    },
+  },
+];
