@@ -300,6 +300,18 @@ describe("changes", () => {
     expect([forced.code, forced.stderr]).toEqual([1, expect.stringContaining("is not approved")]);
     expect(await json<BuildView[]>("builds", "--change", number)).toEqual([]);
     await gate("approve", number, "--token-file", reviewer);
+    const promoted = await gate("promote", number, "--pipeline", "gate");
+    expect(promoted.stdout, promoted.stderr).toBe(`ahead in gate now: change ${number}\n`);
+    const unknown = await gate("promote", number, "--pipeline", "gates");
+    expect([unknown.code, unknown.stderr]).toEqual([
+      1,
+      expect.stringContaining("there is no pipeline gates"),
+    ]);
+    const absent = await gate("promote", number, "1", "--pipeline", "gate");
+    expect([absent.code, absent.stderr]).toEqual([
+      1,
+      expect.stringContaining("change 1 is not in pipeline gate"),
+    ]);
     expect((await gate("unpause")).stdout).toBe("it goes on\n");
     await landed(number);
   });

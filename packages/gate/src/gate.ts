@@ -319,6 +319,18 @@ export class Gate {
     return [`it has left ${pipeline}`, ...this.pipelinesOf(subject)];
   }
 
+  /**
+   * Puts changes ahead of the others of their queue, in this order, each behind what it needs.
+   * @param subjects Ids of changes.
+   * @returns why not, in a sentence; `null` when it is done.
+   */
+  promote(pipeline: string, subjects: readonly string[]): string | null {
+    const obstacle = this.scheduler.core.promotionObstacle(pipeline, subjects);
+    if (obstacle !== null) return this.readable(obstacle);
+    this.scheduler.tellNow({ kind: "promote", pipeline, subjects });
+    return null;
+  }
+
   /** Where a change or ref is, in sentences. */
   pipelinesOf(subject: string): string[] {
     return this.#places(subject).map(({ pipeline, waits }) =>

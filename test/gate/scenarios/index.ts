@@ -2,6 +2,7 @@ import { DEPENDENCIES } from "./dependencies.ts";
 import { DEPENDENT } from "./dependent.ts";
 import { EXAMPLES } from "./examples.ts";
 import { LIFECYCLE } from "./lifecycle.ts";
+import { OPERATING } from "./operating.ts";
 import { RESOURCES } from "./resources.ts";
 import type { Scenario } from "./world.ts";
 
@@ -12,5 +13,6 @@ export const SCENARIOS: readonly Scenario[] = [
   ...DEPENDENT,
   ...DEPENDENCIES,
   ...LIFECYCLE,
+  ...OPERATING,
   ...RESOURCES,
 ];

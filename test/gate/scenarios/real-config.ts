@@ -29,7 +29,7 @@ exit "$code"
 
 /** Of the config-project. */
 export function pipelineFiles(
-  { window, check = false }: Setup,
+  { window, check = false, supercedes = false }: Setup,
   control: string,
 ): Readonly<Record<string, string>> {
   const messages = Object.fromEntries(
@@ -50,6 +50,7 @@ export function pipelineFiles(
     name: "gate",
     manager: "dependent",
     precedence: "high",
+    ...(supercedes ? { supercedes: "check" } : {}),
     window: window?.size ?? 20,
     "window-floor": window?.floor ?? 3,
     trigger: { local: { event: "approved" } },

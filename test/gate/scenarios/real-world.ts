@@ -135,6 +135,11 @@ export class RealWorld implements ScenarioWorld {
     await this.#running.post("/dequeue", "root", { change: this.#changeOf(name).number, pipeline });
   }
 
+  async promote(pipeline: string, ...names: readonly string[]): Promise<void> {
+    const changes = names.map((name) => this.#changeOf(name).number);
+    await this.#running.post("/promote", "root", { pipeline, changes });
+  }
+
   async #act(name: string, verb: string, user: string): Promise<void> {
     await this.#running.post(`/changes/${this.#changeOf(name).number}/${verb}`, user);
   }

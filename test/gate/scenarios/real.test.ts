@@ -17,8 +17,9 @@ afterAll(async () => {
 
 /** Slots are not shared: what runs for one scenario would be in the way of the other. */
 function gateFor(setup: Setup, title: string): Promise<RunningGate> {
-  const { window, check, slots } = setup;
-  const key = JSON.stringify({ window, check: check === true, own: slots === undefined ? null : title });
+  const { window, check, supercedes, slots } = setup;
+  const own = slots === undefined ? null : title;
+  const key = JSON.stringify({ window, check: check === true, supercedes: supercedes === true, own });
   const known = gates.get(key) ?? openGate(setup);
   gates.set(key, known);
   return known;

@@ -43,7 +43,9 @@ export class SimulatedWorld implements ScenarioWorld {
       if (queue !== undefined) queues.set(name, { name: queue, perBranch: false });
     const gate = gatePipeline(queues, { ...WINDOW, ...setup.window });
     const names = setup.projects.map(({ name }) => name);
-    const pipelines = setup.check ? [checkPipeline(), { ...gate, supercedes: [] }] : [gate];
+    const pipelines = setup.check
+      ? [checkPipeline(), setup.supercedes ? gate : { ...gate, supercedes: [] }]
+      : [gate];
     const semaphores = new Map(Object.entries(setup.semaphores ?? {}));
     this.tell({ kind: "configured", layout: { ...layoutOf(1, pipelines, names), semaphores } });
   }
@@ -161,6 +163,10 @@ export class SimulatedWorld implements ScenarioWorld {
 
   async dequeue(subject: string, pipeline: string): Promise<void> {
     this.tell({ kind: "dequeue", subject, pipeline });
+  }
+
+  async promote(pipeline: string, ...subjects: readonly string[]): Promise<void> {
+    this.tell({ kind: "promote", pipeline, subjects });
   }
 
   async fail(job: string, change: string): Promise<void> {

@@ -36,6 +36,8 @@ export interface Setup {
   readonly window?: { readonly size: number; readonly floor: number };
   /** Whether there is a pipeline `check`, which tests each new revision. Default: false. */
   readonly check?: boolean;
+  /** Whether what enters `gate` leaves `check`. Default: false. */
+  readonly supercedes?: boolean;
   /** Builds that can run at a time. Default: as many as there are. */
   readonly slots?: number;
   /** Room of semaphores. */
@@ -76,6 +78,8 @@ export interface ScenarioWorld {
   approve(name: string): Promise<void>;
   unapprove(name: string): Promise<void>;
   abandon(name: string): Promise<void>;
+  /** As an operator: puts these ahead of the others of their queue, in this order. */
+  promote(pipeline: string, ...names: readonly string[]): Promise<void>;
   /** As an operator. */
   dequeue(name: string, pipeline: string): Promise<void>;
   /** From now on this job fails for this change. */

@@ -39,6 +39,7 @@ export class Authors {
       [4, (known) => this.#enqueue(known)],
       [3, () => this.#restore()],
       [4, (known) => this.#updated(known)],
+      [3, () => this.#promote()],
     ]);
     return deed(change);
   }
@@ -141,6 +142,13 @@ export class Authors {
           : [],
       },
     ];
+  }
+
+  #promote(): GateEvent[] {
+    const random = this.#random;
+    const open = this.#forge.changes.filter(({ state }) => state === "open").map(({ id }) => id);
+    const subjects = Array.from({ length: random.between(1, 3) }, () => random.pick(open));
+    return [{ kind: "promote", pipeline: random.pick(["gate", "gate", "check", "deploy"]), subjects }];
   }
 
   #restore(): GateEvent[] {

@@ -17,16 +17,20 @@ const SUPERCEDENT = "publish";
  */
 export class InOrderJudge {
   readonly #told = new Set<number>();
+  /** An operator has changed the order. */
+  #isPromoted = false;
   /** Items of the serial pipeline, as they were after the step before. */
   #before: readonly ItemStatus[] = [];
 
   step(events: readonly GateEvent[], effects: readonly GateEffect[], { pipelines }: CoreStatus): void {
     for (const effect of effects)
       if (effect.kind === "report" && effect.what !== "start") this.#told.add(effect.item);
+    this.#isPromoted ||= events.some((event) => event.kind === "promote" && event.pipeline === SERIAL);
     const queuesOf = (wanted: string) => pipelines.find(({ name }) => name === wanted)?.queues ?? [];
     for (const queue of [...queuesOf(SERIAL), ...queuesOf(SUPERCEDENT)]) this.#oneAtATime(queue);
     const items = queuesOf(SERIAL).flatMap((queue) => queue.items);
     this.#nothingLost(events, items);
+    this.#goesOn(events, queuesOf(SERIAL));
     this.#before = items;
     for (const { items } of queuesOf(SUPERCEDENT))
       ensure(items.length <= 2, "supercedent", () => `${items.map(({ id }) => id)} are kept`);
@@ -39,7 +43,8 @@ export class InOrderJudge {
       ensure(active === (at === 0), "serial", () => `item ${id} is at ${at} of ${name}`);
       const isStill = buildset === null && jobs.length === 0;
       ensure(at === 0 || isStill, "serial", () => `item ${id} is worked on behind another one of ${name}`);
-      ensure(at === 0 || items[at - 1]!.id < id, "serial", () => `${name} is not in order at item ${id}`);
+      const isBehind = this.#isPromoted || at === 0 || items[at - 1]!.id < id;
+      ensure(isBehind, "serial", () => `${name} is not in order at item ${id}`);
     });
   }
 
@@ -56,6 +61,15 @@ export class InOrderJudge {
       const isRight = now.has(id) || this.#told.has(id) || takenOut.has(subject.id);
       ensure(isRight, "serial", () => `item ${id} of ${subject.id} was left out`);
     }
+  }
+
+  /** What is worked on stays ahead of all that come. */
+  #goesOn(events: readonly GateEvent[], queues: readonly QueueStatus[]): void {
+    if (events.some(({ kind }) => kind === "configured")) return;
+    const working = new Set(this.#before.filter(({ buildset }) => buildset !== null).map(({ id }) => id));
+    for (const { name, items } of queues)
+      for (const { id } of items.slice(1))
+        ensure(!working.has(id), "serial", () => `item ${id} of ${name} was left half done`);
   }
 
   #newestIsKept(events: readonly GateEvent[], queues: readonly QueueStatus[]): void {

@@ -138,6 +138,11 @@ export const GATE_MUTANTS: readonly GateMutant[] = [
     if (event.kind === "branchMoved") return { kind: "tick" };
     return event.kind === "landed" && event.refused !== null ? { ...event, moved: false } : event;
   }),
+  replacing("what is promoted moves in the list only", Queue.prototype, "reorder", () => {
+    return function (this: Queue, from: number, items: readonly Item[]) {
+      this.items.splice(from, items.length, ...items);
+    };
+  }),
   managing("a serial pipeline works on everything at once", "serial", "independent"),
   managing("a supercedent pipeline does everything", "supercedent", "serial"),
   managing("a serial pipeline leaves out what waits", "serial", "supercedent"),

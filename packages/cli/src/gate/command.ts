@@ -156,6 +156,10 @@ function addOperations(gate: Command): void {
     .requiredOption("--pipeline <name>", "which one")
     .option("--project <name>", "only if it is of this project")
     .action(async (change, flags) => (await import("./run.ts")).dequeue(change, flags));
+  reads(gate, "promote", "Puts changes ahead of the others of their queue, in the order given.")
+    .argument("<change...>", "their numbers")
+    .requiredOption("--pipeline <name>", "which one")
+    .action(async (changes, flags) => (await import("./run.ts")).promote(changes, flags));
   reads(gate, "reconfigure", "Reads the whole configuration again.").action(async (flags) =>
     (await import("./run.ts")).operate("/reconfigure", {}, flags),
   );

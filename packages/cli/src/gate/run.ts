@@ -148,6 +148,15 @@ export async function dequeue(
   printDone(flags, await new GateApi(gatePlace(flags)).post<DoneView>("/dequeue", body));
 }
 
+export async function promote(
+  numbers: readonly string[],
+  flags: GateFlags & { readonly pipeline: string },
+): Promise<void> {
+  const { pipeline } = flags;
+  const changes = numbers.map((number) => Number(changeNumber(number)));
+  printDone(flags, await new GateApi(gatePlace(flags)).post<DoneView>("/promote", { changes, pipeline }));
+}
+
 export async function operate(path: string, body: unknown, flags: GateFlags): Promise<void> {
   printDone(flags, await new GateApi(gatePlace(flags)).post<DoneView>(path, body));
 }

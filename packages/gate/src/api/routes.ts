@@ -203,6 +203,19 @@ function addWrites(app: FastifyInstance, gate: Gate): void {
       throw new Problem("not-found", `change ${change} is neither in ${pipeline} nor waits for it`);
     return { done };
   });
+  app.post(`${API}/promote`, async (request): Promise<DoneView> => {
+    operator(gate, request);
+    const { changes, pipeline } = body(promoteBody, request);
+    knownPipeline(gate, pipeline);
+    const ids = changes.map((change) => {
+      const record = forge.record(change);
+      if (record === undefined) throw new Problem("not-found", `there is no change ${change}`);
+      return record.id;
+    });
+    const obstacle = gate.promote(pipeline, ids);
+    if (obstacle !== null) throw new Problem("conflict", obstacle);
+    return { done: [`ahead in ${pipeline} now: change ${changes.join(", ")}`] };
+  });
   app.post(`${API}/pause`, async (request): Promise<DoneView> => {
     operator(gate, request);
     const { on } = body(z.strictObject({ on: z.boolean() }), request);
@@ -302,6 +315,12 @@ const dequeueBody = z.strictObject({
   pipeline: name,
   /** Where given, it must be the change's. */
   project: name.optional(),
+});
+
+const promoteBody = z.strictObject({
+  /** In the order that they get. */
+  changes: z.array(z.number().int().min(1)).min(1).max(1_000),
+  pipeline: name,
 });
 
 const projectBody = z.strictObject({ name, importFrom: z.string().min(1).optional() });

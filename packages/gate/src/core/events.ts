@@ -119,6 +119,13 @@ export type GateEvent =
       readonly ignoreNeeds: readonly string[];
     }
   | { readonly kind: "dequeue"; readonly subject: ChangeId | string; readonly pipeline: string }
+  /** Puts items ahead of the others of their queue, in this order. */
+  | {
+      readonly kind: "promote";
+      readonly pipeline: string;
+      /** Ids of changes and refs. */
+      readonly subjects: readonly string[];
+    }
   | { readonly kind: "configured"; readonly layout: CoreLayout }
   | { readonly kind: "pause"; readonly on: boolean }
   /** The process has started again: whatever was asked for and not answered is asked for again. */

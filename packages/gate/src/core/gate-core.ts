@@ -7,6 +7,7 @@ import { onBranchMoved, onLanded } from "./landing.ts";
 import type { CoreLayout } from "./layout.ts";
 import { onChange, onDequeue, onEnqueue, onOffer } from "./offers.ts";
 import { settle } from "./pass.ts";
+import { onPromote, promotionObstacle } from "./promoting.ts";
 import { onConfigured } from "./reconfigure.ts";
 import { onRestarted } from "./restart.ts";
 import { type SemaphoreStatus, semaphoresOf } from "./semaphores.ts";
@@ -20,6 +21,7 @@ const NOTHING: CoreLayout = { version: 0, pipelines: [], projects: new Set() };
 function phaseOf({ kind }: GateEvent): 0 | 1 | 2 {
   switch (kind) {
     case "configured":
+    case "promote":
     case "pause":
     case "restarted":
       return 0;
@@ -90,6 +92,7 @@ export class GateCore {
     else if (event.kind === "branchMoved") onBranchMoved(gate, event);
     else if (event.kind === "enqueue") onEnqueue(gate, event);
     else if (event.kind === "dequeue") onDequeue(gate, event);
+    else if (event.kind === "promote") onPromote(gate, event);
     else if (event.kind === "configured") onConfigured(gate, event.layout);
     else if (event.kind === "pause") onPause(gate, event.on);
     else if (event.kind === "restarted") onRestarted(gate);
@@ -107,6 +110,14 @@ export class GateCore {
   /** The newest decisions about a change or a ref, oldest first. */
   explain(subject: ChangeId): readonly Decision[] {
     return this.#gate.decisions.of(subject);
+  }
+
+  /** Why these cannot be promoted in a pipeline, in a sentence; `null` when they can. */
+  promotionObstacle(pipeline: string, subjects: readonly string[]): string | null {
+    const known = this.#gate.pipelines.get(pipeline);
+    return known === undefined
+      ? `there is no pipeline ${pipeline}`
+      : promotionObstacle(this.#gate, known, subjects);
   }
 
   /** Where a build that asked for nodes stands now: lower is served first. `null` when it does not ask. */

@@ -74,6 +74,21 @@ export class Queue {
     to?.itemsBehind.add(item);
   }
 
+  /** Puts the items from a place on into another order, in a line, as if they had come so. */
+  reorder(from: number, items: readonly Item[]): void {
+    const orders = items.map(({ order }) => order).sort((a, b) => a - b);
+    for (const item of items) {
+      item.itemAhead?.itemsBehind.delete(item);
+      item.itemsBehind.clear();
+    }
+    this.items.splice(from, items.length, ...items);
+    items.forEach((item, at) => {
+      item.order = orders[at]!;
+      item.itemAhead = this.items[from + at - 1] ?? null;
+      item.itemAhead?.itemsBehind.add(item);
+    });
+  }
+
   #handOver({ itemAhead, itemsBehind }: Item): void {
     for (const behind of itemsBehind) {
       behind.itemAhead = itemAhead;
