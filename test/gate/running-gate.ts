@@ -211,6 +211,11 @@ export class RunningGate {
 
   /** Tells a build how to end. */
   async endBuild(build: string, code: number): Promise<void> {
+    await this.tellBuild(build, String(code));
+  }
+
+  /** Writes a word to a build that waits for one. */
+  async tellBuild(build: string, word: string): Promise<void> {
     const path = join(this.control, build);
     // It fails until the build reads.
     const pipe = await until(`build ${build} reads`, 10_000, () =>
@@ -219,7 +224,7 @@ export class RunningGate {
         return undefined;
       }),
     );
-    await pipe.write(`${code}\n`);
+    await pipe.write(`${word}\n`);
     await pipe.close();
   }
 }

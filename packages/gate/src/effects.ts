@@ -1,5 +1,12 @@
 import type { Log } from "@drover/server";
-import type { BuildBus, BuildEnd, MergerClient, RunningBuild } from "./bus/index.ts";
+import type {
+  BuildBus,
+  BuildEnd,
+  BuildFollower,
+  BuildNews,
+  MergerClient,
+  RunningBuild,
+} from "./bus/index.ts";
 import { type ConfigLoader, type FrozenJobDefinition, isConfigPath } from "./config/index.ts";
 import type {
   BuildId,
@@ -285,10 +292,11 @@ export class Effects {
       this.#end(build, { result: outcome?.result ?? { kind: "lost" }, outcome, detail });
       return;
     }
-    const follower = {
-      execution: (execution: string) => record(() => builds.setExecution(build, execution)),
+    const follower: BuildFollower = {
+      execution: (execution) => record(() => builds.setExecution(build, execution)),
+      news: (news) => this.#news(build, running, news),
     };
-    const running =
+    const running: RunningBuild =
       shared === undefined
         ? bus.start(`${gateId}-${build}`, request, zone, follower)
         : bus.start(shared.unique, request, zone, follower, Math.min(maxAgeMs, MAX_LINGER_MS));
@@ -302,6 +310,11 @@ export class Effects {
       // It ended before anybody came for it: whoever comes now need not run it again.
       else record(() => this.#recordExecution(build, end));
     });
+  }
+
+  #news(build: BuildId, running: RunningBuild, { failing }: BuildNews): void {
+    if (this.#isOver || this.#running.get(build) !== running) return;
+    if (failing !== undefined) this.#parts.tell({ kind: "failing", build, detail: failing });
   }
 
   /** Builds of the jobs before a job, those of its parents' parents among them, in the order of the graph. */

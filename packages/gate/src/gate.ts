@@ -1,11 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Client } from "@drover/client";
 import { type FunctionRule, Identity, type JobServer, type Log } from "@drover/server";
 import { type Connection, memoryPair } from "@drover/transport";
 import type { Worker } from "@drover/worker";
-import { parseDocument, type YAMLSeq } from "yaml";
 import {
   BUILD_FUNCTION_SETTINGS,
   BUILD_FUNCTIONS,
@@ -14,7 +12,7 @@ import {
   MergerClient,
   mergerWorker,
 } from "./bus/index.ts";
-import { ConfigLoader, type LoadedLayout, parseTenants, type Tenant } from "./config/index.ts";
+import { ConfigLoader, type LoadedLayout, type Tenant } from "./config/index.ts";
 import type { Change, ConfigProblem, GateEvent, RefUpdate, Subject } from "./core/index.ts";
 import { Effects } from "./effects.ts";
 import { Executor } from "./executor/index.ts";
@@ -29,19 +27,9 @@ import { RepositoryConfig } from "./scheduler/config-source.ts";
 import { EVENT_LOG_MIGRATIONS } from "./scheduler/event-log.ts";
 import { Scheduler } from "./scheduler/scheduler.ts";
 import { GateDatabase } from "./store/database.ts";
+import { addToTenant, GATE_FILE, GateError, type GateErrorCode, readTenant } from "./tenant-file.ts";
 
-export type GateErrorCode = "GATE_FOLDER_INVALID" | "GATE_CONFIG_INVALID";
-
-/** The gate cannot be opened as its folder is. */
-export class GateError extends Error {
-  override readonly name = "GateError";
-  readonly code: GateErrorCode;
-
-  constructor(code: GateErrorCode, detail: string) {
-    super(`${code}: ${detail}`);
-    this.code = code;
-  }
-}
+export { GATE_FILE, GateError, type GateErrorCode };
 
 /** Beginning of the functions that are the gate's own: `reserved` of a job server that has a gate. */
 export const GATE_FUNCTIONS = "gate:";
@@ -93,7 +81,6 @@ const TIDY_MS = 600_000;
 const MERGES = 4;
 
 /** File names within the folder of a gate. */
-export const GATE_FILE = "gate.yaml";
 export const DATABASE_FILE = "gate.db";
 export const REPOSITORIES = "repositories";
 const BUILDS = "builds";
@@ -537,49 +524,6 @@ export class Gate {
       this.#isTidying = false;
     }
   }
-}
-
-/** @throws GateError */
-function readTenant(folder: string): Tenant {
-  const path = join(folder, GATE_FILE);
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (error) {
-    const isMissing = (error as NodeJS.ErrnoException).code === "ENOENT";
-    throw new GateError(
-      "GATE_FOLDER_INVALID",
-      isMissing
-        ? `${folder} holds no ${GATE_FILE}; make a gate with: drover gate init ${folder}`
-        : `${path}: ${(error as Error).message}`,
-    );
-  }
-  const { tenants, problems } = parseTenants(text);
-  const [problem] = problems;
-  if (problem !== undefined)
-    throw new GateError("GATE_CONFIG_INVALID", `${path}:${problem.line}: ${problem.message}`);
-  const [tenant, ...others] = tenants;
-  if (tenant === undefined) throw new GateError("GATE_CONFIG_INVALID", `${path} has no tenant`);
-  if (others.length > 0) {
-    throw new GateError(
-      "GATE_CONFIG_INVALID",
-      `${path} has ${tenants.length} tenants, and one is served so far`,
-    );
-  }
-  return tenant;
-}
-
-/** Writes a project into the tenant file, whose comments stay. @throws GateError */
-function addToTenant(path: string, tenant: string, project: string): void {
-  const document = parseDocument(readFileSync(path, "utf8"));
-  const items = document.contents as YAMLSeq | null;
-  const at = items?.items.findIndex((_, index) => document.getIn([index, "tenant", "name"]) === tenant) ?? -1;
-  if (at < 0) throw new GateError("GATE_CONFIG_INVALID", `${path} has no tenant ${tenant}`);
-  const list = [at, "tenant", "source", "local", "untrusted-projects"];
-  if (document.hasIn(list)) document.addIn(list, project);
-  else document.setIn(list, [project]);
-  writeFileSync(`${path}.new`, document.toString());
-  renameSync(`${path}.new`, path);
 }
 
 /** What recovering finds done: it has happened, though nobody can be told yet. */

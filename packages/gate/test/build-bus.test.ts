@@ -52,6 +52,16 @@ describeWith(["bubblewrap"], "builds over the job server", () => {
     return { seen, build: on.start(unique, request, "here", follower) };
   }
 
+  test("of a build that will fail is told while it runs", async () => {
+    const failing: string[] = [];
+    const request = { ...stage.request("echo Oops; sleep 600"), failureOutput: ["Oops"] };
+    const build = bus.start("failing", request, "here", { news: (news) => failing.push(news.failing!) });
+    await until("it is told", 20_000, () => failing[0]);
+    expect(failing).toEqual(['its output matched failure-output "Oops"']);
+    build.cancel();
+    expect(await build.ended).toBeUndefined();
+  });
+
   test("a build is run, followed and answered", async () => {
     const { seen, build } = follow("a", { ...stage.request("echo hello"), postRun: [script("echo bye")] });
     const end = await build.ended;
@@ -96,6 +106,7 @@ describeWith(["bubblewrap"], "builds over the job server", () => {
     const first = follow("i", request);
     await until("it runs", 20_000, () => first.seen.text.endsWith("up\n"));
     const second = follow("i", request);
+    await until("the second knows which it is", 20_000, () => second.seen.execution !== "");
     expect(second.seen.execution).toBe(first.seen.execution);
     first.build.cancel();
     expect(await first.build.ended).toBeUndefined();

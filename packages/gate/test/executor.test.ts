@@ -28,6 +28,21 @@ describe("phases and results", () => {
     expect(phasesOf(outcome)).toEqual(["pre-run 0", "run 0", "post-run 0"]);
   });
 
+  test("a line of run that says that it fails makes it a FAILURE, told while it runs", async () => {
+    const failing: string[] = [];
+    const request = phases(
+      "echo Oops",
+      "printf 'no Oops\\nOo'; sleep 0.1; printf 'ps: 1\\n'",
+      "echo $DROVER_SUCCESS",
+    );
+    const told = { onFailing: (detail: string) => void failing.push(detail) };
+    const detail = 'its output matched failure-output "^Oops: \\\\d"';
+    const { outcome, log } = await stage.run({ ...request, failureOutput: ["never", "^Oops: \\d"] }, told);
+    expect(outcome).toMatchObject({ result: final("FAILURE"), detail });
+    expect(failing).toEqual([detail]);
+    expect(log.endsWith("post-run\nfalse\n")).toBe(true);
+  });
+
   test("a command that fails ends its phase and is a FAILURE, and post-run knows", async () => {
     const post =
       "echo $DROVER_SUCCESS $DROVER_WILL_RETRY; grep -o '\"zuul_success\": false' $DROVER_VARIABLES";

@@ -33,6 +33,7 @@ export function job(name: string, more: Partial<JobView> = {}): JobView {
     state: "waiting",
     result: null,
     build: null,
+    isFailing: false,
     attempt: 1,
     startedMs: null,
     endedMs: null,

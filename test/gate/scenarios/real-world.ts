@@ -159,11 +159,23 @@ export class RealWorld implements ScenarioWorld {
     this.#locks.set(name, lock);
   }
 
+  async failEarly(name: string): Promise<void> {
+    const build = await this.#waitingBuild(name);
+    await this.#running.tellBuild(build.view.id, "early");
+    await this.#until(`${name} is known to fail`, ({ items }) =>
+      items.some(({ jobs }) => jobs.some((job) => job.build === build.view.id && job.isFailing)),
+    );
+  }
+
+  async #waitingBuild(name: string): Promise<SeenBuild> {
+    const found = (seen: Seen) =>
+      seen.builds.find((build) => build.name === name && build.isWaiting && build.view.result === null);
+    return found(await this.#until(`${name} runs`, (seen) => found(seen) !== undefined))!;
+  }
+
   async release(...names: readonly string[]): Promise<void> {
     for (const name of names) {
-      const found = (seen: Seen) =>
-        seen.builds.find((build) => build.name === name && build.isWaiting && build.view.result === null);
-      const build = found(await this.#until(`${name} runs`, (seen) => found(seen) !== undefined))!;
+      const build = await this.#waitingBuild(name);
       await this.#end(build);
       await this.#until(`${name} ends`, ({ builds }) =>
         builds.some(({ view: { id, result } }) => id === build.view.id && result !== null),

@@ -1,6 +1,6 @@
 import type { Scenario } from "./world.ts";
 
-/* Semaphores. */
+/* Semaphores, and builds that fail before their end. */
 
 /** N needs nothing, S and T the same semaphore. */
 const SHARING = [
@@ -11,6 +11,22 @@ const SHARING = [
 ];
 
 export const RESOURCES: readonly Scenario[] = [
+  {
+    title: "a build that says that it fails resets what is behind at once, and is a failure however it ends",
+    setup: { projects: [{ name: "P", jobs: [{ name: "J" }, { name: "K" }] }] },
+    async play(world) {
+      for (const name of ["A", "B"]) await world.create(name, { project: "P" });
+      for (const name of ["A", "B"]) await world.approve(name);
+      await world.expectRunning("J{A}", "K{A}", "J{A,B}", "K{A,B}");
+      await world.failEarly("J{A}");
+      await world.expectRunning("J{A}", "K{A}", "J{B}", "K{B}");
+      await world.release("K{A}", "J{A}");
+      await world.expectReports("A", "start", "failure");
+      await world.release();
+      await world.expectMerged("B");
+      await world.expectHistory("J{A}✗", "K{A}✓", "J{A,B}∅", "K{A,B}∅", "J{B}✓", "K{B}✓");
+    },
+  },
   {
     title: "57: of two changes with two jobs each that need a semaphore for one, one runs at a time",
     setup: { projects: SHARING, check: true },

@@ -32,6 +32,7 @@ export class SimulatedWorld implements ScenarioWorld {
   readonly #held = new Set<number>();
   readonly #running = new Map<number, Running>();
   readonly #failing = new Set<string>();
+  readonly #failingEarly = new Set<number>();
   readonly #history: string[] = [];
   readonly #reports: Effect<"report">[] = [];
   #nowMs = 0;
@@ -125,7 +126,7 @@ export class SimulatedWorld implements ScenarioWorld {
   #end({ build, job, change, name }: Running): void {
     const isFailing = this.#failing.has(`${job} ${change}`);
     this.#running.delete(build);
-    this.#history.push(`${name}${isFailing ? "✗" : "✓"}`);
+    this.#history.push(`${name}${isFailing || this.#failingEarly.has(build) ? "✗" : "✓"}`);
     this.tell({
       kind: "ended",
       build,
@@ -173,12 +174,19 @@ export class SimulatedWorld implements ScenarioWorld {
     this.#failing.add(`${job} ${change}`);
   }
 
+  async failEarly(name: string): Promise<void> {
+    const { build } = this.#find(name);
+    this.#failingEarly.add(build);
+    this.tell({ kind: "failing", build, detail: "its output says so" });
+  }
+
+  #find(name: string): Running {
+    expect(this.#names(), `of which ${name} is one`).toContain(name);
+    return [...this.#running.values()].find((build) => build.name === name)!;
+  }
+
   async release(...builds: readonly string[]): Promise<void> {
-    for (const name of builds) {
-      const running = [...this.#running.values()].find((build) => build.name === name);
-      expect(this.#names(), `to release ${name}`).toContain(name);
-      this.#end(running!);
-    }
+    for (const name of builds) this.#end(this.#find(name));
     if (builds.length > 0) return;
     for (let next = this.#first(); next !== undefined; next = this.#first()) this.#end(next);
   }

@@ -84,6 +84,8 @@ export interface ScenarioWorld {
   dequeue(name: string, pipeline: string): Promise<void>;
   /** From now on this job fails for this change. */
   fail(job: string, change: string): Promise<void>;
+  /** Has a build that runs say that it will fail; it goes on. */
+  failEarly(build: string): Promise<void>;
   /** Has these builds end, which must be running; without names all that run, and those that follow them. */
   release(...builds: readonly string[]): Promise<void>;
   /** From now on the forge will not merge this change. */

@@ -39,6 +39,10 @@ export class Judge {
   readonly #builds = new Map<number, { readonly buildset: number; readonly job: string }>();
   /** Final results by build, as they were told the first time. */
   readonly #results = new Map<number, string>();
+  /** Builds that were shown to run before this batch, and that have not ended in it. */
+  #running = new Set<number>();
+  /** Builds that were told to fail while they ran. */
+  readonly #failing = new Set<number>();
   readonly #granted = new Set<number>();
   readonly #started = new Set<number>();
   /** Approved revisions that were offered to the gate, and that it owes a word. */
@@ -86,9 +90,15 @@ export class Judge {
     for (const event of events) if (event.kind === "branchMoved") this.#startAnew(event, items);
     this.#forgotten(core);
     this.#before = items;
+    this.#running = new Set(
+      [...items.values()].flatMap(({ jobs }) =>
+        jobs.flatMap(({ state, build }) => (state === "running" && build !== null ? [build] : [])),
+      ),
+    );
   }
 
   #told(event: GateEvent): void {
+    if (event.kind === "ended") this.#running.delete(event.build);
     if (event.kind === "change") {
       const { change } = event;
       const known = this.#changes.get(change.id);
@@ -114,7 +124,11 @@ export class Judge {
     } else if (event.kind === "nodes" && event.granted) {
       this.#granted.add(event.build);
     } else if (event.kind === "ended" && event.result.kind === "final") {
-      if (!this.#results.has(event.build)) this.#results.set(event.build, event.result.result);
+      const { result } = event.result;
+      const isForced = result === "SUCCESS" && this.#failing.has(event.build);
+      if (!this.#results.has(event.build)) this.#results.set(event.build, isForced ? "FAILURE" : result);
+    } else if (event.kind === "failing" && this.#running.has(event.build)) {
+      this.#failing.add(event.build);
     } else if (event.kind === "landed" && event.moved) {
       this.#outrun.add(event.buildset);
     } else if (event.kind === "reported") {
@@ -296,7 +310,9 @@ export class Judge {
     if (judged?.isBroken || judged?.graph?.jobs.length === 0) return true;
     if (merge?.kind === "conflict" && merge.link === judged!.chain.length - 1) return true;
     const voting = new Set(judged?.graph?.jobs.filter((job) => job.voting).map(({ name }) => name));
-    if (jobs.some(({ name, result }) => voting.has(name) && !PASSES.has(result ?? "SUCCESS"))) return true;
+    const isBad = ({ build, result }: ItemStatus["jobs"][number]) =>
+      !PASSES.has(result ?? "SUCCESS") || (build !== null && this.#failing.has(build));
+    if (jobs.some((job) => voting.has(job.name) && isBad(job))) return true;
     return jobs.length > 0 && jobs.every(({ result }) => result === "SKIPPED");
   }
 

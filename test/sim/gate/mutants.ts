@@ -117,6 +117,9 @@ export const GATE_MUTANTS: readonly GateMutant[] = [
   hearing("a job that votes does not count", (event) =>
     withGraph(event, (graph) => ({ ...graph, jobs: graph.jobs.map((job) => ({ ...job, voting: false })) })),
   ),
+  hearing("a build that fails is not heard before its end", (event) =>
+    event.kind === "failing" ? { kind: "tick" } : event,
+  ),
   hearing("a job's semaphores do not count", (event) =>
     withGraph(event, (graph) => ({ ...graph, jobs: graph.jobs.map((job) => ({ ...job, semaphores: [] })) })),
   ),

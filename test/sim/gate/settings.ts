@@ -32,6 +32,8 @@ export class Settings {
   readonly #window: WindowRules;
   readonly #failures: number;
   readonly #usesSemaphores: number;
+  /** How often it is told of a build that it will fail, before it has ended. */
+  readonly failsEarly: number;
   #version = 0;
   #graphs = new Map<string, JobGraph>();
   layout: CoreLayout;
@@ -42,6 +44,7 @@ export class Settings {
     this.projects = ["P0", "P1", "P2", "P3"].slice(0, random.between(1, 4));
     this.#failures = random.pick([0.02, 0.1, 0.3]);
     this.#usesSemaphores = random.pick([0, 0.1, 0.4]);
+    this.failsEarly = random.pick([0, 0.05]);
     const step = () => ({
       type: random.pick(["linear", "exponential"] as const),
       factor: random.between(1, 2),

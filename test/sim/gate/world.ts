@@ -128,6 +128,10 @@ export class GateWorld {
         return [{ kind: "nodes", build: asked.build, granted: true }];
       }
       case "startBuild":
+        if (!this.#isCalm && random.chance(settings.failsEarly)) {
+          this.#asked.set(keyOf(asked), asked);
+          return [{ kind: "failing", build: asked.build, detail: "its output says so" }];
+        }
         return [settings.end(asked, this.#isCalm)];
       case "report":
         return [{ kind: "reported", report: asked.report }];

@@ -18,7 +18,9 @@ export interface JobView {
   readonly endedMs: number | null;
   /** From past runs of this job. `null` when there were none. */
   readonly estimatedMs: number | null;
-  /** Why it does not run, or did not. */
+  /** It runs, and will fail. */
+  readonly isFailing: boolean;
+  /** Why it does not run, or did not, or fails although it runs. */
   readonly reason: string | null;
   readonly dependencies: readonly string[];
 }

@@ -99,6 +99,7 @@ function jobView(gate: Gate, subject: Subject, job: JobStatus): JobView {
     result: job.result,
     build: job.build === null ? null : String(job.build),
     attempt: job.attempt,
+    isFailing: job.isFailing,
     startedMs: times?.startedMs ?? null,
     endedMs: times?.endedMs ?? null,
     estimatedMs: gate.builds.estimate(job.name, subject.project, subject.branch),

@@ -12,12 +12,14 @@ import {
 import type { RunResult } from "../core/index.ts";
 import type { OutputChunk } from "../executor/build-log.ts";
 import type { BuildOutcome, BuildRequest } from "../executor/build-request.ts";
-import { buildFunction, decodeOutput } from "./build-messages.ts";
+import { type BuildNews, buildFunction, decodeMessage } from "./build-messages.ts";
 
 /** Who follows a build. Must not throw. */
 export interface BuildFollower {
   /** Which execution it is; told again when that is another. */
   readonly execution?: (execution: string) => void;
+  /** May be told several times. */
+  readonly news?: (news: BuildNews) => void;
   /** Some may be missing, which the log has: after a join, or when this is called too slowly. */
   readonly output?: (chunk: OutputChunk) => void;
 }
@@ -112,6 +114,8 @@ class SubmittedBuild {
   readonly #followers = new Set<BuildFollower>();
   readonly #giveUp = new AbortController();
   #execution: string | undefined;
+  /** All that was told so far. */
+  #news: BuildNews | undefined;
 
   constructor(client: Client, name: string, submission: BuildSubmission) {
     this.ended = this.#follow(client, name, submission).finally(() => this.onOver());
@@ -119,7 +123,12 @@ class SubmittedBuild {
 
   add(follower: BuildFollower): void {
     this.#followers.add(follower);
-    if (this.#execution !== undefined) follower.execution?.(this.#execution);
+    // Who follows is told nothing before it knows that it does.
+    queueMicrotask(() => {
+      if (!this.#followers.has(follower)) return;
+      if (this.#execution !== undefined) follower.execution?.(this.#execution);
+      if (this.#news !== undefined) follower.news?.(this.#news);
+    });
   }
 
   /** After the last one the job server is told that it is not wanted any more. */
@@ -156,14 +165,16 @@ class SubmittedBuild {
   async #readOutput(job: Job): Promise<void> {
     try {
       for await (const event of job) {
-        const output = event.type === "data" ? decodeOutput(event.data) : undefined;
-        if (output === undefined) continue;
-        const { execution, chunk } = output;
+        const message = event.type === "data" ? decodeMessage(event.data) : undefined;
+        if (message === undefined) continue;
+        const { execution, chunk, news } = message;
         const isNew = execution !== this.#execution;
         this.#execution = execution;
+        if (news !== undefined) this.#news = { ...this.#news, ...news };
         for (const follower of this.#followers) {
           if (isNew) follower.execution?.(execution);
-          if (chunk.bytes.length > 0) follower.output?.(chunk);
+          if (chunk !== undefined && chunk.bytes.length > 0) follower.output?.(chunk);
+          if (news !== undefined) follower.news?.(news);
         }
       }
     } catch {

@@ -33,17 +33,38 @@ export function encodeOutput(execution: string, { offset, bytes }: OutputChunk):
   return packet;
 }
 
+/** What an executor tells of a build while it goes on. */
+export interface BuildNews {
+  /** It will fail: why, in a sentence. */
+  readonly failing?: string;
+}
+
+/** Stands where output has its offset, which is never so large. */
+const NEWS = 2n ** 64n - 1n;
+
+/** News as `WORK_DATA`. They are told again and again, for those who have joined late. */
+export function encodeNews(execution: string, news: BuildNews): Uint8Array {
+  const json = Buffer.from(JSON.stringify(news));
+  const packet = Buffer.alloc(HEADER_BYTES + json.length);
+  packet.write(execution, 0, "latin1");
+  packet.writeBigUInt64BE(NEWS, EXECUTION_BYTES);
+  packet.set(json, HEADER_BYTES);
+  return packet;
+}
+
+export interface BuildMessage {
+  readonly execution: string;
+  readonly chunk?: OutputChunk;
+  readonly news?: BuildNews;
+}
+
 /** @returns `undefined` for what no executor of this version sends. */
-export function decodeOutput(
-  packet: Uint8Array,
-): { readonly execution: string; readonly chunk: OutputChunk } | undefined {
+export function decodeMessage(packet: Uint8Array): BuildMessage | undefined {
   if (packet.length < HEADER_BYTES) return undefined;
-  const bytes = Buffer.from(packet.buffer, packet.byteOffset, packet.length);
-  return {
-    execution: bytes.toString("latin1", 0, EXECUTION_BYTES),
-    chunk: {
-      offset: Number(bytes.readBigUInt64BE(EXECUTION_BYTES)),
-      bytes: packet.subarray(HEADER_BYTES),
-    },
-  };
+  const header = Buffer.from(packet.buffer, packet.byteOffset, HEADER_BYTES);
+  const execution = header.toString("latin1", 0, EXECUTION_BYTES);
+  const offset = header.readBigUInt64BE(EXECUTION_BYTES);
+  const bytes = packet.subarray(HEADER_BYTES);
+  if (offset !== NEWS) return { execution, chunk: { offset: Number(offset), bytes } };
+  return { execution, news: JSON.parse(Buffer.from(bytes).toString()) as BuildNews };
 }

@@ -6,7 +6,7 @@ import {
   MAX_REQUEST_BYTES,
 } from "../executor/build-request.ts";
 import type { Executor } from "../executor/executor.ts";
-import { buildFunction, encodeOutput } from "./build-messages.ts";
+import { type BuildNews, buildFunction, encodeNews, encodeOutput } from "./build-messages.ts";
 
 export interface BuildWorkerOptions extends Omit<WorkerOptions, "concurrency"> {
   readonly zone: string;
@@ -14,7 +14,7 @@ export interface BuildWorkerOptions extends Omit<WorkerOptions, "concurrency"> {
   readonly slots: number;
 }
 
-/** How often a silent build tells which execution it is, for those who have joined late. */
+/** How often a build tells which execution it is and what is new of it, for those who have joined late. */
 const TELL_MS = 15_000;
 
 /** A worker that runs builds. The caller calls its `run`, and closes it before the executor. */
@@ -28,7 +28,11 @@ async function runBuild(executor: Executor, job: WorkerJob): Promise<string> {
   let telling: ReturnType<typeof setInterval> | undefined;
   let execution = "";
   let written = 0;
-  const tell = () => void job.data(encodeOutput(execution, { offset: written, bytes: new Uint8Array(0) }));
+  let news: BuildNews = {};
+  const tell = () => {
+    void job.data(encodeOutput(execution, { offset: written, bytes: new Uint8Array(0) }));
+    if (Object.keys(news).length > 0) void job.data(encodeNews(execution, news));
+  };
   try {
     const outcome = await executor.run(request, {
       signal: job.signal,
@@ -36,6 +40,10 @@ async function runBuild(executor: Executor, job: WorkerJob): Promise<string> {
         execution = id;
         tell();
         telling = setInterval(tell, TELL_MS);
+      },
+      onFailing: (failing) => {
+        news = { ...news, failing };
+        void job.data(encodeNews(execution, news));
       },
       onOutput: (chunk) => {
         written = chunk.offset + chunk.bytes.length;

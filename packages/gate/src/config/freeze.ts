@@ -60,6 +60,8 @@ export interface FrozenJobDefinition {
   readonly maxAgeSec: number;
   readonly successMessage: string | null;
   readonly failureMessage: string | null;
+  /** Lines of the run that begin so say that it fails. */
+  readonly failureOutput: readonly string[];
   /** Each definition that made it, the oldest ancestor's first. */
   readonly inheritance: readonly (Origin & { readonly job: string })[];
 }
@@ -362,6 +364,7 @@ function definition(
     maxAgeSec: job.maxAge ?? DEFAULT_MAX_AGE_SEC,
     successMessage: job.successMessage ?? null,
     failureMessage: job.failureMessage ?? null,
+    failureOutput: [...job.failureOutput],
     inheritance: job.path,
   };
 }

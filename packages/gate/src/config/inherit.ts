@@ -43,6 +43,7 @@ const OF_EXECUTION: readonly (keyof JobAttributes)[] = [
   "postRun",
   "attempts",
   "semaphores",
+  "failureOutput",
   "requiredProjects",
   "allowedProjects",
   "overrideCheckout",
@@ -79,6 +80,7 @@ export class Inheritance {
   postTimeout: number | undefined;
   workspaceScheme: "golang" | "flat" | "unique" = "golang";
   overrideCheckout: string | undefined;
+  readonly failureOutput = new Set<string>();
   readonly semaphores = new Map<string, SemaphoreUse>();
   readonly requiredProjects = new Map<string, RequiredProject>();
   preRun: readonly PhaseStep[] = [];
@@ -136,6 +138,7 @@ export class Inheritance {
     this.postReview ||= set.postReview ?? false;
 
     for (const tag of set.tags ?? []) this.tags.add(tag);
+    for (const pattern of set.failureOutput ?? []) this.failureOutput.add(pattern);
     for (const one of set.semaphores ?? []) this.semaphores.set(one.name, one);
     for (const one of set.requiredProjects ?? []) this.requiredProjects.set(one.name, one);
     if (set.allowedProjects !== undefined) {

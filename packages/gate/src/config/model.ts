@@ -64,6 +64,8 @@ export interface JobAttributes {
   readonly dependencies?: readonly JobDependency[];
   readonly holdFollowingChanges?: boolean;
   readonly semaphores?: readonly SemaphoreUse[];
+  /** Regular expressions, each for the beginning of a line. */
+  readonly failureOutput?: readonly string[];
   readonly nodeset?: string | NodesetDefinition;
   /** Seconds. */
   readonly timeout?: number;

@@ -85,6 +85,8 @@ function variant(
   if (written.command !== undefined && written.run !== undefined) {
     add("command", "command: is a run of one step; a job has one of both");
   }
+  // Only whether they can be compiled: they are for the executor.
+  check.regexes(item, [...path, "failure-output"], written["failure-output"] ?? []);
   const nodeset = written.nodeset;
   if (typeof nodeset === "object" && nodeset.alternatives !== undefined) {
     add("nodeset", "nodeset.alternatives is not built yet");
@@ -134,6 +136,7 @@ function variant(
     extraVars: written["extra-vars"] as Variables | undefined,
     successMessage: written["success-message"],
     failureMessage: written["failure-message"],
+    failureOutput: written["failure-output"],
     network: written.network,
     reuse: written.reuse,
     inputs: written.inputs,

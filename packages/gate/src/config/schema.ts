@@ -132,6 +132,7 @@ export const jobFields = {
   "extra-vars": variablesSchema.optional(),
   "success-message": z.string().optional(),
   "failure-message": z.string().optional(),
+  "failure-output": listOf(z.string()).optional(),
   network: z.boolean().optional(),
   reuse: z.boolean().optional(),
   inputs: listOf(

@@ -21,7 +21,6 @@ export const UNBUILT_JOB: Names = {
   "attribute-control": null,
   "cleanup-run": "a step of post-run also runs after a failure",
   deduplicate: null,
-  "failure-output": null,
   "failure-url": "it does nothing in Zuul either",
   "group-vars": "vars are the same for all nodes",
   "host-vars": "vars are the same for all nodes",

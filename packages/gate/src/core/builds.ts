@@ -158,7 +158,11 @@ export function onEnded(gate: Gate, event: Extract<GateEvent, { kind: "ended" }>
   const { result } = event;
   if (result.kind === "final") {
     run.childJobs = event.childJobs ?? null;
-    end(gate, run, result.result, null);
+    if (result.result === "SUCCESS" && run.failing !== null) end(gate, run, "FAILURE", run.failing);
+    else end(gate, run, result.result, null);
+  } else if (run.failing !== null) {
+    // What is behind was told so, and does not come back.
+    end(gate, run, "FAILURE", run.failing);
   } else if (result.kind === "lost") {
     if (++run.lost > MAX_LOST_EXECUTORS)
       end(gate, run, "RETRY_LIMIT", `its executor was lost ${run.lost} times`);
@@ -187,13 +191,31 @@ function end(gate: Gate, run: JobRun, result: Result, reason: string | null): vo
   builds[result] = (builds[result] ?? 0) + 1;
   const { buildset } = run;
   markDirty(gate, buildset.item);
-  if (buildset.graph?.failFast && hasFailed(run)) {
-    for (const other of buildset.jobs.values()) {
-      if (other.state === "ended") continue;
-      withdraw(gate, other);
-      end(gate, other, "CANCELED", `job ${run.job.name} failed`);
-    }
+  failFast(gate, run);
+}
+
+/** In a fail-fast item nothing goes on beside a job that has failed, but this job itself where it still runs. */
+function failFast(gate: Gate, run: JobRun): void {
+  const { jobs, graph } = run.buildset;
+  if (!graph?.failFast || !hasFailed(run) || run.result === "CANCELED") return;
+  for (const other of jobs.values()) {
+    if (other === run || other.state === "ended" || other.failing !== null) continue;
+    withdraw(gate, other);
+    end(gate, other, "CANCELED", `job ${run.job.name} failed`);
   }
+}
+
+/** A build will fail, though it runs. Told twice, or of one that has ended, it does not count. */
+export function onFailing(gate: Gate, { build, detail }: Extract<GateEvent, { kind: "failing" }>): void {
+  const run = gate.builds.get(build);
+  if (run?.state !== "running" || run.failing !== null) {
+    gate.counters.stale++;
+    return;
+  }
+  run.failing = detail;
+  run.reason = detail;
+  markDirty(gate, run.buildset.item);
+  failFast(gate, run);
 }
 
 /** Takes back what was asked for a job. */

@@ -215,6 +215,7 @@ function fresh(buildset: Buildset, job: JobRun["job"]): JobRun {
     result: null,
     reason: null,
     childJobs: null,
+    failing: null,
     held: [],
   };
 }

@@ -90,6 +90,8 @@ export type GateEvent =
         | { readonly kind: "problems"; readonly problems: readonly ConfigProblem[] };
     }
   | { readonly kind: "nodes"; readonly build: BuildId; readonly granted: boolean }
+  /** It runs, and will fail: what is behind its item need not wait for its end. `detail`: why, in a sentence. */
+  | { readonly kind: "failing"; readonly build: BuildId; readonly detail: string }
   /** `childJobs`: of the jobs that depend on it only these run; the others are skipped. */
   | {
       readonly kind: "ended";

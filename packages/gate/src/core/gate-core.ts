@@ -1,4 +1,4 @@
-import { onEnded, onNodes, rankOf, startGranted } from "./builds.ts";
+import { onEnded, onFailing, onNodes, rankOf, startGranted } from "./builds.ts";
 import { onFrozen, onMerged, retryMerges } from "./buildsets.ts";
 import type { ChangeId } from "./change.ts";
 import type { Decision } from "./decisions.ts";
@@ -29,6 +29,7 @@ function phaseOf({ kind }: GateEvent): 0 | 1 | 2 {
     case "frozen":
     case "nodes":
     case "ended":
+    case "failing":
     case "landed":
     case "reported":
     case "branchMoved":
@@ -87,6 +88,7 @@ export class GateCore {
     else if (event.kind === "frozen") onFrozen(gate, event);
     else if (event.kind === "nodes") onNodes(gate, event);
     else if (event.kind === "ended") onEnded(gate, event);
+    else if (event.kind === "failing") onFailing(gate, event);
     else if (event.kind === "landed") onLanded(gate, event);
     else if (event.kind === "reported") onReported(gate, event.report);
     else if (event.kind === "branchMoved") onBranchMoved(gate, event);

@@ -59,15 +59,19 @@ export function readinessOf({ job }: JobRun, jobs: ReadonlyMap<string, JobRun>):
 }
 
 /** A job whose result keeps its item from merging. Results of jobs that do not vote never do (I6). */
-export function hasFailed({ job, state, result }: JobRun): boolean {
-  return job.voting && state === "ended" && result !== "SUCCESS" && result !== "SKIPPED";
+export function hasFailed({ job, state, result, failing }: JobRun): boolean {
+  if (!job.voting) return false;
+  return failing !== null || (state === "ended" && result !== "SUCCESS" && result !== "SKIPPED");
 }
 
 /** Why jobs keep their item from merging, or `null`. All of them skipped is a failure: nothing was tested (I6). */
 export function failureOf(jobs: ReadonlyMap<string, JobRun>): string | null {
   let allSkipped = jobs.size > 0;
   for (const run of jobs.values()) {
-    if (hasFailed(run)) return `job ${run.job.name} ended with ${run.result}`;
+    if (hasFailed(run))
+      return run.result === null
+        ? `job ${run.job.name} fails: ${run.failing}`
+        : `job ${run.job.name} ended with ${run.result}`;
     if (run.result !== "SKIPPED") allSkipped = false;
   }
   return allSkipped ? "all of its jobs were skipped" : null;

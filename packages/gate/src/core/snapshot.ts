@@ -59,7 +59,8 @@ interface RunData {
   readonly result: Result | null;
   readonly reason: string | null;
   readonly childJobs: readonly string[] | null;
-  /** Not there in snapshots of before there were semaphores. */
+  /** Not there in older snapshots, as what follows. */
+  readonly failing?: string | null;
   readonly held?: readonly string[];
 }
 
@@ -282,8 +283,8 @@ function buildsetFrom(item: Item, data: BuildsetData, { links, steps, graphs }: 
     jobs,
   };
   const byName = new Map<string, FrozenJob>(frozen?.jobs.map((job) => [job.name, job]));
-  for (const { name, held = [], ...run } of runs)
-    jobs.set(name, { ...run, held, job: byName.get(name)!, buildset });
+  for (const { name, failing = null, held = [], ...run } of runs)
+    jobs.set(name, { ...run, failing, held, job: byName.get(name)!, buildset });
   return buildset;
 }
 

@@ -36,6 +36,8 @@ export interface JobRun {
   reason: string | null;
   /** Of the jobs that depend on it only these run. `null`: all. */
   childJobs: readonly string[] | null;
+  /** It runs, and fails already: why. */
+  failing: string | null;
   /** Semaphores that its build holds. */
   held: readonly string[];
 }

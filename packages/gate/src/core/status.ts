@@ -15,7 +15,9 @@ export interface JobStatus {
   readonly build: BuildId | null;
   /** From 1; 0 before the first. */
   readonly attempt: number;
-  /** Why it does not run, or did not. */
+  /** It runs, and will fail. */
+  readonly isFailing: boolean;
+  /** Why it does not run, or did not, or fails although it runs. */
   readonly reason: string | null;
   readonly dependencies: readonly string[];
 }
@@ -135,7 +137,7 @@ function itemStatus(gate: Gate, item: Item): ItemStatus {
   };
 }
 
-function jobStatus({ job, state, result, build, attempt, reason }: JobRun): JobStatus {
+function jobStatus({ job, state, result, build, attempt, reason, failing }: JobRun): JobStatus {
   return {
     name: job.name,
     voting: job.voting,
@@ -143,6 +145,7 @@ function jobStatus({ job, state, result, build, attempt, reason }: JobRun): JobS
     result,
     build,
     attempt,
+    isFailing: failing !== null && result === null,
     reason,
     dependencies: job.dependencies.map(({ name }) => name),
   };

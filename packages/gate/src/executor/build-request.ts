@@ -65,6 +65,8 @@ export const buildRequestSchema = z.strictObject({
   postTimeoutMs: milliseconds.nullable().default(null),
   vars: z.record(z.string(), z.json()).default({}),
   network: z.boolean().default(false),
+  /** A line of `run` that one of them matches makes the build fail, at once. */
+  failureOutput: z.array(z.string()).default([]),
   workspaceScheme: z.enum(["golang", "flat", "unique"]).default("golang"),
   /** The change's project: one of `repositories`. */
   project,

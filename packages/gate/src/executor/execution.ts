@@ -19,6 +19,7 @@ import {
 } from "./build-request.ts";
 import { bytesIn, type DiskWatch } from "./disk-watch.ts";
 import type { ExecutorLimits } from "./executor.ts";
+import { FailureOutput } from "./failure-output.ts";
 import { type Folders, foldersIn, type Sandbox } from "./isolation.ts";
 import { endTrail, makeCgroup, markOf, type ProcessTrail } from "./processes.ts";
 import { mergeReturned, ReturnedDataInvalid, readReturned, takeReturned } from "./returned-data.ts";
@@ -48,6 +49,8 @@ export interface ExecutionTerms {
   readonly sandbox: Sandbox;
   readonly limits: ExecutorLimits;
   readonly diskWatch: DiskWatch;
+  /** Its output says that it fails, though it goes on. */
+  readonly onFailing: (detail: string) => void;
   readonly signal: AbortSignal;
 }
 
@@ -63,12 +66,16 @@ export class Execution {
   #returned: JsonObject = {};
   #warnings: string[] = [];
   #running: RunningStep | undefined;
+  readonly #failureOutput: FailureOutput;
+  /** Why it fails, although it goes on. */
+  #failing: string | null = null;
   /** Why nothing more is started. */
   #stopped: StepEnd | undefined;
 
   constructor(terms: ExecutionTerms) {
     this.#terms = terms;
     this.#folders = foldersIn(terms.work);
+    this.#failureOutput = new FailureOutput(terms.request.failureOutput, (pattern) => this.#fail(pattern));
     this.#uid = terms.sandbox.newUid();
     this.#cgroup = makeCgroup(`drover-${terms.id}`, terms.limits.maxProcesses);
     this.#trail = {
@@ -161,7 +168,7 @@ export class Execution {
     log.allow(limits.postOutputBytes);
     for (const [index, entry] of post.entries()) {
       if (endsPost()) break;
-      const success = broken === undefined;
+      const success = broken === undefined && this.#failing === null;
       const willRetry = preFailed && !isFlood(broken) && wantsRetry && request.attempt < request.attempts;
       // Which attempt it is, builds that share an execution do not agree on.
       const told: JsonObject = request.shared
@@ -188,9 +195,10 @@ export class Execution {
     if (preFailed) return [{ kind: "retry", again: readReturned(this.#returned).retry }, say(broken!)];
     if (broken?.end.kind === "timeout") return [{ kind, result: "TIMED_OUT" }, say(broken)];
     if (postBroken !== undefined) return [{ kind, result: "POST_FAILURE" }, say(postBroken)];
-    return broken === undefined
+    if (broken !== undefined) return [{ kind, result: "FAILURE" }, say(broken)];
+    return this.#failing === null
       ? [{ kind, result: "SUCCESS" }, null]
-      : [{ kind, result: "FAILURE" }, say(broken)];
+      : [{ kind, result: "FAILURE" }, this.#failing];
   }
 
   /** Runs entries in their order, up to the first that does not succeed, which is the answer. */
@@ -257,9 +265,11 @@ export class Execution {
       cwd,
       argv,
     };
+    const { phase } = place;
     this.#running = new RunningStep({
+      failureOutput: phase === "run" ? this.#failureOutput : null,
       command: sandbox.command(terms),
-      env: this.#environment(place.phase, told),
+      env: this.#environment(phase, told),
       cwd: sandbox.isolation === "bubblewrap" ? this.#folders.root : cwd,
       cgroup: this.#cgroup,
       timeoutMs,
@@ -319,6 +329,12 @@ export class Execution {
     if (this.#stopped !== undefined || sandbox.isolation === "user") return;
     const bytes = (await bytesIn([work])).get(work) ?? 0;
     if (bytes > limits.diskBytes) this.#stopped ??= { kind: "disk full" };
+  }
+
+  #fail(pattern: string): void {
+    this.#failing = `its output matched failure-output ${JSON.stringify(pattern)}`;
+    this.#say(this.#failing);
+    this.#terms.onFailing(this.#failing);
   }
 
   #stop(reason: StepEnd): void {

@@ -55,6 +55,8 @@ export interface RunOptions {
   readonly signal?: AbortSignal;
   /** The execution has its name and its log. */
   readonly onStart?: (execution: string) => void;
+  /** It will fail, though it goes on: why, in a sentence. Told once at most. */
+  readonly onFailing?: (detail: string) => void;
   /** A promise is waited for before the build may write much more. */
   readonly onOutput?: (chunk: OutputChunk) => unknown;
 }
@@ -140,7 +142,7 @@ export class Executor implements AsyncDisposable {
     if (this.#closing.signal.aborted) throw new ExecutorError("EXECUTOR_CLOSED", "the executor was closed");
     const id = randomUUID();
     const folder = join(this.#executions, id);
-    const { signal, onStart, onOutput = () => {} } = options;
+    const { signal, onStart, onOutput = () => {}, onFailing = () => {} } = options;
     let execution: Execution;
     let log: BuildLog;
     try {
@@ -155,6 +157,7 @@ export class Executor implements AsyncDisposable {
         sandbox: this.#sandbox,
         limits: this.limits,
         diskWatch: this.#diskWatch,
+        onFailing,
         signal: AbortSignal.any([this.#closing.signal, ...(signal === undefined ? [] : [signal])]),
       });
     } catch (error) {

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { BuildLog } from "./build-log.ts";
 import type { StepEnd } from "./build-request.ts";
+import type { FailureOutput } from "./failure-output.ts";
 import { killGroup } from "./processes.ts";
 
 /** Joins the group that counts its processes before it becomes what it starts; output and complaints are one stream. */
@@ -17,6 +18,8 @@ export interface StepTerms {
   /** 0: it has no time left. */
   readonly timeoutMs: number;
   readonly log: BuildLog;
+  /** Looks at the output, too. */
+  readonly failureOutput: FailureOutput | null;
   /** Told as soon as there is a process. */
   readonly started: (pid: number) => void;
   /** Ends what the process has started and left behind. */
@@ -53,7 +56,10 @@ export class RunningStep {
     if (child.pid !== undefined) terms.started(child.pid);
     const timer = setTimeout(() => this.stop({ kind: "timeout" }), terms.timeoutMs);
     const output = child.stdout!;
-    output.on("data", (bytes: Buffer) => this.#output(bytes, terms.log, output));
+    output.on("data", (bytes: Buffer) => {
+      this.#output(bytes, terms.log, output);
+      terms.failureOutput?.write(bytes);
+    });
     output.on("error", () => {});
     const closed = new Promise<void>((resolve) => output.once("close", resolve));
     const end = await new Promise<StepEnd>((resolve) => {
@@ -68,6 +74,7 @@ export class RunningStep {
     const giveUp = setTimeout(() => output.destroy(), LAST_OUTPUT_MS);
     await closed;
     clearTimeout(giveUp);
+    terms.failureOutput?.end();
     return this.#stopped ?? end;
   }
 

@@ -62,6 +62,8 @@ export function buildRequest(
     postTimeoutMs: job.postTimeoutSec === null ? null : job.postTimeoutSec * 1000,
     vars,
     network: job.network,
+    // Not there in what was frozen by an older version.
+    failureOutput: [...(job.failureOutput ?? [])],
     workspaceScheme: job.workspaceScheme,
     project: subject.project,
     repositories: projects.map((project) => {

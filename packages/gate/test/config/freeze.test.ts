@@ -44,6 +44,20 @@ describe("definitions add up", () => {
     expect(job.vars).toEqual({ m: { z: 9, a: null, b: 5 }, l: [2], own: true });
   });
 
+  test("failure-output of ancestors among it, whose regular expressions are looked at", async () => {
+    const { jobs } = await frozen(
+      '- job: {name: t, run: t, failure-output: "^Oops"}\n' +
+        "- job: {name: u, parent: t, failure-output: [^Oops, panic]}\n" +
+        project("[u]"),
+    );
+    expect(jobs.get("u")!.failureOutput).toEqual(["^Oops", "panic"]);
+    const { told } = await load({
+      config: { main: { "zuul.yaml": BASE } },
+      app: { main: { "zuul.yaml": '- job: {name: t, run: t, failure-output: ["a(?=b)"]}\n' } },
+    });
+    expect(told).toEqual([expect.stringContaining("looks ahead or behind")]);
+  });
+
   test("semaphores of ancestors among them, and their room is the layout's", async () => {
     const app =
       "- semaphore: {name: account, max: 2}\n" +

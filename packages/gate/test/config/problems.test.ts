@@ -20,7 +20,6 @@ describe("what is not built is refused by name, at its line", () => {
     "attribute-control: {vars: {final: true}}",
     "cleanup-run: [clean]",
     "deduplicate: false",
-    "failure-output: [x]",
     "failure-url: x",
     "group-vars: {g: {a: 1}}",
     "host-vars: {h: {a: 1}}",

@@ -84,6 +84,49 @@ describe("a build", () => {
     expect(told.one("report").builds.map(({ result }) => result)).toEqual(["FAILURE", "CANCELED"]);
   });
 
+  it("that is told to fail fails its item at once, and is a failure however it ends", () => {
+    for (const result of [{ kind: "final", result: "SUCCESS" }, { kind: "lost" }] as const) {
+      const told = new Told(GATE);
+      const build = told.run(changeOf("A"));
+      told.tell({ kind: "failing", build, detail: "its output says so" });
+      expect(told.items()[0]!.failing).toBe("job J fails: its output says so");
+      expect(jobs(told)[0]).toMatchObject({ state: "running", isFailing: true });
+      expect(told.asked("report")).toEqual([]);
+      told.restart();
+      told.tell({ kind: "failing", build, detail: "again" });
+      told.end(build, result);
+      expect(told.one("report")).toMatchObject({ what: "failure", builds: [{ result: "FAILURE" }] });
+    }
+  });
+
+  it("that is told to fail and does not vote holds nothing up", () => {
+    const told = new Told(GATE);
+    const build = told.run(changeOf("A"), jobOf("J", { voting: false }));
+    told.tell({ kind: "failing", build, detail: "its output says so" });
+    expect(told.items()[0]!.failing).toBeNull();
+    told.end(build);
+    expect(told.asked("land")).toHaveLength(1);
+  });
+
+  it("that is told to fail ends the others of a fail-fast item, and goes on itself", () => {
+    const told = new Told(GATE);
+    told.offer(changeOf("A"));
+    const { buildset, chain } = told.one("merge");
+    const steps = chain.map(() => ({ base: "b", commit: "c" }));
+    told.tell({ kind: "merged", buildset, result: { kind: "merged", steps } });
+    const graph = { jobs: [jobOf("one"), jobOf("two"), jobOf("three")], failFast: true };
+    told.tell({ kind: "frozen", buildset, result: { kind: "graph", graph } });
+    told.grant();
+    const [one] = told.asked("startBuild");
+    told.tell({ kind: "failing", build: one!.build, detail: "its output says so" });
+    expect(told.asked("cancelBuild")).toHaveLength(2);
+    expect(jobs(told).map(({ result, reason }) => [result, reason])).toEqual([
+      [null, "its output says so"],
+      ["CANCELED", "job one failed"],
+      ["CANCELED", "job one failed"],
+    ]);
+  });
+
   it("says which of the jobs that depend on it run", () => {
     const told = new Told(GATE);
     const dependencies = [{ name: "parent", soft: false }];
@@ -142,7 +185,7 @@ describe("a build", () => {
     told.grant();
     told.end(told.one("startBuild").build, { kind: "final", result: "FAILURE" });
     expect(told.asked("land")).toHaveLength(1);
-    const skipped = { job: jobOf("J"), state: "ended", result: "SKIPPED" } as JobRun;
+    const skipped = { job: jobOf("J"), state: "ended", result: "SKIPPED", failing: null } as JobRun;
     expect(failureOf(new Map([["J", skipped]]))).toBe("all of its jobs were skipped");
   });
 });
