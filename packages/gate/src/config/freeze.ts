@@ -53,6 +53,9 @@ export interface FrozenJobDefinition {
   /** Those of the project beneath those of the job. */
   readonly vars: Variables;
   readonly extraVars: Variables;
+  /** Absent: none, as in the next. */
+  readonly hostVars?: Readonly<Record<string, Variables>>;
+  readonly groupVars?: Readonly<Record<string, Variables>>;
   readonly network: boolean;
   readonly reuse: boolean;
   readonly inputs: readonly BuildInput[];
@@ -358,6 +361,10 @@ function definition(
     postRun: job.postRun,
     vars: Inheritance.merge(projectVars, job.vars),
     extraVars: job.extraVars,
+    ...(Object.keys(job.hostVars).length > 0 ? { hostVars: job.hostVars as Record<string, Variables> } : {}),
+    ...(Object.keys(job.groupVars).length > 0
+      ? { groupVars: job.groupVars as Record<string, Variables> }
+      : {}),
     network: job.network,
     reuse: job.reuse,
     inputs: [...job.inputs].sort(),

@@ -10,7 +10,7 @@ export {
   LOCAL_LABEL,
   NOOP,
 } from "./freeze.ts";
-export type { PhaseStep } from "./inherit.ts";
+export { isPlaybook, type PhaseStep } from "./inherit.ts";
 export { type ForgeEvent as TriggerEvent, Layout, type LayoutParts, type Reporting } from "./layout.ts";
 export { CONFIG_LIMITS } from "./limits.ts";
 export { type ChangedConfig, ConfigLoader, type ValidatedChange } from "./loader.ts";

@@ -29,8 +29,20 @@ export type Variables = Readonly<Record<string, Json>>;
 /** Which branches an item is for. `null`: any. An implied matcher is compared as a whole, a written one from the start. */
 export type BranchRule = { readonly exact: string } | { readonly any: readonly Regex[] } | null;
 
-/** One step of a phase, as a job writes it: an executable of the defining repository, or a command in the change's project. */
+/**
+ * One step of a phase, as a job writes it: an executable or a playbook (`.yaml`, `.yml`) of the defining repository, or a command
+ * in the change's project.
+ */
 export type Step = { readonly path: string } | { readonly argv: readonly string[] };
+
+/** A repository that playbooks find roles in. */
+export interface RoleSource {
+  readonly project: string;
+  /** Of a repository that is one role: what playbooks call it. */
+  readonly name: string;
+  /** The definition's own repository, which need not have any. */
+  readonly implicit: boolean;
+}
 
 export interface RequiredProject {
   readonly name: string;
@@ -80,6 +92,11 @@ export interface JobAttributes {
   readonly overrideCheckout?: string;
   readonly vars?: Variables;
   readonly extraVars?: Variables;
+  /** By node. */
+  readonly hostVars?: Readonly<Record<string, Variables>>;
+  /** By group of nodes. */
+  readonly groupVars?: Readonly<Record<string, Variables>>;
+  readonly roles?: readonly RoleSource[];
   readonly successMessage?: string;
   readonly failureMessage?: string;
   readonly network?: boolean;

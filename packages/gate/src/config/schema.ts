@@ -130,6 +130,15 @@ export const jobFields = {
   "override-checkout": z.string().min(1).optional(),
   vars: variablesSchema.optional(),
   "extra-vars": variablesSchema.optional(),
+  "host-vars": z.record(nameSchema, variablesSchema).optional(),
+  "group-vars": z.record(nameSchema, variablesSchema).optional(),
+  roles: listOf(
+    z.strictObject({
+      zuul: nameSchema.optional(),
+      name: nameSchema.regex(/^[^/]+$/, "the name of a role has no slash").optional(),
+      galaxy: z.unknown().optional(),
+    }),
+  ).optional(),
   "success-message": z.string().optional(),
   "failure-message": z.string().optional(),
   "failure-output": listOf(z.string()).optional(),

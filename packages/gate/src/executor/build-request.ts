@@ -16,15 +16,30 @@ const refName = z.string().max(1024).refine(isRefName, "is no name of a ref");
 const project = z.string().max(255).refine(isProjectName, "is no name of a project");
 const milliseconds = z.number().int().positive().max(2_147_483_647);
 
+const variables = z.record(z.string(), z.json());
+
+const role = z.strictObject({
+  /** Of a repository that is one role: by which playbooks call it. */
+  name: project,
+  project,
+  commit: id,
+  /** A repository without roles is passed over. */
+  implicit: z.boolean().default(false),
+});
+
 const entry = z.union([
   /** Runs in the folder of the change's project. */
   z.strictObject({ argv: z.array(z.string()).min(1), level: z.number().int().min(0).optional() }),
-  /** An executable as that project has it at that commit, whatever the workspace has. */
+  /** An executable or a playbook (`.yaml`, `.yml`) as that project has it at that commit, whatever the workspace has. */
   z.strictObject({
     project,
     commit: id,
     path: z.string().refine(isTreePath, "is no path in a repository"),
     level: z.number().int().min(0).optional(),
+    /** Of a config-project: a playbook has a home and temporary files that no other entry can write. */
+    trusted: z.boolean().default(false),
+    /** What a playbook finds roles in, the nearest first. */
+    roles: z.array(role).default([]),
   }),
 ]);
 
@@ -48,6 +63,18 @@ const repository = z.strictObject({
   history: z.boolean().default(true),
 });
 
+/** What playbooks are told, besides `zuul`. */
+const inventory = z.strictObject({
+  /** By jobs before this one. Never a template. */
+  returned: variables.default({}),
+  vars: variables.default({}),
+  extraVars: variables.default({}),
+  nodes: z.array(z.strictObject({ name: z.string().min(1), label: z.string() })).default([]),
+  groups: z.array(z.strictObject({ name: z.string().min(1), nodes: z.array(z.string()) })).default([]),
+  hostVars: z.record(z.string(), variables).default({}),
+  groupVars: z.record(z.string(), variables).default({}),
+});
+
 export const buildRequestSchema = z.strictObject({
   /** Names the build to what runs in it. */
   build: z.string().min(1).max(255),
@@ -64,6 +91,7 @@ export const buildRequestSchema = z.strictObject({
   /** For each of `postRun`. */
   postTimeoutMs: milliseconds.nullable().default(null),
   vars: z.record(z.string(), z.json()).default({}),
+  inventory: inventory.prefault({}),
   network: z.boolean().default(false),
   /** A line of `run` that one of them matches makes the build fail, at once. */
   failureOutput: z.array(z.string()).default([]),
@@ -81,7 +109,19 @@ export type BuildRequest = z.input<typeof buildRequestSchema>;
 export type CheckedRequest = z.output<typeof buildRequestSchema>;
 /** `level`: 0 is the base job, and each child is one more. A `postRun` entry runs when the `preRun` of its level was begun. */
 export type Entry = CheckedRequest["run"][number];
+/** An entry that is a file of a project. */
+export type FileEntry = Extract<Entry, { path: string }>;
+
 export type RepositoryState = CheckedRequest["repositories"][number];
+
+/** Whether an entry is run by Ansible; every other path is an executable. */
+export function isPlaybook(entry: Entry): entry is FileEntry {
+  return "path" in entry && /\.ya?ml$/.test(entry.path);
+}
+
+export function entriesOf({ preRun, run, postRun }: CheckedRequest): readonly Entry[] {
+  return [...preRun, ...run, ...postRun];
+}
 
 export type Phase = "pre-run" | "run" | "post-run";
 
@@ -103,6 +143,8 @@ export type StepEnd =
   | { readonly kind: "cancelled" }
   | { readonly kind: "output limit" }
   | { readonly kind: "disk full" }
+  /** A playbook could not reach a node. */
+  | { readonly kind: "unreachable"; readonly host: string }
   /** It could not be started, or what it returned cannot be read. */
   | { readonly kind: "unusable"; readonly detail: string };
 
@@ -176,8 +218,8 @@ export function checkRequest(value: unknown): CheckedRequest {
     throw new ExecutorError("BUILD_REQUEST_INVALID", `repositories: ${data.project} has to be mounted`);
   for (const needed of [
     data.project,
-    ...[...data.preRun, ...data.run, ...data.postRun].flatMap((one) =>
-      "project" in one ? [one.project] : [],
+    ...entriesOf(data).flatMap((one) =>
+      "project" in one ? [one.project, ...one.roles.map((role) => role.project)] : [],
     ),
   ]) {
     if (!names.has(needed))

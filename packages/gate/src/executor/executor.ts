@@ -45,6 +45,8 @@ export interface ExecutorOptions {
   readonly hidden?: readonly string[];
   /** Folders that builds see besides `/usr`, `/etc` and `/opt`. Default: none. */
   readonly readOnly?: readonly string[];
+  /** What runs playbooks: a name that is looked up in the system's folders of programs, or a path. Default: `ansible-playbook`. */
+  readonly ansiblePlaybook?: string;
   readonly limits?: Partial<ExecutorLimits>;
   /** Between two looks at how full builds have made the disk. Default: 1,000. */
   readonly diskLookMs?: number;
@@ -77,6 +79,7 @@ export class Executor implements AsyncDisposable {
   readonly #work: string;
   readonly #sandbox: Sandbox;
   readonly #diskWatch: DiskWatch;
+  readonly #ansiblePlaybook: string;
   readonly #running = new Map<string, Promise<unknown>>();
   readonly #closing = new AbortController();
 
@@ -85,9 +88,10 @@ export class Executor implements AsyncDisposable {
     work: string,
     sandbox: Sandbox,
     limits: ExecutorLimits,
-    diskLookMs: number,
+    { diskLookMs = 1_000, ansiblePlaybook = "ansible-playbook" }: ExecutorOptions,
     leftovers: number,
   ) {
+    this.#ansiblePlaybook = ansiblePlaybook;
     this.#executions = executions;
     this.#work = work;
     this.#sandbox = sandbox;
@@ -120,7 +124,7 @@ export class Executor implements AsyncDisposable {
       const work = sandbox.isolation === "user" ? openWorkFolder(folder) : join(folder, "work");
       await removeFolder(work);
       await mkdir(work, { recursive: true, mode: sandbox.isolation === "user" ? 0o711 : 0o700 });
-      return new Executor(executions, work, sandbox, limits, options.diskLookMs ?? 1_000, leftovers);
+      return new Executor(executions, work, sandbox, limits, options, leftovers);
     } catch (error) {
       if (error instanceof ExecutorError) throw error;
       throw new ExecutorError("EXECUTOR_UNUSABLE", `${folder}: ${(error as Error).message}`);
@@ -156,6 +160,7 @@ export class Executor implements AsyncDisposable {
         log,
         sandbox: this.#sandbox,
         limits: this.limits,
+        ansiblePlaybook: this.#ansiblePlaybook,
         diskWatch: this.#diskWatch,
         onFailing,
         signal: AbortSignal.any([this.#closing.signal, ...(signal === undefined ? [] : [signal])]),

@@ -1,10 +1,10 @@
 import { execFile } from "node:child_process";
 import { existsSync, lstatSync } from "node:fs";
-import { chmod, mkdir, writeFile } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { chmod, mkdir, symlink, writeFile } from "node:fs/promises";
+import { basename, dirname, join, relative } from "node:path";
 import { promisify } from "node:util";
 import { GitError, git, gitLine } from "../git/git.ts";
-import type { CheckedRequest, Entry, RepositoryState } from "./build-request.ts";
+import { type CheckedRequest, type Entry, isPlaybook, type RepositoryState } from "./build-request.ts";
 import type { Folders } from "./isolation.ts";
 
 const run = promisify(execFile);
@@ -19,6 +19,8 @@ export interface Workspace {
   readonly sources: ReadonlyMap<string, { readonly path: string; readonly commit: string }>;
   /** Of each entry that is an executable, below the root. */
   readonly executables: ReadonlyMap<Entry, string>;
+  /** Of each entry that is a playbook, folders of roles below the root, the nearest first. */
+  readonly roles: ReadonlyMap<Entry, readonly string[]>;
   readonly objectStores: readonly string[];
 }
 
@@ -40,6 +42,9 @@ export async function makeWorkspace(
     mkdir(join(folders.out, "artifacts"), { recursive: true }),
     mkdir(join(folders.tmp, "tmp"), { recursive: true }),
     mkdir(join(folders.tmp, "shm"), { recursive: true }),
+    mkdir(join(folders.apart, "home"), { recursive: true }),
+    mkdir(join(folders.apart, "tmp"), { recursive: true }),
+    mkdir(join(folders.apart, "shm"), { recursive: true }),
   ]);
   const sources = new Map<string, { path: string; commit: string }>();
   const taken = new Set<string>();
@@ -59,9 +64,9 @@ export async function makeWorkspace(
       source.commit = await checkOut(state, source.path, sharesObjects);
     }),
   );
-  const executables = await exportExecutables(request, folders);
+  const { executables, roles } = await exportExecutables(request, folders);
   const objectStores = mounted.map(({ repository }) => join(repository, "objects"));
-  return { sources, executables, objectStores };
+  return { sources, executables, roles, objectStores };
 }
 
 function folderOf(project: string, scheme: CheckedRequest["workspaceScheme"]): string {
@@ -170,13 +175,15 @@ ${isSha256 ? "[extensions]\n\tobjectformat = sha256\n" : ""}[remote "origin"]
 `;
 }
 
-/** Writes the trees that entries come from, each once, where builds cannot change them. */
-async function exportExecutables(request: CheckedRequest, folders: Folders): Promise<Map<Entry, string>> {
+/** Writes the trees that entries and roles come from, each once, where builds cannot change them. */
+async function exportExecutables(
+  request: CheckedRequest,
+  folders: Folders,
+): Promise<Pick<Workspace, "executables" | "roles">> {
   const trees = new Map<string, string>();
   const executables = new Map<Entry, string>();
-  for (const entry of [...request.preRun, ...request.run, ...request.postRun]) {
-    if (!("project" in entry)) continue;
-    const { project, commit, path } = entry;
+  const roles = new Map<Entry, readonly string[]>();
+  const treeOf = async (project: string, commit: string): Promise<string> => {
     const { repository } = request.repositories.find((one) => one.project === project)!;
     const key = `${commit} ${project}`;
     let tree = trees.get(key);
@@ -185,15 +192,49 @@ async function exportExecutables(request: CheckedRequest, folders: Folders): Pro
       trees.set(key, tree);
       await exportTree(project, repository, commit, tree);
     }
-    const file = join(tree, path);
+    return tree;
+  };
+  for (const entry of [...request.preRun, ...request.run, ...request.postRun]) {
+    if (!("project" in entry)) continue;
+    const { project, commit, path } = entry;
+    const file = join(await treeOf(project, commit), path);
     const facts = lstatSync(file, { throwIfNoEntry: false });
-    if (facts?.isFile() !== true || (facts.mode & 0o111) === 0) {
-      const what = facts === undefined ? "is not there" : "is no executable file";
+    const isFit = facts?.isFile() === true && (isPlaybook(entry) || (facts.mode & 0o111) !== 0);
+    if (!isFit) {
+      const wanted = isPlaybook(entry) ? "is no file" : "is no executable file";
+      const what = facts === undefined ? "is not there" : wanted;
       throw new WorkspaceImpossible(`${path} of ${project} at ${commit.slice(0, 12)} ${what}`);
     }
     executables.set(entry, file);
+    const found: string[] = [];
+    for (const role of isPlaybook(entry) ? entry.roles : []) {
+      const at = await rolesIn(await treeOf(role.project, role.commit), role.name, folders);
+      if (at !== undefined) found.push(at);
+      else if (!role.implicit)
+        throw new WorkspaceImpossible(
+          `${role.project} at ${role.commit.slice(0, 12)} has no roles: neither a folder roles, nor tasks of one`,
+        );
+    }
+    roles.set(entry, [...new Set(found)]);
   }
-  return executables;
+  return { executables, roles };
+}
+
+/**
+ * Where Ansible is to look for the roles of a repository: its `roles`, or, when it is one role, a folder in which it has that
+ * role's name.
+ */
+async function rolesIn(tree: string, name: string, folders: Folders): Promise<string | undefined> {
+  const isFolder = (path: string) =>
+    lstatSync(join(tree, path), { throwIfNoEntry: false })?.isDirectory() === true;
+  if (isFolder("tasks")) {
+    const alone = join(folders.executables, `role-${basename(tree)}-${encodeURIComponent(name)}`);
+    const link = join(alone, name);
+    await mkdir(dirname(link), { recursive: true });
+    if (!existsSync(link)) await symlink(relative(dirname(link), tree), link);
+    return alone;
+  }
+  return isFolder("roles") ? join(tree, "roles") : undefined;
 }
 
 async function exportTree(project: string, repository: string, commit: string, into: string): Promise<void> {
@@ -213,11 +254,17 @@ async function exportTree(project: string, repository: string, commit: string, i
   }
 }
 
+/** A node of Zuul's has the sources below its home, where playbooks look for them. */
+export async function linkSources(folders: Folders, inside: (path: string) => string): Promise<void> {
+  for (const home of [folders.home, join(folders.apart, "home")])
+    await symlink(inside(folders.src), join(home, "src"));
+}
+
 /** Gives to a build what is its own. */
 export async function handOver(folders: Folders, uid: number | null): Promise<void> {
   if (uid === null) return;
   await chmod(folders.root, 0o755);
-  const own = [folders.src, folders.home, folders.tmp, folders.out];
+  const own = [folders.src, folders.home, folders.tmp, folders.out, folders.apart];
   await run("chown", ["-R", "-h", `${uid}:${uid}`, "--", ...own]);
 }
 

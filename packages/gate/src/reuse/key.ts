@@ -35,8 +35,12 @@ export function contentKey(request: BuildRequest, facts: KeyFacts): string {
   const entries = (list: BuildRequest["run"]): unknown[] =>
     list.map((entry) => {
       if (!("commit" in entry)) return entry;
-      const { commit, ...others } = entry;
-      return { ...others, tree: facts.treeOf(entry.project, commit) };
+      const { commit, roles = [], ...others } = entry;
+      const rolesBy = roles.map(({ commit: of, ...role }) => ({
+        ...role,
+        tree: facts.treeOf(role.project, of),
+      }));
+      return { ...others, tree: facts.treeOf(entry.project, commit), roles: rolesBy };
     });
   const mounted = repositories.filter((one) => one.mounted !== false);
   const content = {

@@ -31,14 +31,14 @@ export function sharedRequest(
   const mounted = new Set([request.project, ...job.requiredProjects.map(({ name }) => name)]);
   const needed = new Set(
     [...(rest.preRun ?? []), ...rest.run, ...(rest.postRun ?? [])].flatMap((entry) =>
-      "project" in entry ? [entry.project] : [],
+      "project" in entry ? [entry.project, ...(entry.roles ?? []).map((role) => role.project)] : [],
     ),
   );
   const repositories: BuildRequest["repositories"] = [];
   for (const state of request.repositories) {
     const { project, repository } = state;
     if (!mounted.has(project)) {
-      // Its executables are taken from it by their commits.
+      // Executables, playbooks and roles are taken from it by their commits.
       if (needed.has(project))
         repositories.push({ project, repository, branches: {}, checkout: "", mounted: false });
       continue;

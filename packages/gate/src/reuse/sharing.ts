@@ -83,9 +83,10 @@ function commitsOf(
   { preRun = [], run, postRun = [] }: Omit<BuildRequest, "build">,
   { project, branches, checkout, history, mounted }: BuildRequest["repositories"][number],
 ): string[] {
-  const commits = [...preRun, ...run, ...postRun].flatMap((entry) =>
-    "commit" in entry && entry.project === project ? [entry.commit] : [],
-  );
+  const commits = [...preRun, ...run, ...postRun]
+    .flatMap((entry) => ("commit" in entry ? [entry, ...(entry.roles ?? [])] : []))
+    .filter((file) => file.project === project)
+    .map(({ commit }) => commit);
   if (mounted === false || history !== false) return commits;
   return [...commits, Object.hasOwn(branches, checkout) ? branches[checkout]! : checkout];
 }

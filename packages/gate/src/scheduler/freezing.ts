@@ -93,8 +93,9 @@ async function changesConfig(
 
 /** Projects that a job's workspace holds besides the change's own. */
 export function projectsOf({ requiredProjects, preRun, run, postRun }: FrozenJobDefinition): string[] {
-  const executables = [...preRun, ...run, ...postRun].filter((step) => "path" in step);
-  return [...requiredProjects.map(({ name }) => name), ...executables.map(({ project }) => project)];
+  const files = [...preRun, ...run, ...postRun].filter((step) => "path" in step);
+  const ofFiles = files.flatMap(({ project, roles = [] }) => [project, ...roles.map((role) => role.project)]);
+  return [...requiredProjects.map(({ name }) => name), ...ofFiles];
 }
 
 async function frozenRepository(

@@ -21,14 +21,11 @@ describe("what is not built is refused by name, at its line", () => {
     "cleanup-run: [clean]",
     "deduplicate: false",
     "failure-url: x",
-    "group-vars: {g: {a: 1}}",
-    "host-vars: {h: {a: 1}}",
     "image-build-name: x",
     "include-vars: x.yaml",
     "override-branch: x",
     "provides: [x]",
     "requires: [x]",
-    "roles: [{zuul: x/y}]",
     "secrets: [s]",
     "success-url: x",
     "workspace-checkout: false",
@@ -40,7 +37,7 @@ describe("what is not built is refused by name, at its line", () => {
   });
 
   test.each([
-    ["pre-run: run.yaml", "pre-run: run.yaml: Ansible playbooks are not built yet"],
+    ["roles: [{galaxy: x}]", "roles: an element names a project, as `zuul:`; galaxy is not built yet"],
     ["post-run: [{name: x, cleanup: true}]", "post-run: cleanup is not built yet"],
     ["pre-run: [{name: x, semaphores: s}]", "pre-run: semaphores is not built yet"],
     ["nodeset: {alternatives: [a, b]}", "nodeset.alternatives is not built yet"],
