@@ -95,10 +95,10 @@ describe("a result that is there", () => {
     await merged(number);
     const [, gated] = await settled(number, "check SUCCESS", `gate SUCCESS reused ${checked!.id}`);
     expect(await logOf(gated!)).toBe(await logOf(checked!));
-    const { now } = await running.get<ExplanationView>(`/explain/${number}`);
-    expect(now).toContain(
-      `gate: job tests-same: build ${gated!.id} took the result of build ${checked!.id}, which is of equal content`,
-    );
+    const { jobs } = await running.get<ExplanationView>(`/explain/${number}`);
+    expect(jobs.find(({ pipeline }) => pipeline === "gate")?.builds).toMatchObject([
+      { id: gated!.id, shared: { how: "reused", build: checked!.id } },
+    ]);
   });
 
   test("does not serve another content", async () => {
@@ -228,10 +228,10 @@ describe("what is under way", () => {
     await waiting(checked!);
     await running.post(`/changes/${first}/abandon`, "alice");
     await settled(first, "check CANCELED");
-    expect(running.gate.executor.running).toBe(1);
+    expect(running.gate.executor!.running).toBe(1);
     await running.post(`/changes/${second}/abandon`, "alice");
     await settled(second, `check CANCELED joined ${checked!.id}`);
-    await until("nothing runs", DEADLINE_MS, async () => running.gate.executor.running === 0 || undefined);
+    await until("nothing runs", DEADLINE_MS, async () => running.gate.executor!.running === 0 || undefined);
     expect(await logOf(joined!)).toContain("drover: cancelled");
   });
 

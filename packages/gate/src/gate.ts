@@ -4,6 +4,7 @@ import { Client } from "@drover/client";
 import { type FunctionRule, Identity, type JobServer, type Log } from "@drover/server";
 import { type Connection, memoryPair } from "@drover/transport";
 import type { Worker } from "@drover/worker";
+import type { ReplayedSpan } from "./api/types.ts";
 import {
   BUILD_FUNCTION_SETTINGS,
   BUILD_FUNCTIONS,
@@ -13,9 +14,9 @@ import {
   mergerWorker,
 } from "./bus/index.ts";
 import { ConfigLoader, type LoadedLayout, type Tenant } from "./config/index.ts";
-import type { Change, ConfigProblem, GateEvent, RefUpdate, Subject } from "./core/index.ts";
+import type { Change, ConfigProblem, GateCore, GateEvent, RefUpdate, Subject } from "./core/index.ts";
 import { Effects } from "./effects.ts";
-import { Executor } from "./executor/index.ts";
+import { ExecutionStore, Executor } from "./executor/index.ts";
 import { FORGE_MIGRATIONS, type ForgeEvent, type ForgeTrigger, LocalForge } from "./forge/index.ts";
 import { gitVersion } from "./git/version.ts";
 import { Merger } from "./merger/index.ts";
@@ -25,7 +26,9 @@ import type { SubjectFacts } from "./scheduler/build-request.ts";
 import { BUILD_MIGRATIONS, BuildTable } from "./scheduler/build-table.ts";
 import { RepositoryConfig } from "./scheduler/config-source.ts";
 import { EVENT_LOG_MIGRATIONS } from "./scheduler/event-log.ts";
+import { coreAt, replay } from "./scheduler/history.ts";
 import { Scheduler } from "./scheduler/scheduler.ts";
+import { executorFacts, mergerFacts, WorkerList } from "./scheduler/worker-list.ts";
 import { GateDatabase } from "./store/database.ts";
 import { addToTenant, GATE_FILE, GateError, type GateErrorCode, readTenant } from "./tenant-file.ts";
 
@@ -50,8 +53,15 @@ const GATE_IDENTITY = new Identity("gate", {
 export interface GateOptions {
   /** With `gate.yaml`; database, repositories and what builds leave are kept below it. */
   readonly folder: string;
-  /** Job server that carries builds, in this process, with `reserved` and rules as above. */
-  readonly server: JobServer;
+  /**
+   * Job server that carries builds and merges, in this process, with `reserved` and rules as above; or addresses of one
+   * elsewhere, with a token of an identity that has the role `gate` there.
+   */
+  readonly server: JobServer | { readonly servers: string; readonly token: string | undefined };
+  /** Builds run here. Default: true; else only executors elsewhere run them. */
+  readonly hasExecutor?: boolean;
+  /** Merges are made here. Default: true; else only by mergers elsewhere. */
+  readonly hasMerger?: boolean;
   readonly log: Log;
   /** Builds at a time. */
   readonly slots: number;
@@ -101,6 +111,7 @@ interface Place {
 
 /** What a gate consists of. */
 interface Parts {
+  readonly id: string;
   readonly database: GateDatabase;
   readonly forge: LocalForge;
   readonly merger: Merger;
@@ -111,7 +122,8 @@ interface Parts {
   readonly scheduler: Scheduler;
   readonly effects: Effects;
   readonly client: Client;
-  readonly executor: Executor;
+  readonly executions: ExecutionStore;
+  readonly executor: Executor | undefined;
   /** Of merges and of builds. */
   readonly workers: readonly Worker[];
 }
@@ -120,7 +132,13 @@ interface Parts {
 export class Gate {
   readonly folder: string;
   readonly forge: LocalForge;
-  readonly executor: Executor;
+  /** Names this gate for ever, before the numbers of its builds. */
+  readonly id: string;
+  readonly executor: Executor | undefined;
+  /** Logs and artifacts. */
+  readonly executions: ExecutionStore;
+  /** Executors and mergers, wherever they are. */
+  readonly workers: WorkerList;
   readonly scheduler: Scheduler;
   readonly builds: BuildTable;
   readonly ledger: ReuseLedger;
@@ -146,7 +164,14 @@ export class Gate {
     this.#parts = parts;
     this.forge = parts.forge;
     this.#ids = new RegExp(`\\b${parts.forge.connection}:(\\d+)\\b`, "g");
+    this.id = parts.id;
     this.executor = parts.executor;
+    this.executions = parts.executions;
+    const { hasMerger = true, slots } = options;
+    this.workers = new WorkerList(() => [
+      ...(parts.executor === undefined ? [] : [executorFacts("gate", parts.executor, slots)]),
+      ...(hasMerger ? [mergerFacts("gate", MERGES)] : []),
+    ]);
     this.scheduler = parts.scheduler;
     this.builds = parts.builds;
     this.ledger = parts.ledger;
@@ -167,13 +192,19 @@ export class Gate {
     const undo: (() => unknown)[] = [() => database.close()];
     try {
       const gateId = selfOf(database);
-      const executor = await Executor.start({
-        folder: inFolder(BUILDS),
-        hidden: [folder],
-        readOnly: options.readOnly ?? [],
-      });
-      undo.push(() => executor.close());
-      if (executor.warning !== null) log.warn({ isolation: executor.isolation }, executor.warning);
+      const executions = new ExecutionStore(join(inFolder(BUILDS), "executions"));
+      let executor: Executor | undefined;
+      if (options.hasExecutor !== false) {
+        const started = await Executor.start({
+          folder: inFolder(BUILDS),
+          store: executions,
+          hidden: [folder],
+          readOnly: options.readOnly ?? [],
+        });
+        executor = started;
+        undo.push(() => started.close());
+        if (started.warning !== null) log.warn({ isolation: started.isolation }, started.warning);
+      }
       let gate: Gate | undefined;
       const forge = await LocalForge.open({
         database,
@@ -191,20 +222,20 @@ export class Gate {
         cacheFile: inFolder("merges.db"),
       });
       undo.push(() => merger.close());
-      const dial = dialIn(server);
-      const client = new Client({ servers: "gate", dial });
+      const place = "servers" in server ? server : { servers: "gate", dial: dialIn(server) };
+      const client = new Client(place);
       undo.push(() => client.close());
-      const workers = [
-        mergerWorker(merger, { servers: "gate", dial, concurrency: MERGES }),
-        buildWorker(executor, { zone, slots: slotCount, servers: "gate", dial }),
-      ];
+      const workers: Worker[] = [];
+      if (options.hasMerger !== false) workers.push(mergerWorker(merger, { ...place, concurrency: MERGES }));
+      if (executor !== undefined) workers.push(buildWorker(executor, { ...place, zone, slots: slotCount }));
+      undo.push(() => Promise.all(workers.map((worker) => worker.close())));
       const source = new RepositoryConfig(forge, merger);
       const loader = new ConfigLoader(tenant, source);
       const loaded = await loader.load();
       gate = new Gate(options, (self) => {
         const builds = new BuildTable(database);
         const ledger = new ReuseLedger(database);
-        const environment = localEnvironment(executor.isolation, options.image ?? "");
+        const environment = localEnvironment(executor?.isolation ?? null, options.image ?? "");
         const slots = new LocalSlots(slotCount, (build) => scheduler.core.rankOf(build));
         const scheduler: Scheduler = new Scheduler({
           database,
@@ -238,6 +269,8 @@ export class Gate {
             forge.urls[0] === undefined ? null : `${forge.urls[0]}/#/gate/builds/${build}`,
         });
         return {
+          id: gateId,
+          executions,
           database,
           forge,
           merger,
@@ -253,7 +286,9 @@ export class Gate {
         };
       });
       gate.#versionBase = gate.scheduler.status().version;
-      await Promise.all(workers.map((worker) => worker.run()));
+      const registered = Promise.all(workers.map((worker) => worker.run()));
+      // One elsewhere may come later: changes are taken meanwhile.
+      if (!("servers" in server)) await registered;
       gate.#begin(loaded);
       return gate;
     } catch (error) {
@@ -360,6 +395,16 @@ export class Gate {
     return this.configProblems;
   }
 
+  /** The state as it was at a time. @throws HistoryError */
+  coreAt(atMs: number): GateCore {
+    return coreAt(this.#parts.database.db, atMs);
+  }
+
+  /** Replays the log, and compares with what was written down and with what is. @throws HistoryError */
+  replay(): ReplayedSpan[] {
+    return replay(this.#parts.database.db, this.scheduler.core.snapshot());
+  }
+
   /** A text of the core as people read it: its ids of changes are numbers here. */
   readable(text: string): string {
     return text.replaceAll(this.#ids, "change $1");
@@ -405,7 +450,7 @@ export class Gate {
     scheduler.close();
     await client.close();
     // Builds are ended: they would be run again anyway.
-    await executor.close();
+    await executor?.close();
     await Promise.all(workers.map((worker) => worker.close()));
     await merger.close();
     database.close();
@@ -503,7 +548,7 @@ export class Gate {
     if (this.#isTidying) return;
     this.#isTidying = true;
     const { keepMs = KEEP_MS, keepBytes = KEEP_BYTES, log, nowMs = Date.now } = this.#options;
-    const { merger, builds, ledger, executor, forge } = this.#parts;
+    const { merger, builds, ledger, executions, forge } = this.#parts;
     try {
       const live = new Set<number>();
       for (const { queues } of this.scheduler.status().pipelines)
@@ -516,7 +561,7 @@ export class Gate {
       }
       builds.prune(nowMs() - keepMs, live);
       ledger.prune(nowMs() - keepMs);
-      await executor.sweep(nowMs() - keepMs, keepBytes);
+      await executions.sweep(nowMs() - keepMs, keepBytes);
       await forge.maintain();
     } catch (error) {
       log.warn({ error }, "what nobody needs any more was not all removed");

@@ -3,8 +3,7 @@ import { join } from "node:path";
 import { parseDocument, type YAMLSeq } from "yaml";
 import { parseTenants, type Tenant } from "./config/index.ts";
 
-/* `gate.yaml`, the tenant file in the folder of a gate. */
-
+/** Name of the tenant file within the folder of a gate. */
 export const GATE_FILE = "gate.yaml";
 
 export type GateErrorCode = "GATE_FOLDER_INVALID" | "GATE_CONFIG_INVALID";

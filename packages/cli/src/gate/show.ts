@@ -21,7 +21,7 @@ export function statusLines(status: StatusView, nowMs: number): string[] {
   const { tenant, isPaused, slots, configProblems } = status;
   lines.push(
     `${printable(tenant)}: ${slots.used} of ${slots.total} slots in use` +
-      `${isPaused ? ", PAUSED" : ""}${configProblems > 0 ? `, ${configProblems} problems in the configuration: drover gate config problems` : ""}`,
+      `${isPaused ? ", PAUSED" : ""}${configProblems !== null && configProblems > 0 ? `, ${configProblems} problems in the configuration: drover gate config problems` : ""}`,
   );
   for (const { name, queues, waiting } of status.pipelines) {
     const count = queues.reduce((sum, { items }) => sum + items.filter(({ live }) => live).length, 0);

@@ -9,7 +9,7 @@ import type { BranchTip, MergeAnswer, MergeRequest } from "../merger/request.ts"
 const MERGE = defineFunction({ name: "gate:merge", input: REQUEST, output: ANSWER });
 
 /** A worker that lets this merger do what is asked for on servers. It is to be run and drained as any other. */
-export function mergerWorker(merger: Merger, options: WorkerOptions): Worker {
+export function mergerWorker(merger: Pick<Merger, "merge">, options: WorkerOptions): Worker {
   const worker = new Worker({ clientId: "gate-merger", ...options });
   worker.handle(MERGE, ({ input }) => merger.merge(input));
   return worker;

@@ -82,6 +82,8 @@ export interface JobExplanation {
   readonly job: string;
   readonly runs: boolean;
   readonly reasons: readonly string[];
+  /** Of one that runs: see `FrozenJobDefinition.inheritance`. */
+  readonly inheritance: FrozenJobDefinition["inheritance"];
 }
 
 /** The label of the node of a job that names none: it runs on the executor, and takes a slot of it. */
@@ -159,11 +161,13 @@ export function explainJobs(
     const found = freezeJob(parts, pipeline, subject, project, job, variants, reasons);
     if (found.kind === "problem") reasons.push(`It cannot run: ${found.problem.message}.`);
     if (found.kind === "job") jobs.set(job, found.job);
-    explanations.set(job, { job, runs: found.kind === "job", reasons });
+    const runs = found.kind === "job";
+    explanations.set(job, { job, runs, reasons, inheritance: runs ? found.job.inheritance : [] });
   }
   for (const { job, message } of dependencyFaults(parts, jobs)) {
     const { reasons } = explanations.get(job)!;
-    explanations.set(job, { job, runs: false, reasons: [...reasons, `It cannot run: ${message}.`] });
+    const why = [...reasons, `It cannot run: ${message}.`];
+    explanations.set(job, { job, runs: false, reasons: why, inheritance: [] });
   }
   return [...explanations.values()];
 }

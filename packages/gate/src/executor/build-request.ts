@@ -190,6 +190,7 @@ export interface BuildOutcome {
 export type ExecutorErrorCode =
   | "BUILD_REQUEST_INVALID"
   | "BUILD_CANCELLED"
+  | "EXECUTION_REFUSED"
   | "EXECUTOR_CLOSED"
   | "EXECUTOR_UNUSABLE";
 

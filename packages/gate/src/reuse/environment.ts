@@ -6,10 +6,13 @@ import type { Isolation } from "../executor/index.ts";
 const RELEASE_FILES = ["/etc/os-release", "/usr/lib/os-release"];
 
 /**
- * What builds on this machine may depend on without anybody saying so. What is installed besides, an operator knows.
+ * What builds may depend on without anybody saying so. What is installed besides, an operator knows; he also knows the
+ * machines of executors elsewhere, which have to be alike within a zone.
+ * @param isolation Of this machine's executor; `null` when all are elsewhere.
  * @param image What the operator calls it; another name after something was installed.
  */
-export function localEnvironment(isolation: Isolation, image: string): string {
+export function localEnvironment(isolation: Isolation | null, image: string): string {
+  if (isolation === null) return JSON.stringify({ image });
   return JSON.stringify({
     system: `${type()} ${release()} ${arch()}`,
     release: releaseText(),
