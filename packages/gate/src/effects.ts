@@ -62,6 +62,8 @@ export interface EffectParts {
   readonly record: (change: () => void, events?: readonly GateEvent[]) => void;
   /** Loads the configuration of projects again, and tells the core. What is wrong with that is logged. */
   readonly reconfigure: (projects: readonly string[]) => Promise<void>;
+  /** Resolves when no configuration is being read that was asked for before. */
+  readonly configRead: () => Promise<void>;
   readonly facts: (subject: Subject) => SubjectFacts;
   /** A text of the core as people read it. */
   readonly readable: (text: string) => string;
@@ -78,6 +80,8 @@ export class Effects {
   readonly #held = new HeldExecutions();
   /** Version of the layout that each buildset is frozen under last. */
   readonly #freezing = new Map<BuildsetId, number>();
+  /** Of changes to the configuration that are being merged, until what they change is read. */
+  readonly #landingConfig = new Set<Promise<void>>();
   /** Of what is under way besides builds. */
   readonly #underWay = new Set<Promise<void>>();
   #isOver = false;
@@ -210,6 +214,8 @@ export class Effects {
     const { forge, loader, source, builds, nowMs, tell } = this.#parts;
     const { buildset, pipeline, layout } = effect;
     this.#freezing.set(buildset, layout);
+    // Nothing is frozen by configuration of which it is known that it is not what is merged.
+    await Promise.allSettled([...this.#landingConfig, this.#parts.configRead()]);
     const frozen = await freezeBuildset({ forge, loader, source }, effect);
     // Asked again meanwhile, for another configuration: this answer would only overwrite that one.
     if (this.#freezing.get(buildset) !== layout) return;
@@ -388,6 +394,9 @@ export class Effects {
     if (!reporting.actions.some(({ comment }) => comment)) return;
     for (const comment of jobComments(reported, builds)) this.#comment(number, { ...comment, revision });
     for (const comment of fileComments(reported, builds)) this.#comment(number, { ...comment, revision });
+    for (const comment of problemComments(effect)) {
+      this.#comment(number, { ...comment, text: readable(comment.text), revision });
+    }
   }
 
   /** What is wrong with one comment is its change's own affair. */
@@ -402,7 +411,7 @@ export class Effects {
   }
 
   async #land(effect: Extract<GateEffect, { kind: "land" }>): Promise<void> {
-    const { forge, gateId, tell, loader, reconfigure } = this.#parts;
+    const { forge, gateId, tell, loader } = this.#parts;
     const { buildset, steps } = effect;
     const [{ link, base, commit }] = steps as readonly [LandStep];
     const { project, branch, change, revision } = link;
@@ -415,15 +424,29 @@ export class Effects {
     const files = await forge.paths(changeNumber, revision);
     const changesConfig = files.some((path) => isConfigPath(path.toString(), extraPaths));
     const key = `${gateId}-${buildset}`;
-    const { refused } = await forge.land({ key, project, branch, base, commit, changeNumber, revision });
+    const landing = forge.land({ key, project, branch, base, commit, changeNumber, revision });
+    // What is configured now is so for whoever is next.
+    if (changesConfig) await this.#readAfter(landing, project);
+    const { refused } = await landing;
     if (refused === null) {
-      // What is configured now is so for whoever is next.
-      if (changesConfig) await reconfigure([project]);
       tell({ kind: "landed", buildset, refused });
       return;
     }
     const tip = (await forge.branches(project)).get(branch);
     tell({ kind: "landed", buildset, refused, moved: tip !== base });
+  }
+
+  /** Reads the configuration of a project again once it has merged. */
+  async #readAfter(landing: Promise<{ readonly refused: string | null }>, project: string): Promise<void> {
+    const read = landing.then(async ({ refused }) => {
+      if (refused === null) await this.#parts.reconfigure([project]);
+    });
+    this.#landingConfig.add(read);
+    try {
+      await read;
+    } finally {
+      this.#landingConfig.delete(read);
+    }
   }
 }
 
@@ -450,6 +473,16 @@ function fileComments(reported: readonly ReportedBuild[], builds: BuildTable): N
     }
   }
   return found.slice(0, MAX_FILE_COMMENTS);
+}
+
+/** What is wrong with the change's own configuration, at the very lines. */
+function problemComments({ subject, problems }: Extract<GateEffect, { kind: "report" }>): NewComment[] {
+  return problems
+    .filter(
+      ({ project, branch, file }) => file !== "" && project === subject.project && branch === subject.branch,
+    )
+    .slice(0, MAX_FILE_COMMENTS)
+    .map(({ file, line, message }) => ({ text: message, file, ...(line === null ? {} : { line }) }));
 }
 
 /** A result as it is on record. */

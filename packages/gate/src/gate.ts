@@ -263,6 +263,7 @@ export class Gate {
           tell: (event) => scheduler.tell(event),
           record: (change, events) => scheduler.record(change, events),
           reconfigure: (projects) => self.#follow(projects),
+          configRead: async () => void (await self.#loading),
           facts: (subject) => self.factsOf(subject),
           readable: (text) => self.readable(text),
           buildUrl: (build) =>
