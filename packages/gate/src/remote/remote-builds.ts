@@ -67,8 +67,8 @@ export class RemoteBuilds {
           if (/^[0-9a-f]{40}$/.test(one.checkout)) commits.add(one.checkout);
           for (const entry of entries) {
             if (!("project" in entry)) continue;
-            for (const { project, commit } of [entry, ...(entry.roles ?? [])])
-              if (project === one.project) commits.add(commit);
+            for (const file of [entry, ...(entry.roles ?? [])])
+              if (file.project === one.project) commits.add(file.commit);
           }
           return { ...one, repository: await this.#repositories.bring(one.project, commits, signal) };
         }),
