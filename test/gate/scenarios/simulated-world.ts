@@ -2,10 +2,14 @@ import { expect } from "vitest";
 import {
   type ChainLink,
   type CoreLayout,
+  cycleGraph,
   type FrozenJob,
   GateCore,
   type GateEffect,
   type GateEvent,
+  type QueueRules,
+  type Subject,
+  type WantedJob,
 } from "../../../packages/gate/src/core/index.ts";
 import { Forge, type Proposal } from "../../sim/gate/forge.ts";
 import { checkPipeline, gatePipeline, job, layoutOf, WINDOW } from "../../sim/gate/layouts.ts";
@@ -34,6 +38,8 @@ export class SimulatedWorld implements ScenarioWorld {
   readonly forge = new Forge();
   readonly #setup: Setup;
   readonly #proposals = new Map<string, Proposal>();
+  /** Of jobs of cycles, their names in the configuration. */
+  readonly #jobNames = new Map<string, string>();
   readonly #chains = new Map<number, readonly ChainLink[]>();
   readonly #requests = new Set<number>();
   /** Builds that have their slots. */
@@ -50,13 +56,14 @@ export class SimulatedWorld implements ScenarioWorld {
 
   constructor(setup: Setup) {
     this.#setup = setup;
-    const queues = new Map<string, { name: string; perBranch: boolean }>();
+    const queues = new Map<string, QueueRules>();
+    const allowsCycles = setup.cycles === true;
     for (const { name, queue } of setup.projects)
-      if (queue !== undefined) queues.set(name, { name: queue, perBranch: false });
+      if (queue !== undefined) queues.set(name, { name: queue, perBranch: false, allowsCycles });
     const gate = gatePipeline(queues, { ...WINDOW, ...setup.window });
     const names = setup.projects.map(({ name }) => name);
     const pipelines = setup.check
-      ? [checkPipeline(), setup.supercedes ? gate : { ...gate, supercedes: [] }]
+      ? [checkPipeline(queues), setup.supercedes ? gate : { ...gate, supercedes: [] }]
       : [gate];
     const semaphores = new Map(Object.entries(setup.semaphores ?? {}));
     this.#layout = { ...layoutOf(1, pipelines, names), semaphores };
@@ -93,7 +100,8 @@ export class SimulatedWorld implements ScenarioWorld {
         this.#held.delete(effect.build);
         return [];
       case "startBuild": {
-        const { build, job, subject, buildset } = effect;
+        const { build, subject, buildset } = effect;
+        const job = this.#jobNames.get(effect.job) ?? effect.job;
         const chain = this.#chains.get(buildset)!.map(({ change }) => change);
         this.#running.set(build, { build, job, change: subject.id, name: `${job}{${chain.join(",")}}` });
         return [];
@@ -110,20 +118,29 @@ export class SimulatedWorld implements ScenarioWorld {
     }
   }
 
-  #freeze({ buildset, subject, chain, layout }: Effect<"freeze">): GateEvent {
-    const { project, branch } = subject;
+  #freeze({ buildset, members, chain, layout }: Effect<"freeze">): GateEvent {
     const configs = this.#configsOf(chain);
-    const { jobs } = configs.get(`${project} ${branch}`) ?? configs.get(`${project} main`)!;
     const all = [...configs.values()].flatMap((config) => config.jobs);
-    const missing = jobs.filter(
-      ({ name, isDefined = true }) =>
-        !isDefined && !all.some((job) => job.name === name && job.isDefined !== false),
+    const jobsOf = ({ project, branch }: Subject): readonly JobSetup[] =>
+      (configs.get(`${project} ${branch}`) ?? configs.get(`${project} main`)!).jobs;
+    const isMissing = ({ name, isDefined = true }: JobSetup): boolean =>
+      !isDefined && !all.some((job) => job.name === name && job.isDefined !== false);
+    const problems = members.flatMap((member) =>
+      jobsOf(member)
+        .filter(isMissing)
+        .map(({ name }) => ({
+          ...{ project: member.project, branch: member.branch!, file: "zuul.yaml", line: 1 },
+          message: `there is the job ${name}, which is not defined`,
+        })),
     );
-    const problems = missing.map(({ name }) => ({
-      ...{ project, branch: branch!, file: "zuul.yaml", line: 1 },
-      message: `there is the job ${name}, which is not defined`,
+    const graphs = members.map((member) => ({
+      change: member.id,
+      graph: { jobs: jobsOf(member).map(frozen), failFast: false },
     }));
-    const graph = { jobs: jobs.map(frozen), failFast: false };
+    const isSame = ({ job }: WantedJob): boolean =>
+      all.some(({ name, deduplicate }) => name === job.name && deduplicate === true);
+    const graph = graphs.length === 1 ? graphs[0]!.graph : cycleGraph(graphs, isSame);
+    for (const { name, of } of graph.jobs) if (of !== undefined) this.#jobNames.set(name, of.job);
     const result = problems.length > 0 ? { kind: "problems", problems } : { kind: "graph", graph };
     return { kind: "frozen", buildset, layout, result } as GateEvent;
   }
@@ -229,6 +246,10 @@ export class SimulatedWorld implements ScenarioWorld {
     return [...this.#running.values()].find((build) => build.name === name)!;
   }
 
+  async pass(job: string, change: string): Promise<void> {
+    this.#failing.delete(`${job} ${change}`);
+  }
+
   async release(...builds: readonly string[]): Promise<void> {
     for (const name of builds) this.#end(this.#find(name));
     if (builds.length > 0) return;
@@ -290,7 +311,11 @@ export class SimulatedWorld implements ScenarioWorld {
 
   async expectQueue(pipeline: string, ...names: readonly string[]): Promise<void> {
     const items = this.#pipeline(pipeline).queues.flatMap((queue) => queue.items);
-    expect(items.map(({ live, subject }) => (live ? subject.id : `(${subject.id})`))).toEqual(names);
+    const shown = items.map(({ live, members }) => {
+      const name = members.map(({ id }) => id).join("+");
+      return live ? name : `(${name})`;
+    });
+    expect(shown).toEqual(names);
   }
 
   async expectWindow(project: string, window: number): Promise<void> {

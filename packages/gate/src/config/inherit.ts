@@ -14,6 +14,7 @@ import type {
 } from "./model.ts";
 import { lastPart } from "./parse-job.ts";
 import type { Regex } from "./regex.ts";
+import type { BuildInput } from "./schema.ts";
 
 /** A step of a phase. A file is looked up where the job that names it is defined; a command needs nothing. */
 export type PhaseStep = {
@@ -63,6 +64,8 @@ const OF_EXECUTION: readonly (keyof JobAttributes)[] = [
   "workspaceScheme",
   "network",
   "reuse",
+  "inputs",
+  "maxAge",
 ];
 
 /** A job while definitions are added to it, from the oldest ancestor's to the project's. */
@@ -103,6 +106,9 @@ export class Inheritance {
   roles: readonly RoleSource[] = [];
   network = false;
   deduplicate: Deduplicate = "auto";
+  reuse = false;
+  readonly inputs = new Set<BuildInput>();
+  maxAge: number | undefined;
   successMessage: string | undefined;
   failureMessage: string | undefined;
   readonly path: (Origin & { readonly job: string })[] = [];
@@ -142,6 +148,9 @@ export class Inheritance {
     this.overrideCheckout = set.overrideCheckout ?? this.overrideCheckout;
     this.network = set.network ?? this.network;
     this.deduplicate = set.deduplicate ?? this.deduplicate;
+    this.reuse = set.reuse ?? this.reuse;
+    for (const input of set.inputs ?? []) this.inputs.add(input);
+    this.maxAge = set.maxAge ?? this.maxAge;
     this.successMessage = set.successMessage ?? this.successMessage;
     this.failureMessage = set.failureMessage ?? this.failureMessage;
     this.postReview ||= set.postReview ?? false;
