@@ -60,6 +60,8 @@ export interface EffectParts {
 export class Effects {
   readonly #parts: EffectParts;
   readonly #running = new Map<BuildId, RunningBuild>();
+  /** Builds of which was told that they are paused. */
+  readonly #paused = new Set<BuildId>();
   /** Version of the layout that each buildset is frozen under last. */
   readonly #freezing = new Map<BuildsetId, number>();
   /** Of what is under way besides builds. */
@@ -90,6 +92,9 @@ export class Effects {
         break;
       case "startBuild":
         this.#do(effect, async () => this.#start(effect));
+        break;
+      case "resumeBuild":
+        this.#resume(effect.build);
         break;
       case "cancelBuild":
         this.#cancel(effect.build);
@@ -211,7 +216,7 @@ export class Effects {
     if (frozen === undefined)
       throw new Error(`nothing is on record of what was frozen for buildset ${buildset}`);
     const definition = frozen.jobs[job];
-    slots.adopt(build, definition?.nodes.length ?? 1);
+    if (effect.isPaused !== true) slots.adopt(build, definition?.nodes.length ?? 1);
     let request = builds.request(build);
     if (request === undefined) {
       const layout = loader.current!.layout;
@@ -235,7 +240,7 @@ export class Effects {
       record(() => builds.begin({ ...row, voting }, request!));
     }
     const running: RunningBuild = bus.start(`${gateId}-${build}`, request, zone, {
-      execution: (execution) => record(() => builds.setExecution(build, execution)),
+      execution: (execution) => this.#execution(effect, running, execution),
       news: (news) => this.#news(build, running, news),
     });
     this.#running.set(build, running);
@@ -246,8 +251,39 @@ export class Effects {
     });
   }
 
-  #news(build: BuildId, running: RunningBuild, { failing }: BuildNews): void {
+  #execution(
+    { build, isPaused }: Extract<GateEffect, { kind: "startBuild" }>,
+    running: RunningBuild,
+    execution: string,
+  ): void {
+    const { builds, record } = this.#parts;
+    const before = builds.get(build)?.execution ?? null;
+    record(() => builds.setExecution(build, execution));
+    const wasPaused = isPaused === true || this.#paused.has(build);
+    if (!wasPaused || before === execution || this.#running.get(build) !== running) return;
+    // It has begun anew, while what depends on it has used the one that is gone.
+    this.#running.delete(build);
+    running.cancel();
+    this.#end(build, { result: { kind: "lost" }, outcome: null, detail: "it was lost while it was paused" });
+  }
+
+  #resume(build: BuildId): void {
+    this.#paused.delete(build);
+    const execution = this.#parts.builds.get(build)?.execution ?? null;
+    if (execution !== null) this.#running.get(build)?.resume(execution);
+  }
+
+  #news(build: BuildId, running: RunningBuild, { failing, paused }: BuildNews): void {
     if (this.#isOver || this.#running.get(build) !== running) return;
+    if (paused !== undefined && !this.#paused.has(build)) {
+      const { builds, record } = this.#parts;
+      const { childJobs } = paused;
+      this.#paused.add(build);
+      record(
+        () => builds.setReturned(build, paused),
+        [{ kind: "paused", build, ...(childJobs === null ? {} : { childJobs }) }],
+      );
+    }
     if (failing !== undefined) this.#parts.tell({ kind: "failing", build, detail: failing });
   }
 
@@ -271,6 +307,7 @@ export class Effects {
   }
 
   #end(build: BuildId, { result, outcome, detail }: BuildEnd): void {
+    this.#paused.delete(build);
     const { builds, record, nowMs } = this.#parts;
     const childJobs = outcome?.data.childJobs;
     const ended = { kind: "ended" as const, build, result, ...(childJobs == null ? {} : { childJobs }) };
@@ -281,6 +318,7 @@ export class Effects {
     const { builds, record, nowMs } = this.#parts;
     const running = this.#running.get(build);
     this.#running.delete(build);
+    this.#paused.delete(build);
     running?.cancel();
     record(() => builds.end(build, { result: "CANCELED", detail: null, outcome: null }, nowMs()));
   }

@@ -88,6 +88,8 @@ const KEEP_BYTES = 10 * 1024 ** 3;
 const TIDY_MS = 600_000;
 /** Merges that may be under way at a time: of one repository they are done one after the other. */
 const MERGES = 4;
+/** Builds that may be paused at a time; the next one waits as if it ran. */
+const MAX_PAUSED = 100;
 
 /** File names within the folder of a gate. */
 export const GATE_FILE = "gate.yaml";
@@ -198,7 +200,7 @@ export class Gate {
       undo.push(() => client.close());
       const workers = [
         mergerWorker(merger, { servers: "gate", dial, concurrency: MERGES }),
-        buildWorker(executor, { zone, slots: slotCount, servers: "gate", dial }),
+        buildWorker(executor, { zone, slots: slotCount, paused: MAX_PAUSED, servers: "gate", dial }),
       ];
       const source = new RepositoryConfig(forge, merger);
       const loader = new ConfigLoader(tenant, source);

@@ -33,6 +33,8 @@ export class SimulatedWorld implements ScenarioWorld {
   readonly #running = new Map<number, Running>();
   readonly #failing = new Set<string>();
   readonly #failingEarly = new Set<number>();
+  readonly #paused = new Set<number>();
+  readonly #children = new Map<number, readonly string[]>();
   readonly #history: string[] = [];
   readonly #reports: Effect<"report">[] = [];
   #nowMs = 0;
@@ -86,6 +88,12 @@ export class SimulatedWorld implements ScenarioWorld {
         this.#running.set(build, { build, job, change: subject.id, name: `${job}{${chain.join(",")}}` });
         return [];
       }
+      case "resumeBuild": {
+        const { build, name } = this.#running.get(effect.build)!;
+        this.#running.delete(build);
+        this.#history.push(`${name}✓`);
+        return [{ kind: "ended", build, result: { kind: "final", result: "SUCCESS" } }];
+      }
       case "cancelBuild":
         this.#history.push(`${this.#running.get(effect.build)!.name}∅`);
         this.#running.delete(effect.build);
@@ -125,12 +133,14 @@ export class SimulatedWorld implements ScenarioWorld {
 
   #end({ build, job, change, name }: Running): void {
     const isFailing = this.#failing.has(`${job} ${change}`);
+    const childJobs = this.#children.get(build);
     this.#running.delete(build);
     this.#history.push(`${name}${isFailing || this.#failingEarly.has(build) ? "✗" : "✓"}`);
     this.tell({
       kind: "ended",
       build,
       result: { kind: "final", result: isFailing ? "FAILURE" : "SUCCESS" },
+      ...(childJobs === undefined ? {} : { childJobs }),
     });
   }
 
@@ -180,6 +190,16 @@ export class SimulatedWorld implements ScenarioWorld {
     this.tell({ kind: "failing", build, detail: "its output says so" });
   }
 
+  async pauseBuild(name: string): Promise<void> {
+    const { build } = this.#find(name);
+    this.#paused.add(build);
+    this.tell({ kind: "paused", build });
+  }
+
+  async chooseChildren(name: string, ...jobs: readonly string[]): Promise<void> {
+    this.#children.set(this.#find(name).build, jobs);
+  }
+
   #find(name: string): Running {
     expect(this.#names(), `of which ${name} is one`).toContain(name);
     return [...this.#running.values()].find((build) => build.name === name)!;
@@ -192,7 +212,7 @@ export class SimulatedWorld implements ScenarioWorld {
   }
 
   #first(): Running | undefined {
-    return this.#running.values().next().value;
+    return [...this.#running.values()].find(({ build }) => !this.#paused.has(build));
   }
 
   async refuseMerge(name: string): Promise<void> {

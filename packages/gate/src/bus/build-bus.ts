@@ -12,7 +12,7 @@ import {
 import type { RunResult } from "../core/index.ts";
 import type { OutputChunk } from "../executor/build-log.ts";
 import type { BuildOutcome, BuildRequest } from "../executor/build-request.ts";
-import { type BuildNews, buildFunction, decodeMessage } from "./build-messages.ts";
+import { type BuildNews, buildFunction, decodeMessage, resumeFunction } from "./build-messages.ts";
 
 /** Who follows a build. Must not throw. */
 export interface BuildFollower {
@@ -59,16 +59,29 @@ export class RunningBuild {
   /** Resolves with `undefined` when it was given up here: by `cancel`, or since the client was closed. */
   readonly ended: Promise<BuildEnd | undefined>;
   readonly #giveUp = new AbortController();
+  readonly #client: Client;
+  /** Ends what asks a paused build to go on. */
+  readonly #hasEnded = new AbortController();
 
   /** Use `BuildBus.start`. */
   constructor(client: Client, name: string, unique: string, workload: string, follower: BuildFollower) {
     this.unique = unique;
-    this.ended = this.#follow(client, name, workload, follower);
+    this.#client = client;
+    this.ended = this.#follow(client, name, workload, follower).finally(() => this.#hasEnded.abort());
   }
 
   /** Takes it back. When nobody else waits for it, it is ended, wherever it is. */
   cancel(): void {
     this.#giveUp.abort();
+  }
+
+  /** Has it go on, if it is paused. That it still is so is told again if this did not come through. */
+  resume(execution: string): void {
+    const { signal } = this.#hasEnded;
+    this.#client
+      .submit(resumeFunction(execution), "", { unique: execution, signal })
+      .result()
+      .catch(() => {});
   }
 
   async #follow(
