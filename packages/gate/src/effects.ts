@@ -1,6 +1,13 @@
 import type { Log } from "@drover/server";
-import type { BuildBus, BuildEnd, BuildNews, MergerClient, RunningBuild } from "./bus/index.ts";
-import { type ConfigLoader, isConfigPath } from "./config/index.ts";
+import type {
+  BuildBus,
+  BuildEnd,
+  BuildFollower,
+  BuildNews,
+  MergerClient,
+  RunningBuild,
+} from "./bus/index.ts";
+import { type ConfigLoader, type FrozenJobDefinition, isConfigPath } from "./config/index.ts";
 import type {
   BuildId,
   BuildsetId,
@@ -13,9 +20,11 @@ import type {
   RunResult,
   Subject,
 } from "./core/index.ts";
+import type { BuildRequest } from "./executor/index.ts";
 import { ForgeError, type LocalForge, type NewComment } from "./forge/index.ts";
 import type { MergeRequest, Merger } from "./merger/index.ts";
 import type { LocalSlots } from "./nodes/local-slots.ts";
+import { HeldExecutions, type ReuseLedger, type SharedPlan, SharingPlanner } from "./reuse/index.ts";
 import { BuildImpossible, buildRequest, type SubjectFacts } from "./scheduler/build-request.ts";
 import type { BuildRow, BuildTable } from "./scheduler/build-table.ts";
 import type { RepositoryConfig } from "./scheduler/config-source.ts";
@@ -24,6 +33,8 @@ import { reportText } from "./scheduler/report-text.ts";
 
 /** Author of what pipelines report. */
 export const GATE_AUTHOR = "gate";
+/** How long results answer at the job server at most. */
+const MAX_LINGER_MS = 3_600_000;
 /** Comments on lines of files that one report takes from its jobs. */
 const MAX_FILE_COMMENTS = 100;
 
@@ -38,6 +49,8 @@ export interface EffectParts {
   readonly builds: BuildTable;
   readonly slots: LocalSlots;
   readonly bus: BuildBus;
+  readonly ledger: ReuseLedger;
+  readonly sharing: SharingPlanner;
   /** Where builds run. */
   readonly zone: string;
   /** Names this gate for ever. */
@@ -62,6 +75,9 @@ export interface EffectParts {
 export class Effects {
   readonly #parts: EffectParts;
   readonly #running = new Map<BuildId, RunningBuild>();
+  /** Builds whose content is looked at before they start, unless they were taken back meanwhile. */
+  readonly #preparing = new Set<BuildId>();
+  readonly #held = new HeldExecutions();
   /** Version of the layout that each buildset is frozen under last. */
   readonly #freezing = new Map<BuildsetId, number>();
   /** Of changes to the configuration that are being merged, until what they change is read. */
@@ -210,9 +226,9 @@ export class Effects {
   }
 
   async #start(effect: Extract<GateEffect, { kind: "startBuild" }>): Promise<void> {
-    const { builds, record, nowMs, loader, forge, facts, bus, gateId, zone, slots } = this.#parts;
+    const { builds, record, nowMs, loader, forge, facts, gateId, slots, ledger } = this.#parts;
     const { build, buildset, item, pipeline, subject, job, attempt } = effect;
-    if (this.#running.has(build)) return;
+    if (this.#running.has(build) || this.#preparing.has(build)) return;
     const frozen = builds.frozen(buildset);
     if (frozen === undefined)
       throw new Error(`nothing is on record of what was frozen for buildset ${buildset}`);
@@ -236,19 +252,69 @@ export class Effects {
         this.#end(build, { result: { kind: "final", result: "ERROR" }, outcome: null, detail });
         return;
       }
-      const row = { id: build, buildset, item, pipeline, job, subject, attempt, startedMs: nowMs() };
+      let plan: SharedPlan | undefined;
+      let isWithdrawn = false;
+      if (SharingPlanner.mayShare(definition, subject)) {
+        this.#preparing.add(build);
+        plan = await this.#plan(definition, request);
+        isWithdrawn = !this.#preparing.delete(build);
+        request = plan?.request ?? request;
+      }
+      const startedMs = nowMs();
+      const row = { id: build, buildset, item, pipeline, job, subject, attempt, startedMs };
       const voting = definition?.voting ?? true;
-      record(() => builds.begin({ ...row, voting }, request!));
+      record(() => {
+        builds.begin({ ...row, voting }, request!);
+        if (isWithdrawn) builds.end(build, { result: "CANCELED", detail: null, outcome: null }, startedMs);
+        else if (plan !== undefined)
+          ledger.begin(build, plan.key, plan.maxAgeMs, startedMs, (unique) => this.#held.buildOf(unique));
+      });
+      if (isWithdrawn || this.#isOver) return;
     }
-    const running: RunningBuild = bus.start(`${gateId}-${build}`, request, zone, {
+    this.#submit(build, request, (definition?.maxAgeSec ?? 0) * 1_000);
+  }
+
+  /** `undefined`: it shares nothing. What cannot be looked at is no reason not to run it. */
+  async #plan(definition: FrozenJobDefinition, request: BuildRequest): Promise<SharedPlan | undefined> {
+    try {
+      return await this.#parts.sharing.plan(definition, request);
+    } catch (error) {
+      this.#parts.log.warn(
+        { job: definition.name, error },
+        "a build runs for itself, as its content could not be read",
+      );
+      return undefined;
+    }
+  }
+
+  /** Has a build run, or gives it the result that there is. */
+  #submit(build: BuildId, request: BuildRequest, maxAgeMs: number): void {
+    const { builds, record, bus, gateId, zone, ledger } = this.#parts;
+    const shared = ledger.of(build);
+    const known = shared === undefined ? undefined : ledger.ended(shared.unique);
+    // Its own execution may have been recorded for another build before this process began.
+    if (known !== undefined && (shared?.how === "reused" || known.endedMs >= builds.get(build)!.startedMs)) {
+      const { outcome, detail } = known;
+      this.#end(build, { result: outcome?.result ?? { kind: "lost" }, outcome, detail });
+      return;
+    }
+    const follower: BuildFollower = {
       execution: (execution) => record(() => builds.setExecution(build, execution)),
       news: (news) => this.#news(build, running, news),
-    });
+    };
+    const running: RunningBuild =
+      shared === undefined
+        ? bus.start(`${gateId}-${build}`, request, zone, follower)
+        : bus.start(shared.unique, request, zone, follower, Math.min(maxAgeMs, MAX_LINGER_MS));
     this.#running.set(build, running);
     void running.ended.then((end) => {
-      if (this.#running.get(build) !== running) return;
-      this.#running.delete(build);
-      if (end !== undefined && !this.#isOver) this.#end(build, end);
+      const isWanted = this.#running.get(build) === running;
+      if (isWanted) this.#running.delete(build);
+      if (end === undefined || this.#isOver) return;
+      if (shared !== undefined) this.#held.release(shared.unique);
+      if (isWanted) this.#end(build, end);
+      // It ended before anybody came for it: whoever comes now need not run it again.
+      else record(() => this.#recordExecution(build, end));
     });
   }
 
@@ -280,14 +346,29 @@ export class Effects {
     const { builds, record, nowMs } = this.#parts;
     const childJobs = outcome?.data.childJobs;
     const ended = { kind: "ended" as const, build, result, ...(childJobs == null ? {} : { childJobs }) };
-    record(() => builds.end(build, { result: nameOf(result), detail, outcome }, nowMs()), [ended]);
+    record(() => {
+      builds.end(build, { result: nameOf(result), detail, outcome }, nowMs());
+      this.#recordExecution(build, { result, outcome, detail });
+    }, [ended]);
+  }
+
+  #recordExecution(build: BuildId, { result, outcome, detail }: BuildEnd): void {
+    const { builds, ledger, nowMs } = this.#parts;
+    const row = builds.get(build);
+    if (row === undefined) return;
+    const { job, subject } = row;
+    const end = { result: nameOf(result), detail, outcome };
+    ledger.record(build, { project: subject.project, job }, end, nowMs());
   }
 
   #cancel(build: BuildId): void {
-    const { builds, record, nowMs } = this.#parts;
+    const { builds, record, nowMs, ledger } = this.#parts;
     const running = this.#running.get(build);
     this.#running.delete(build);
-    running?.cancel();
+    this.#preparing.delete(build);
+    const shared = running === undefined ? undefined : ledger.of(build);
+    if (shared === undefined) running?.cancel();
+    else this.#held.hold(shared.unique, build, () => running!.cancel());
     record(() => builds.end(build, { result: "CANCELED", detail: null, outcome: null }, nowMs()));
   }
 

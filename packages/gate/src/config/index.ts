@@ -16,5 +16,6 @@ export { type ForgeEvent as TriggerEvent, Layout, type LayoutParts, type Reporti
 export { CONFIG_LIMITS } from "./limits.ts";
 export { type ChangedConfig, ConfigLoader, problemsOfChange } from "./loader.ts";
 export type { PipelineDefinition, ReporterAction, Variables } from "./model.ts";
+export type { BuildInput } from "./schema.ts";
 export { STARTER_CONFIG_FILES, starterProjectFile, starterTenantFile } from "./starter.ts";
 export { parseTenants, type Tenant, type TenantProject } from "./tenant.ts";

@@ -23,14 +23,12 @@ describe("what is not built is refused by name, at its line", () => {
     "failure-url: x",
     "image-build-name: x",
     "include-vars: x.yaml",
-    "inputs: [history]",
     "override-branch: x",
     "provides: [x]",
     "requires: [x]",
     "secrets: [s]",
     "success-url: x",
     "workspace-checkout: false",
-    "reuse: true",
   ])("job %s", async (attribute) => {
     const name = attribute.slice(0, attribute.indexOf(":"));
     const [first, ...more] = await told(job(attribute));
