@@ -204,7 +204,7 @@ describe("changes", () => {
     await landed(number);
 
     const list = await gate("builds", "--change", number, "--pipeline", "gate");
-    expect(list.stdout).toMatch(/SUCCESS +greets/);
+    expect(list.stdout).toMatch(/SUCCESS(?:, (?:reused|joined) \d+)? +greets/);
     const [build] = await json<BuildView[]>("builds", "--change", number, "--pipeline", "gate");
     const log = await gate("log", build!.id);
     expect([log.code, log.stdout]).toEqual([0, expect.stringContaining("sh test.sh")]);
@@ -229,6 +229,9 @@ describe("changes", () => {
     expect([none.code, none.stderr]).toEqual([1, expect.stringContaining('no pipeline has a job "greet"')]);
     const told = await json<ExplanationView>("explain", `${number},1`);
     expect(told.subject).toMatchObject({ number: Number(number), title: "Say more", owner: "ann" });
+    const flakes = await gate("flakes");
+    expect([flakes.code, flakes.stdout]).toEqual([0, expect.stringContaining("There are no flakes")]);
+    expect(await json("flakes", "--project", "sample", "--job", "greets")).toEqual([]);
     const changes = await gate("changes", "--project", "sample", "--state", "merged");
     expect(changes.stdout).toContain("Say more");
     const empty = await gate("status");

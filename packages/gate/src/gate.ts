@@ -21,6 +21,7 @@ import { FORGE_MIGRATIONS, type ForgeEvent, type ForgeTrigger, LocalForge } from
 import { gitVersion } from "./git/version.ts";
 import { Merger } from "./merger/index.ts";
 import { LocalSlots } from "./nodes/local-slots.ts";
+import { localEnvironment, REUSE_MIGRATIONS, ReuseLedger, SharingPlanner } from "./reuse/index.ts";
 import type { SubjectFacts } from "./scheduler/build-request.ts";
 import { BUILD_MIGRATIONS, BuildTable } from "./scheduler/build-table.ts";
 import { RepositoryConfig } from "./scheduler/config-source.ts";
@@ -68,6 +69,8 @@ export interface GateOptions {
   readonly readOnly?: readonly string[];
   /** Default: `local`. */
   readonly zone?: string;
+  /** Name of what is installed where builds run: results of another one are not reused. Default: none. */
+  readonly image?: string;
   /** Base URLs by which the gate is reached. Default: none. */
   readonly urls?: readonly string[];
   /** Operators may push to gated branches. Default: false. */
@@ -92,7 +95,12 @@ export const DATABASE_FILE = "gate.db";
 export const REPOSITORIES = "repositories";
 const BUILDS = "builds";
 
-export const GATE_MIGRATIONS = [...FORGE_MIGRATIONS, ...EVENT_LOG_MIGRATIONS, ...BUILD_MIGRATIONS];
+export const GATE_MIGRATIONS = [
+  ...FORGE_MIGRATIONS,
+  ...EVENT_LOG_MIGRATIONS,
+  ...BUILD_MIGRATIONS,
+  ...REUSE_MIGRATIONS,
+];
 
 /** Where a change is. */
 interface Place {
@@ -109,6 +117,7 @@ interface Parts {
   readonly merger: Merger;
   readonly loader: ConfigLoader;
   readonly builds: BuildTable;
+  readonly ledger: ReuseLedger;
   readonly slots: LocalSlots;
   readonly scheduler: Scheduler;
   readonly effects: Effects;
@@ -132,6 +141,7 @@ export class Gate {
   readonly workers: WorkerList;
   readonly scheduler: Scheduler;
   readonly builds: BuildTable;
+  readonly ledger: ReuseLedger;
   readonly slots: LocalSlots;
   readonly loader: ConfigLoader;
   readonly #parts: Parts;
@@ -164,6 +174,7 @@ export class Gate {
     ]);
     this.scheduler = parts.scheduler;
     this.builds = parts.builds;
+    this.ledger = parts.ledger;
     this.slots = parts.slots;
     this.loader = parts.loader;
   }
@@ -223,6 +234,8 @@ export class Gate {
       const loaded = await loader.load();
       gate = new Gate(options, (self) => {
         const builds = new BuildTable(database);
+        const ledger = new ReuseLedger(database);
+        const environment = localEnvironment(executor?.isolation ?? null, options.image ?? "");
         const slots = new LocalSlots(slotCount, (build) => scheduler.core.rankOf(build));
         const scheduler: Scheduler = new Scheduler({
           database,
@@ -239,6 +252,8 @@ export class Gate {
           loader,
           source,
           builds,
+          ledger,
+          sharing: new SharingPlanner({ tenant: tenant.name, zone, environment }),
           slots,
           bus: new BuildBus(client),
           zone,
@@ -248,6 +263,7 @@ export class Gate {
           tell: (event) => scheduler.tell(event),
           record: (change, events) => scheduler.record(change, events),
           reconfigure: (projects) => self.#follow(projects),
+          configRead: async () => void (await self.#loading),
           facts: (subject) => self.factsOf(subject),
           readable: (text) => self.readable(text),
           buildUrl: (build) =>
@@ -261,6 +277,7 @@ export class Gate {
           merger,
           loader,
           builds,
+          ledger,
           slots,
           scheduler,
           effects,
@@ -532,7 +549,7 @@ export class Gate {
     if (this.#isTidying) return;
     this.#isTidying = true;
     const { keepMs = KEEP_MS, keepBytes = KEEP_BYTES, log, nowMs = Date.now } = this.#options;
-    const { merger, builds, executions, forge } = this.#parts;
+    const { merger, builds, ledger, executions, forge } = this.#parts;
     try {
       const live = new Set<number>();
       for (const { queues } of this.scheduler.status().pipelines)
@@ -544,6 +561,7 @@ export class Gate {
         }
       }
       builds.prune(nowMs() - keepMs, live);
+      ledger.prune(nowMs() - keepMs);
       await executions.sweep(nowMs() - keepMs, keepBytes);
       await forge.maintain();
     } catch (error) {

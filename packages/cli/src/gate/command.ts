@@ -57,6 +57,10 @@ function addLocal(gate: Command): void {
     .option("--job-token-file <file>", "file with a token of it, of an identity with the role gate")
     .option("--direct-push", "operators may push to gated branches")
     .option(
+      "--image <name>",
+      "what is installed for builds, in any words: results of another one are not reused (default: the system's release)",
+    )
+    .option(
       "--url <url>",
       "address by which people reach it, in links and Depends-On; may be given several times (default: where it listens)",
       collect,
@@ -182,6 +186,11 @@ function addReads(gate: Command): void {
   reads(gate, "semaphores", "Lists semaphores: which builds hold them, and which wait for them.").action(
     async (flags) => (await import("./resources.ts")).listSemaphores(flags),
   );
+  reads(gate, "flakes", "Lists what was run several times on equal content and did not come out the same.")
+    .option("--project <name>", "of this project")
+    .option("--job <name>", "of this job")
+    .option("--limit <number>", "at most so many", "50")
+    .action(async (flags) => (await import("./run.ts")).listFlakes(flags));
   addGatePlace(gate.command("log"))
     .description("Prints the log of a build.")
     .argument("<build>", "its number")

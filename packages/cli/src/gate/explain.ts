@@ -61,11 +61,15 @@ export function jobLines(explained: JobExplanationView): string[] {
     lines.push("  It is made of these definitions, each of which adds to those before:");
   lines.push(...definitions.map((one) => `    ${printable(one.job).padEnd(20)} ${definitionText(one)}`));
   if (builds.length > 0) lines.push("  What ran for this change, the newest first:");
-  for (const { id, result, detail, attempt, startedMs, endedMs } of builds) {
+  for (const { id, result, detail, attempt, startedMs, endedMs, shared } of builds) {
     const took = endedMs === null ? "" : `, took ${durationText(endedMs - startedMs)}`;
     const why = detail === null ? "" : `: ${printable(detail, MAX_TEXT)}`;
     const again = attempt > 1 ? `, attempt ${attempt}` : "";
     lines.push(`    build ${id}, ${timeText(startedMs)}${took}${again}  ${result ?? "runs"}${why}`);
+    if (shared !== null) {
+      const how = shared.how === "reused" ? "it took the result of" : "it was one execution with";
+      lines.push(`      ${how} build ${shared.build}, which is of equal content`);
+    }
   }
   return [...lines, ""];
 }

@@ -95,6 +95,7 @@ export interface UpFlags {
   readonly jobServer?: string;
   readonly jobTokenFile?: string;
   readonly directPush?: boolean;
+  readonly image?: string;
   readonly url?: readonly string[];
   readonly keep?: string;
   readonly keepBytes?: string;
@@ -110,6 +111,7 @@ export async function gateUp(dir: string, inputs: ConfigInputs, flags: UpFlags):
     jobServer: jobServerOf(flags),
     directPush: flags.directPush ?? false,
     urls: (flags.url ?? []).map(baseUrlOf),
+    ...(flags.image === undefined ? {} : { image: flags.image }),
     ...(flags.keep === undefined ? {} : { keepMs: durationMs(flags.keep, "--keep") }),
     ...(flags.keepBytes === undefined ? {} : { keepBytes: sizeOf("--keep-bytes", flags.keepBytes) }),
   });

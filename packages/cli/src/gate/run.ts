@@ -5,6 +5,7 @@ import type {
   ChangeView,
   ConfigProblem,
   DoneView,
+  FlakeView,
   StatusView,
 } from "@drover/gate/api";
 import { printable } from "@drover/protocol";
@@ -12,7 +13,7 @@ import { UsageError } from "../errors.ts";
 import { GateApi } from "./api.ts";
 import { pastTime } from "./history.ts";
 import { type GateFlags, gatePlace } from "./place.ts";
-import { buildLines, changeLines, changeText, statusLines } from "./show.ts";
+import { buildLines, changeLines, changeText, flakeLines, statusLines } from "./show.ts";
 
 /* What the commands of `drover gate` do that talk to one. */
 
@@ -55,6 +56,12 @@ export async function listBuilds(flags: GateFlags & Record<string, string>): Pro
     limit,
   });
   print(flags, builds, () => buildLines(builds));
+}
+
+export async function listFlakes(flags: GateFlags & Record<string, string>): Promise<void> {
+  const { project, job, limit } = flags;
+  const flakes = await new GateApi(gatePlace(flags)).get<FlakeView[]>("/flakes", { project, job, limit });
+  print(flags, flakes, () => flakeLines(flakes));
 }
 
 export async function showChange(number: string, flags: GateFlags): Promise<void> {

@@ -16,6 +16,8 @@ export interface GateWanted {
   readonly jobServer?: { readonly servers: string; readonly token: string | undefined } | undefined;
   /** Operators may push to gated branches. Default: false. */
   readonly directPush?: boolean;
+  /** What is installed for builds, in any words: results of another one are not reused. */
+  readonly image?: string;
   /** Addresses by which people reach it, besides those at which it listens; the first is shown. */
   readonly urls?: readonly string[];
   /** Milliseconds. Default: 30 days. */

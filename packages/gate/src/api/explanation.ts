@@ -3,7 +3,7 @@ import type { Change, ItemStatus, JobStatus, QueueStatus } from "../core/index.t
 import type { Gate } from "../gate.ts";
 import type { BuildRow } from "../scheduler/build-table.ts";
 import type { DefinitionView, ExplanationView, JobExplanationView } from "./types.ts";
-import { subjectView } from "./views.ts";
+import { sharedView, subjectView } from "./views.ts";
 
 /* Why a change is where it is, and what runs for it: in sentences that need no knowledge of the code. */
 
@@ -107,7 +107,7 @@ async function jobsOf(gate: Gate, number: number, change: Change): Promise<JobEx
         pipeline: name,
         job,
         ...whether(known.get(job), status, item, frozen?.[job]?.inheritance),
-        builds: own.slice(0, SHOWN_BUILDS).map(buildText),
+        builds: own.slice(0, SHOWN_BUILDS).map((row) => buildText(gate, row)),
       };
     });
   });
@@ -153,6 +153,7 @@ function definitionOf({
   return { job, project, branch, file, line };
 }
 
-function buildText({ id, result, detail, attempt, startedMs, endedMs }: BuildRow) {
-  return { id: String(id), result, detail, attempt, startedMs, endedMs };
+function buildText(gate: Gate, { id, result, detail, attempt, startedMs, endedMs }: BuildRow) {
+  const shared = sharedView(gate, id);
+  return { id: String(id), result, detail, attempt, startedMs, endedMs, shared };
 }

@@ -19,7 +19,7 @@ import { followLog } from "./log-stream.ts";
 import { gateMetrics } from "./metrics.ts";
 import { addResourceRoutes } from "./resource-routes.ts";
 import { StatusStream } from "./status-stream.ts";
-import type { DoneView, UserView } from "./types.ts";
+import type { DoneView, FlakeView, UserView } from "./types.ts";
 import { userOf } from "./user-of.ts";
 import { API, buildView, changeSummary, changeView, statusView } from "./views.ts";
 import { addWorkerRoutes } from "./worker-routes.ts";
@@ -128,6 +128,14 @@ function addReads(app: FastifyInstance, gate: Gate, status: StatusStream): void 
       .header("content-disposition", "attachment");
     return reply.type("application/octet-stream").send(createReadStream(file));
   });
+  app.get(`${API}/flakes`, (request) =>
+    gate.ledger.flakes(query(flakesQuery, request)).map(({ executions, ...flake }): FlakeView => {
+      const shown = executions.map(({ build, result, detail, endedMs }) => {
+        return { build: String(build), result, detail, endedMs };
+      });
+      return { ...flake, executions: shown };
+    }),
+  );
   app.get(`${API}/config-problems`, () => gate.configProblems);
   app.get(`${API}/projects`, () =>
     forge.projects().map((name) => ({ name, isConfigured: gate.tenant.projects.has(name) })),
@@ -298,6 +306,8 @@ const buildsQuery = z.object({
   before: whole.optional(),
   limit: whole.optional(),
 });
+
+const flakesQuery = z.object({ project: name.optional(), job: name.optional(), limit: whole.optional() });
 
 const approveBody = z.strictObject({
   /** The one that was looked at: another one is not approved unseen. Default: the current one. */

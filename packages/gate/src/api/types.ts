@@ -136,6 +136,8 @@ export interface JobExplanationView {
     readonly attempt: number;
     readonly startedMs: number;
     readonly endedMs: number | null;
+    /** As in `BuildView`. */
+    readonly shared: SharedView | null;
   }[];
 }
 
@@ -216,11 +218,21 @@ export interface BuildView {
   readonly endedMs: number | null;
   /** What went wrong, in a sentence. */
   readonly detail?: string | null;
+  /**
+   * Where it has its execution from: it took a result that was there, or joined what was under way, of an equal build, whose
+   * id is `build`. `null`: it was run for itself.
+   */
+  readonly shared?: SharedView | null;
   readonly artifacts: readonly { readonly name: string; readonly url: string }[];
   /** `GET` it with `from=BYTES`; an `Accept` of `text/event-stream` follows it. */
   readonly logUrl: string;
   /** Bytes of its console so far, from which a viewer knows where the end begins. Undefined: not known. */
   readonly logBytes?: number;
+}
+
+export interface SharedView {
+  readonly how: "reused" | "joined";
+  readonly build: string;
 }
 
 /** An element of `GET /api/gate/changes`, newest first. */
@@ -230,6 +242,24 @@ export interface ChangeSummaryView {
   readonly isApproved: boolean;
   readonly topic: string | null;
   readonly updatedMs: number;
+}
+
+/** An element of `GET /api/gate/flakes`, the newest first: equal content that gave different results. */
+export interface FlakeView {
+  readonly project: string;
+  readonly job: string;
+  readonly key: string;
+  readonly firstMs: number;
+  readonly lastMs: number;
+  /** Oldest first. */
+  readonly executions: readonly {
+    /** The first build that it was for. */
+    readonly build: string;
+    readonly result: string;
+    /** What went wrong, in a sentence. */
+    readonly detail: string | null;
+    readonly endedMs: number;
+  }[];
 }
 
 /** What a write answers: what the gate made of it, in sentences. */

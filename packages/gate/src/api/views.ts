@@ -1,4 +1,4 @@
-import type { GateCore, ItemStatus, JobStatus, PipelineStatus, Subject } from "../core/index.ts";
+import type { BuildId, GateCore, ItemStatus, JobStatus, PipelineStatus, Subject } from "../core/index.ts";
 import type { Gate } from "../gate.ts";
 import type { BuildRow } from "../scheduler/build-table.ts";
 import type {
@@ -7,6 +7,7 @@ import type {
   ChangeView,
   ItemView,
   JobView,
+  SharedView,
   StatusView,
   SubjectView,
 } from "./types.ts";
@@ -161,12 +162,18 @@ export function buildView(gate: Gate, row: BuildRow): BuildView {
     startedMs: row.startedMs,
     endedMs: row.endedMs,
     detail: row.detail,
+    shared: sharedView(gate, row.id),
     artifacts: (row.outcome?.artifacts ?? []).map(({ name }) => ({
       name,
       url: `${API}/builds/${row.id}/artifacts/${name.split("/").map(encodeURIComponent).join("/")}`,
     })),
     logUrl: `${API}/builds/${row.id}/log`,
   };
+}
+
+export function sharedView(gate: Gate, build: BuildId): SharedView | null {
+  const { how = null, source = null } = gate.ledger.of(build) ?? {};
+  return how === null || source === null ? null : { how, build: String(source) };
 }
 
 export function changeView(gate: Gate, number: number): ChangeView | undefined {

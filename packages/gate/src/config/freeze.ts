@@ -7,6 +7,7 @@ import { CONFIG_LIMITS } from "./limits.ts";
 import type { JobDependency, JobVariant, Origin, RequiredProject, Variables } from "./model.ts";
 import { suggestion } from "./nearest.ts";
 import { showRegex } from "./regex.ts";
+import type { BuildInput } from "./schema.ts";
 
 /** What jobs are frozen for. */
 export interface FreezeSubject extends BranchedSubject {
@@ -56,7 +57,10 @@ export interface FrozenJobDefinition {
   readonly hostVars?: Readonly<Record<string, Variables>>;
   readonly groupVars?: Readonly<Record<string, Variables>>;
   readonly network: boolean;
-  readonly reuse: false;
+  readonly reuse: boolean;
+  readonly inputs: readonly BuildInput[];
+  /** How old a result may be that is reused, in seconds. */
+  readonly maxAgeSec: number;
   readonly successMessage: string | null;
   readonly failureMessage: string | null;
   /** Lines of the run that begin so say that it fails. */
@@ -84,6 +88,9 @@ export interface JobExplanation {
 
 /** The label of the node of a job that names none: it runs on the executor, and takes a slot of it. */
 export const LOCAL_LABEL = "local";
+
+/** How old a result may be that is reused, where the job does not say: 7 days. */
+export const DEFAULT_MAX_AGE_SEC = 7 * 86_400;
 
 /** The job that always succeeds and runs nowhere. */
 export const NOOP = "noop";
@@ -363,7 +370,9 @@ function definition(
       ? { groupVars: job.groupVars as Record<string, Variables> }
       : {}),
     network: job.network,
-    reuse: false,
+    reuse: job.reuse,
+    inputs: [...job.inputs].sort(),
+    maxAgeSec: job.maxAge ?? DEFAULT_MAX_AGE_SEC,
     successMessage: job.successMessage ?? null,
     failureMessage: job.failureMessage ?? null,
     failureOutput: [...job.failureOutput],

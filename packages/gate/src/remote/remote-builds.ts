@@ -65,8 +65,11 @@ export class RemoteBuilds {
         request.repositories.map(async (one) => {
           const commits = new Set([...Object.values(one.branches), ...Object.values(one.before ?? {})]);
           if (/^[0-9a-f]{40}$/.test(one.checkout)) commits.add(one.checkout);
-          for (const entry of entries)
-            if ("project" in entry && entry.project === one.project) commits.add(entry.commit);
+          for (const entry of entries) {
+            if (!("project" in entry)) continue;
+            for (const file of [entry, ...(entry.roles ?? [])])
+              if (file.project === one.project) commits.add(file.commit);
+          }
           return { ...one, repository: await this.#repositories.bring(one.project, commits, signal) };
         }),
       );

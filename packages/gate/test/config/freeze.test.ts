@@ -283,11 +283,9 @@ describe("a change that alters a job runs it, whatever files it is for", () => {
         text === undefined
           ? {}
           : {
-              compared: loader.validateChange({
-                project: "app",
-                branch: "main",
-                files: [{ path: "zuul.yaml", text }],
-              }).layout.parts,
+              compared: loader.propose([
+                { project: "app", branch: "main", files: [{ path: "zuul.yaml", text }] },
+              ]).layout.parts,
             };
       const result = layout.freeze("check", { ...change("app", "main", files), ...proposed });
       return result.kind === "graph" ? [...result.jobs.keys()] : result.problems;
