@@ -85,6 +85,7 @@ export class Effects {
   /** Of what is under way besides builds. */
   readonly #underWay = new Set<Promise<void>>();
   #isOver = false;
+  readonly #ending = new AbortController();
 
   constructor(parts: EffectParts) {
     this.#parts = parts;
@@ -126,6 +127,8 @@ export class Effects {
   /** Starts nothing more. Builds go on; they are joined again by whoever starts this gate again. */
   async close(): Promise<void> {
     this.#isOver = true;
+    // The job server may be away, and what it was to answer is asked for again by whoever starts this gate again.
+    this.#ending.abort();
     await Promise.all(this.#underWay);
   }
 
@@ -167,7 +170,11 @@ export class Effects {
 
   async #merge(buildset: number, chain: readonly ChainLink[]): Promise<void> {
     const { merger, mergers, tell } = this.#parts;
-    const answer = await mergers.merge(this.#mergeRequest(chain));
+    const { signal } = this.#ending;
+    const answer = await mergers.merge(this.#mergeRequest(chain), signal).catch((error: Error) => {
+      if (!signal.aborted) throw error;
+    });
+    if (answer === undefined) return;
     let result: MergeResult;
     if (answer.kind === "merged") {
       const commits = chain.map(({ project }, at) => ({ project, commit: answer.steps[at]!.commit }));

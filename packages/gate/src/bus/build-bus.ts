@@ -5,7 +5,6 @@ import {
   type Job,
   JobException,
   JobFailed,
-  JobLost,
   NeedsDrover,
   pause,
 } from "@drover/client";
@@ -151,12 +150,12 @@ class SubmittedBuild {
         return readResult(await job.result());
       } catch (error) {
         if (signal.aborted || error instanceof ClientClosed) return undefined;
-        if (error instanceof JobFailed || error instanceof JobLost)
+        if (error instanceof JobFailed)
           return { result: { kind: "lost" }, outcome: null, detail: "its executor was lost" };
         if (error instanceof JobException || error instanceof InvalidArgument || error instanceof NeedsDrover)
           return { result: { kind: "final", result: "ERROR" }, outcome: null, detail: error.message };
       }
-      // No server, or one that is full: the build may even run, so it is asked for until there is an answer.
+      // No server, one that was lost, or one that is full: the build may even run, so it is asked for until there is an answer.
       await pause(RETRY_MS, signal);
       if (signal.aborted) return undefined;
     }
