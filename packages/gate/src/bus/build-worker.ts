@@ -19,16 +19,35 @@ export interface BuildWorkerOptions extends Omit<WorkerOptions, "concurrency"> {
 /** How often a build tells which execution it is and what is new of it, for those who have joined late. */
 const TELL_MS = 15_000;
 
+/** What runs builds: an executor, or one that gets what it needs from a gate elsewhere. */
+export type RunsBuilds = Pick<Executor, "run">;
+
 /** A worker that runs builds. The caller calls its `run`, and closes it before the executor. */
 export function buildWorker(
-  executor: Executor,
+  executor: RunsBuilds,
   { zone, slots, paused = 0, ...options }: BuildWorkerOptions,
 ): Worker {
   const worker = new Worker({ clientId: `gate-executor-${zone}`, ...options, concurrency: slots + paused });
-  return worker.handle(buildFunction(zone), (job) => runBuild(executor, job, options));
+  acceptBuilds(worker, executor, zone, options);
+  return worker;
 }
 
-async function runBuild(executor: Executor, job: WorkerJob, options: WorkerOptions): Promise<string> {
+/** Lets a worker take builds of a zone, until `refuseBuilds`. @param options Of a worker for each build that is paused. */
+export function acceptBuilds(
+  worker: Worker,
+  executor: RunsBuilds,
+  zone: string,
+  options: WorkerOptions,
+): void {
+  worker.handle(buildFunction(zone), (job) => runBuild(executor, job, options));
+}
+
+/** Lets a worker take no more; those that run go on. */
+export function refuseBuilds(worker: Worker, zone: string): void {
+  worker.unhandle(buildFunction(zone));
+}
+
+async function runBuild(executor: RunsBuilds, job: WorkerJob, options: WorkerOptions): Promise<string> {
   const request = readRequest(job.workload);
   let telling: ReturnType<typeof setInterval> | undefined;
   let execution = "";
@@ -75,7 +94,8 @@ async function runBuild(executor: Executor, job: WorkerJob, options: WorkerOptio
 
 /** Waits until the function of this execution is called, as a worker of its own: the other may have its hands full. */
 async function untilResumed(execution: string, options: WorkerOptions, signal: AbortSignal): Promise<void> {
-  const control = new Worker({ ...options, clientId: `gate-paused-${execution}`, concurrency: 1 });
+  const { onNotice: _, ...terms } = options;
+  const control = new Worker({ ...terms, clientId: `gate-paused-${execution}`, concurrency: 1 });
   await new Promise<void>((resolve, reject) => {
     control.handle(resumeFunction(execution), () => {
       resolve();

@@ -340,7 +340,7 @@ class Builder {
   }
 
   #checkReferences({ name, origin, attributes, lines }: JobVariant): void {
-    const { nodeset, requiredProjects = [], allowedProjects = [] } = attributes;
+    const { nodeset, requiredProjects = [], allowedProjects = [], roles = [] } = attributes;
     if (typeof nodeset === "string" && !this.#nodesets.has(nodeset)) {
       const missing = this.#missing("nodeset", nodeset, this.#nodesets.keys());
       this.#unknown(origin, `job ${name} has the nodeset ${nodeset}, ${missing}`, lines.nodeset);
@@ -348,6 +348,7 @@ class Builder {
     for (const [key, names] of [
       ["required-projects", requiredProjects.map((one) => one.name)],
       ["allowed-projects", allowedProjects],
+      ["roles", roles.map((one) => one.project)],
     ] as const) {
       for (const one of names) {
         if (this.#projects.has(one)) continue;

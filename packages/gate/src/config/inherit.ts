@@ -7,12 +7,15 @@ import type {
   NodesetDefinition,
   Origin,
   RequiredProject,
+  RoleSource,
   Step,
   Variables,
 } from "./model.ts";
+import { lastPart } from "./parse-job.ts";
 import type { Regex } from "./regex.ts";
+import type { BuildInput } from "./schema.ts";
 
-/** A step of a phase. An executable is looked up where the job that names it is defined; a command needs nothing. */
+/** A step of a phase. A file is looked up where the job that names it is defined; a command needs nothing. */
 export type PhaseStep = {
   readonly project: string;
   readonly branch: string;
@@ -22,7 +25,14 @@ export type PhaseStep = {
   readonly job: string;
   /** How many definitions stand before that one, so that a post-run step can tell whether its pre-run was begun. */
   readonly level: number;
+  /** Of a playbook: those of its definition and of the ones before it, the nearest first. */
+  readonly roles?: readonly RoleSource[];
 } & Step;
+
+/** Whether Ansible runs it. */
+export function isPlaybook(step: Step): boolean {
+  return "path" in step && /\.ya?ml$/.test(step.path);
+}
 
 /** A definition may not be added to those before it; the message says why. */
 export class RefusedVariant extends Error {
@@ -36,6 +46,9 @@ const OF_EXECUTION: readonly (keyof JobAttributes)[] = [
   "postTimeout",
   "vars",
   "extraVars",
+  "hostVars",
+  "groupVars",
+  "roles",
   "nodeset",
   "preRun",
   "run",
@@ -50,6 +63,8 @@ const OF_EXECUTION: readonly (keyof JobAttributes)[] = [
   "workspaceScheme",
   "network",
   "reuse",
+  "inputs",
+  "maxAge",
 ];
 
 /** A job while definitions are added to it, from the oldest ancestor's to the project's. */
@@ -85,7 +100,13 @@ export class Inheritance {
   postRun: readonly PhaseStep[] = [];
   vars: Variables = {};
   extraVars: Variables = {};
+  hostVars: Variables = {};
+  groupVars: Variables = {};
+  roles: readonly RoleSource[] = [];
   network = false;
+  reuse = false;
+  readonly inputs = new Set<BuildInput>();
+  maxAge: number | undefined;
   successMessage: string | undefined;
   failureMessage: string | undefined;
   readonly path: (Origin & { readonly job: string })[] = [];
@@ -124,6 +145,9 @@ export class Inheritance {
     this.workspaceScheme = set.workspaceScheme ?? this.workspaceScheme;
     this.overrideCheckout = set.overrideCheckout ?? this.overrideCheckout;
     this.network = set.network ?? this.network;
+    this.reuse = set.reuse ?? this.reuse;
+    for (const input of set.inputs ?? []) this.inputs.add(input);
+    this.maxAge = set.maxAge ?? this.maxAge;
     this.successMessage = set.successMessage ?? this.successMessage;
     this.failureMessage = set.failureMessage ?? this.failureMessage;
     this.postReview ||= set.postReview ?? false;
@@ -136,6 +160,7 @@ export class Inheritance {
       const before = this.allowedProjects;
       this.allowedProjects = new Set(set.allowedProjects.filter((name) => before?.has(name) ?? true));
     }
+    this.#addRoles(variant);
     const steps = (list: readonly Step[]): PhaseStep[] =>
       list.map((step) => ({
         project: origin.project,
@@ -143,6 +168,7 @@ export class Inheritance {
         trusted: origin.trusted,
         job: variant.name,
         level: this.path.length,
+        ...(isPlaybook(step) && this.roles.length > 0 ? { roles: this.roles } : {}),
         ...step,
       }));
     if (set.preRun !== undefined) this.preRun = [...this.preRun, ...steps(set.preRun)];
@@ -151,8 +177,25 @@ export class Inheritance {
     if (set.vars !== undefined) this.vars = Inheritance.merge(this.vars, set.vars);
     if (set.extraVars !== undefined) this.extraVars = Inheritance.merge(this.extraVars, set.extraVars);
 
+    if (set.hostVars !== undefined) this.hostVars = Inheritance.merge(this.hostVars, set.hostVars);
+    if (set.groupVars !== undefined) this.groupVars = Inheritance.merge(this.groupVars, set.groupVars);
+
     this.path.push({ ...origin, job: variant.name });
     this.#last = variant.name;
+  }
+
+  /** As Zuul orders them: a definition's own repository, those that it names, and then those that were there before. */
+  #addRoles({ attributes, origin, isOfProject }: JobVariant): void {
+    const own = { project: origin.project, name: lastPart(origin.project), implicit: true };
+    const added = [...(isOfProject ? [] : [own]), ...(attributes.roles ?? [])];
+    const isSame = (a: RoleSource, b: RoleSource) => a.project === b.project && a.name === b.name;
+    // One that is named has to be one, though it was implied before.
+    const kept = this.roles.map((role) => added.find((one) => isSame(one, role) && !one.implicit) ?? role);
+    const fresh = added.filter(
+      (role, at) =>
+        !kept.some((one) => isSame(one, role)) && added.findLastIndex((one) => isSame(one, role)) === at,
+    );
+    this.roles = [...fresh, ...kept];
   }
 
   #refuse(variant: JobVariant): void {

@@ -7,6 +7,7 @@ import type {
   WindowRules,
 } from "../core/index.ts";
 import type { Regex } from "./regex.ts";
+import type { BuildInput } from "./schema.ts";
 
 /* What files of configuration say, item by item, before it is known whether the items fit each other. All of it is immutable. */
 
@@ -28,8 +29,20 @@ export type Variables = Readonly<Record<string, Json>>;
 /** Which branches an item is for. `null`: any. An implied matcher is compared as a whole, a written one from the start. */
 export type BranchRule = { readonly exact: string } | { readonly any: readonly Regex[] } | null;
 
-/** One step of a phase, as a job writes it: an executable of the defining repository, or a command in the change's project. */
+/**
+ * One step of a phase, as a job writes it: an executable or a playbook (`.yaml`, `.yml`) of the defining repository, or a command
+ * in the change's project.
+ */
 export type Step = { readonly path: string } | { readonly argv: readonly string[] };
+
+/** A repository that playbooks find roles in. */
+export interface RoleSource {
+  readonly project: string;
+  /** Of a repository that is one role: what playbooks call it. */
+  readonly name: string;
+  /** The definition's own repository, which need not have any. */
+  readonly implicit: boolean;
+}
 
 export interface RequiredProject {
   readonly name: string;
@@ -79,10 +92,19 @@ export interface JobAttributes {
   readonly overrideCheckout?: string;
   readonly vars?: Variables;
   readonly extraVars?: Variables;
+  /** By node. */
+  readonly hostVars?: Readonly<Record<string, Variables>>;
+  /** By group of nodes. */
+  readonly groupVars?: Readonly<Record<string, Variables>>;
+  readonly roles?: readonly RoleSource[];
   readonly successMessage?: string;
   readonly failureMessage?: string;
   readonly network?: boolean;
-  readonly reuse?: false;
+  readonly reuse?: boolean;
+  /** Added to those of the parents, which go on needing theirs. */
+  readonly inputs?: readonly BuildInput[];
+  /** Seconds. */
+  readonly maxAge?: number;
 }
 
 /** One definition of a job; those of one name add up. */

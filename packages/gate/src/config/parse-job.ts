@@ -8,6 +8,7 @@ import type {
   NodesetDefinition,
   Origin,
   RequiredProject,
+  RoleSource,
   Step,
   Variables,
 } from "./model.ts";
@@ -56,6 +57,7 @@ const REFERENCES = [
   "required-projects",
   "allowed-projects",
   "dependencies",
+  "roles",
   "timeout",
 ] as const;
 
@@ -79,9 +81,6 @@ function variant(
   if (written.intermediate === true && written.abstract !== true) {
     add("intermediate", "intermediate: such a job must be abstract, too");
   }
-  if (written.reuse === true) {
-    add("reuse", "reuse: true is not built yet; each build runs, as with reuse: false");
-  }
   if (written.semaphore !== undefined && written.semaphores !== undefined) {
     add("semaphore", "semaphore: is the older name of semaphores; a job has one of both");
   }
@@ -101,6 +100,11 @@ function variant(
       return step === undefined ? [] : [step];
     });
   };
+  const roles = written.roles?.flatMap(({ zuul, name: called }): RoleSource[] => {
+    if (zuul !== undefined) return [{ project: zuul, name: called ?? lastPart(zuul), implicit: false }];
+    add("roles", "roles: an element names a project, as `zuul:`; galaxy is not built yet");
+    return [];
+  });
   const attributes = defined<JobAttributes>({
     description: written.description,
     abstract: written.abstract,
@@ -137,17 +141,27 @@ function variant(
     overrideCheckout: written["override-checkout"],
     vars: written.vars as Variables | undefined,
     extraVars: written["extra-vars"] as Variables | undefined,
+    hostVars: written["host-vars"] as Readonly<Record<string, Variables>> | undefined,
+    groupVars: written["group-vars"] as Readonly<Record<string, Variables>> | undefined,
+    roles,
     successMessage: written["success-message"],
     failureMessage: written["failure-message"],
     failureOutput: written["failure-output"],
     network: written.network,
-    reuse: written.reuse === false ? false : undefined,
+    reuse: written.reuse,
+    inputs: written.inputs,
+    maxAge: written["max-age"],
   });
   // It was told; half of a job must not run as the whole of it.
   if (check.problems.length > before) return undefined;
   const lines: Record<string, number> = {};
   for (const key of REFERENCES) if (written[key] !== undefined) lines[key] = item.lineOf([...path, key]);
   return { name, origin, isOfProject, parent: written.parent, attributes, branches, ...pragma, lines };
+}
+
+/** How a repository is called by those who do not say where it is. */
+export function lastPart(project: string): string {
+  return project.slice(project.lastIndexOf("/") + 1);
 }
 
 function semaphoresOf({ semaphore, semaphores }: Written): readonly SemaphoreUse[] | undefined {
@@ -171,15 +185,13 @@ function stepOf(
     if (written.semaphores !== undefined) tell("semaphores is not built yet");
     if (written.cleanup === true) tell("cleanup is not built yet");
     if ((written.name === undefined) === (written.command === undefined)) {
-      tell("a step has either a name, which is an executable's path, or a command");
+      tell("a step has either a name, which is the path of a playbook or an executable, or a command");
       return undefined;
     }
     if (written.command !== undefined) return { argv: written.command };
   }
   const path = typeof written === "string" ? written : written.name!;
-  if (/\.ya?ml$/.test(path)) {
-    tell(`${path}: Ansible playbooks are not built yet; name an executable, or give a command`);
-  } else if (path === "" || path.startsWith("/") || path.includes("\0") || path.split("/").includes("..")) {
+  if (path === "" || path.startsWith("/") || path.includes("\0") || path.split("/").includes("..")) {
     tell(`${JSON.stringify(path)} is no path within the repository`);
   } else return { path };
   return undefined;

@@ -16,15 +16,30 @@ const refName = z.string().max(1024).refine(isRefName, "is no name of a ref");
 const project = z.string().max(255).refine(isProjectName, "is no name of a project");
 const milliseconds = z.number().int().positive().max(2_147_483_647);
 
+const variables = z.record(z.string(), z.json());
+
+const role = z.strictObject({
+  /** Of a repository that is one role: by which playbooks call it. */
+  name: project,
+  project,
+  commit: id,
+  /** A repository without roles is passed over. */
+  implicit: z.boolean().default(false),
+});
+
 const entry = z.union([
   /** Runs in the folder of the change's project. */
   z.strictObject({ argv: z.array(z.string()).min(1), level: z.number().int().min(0).optional() }),
-  /** An executable as that project has it at that commit, whatever the workspace has. */
+  /** An executable or a playbook (`.yaml`, `.yml`) as that project has it at that commit, whatever the workspace has. */
   z.strictObject({
     project,
     commit: id,
     path: z.string().refine(isTreePath, "is no path in a repository"),
     level: z.number().int().min(0).optional(),
+    /** Of a config-project: a playbook has a home and temporary files that no other entry can write. */
+    trusted: z.boolean().default(false),
+    /** What a playbook finds roles in, the nearest first. */
+    roles: z.array(role).default([]),
   }),
 ]);
 
@@ -39,6 +54,25 @@ const repository = z.strictObject({
   /** Where branches were before the change under test: `origin/X` of the workspace. Others are at their tips. */
   before: z.record(refName, id).default({}),
   required: z.boolean().default(false),
+  /** `false`: executables are taken from it, and the workspace does not have it. */
+  mounted: z.boolean().default(true),
+  /**
+   * `false`: the workspace has what is checked out as one commit without a parent, whose id is a function of its tree, and
+   * no tag and no other branch.
+   */
+  history: z.boolean().default(true),
+});
+
+/** What playbooks are told, besides `zuul`. */
+const inventory = z.strictObject({
+  /** By jobs before this one. Never a template. */
+  returned: variables.default({}),
+  vars: variables.default({}),
+  extraVars: variables.default({}),
+  nodes: z.array(z.strictObject({ name: z.string().min(1), label: z.string() })).default([]),
+  groups: z.array(z.strictObject({ name: z.string().min(1), nodes: z.array(z.string()) })).default([]),
+  hostVars: z.record(z.string(), variables).default({}),
+  groupVars: z.record(z.string(), variables).default({}),
 });
 
 export const buildRequestSchema = z.strictObject({
@@ -47,6 +81,8 @@ export const buildRequestSchema = z.strictObject({
   job: z.string().min(1).max(255),
   attempt: z.number().int().min(1).default(1),
   attempts: z.number().int().min(1).default(3),
+  /** Its result may be that of other builds, too: it is not told which build it is for, nor which attempt. */
+  shared: z.boolean().default(false),
   preRun: z.array(entry).default([]),
   run: z.array(entry).min(1),
   postRun: z.array(entry).default([]),
@@ -55,6 +91,7 @@ export const buildRequestSchema = z.strictObject({
   /** For each of `postRun`. */
   postTimeoutMs: milliseconds.nullable().default(null),
   vars: z.record(z.string(), z.json()).default({}),
+  inventory: inventory.prefault({}),
   network: z.boolean().default(false),
   /** A line of `run` that one of them matches makes the build fail, at once. */
   failureOutput: z.array(z.string()).default([]),
@@ -72,7 +109,19 @@ export type BuildRequest = z.input<typeof buildRequestSchema>;
 export type CheckedRequest = z.output<typeof buildRequestSchema>;
 /** `level`: 0 is the base job, and each child is one more. A `postRun` entry runs when the `preRun` of its level was begun. */
 export type Entry = CheckedRequest["run"][number];
+/** An entry that is a file of a project. */
+export type FileEntry = Extract<Entry, { path: string }>;
+
 export type RepositoryState = CheckedRequest["repositories"][number];
+
+/** Whether an entry is run by Ansible; every other path is an executable. */
+export function isPlaybook(entry: Entry): entry is FileEntry {
+  return "path" in entry && /\.ya?ml$/.test(entry.path);
+}
+
+export function entriesOf({ preRun, run, postRun }: CheckedRequest): readonly Entry[] {
+  return [...preRun, ...run, ...postRun];
+}
 
 export type Phase = "pre-run" | "run" | "post-run";
 
@@ -94,6 +143,8 @@ export type StepEnd =
   | { readonly kind: "cancelled" }
   | { readonly kind: "output limit" }
   | { readonly kind: "disk full" }
+  /** A playbook could not reach a node. */
+  | { readonly kind: "unreachable"; readonly host: string }
   /** It could not be started, or what it returned cannot be read. */
   | { readonly kind: "unusable"; readonly detail: string };
 
@@ -102,6 +153,8 @@ export interface Artifact {
   /** Path below the folder of artifacts. */
   readonly name: string;
   readonly bytes: number;
+  /** Of its content, in hexadecimal digits. Those of before there was reuse have none. */
+  readonly sha256?: string;
 }
 
 /** What the build wrote to `$DROVER_RESULT`. */
@@ -139,6 +192,7 @@ export interface BuildOutcome {
 export type ExecutorErrorCode =
   | "BUILD_REQUEST_INVALID"
   | "BUILD_CANCELLED"
+  | "EXECUTION_REFUSED"
   | "EXECUTOR_CLOSED"
   | "EXECUTOR_UNUSABLE";
 
@@ -163,10 +217,12 @@ export function checkRequest(value: unknown): CheckedRequest {
   const names = new Set(data.repositories.map((one) => one.project));
   if (names.size < data.repositories.length)
     throw new ExecutorError("BUILD_REQUEST_INVALID", "repositories: a project is there twice");
+  if (data.repositories.some((one) => one.project === data.project && !one.mounted))
+    throw new ExecutorError("BUILD_REQUEST_INVALID", `repositories: ${data.project} has to be mounted`);
   for (const needed of [
     data.project,
-    ...[...data.preRun, ...data.run, ...data.postRun].flatMap((one) =>
-      "project" in one ? [one.project] : [],
+    ...entriesOf(data).flatMap((one) =>
+      "project" in one ? [one.project, ...one.roles.map((role) => role.project)] : [],
     ),
   ]) {
     if (!names.has(needed))

@@ -3,6 +3,13 @@ import { mkdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { RunResult } from "../core/index.ts";
 import { GitError } from "../git/git.ts";
+import {
+  endPlaybook,
+  PROGRAM_PATH,
+  playbookEnvironment,
+  preparePlaybook,
+  requireAnsible,
+} from "./ansible.ts";
 import { collectArtifacts } from "./artifacts.ts";
 import type { BuildLog } from "./build-log.ts";
 import {
@@ -12,6 +19,9 @@ import {
   DEFAULT_TIMEOUT_MS,
   type Entry,
   ExecutorError,
+  entriesOf,
+  type FileEntry,
+  isPlaybook,
   type JsonObject,
   type Phase,
   type ReturnedData,
@@ -25,7 +35,14 @@ import { type Folders, foldersIn, type Sandbox } from "./isolation.ts";
 import { endTrail, makeCgroup, markOf, type ProcessTrail } from "./processes.ts";
 import { mergeReturned, ReturnedDataInvalid, readReturned, takeReturned } from "./returned-data.ts";
 import { describeEnd, RunningStep } from "./steps.ts";
-import { handOver, makeWorkspace, removeFolder, type Workspace, WorkspaceImpossible } from "./workspace.ts";
+import {
+  handOver,
+  linkSources,
+  makeWorkspace,
+  removeFolder,
+  type Workspace,
+  WorkspaceImpossible,
+} from "./workspace.ts";
 
 /** What stands on the disk of an execution besides its log: enough to end what it left, and to know when it may go. */
 export interface ExecutionRecord {
@@ -49,6 +66,7 @@ export interface ExecutionTerms {
   readonly log: BuildLog;
   readonly sandbox: Sandbox;
   readonly limits: ExecutorLimits;
+  readonly ansiblePlaybook: string;
   readonly diskWatch: DiskWatch;
   /** Its output says that it fails, though it goes on. */
   readonly onFailing: (detail: string) => void;
@@ -141,9 +159,11 @@ export class Execution {
 
   async #prepare(): Promise<Workspace> {
     const { request, sandbox, limits, work, diskWatch } = this.#terms;
+    requireAnsible(request, this.#terms.ansiblePlaybook);
     await mkdir(work, { recursive: true, mode: 0o700 });
     const sharesObjects = sandbox.isolation !== "user";
     const workspace = await makeWorkspace(request, this.#folders, sharesObjects);
+    if (entriesOf(request).some(isPlaybook)) await linkSources(this.#folders, (path) => this.#inside(path));
     sandbox.writePasswd(this.#folders, this.#uid);
     await handOver(this.#folders, this.#uid);
     // Copies of the gate's objects are not the build's doing.
@@ -174,8 +194,12 @@ export class Execution {
     for (const [index, entry] of post.entries()) {
       if (endsPost()) break;
       const success = broken === undefined && this.#failing === null;
-      const willRetry = preFailed && !isFlood(broken) && wantsRetry && request.attempt < request.attempts;
-      const told = { zuul_success: success, zuul_will_retry: willRetry };
+      const isAgain = (preFailed && !isFlood(broken)) || (isUnreachable(broken) && this.#failing === null);
+      const willRetry = isAgain && wantsRetry && request.attempt < request.attempts;
+      // Which attempt it is, builds that share an execution do not agree on.
+      const told: JsonObject = request.shared
+        ? { zuul_success: success }
+        : { zuul_success: success, zuul_will_retry: willRetry };
       const timeLimit = () => request.postTimeoutMs ?? DEFAULT_TIMEOUT_MS;
       const end = await this.#step(workspace, { phase: "post-run", index, entry }, timeLimit, told);
       if (failed(end)) postBroken ??= { entry, end, index, phase: "post-run" };
@@ -194,7 +218,9 @@ export class Execution {
       return [{ kind, result: "DISK_FULL" }, `it may hold ${this.#terms.limits.diskBytes} bytes on the disk`];
     const say = (one: Broken) => `${one.phase} ${one.index + 1} ${describeEnd(one.end)}`;
     if (broken !== undefined && isFlood(broken)) return [{ kind, result: "FAILURE" }, say(broken)];
-    if (preFailed) return [{ kind: "retry", again: readReturned(this.#returned).retry }, say(broken!)];
+    const lost = this.#failing === null ? [broken, postBroken].find(isUnreachable) : undefined;
+    if (preFailed || lost !== undefined)
+      return [{ kind: "retry", again: readReturned(this.#returned).retry }, say(lost ?? broken!)];
     if (broken?.end.kind === "timeout") return [{ kind, result: "TIMED_OUT" }, say(broken)];
     if (postBroken !== undefined) return [{ kind, result: "POST_FAILURE" }, say(postBroken)];
     if (broken !== undefined) return [{ kind, result: "FAILURE" }, say(broken)];
@@ -231,8 +257,9 @@ export class Execution {
     this.#say(`${title}: ${command.slice(0, 1_000)}`);
     let end: StepEnd;
     try {
-      this.#writeVariables(workspace, told);
-      end = this.#stopped ?? (await this.#execute(workspace, place, timeLeft(), told));
+      const zuul = this.#writeVariables(workspace, told);
+      end = this.#stopped ?? (await this.#execute(workspace, place, timeLeft(), told, zuul));
+      if (isPlaybook(entry)) end = await this.#endPlaybook(end);
       end = await this.#takeReturned(end);
     } catch (error) {
       end = isDiskFull(error)
@@ -254,11 +281,23 @@ export class Execution {
     return describeEnd(end);
   }
 
-  async #execute(workspace: Workspace, place: Place, timeoutMs: number, told: JsonObject): Promise<StepEnd> {
+  async #execute(
+    workspace: Workspace,
+    place: Place,
+    timeoutMs: number,
+    told: JsonObject,
+    zuul: JsonObject,
+  ): Promise<StepEnd> {
     const { request, sandbox, log } = this.#terms;
     const { entry } = place;
-    const cwd = workspace.sources.get(request.project)!.path;
-    const argv = "argv" in entry ? entry.argv : [this.#inside(workspace.executables.get(entry)!)];
+    const forPlaybook = isPlaybook(entry);
+    const isApart = forPlaybook && entry.trusted;
+    const cwd = forPlaybook ? this.#folders.root : workspace.sources.get(request.project)!.path;
+    const argv = forPlaybook
+      ? await this.#playbook(workspace, { ...place, entry }, told, zuul)
+      : "argv" in entry
+        ? entry.argv
+        : [this.#inside(workspace.executables.get(entry)!)];
     const terms = {
       folders: this.#folders,
       uid: this.#uid,
@@ -266,12 +305,17 @@ export class Execution {
       objectStores: workspace.objectStores,
       cwd,
       argv,
+      isApart,
     };
     const { phase } = place;
     this.#running = new RunningStep({
       failureOutput: phase === "run" ? this.#failureOutput : null,
       command: sandbox.command(terms),
-      env: this.#environment(phase, told),
+      env: {
+        ...this.#environment(phase, told),
+        ...(forPlaybook ? playbookEnvironment(this.#folders, (path) => this.#inside(path)) : {}),
+        ...(isApart ? this.#apart() : {}),
+      },
       cwd: sandbox.isolation === "bubblewrap" ? this.#folders.root : cwd,
       cgroup: this.#cgroup,
       timeoutMs,
@@ -289,6 +333,52 @@ export class Execution {
     }
   }
 
+  #playbook(
+    workspace: Workspace,
+    place: Place & { readonly entry: FileEntry },
+    told: JsonObject,
+    zuul: JsonObject,
+  ): Promise<string[]> {
+    const { request, ansiblePlaybook } = this.#terms;
+    const { entry } = place;
+    return preparePlaybook({
+      ...place,
+      request,
+      folders: this.#folders,
+      uid: this.#uid,
+      program: ansiblePlaybook,
+      playbook: workspace.executables.get(entry)!,
+      roles: workspace.roles.get(entry) ?? [],
+      zuul,
+      told,
+      inside: (path) => this.#inside(path),
+      home: entry.trusted ? this.#apart().HOME : this.#inside(this.#folders.home),
+    });
+  }
+
+  /** Home and temporary files that no other entry can have written. Under bubblewrap they stand where those of others do. */
+  #apart(): { HOME: string; TMPDIR: string } {
+    const { apart, home } = this.#folders;
+    return this.#terms.sandbox.isolation === "bubblewrap"
+      ? { HOME: this.#inside(home), TMPDIR: "/tmp" }
+      : { HOME: join(apart, "home"), TMPDIR: join(apart, "tmp") };
+  }
+
+  async #endPlaybook(end: StepEnd): Promise<StepEnd> {
+    try {
+      const { data, unreachable, withoutHosts } = await endPlaybook(this.#folders);
+      for (const more of data) this.#returned = mergeReturned(this.#returned, more);
+      for (const play of withoutHosts) {
+        const node = "a job has those of its nodeset, and localhost besides";
+        this.#warnings.push(`the play ${JSON.stringify(play)} matched no host and did nothing: ${node}`);
+      }
+      const [host] = unreachable;
+      return end.kind === "exited" && host !== undefined ? { kind: "unreachable", host } : end;
+    } catch (error) {
+      return this.#unreadable(end, error);
+    }
+  }
+
   /** Under bubblewrap everything has ended with the first process, so that there is nothing to look for. */
   async #endProcesses(): Promise<void> {
     if (this.#terms.sandbox.isolation === "bubblewrap") return;
@@ -303,11 +393,15 @@ export class Execution {
       if (more !== undefined) this.#returned = mergeReturned(this.#returned, more);
       return end;
     } catch (error) {
-      if (!(error instanceof ReturnedDataInvalid)) throw error;
-      const isFirst = end.kind === "exited" && end.code === 0;
-      if (!isFirst) this.#say(error.message);
-      return isFirst ? { kind: "unusable", detail: `failed: ${error.message}` } : end;
+      return this.#unreadable(end, error);
     }
+  }
+
+  #unreadable(end: StepEnd, error: unknown): StepEnd {
+    if (!(error instanceof ReturnedDataInvalid)) throw error;
+    const isFirst = end.kind === "exited" && end.code === 0;
+    if (!isFirst) this.#say(error.message);
+    return isFirst ? { kind: "unusable", detail: `failed: ${error.message}` } : end;
   }
 
   async #collect(): Promise<Artifact[]> {
@@ -362,39 +456,41 @@ export class Execution {
     return this.#terms.sandbox.inside(this.#folders, path);
   }
 
-  #writeVariables(workspace: Workspace, told: JsonObject): void {
+  /** @returns The variables `zuul.*`. */
+  #writeVariables(workspace: Workspace, told: JsonObject): JsonObject {
     const { request } = this.#terms;
     const projects = Object.fromEntries(
-      request.repositories.map(({ project, checkout, required }) => {
+      request.repositories.flatMap(({ project, checkout, required, history, branches, mounted }) => {
+        if (!mounted) return [];
         const { path, commit } = workspace.sources.get(project)!;
         const names = { name: project, short_name: basename(project), canonical_name: project };
         const src_dir = path.slice(this.#folders.root.length + 1);
-        return [project, { ...names, src_dir, checkout, commit, required }] as const;
+        // The commit that it was taken from would tell of its history.
+        const shown = history || Object.hasOwn(branches, checkout) ? checkout : commit;
+        return [[project, { ...names, src_dir, checkout: shown, commit, required }] as const];
       }),
     );
-    const variables = {
-      ...request.vars,
-      ...told,
-      zuul: {
-        ...request.zuul,
-        build: request.build,
-        job: request.job,
-        attempts: request.attempt,
-        max_attempts: request.attempts,
-        project: projects[request.project]!,
-        projects,
-        executor: {
-          work_root: this.#inside(this.#folders.root),
-          src_root: this.#inside(this.#folders.src),
-          log_root: this.#inside(join(this.#folders.out, "artifacts")),
-          result_data_file: this.#inside(join(this.#folders.out, "result.json")),
-        },
+    const zuul = {
+      ...request.zuul,
+      job: request.job,
+      ...(request.shared
+        ? {}
+        : { build: request.build, attempts: request.attempt, max_attempts: request.attempts }),
+      project: projects[request.project]!,
+      projects,
+      executor: {
+        work_root: this.#inside(this.#folders.root),
+        src_root: this.#inside(this.#folders.src),
+        log_root: this.#inside(join(this.#folders.out, "artifacts")),
+        result_data_file: this.#inside(join(this.#folders.out, "result.json")),
       },
     };
+    const variables = { ...request.vars, ...told, zuul };
     // A build that has it open, from the entry before, keeps what it has.
     const path = this.#folders.variables;
     writeFileSync(`${path}.new`, JSON.stringify(variables, null, 2), { mode: 0o644 });
     renameSync(`${path}.new`, path);
+    return zuul;
   }
 
   #environment(phase: Phase, told: JsonObject): Record<string, string> {
@@ -403,16 +499,15 @@ export class Execution {
     const text = (value: unknown) =>
       typeof value === "string" || typeof value === "number" ? String(value) : "";
     return {
-      PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+      PATH: PROGRAM_PATH,
       HOME: this.#inside(this.#folders.home),
       TMPDIR: this.#terms.sandbox.isolation === "bubblewrap" ? "/tmp" : join(this.#folders.tmp, "tmp"),
       USER: "build",
       LANG: "C.UTF-8",
       CI: "true",
       DROVER_EXECUTION: id,
-      DROVER_BUILD: request.build,
       DROVER_JOB: request.job,
-      DROVER_ATTEMPT: String(request.attempt),
+      ...(request.shared ? {} : { DROVER_BUILD: request.build, DROVER_ATTEMPT: String(request.attempt) }),
       DROVER_PHASE: phase,
       DROVER_PROJECT: request.project,
       DROVER_PIPELINE: text(zuul.pipeline),
@@ -427,7 +522,10 @@ export class Execution {
       DROVER_RESULT: this.#inside(join(this.#folders.out, "result.json")),
       DROVER_ARTIFACTS: this.#inside(join(this.#folders.out, "artifacts")),
       ...(phase === "post-run"
-        ? { DROVER_SUCCESS: String(told.zuul_success), DROVER_WILL_RETRY: String(told.zuul_will_retry) }
+        ? {
+            DROVER_SUCCESS: String(told.zuul_success),
+            ...(request.shared ? {} : { DROVER_WILL_RETRY: String(told.zuul_will_retry) }),
+          }
         : {}),
     };
   }
@@ -478,6 +576,7 @@ interface Broken extends Place {
   readonly end: StepEnd;
 }
 
+const isUnreachable = (broken: Broken | undefined): boolean => broken?.end.kind === "unreachable";
 const isFlood = (broken: Broken | undefined): boolean => broken?.end.kind === "output limit";
 
 function failedToPrepare(error: Error): [RunResult, string] {

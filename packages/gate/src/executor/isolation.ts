@@ -36,6 +36,10 @@ export interface Folders {
   /** Read by builds. */
   readonly executables: string;
   readonly variables: string;
+  /** What a playbook is told, while it runs. */
+  readonly ansible: string;
+  /** `home`, `tmp` and `shm` of entries that trust no other. */
+  readonly apart: string;
 }
 
 export function foldersIn(root: string): Folders {
@@ -47,6 +51,8 @@ export function foldersIn(root: string): Folders {
     out: join(root, "out"),
     executables: join(root, "executables"),
     variables: join(root, "drover.json"),
+    ansible: join(root, "ansible"),
+    apart: join(root, "apart"),
   };
 }
 
@@ -59,6 +65,8 @@ export interface SandboxTerms {
   /** Below `folders.root`. */
   readonly cwd: string;
   readonly argv: readonly string[];
+  /** It has a home and temporary files that other entries do not have. Default: false. */
+  readonly isApart?: boolean;
 }
 
 export interface SandboxOptions {
@@ -154,9 +162,13 @@ export class Sandbox {
     words.push("--proc", "/proc", "--dev", "/dev");
     if (network) words.push(...resolverOf());
     if (!isProbe) {
-      const { src, home, tmp, out, executables, variables } = folders;
+      const { src, out, executables, variables, ansible } = folders;
+      const [home, tmp] =
+        terms.isApart === true ? [join(folders.apart, "home"), folders.apart] : [folders.home, folders.tmp];
       words.push(...openFolders(`${INSIDE}/.`), ...openFolders("/var/."));
-      for (const path of [src, home, out]) words.push("--bind", path, this.inside(folders, path));
+      for (const path of [src, out]) words.push("--bind", path, this.inside(folders, path));
+      words.push("--bind", home, this.inside(folders, folders.home));
+      words.push("--ro-bind-try", ansible, this.inside(folders, ansible));
       for (const path of [executables, variables]) words.push("--ro-bind", path, this.inside(folders, path));
       words.push("--bind", join(tmp, "tmp"), "/tmp", "--bind", join(tmp, "shm"), "/dev/shm");
       words.push("--symlink", "/tmp", "/var/tmp", "--ro-bind", join(folders.root, "passwd"), "/etc/passwd");

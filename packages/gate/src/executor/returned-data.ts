@@ -17,31 +17,8 @@ export class ReturnedDataInvalid extends Error {
  * @throws ReturnedDataInvalid
  */
 export async function takeReturned(path: string): Promise<JsonObject | undefined> {
-  let text: string;
-  try {
-    // A link would lead to a file that the build may not read, and a pipe would never end.
-    const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
-    try {
-      const facts = await file.stat();
-      if (!facts.isFile()) throw new ReturnedDataInvalid("$DROVER_RESULT is no file");
-      if (facts.size > MAX_RETURNED_BYTES)
-        throw new ReturnedDataInvalid(
-          `$DROVER_RESULT has ${facts.size} bytes, of at most ${MAX_RETURNED_BYTES}`,
-        );
-      text = await file.readFile("utf8");
-    } finally {
-      await file.close();
-    }
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    if (error instanceof ReturnedDataInvalid) throw error;
-    throw new ReturnedDataInvalid(
-      `$DROVER_RESULT cannot be read: ${(error as NodeJS.ErrnoException).code ?? error}`,
-    );
-  } finally {
-    await rm(path, { force: true, recursive: true }).catch(() => {});
-  }
-  if (text.trim() === "") return undefined;
+  const text = await takeText(path, "$DROVER_RESULT");
+  if (text === undefined || text.trim() === "") return undefined;
   let value: JsonValue;
   try {
     value = JSON.parse(text) as JsonValue;
@@ -49,9 +26,44 @@ export async function takeReturned(path: string): Promise<JsonObject | undefined
     throw new ReturnedDataInvalid(`$DROVER_RESULT is not JSON: ${(error as Error).message}`);
   }
   if (!isObject(value)) throw new ReturnedDataInvalid("$DROVER_RESULT is no JSON object");
-  if (depthOf(value) > MAX_RETURNED_DEPTH)
-    throw new ReturnedDataInvalid(`$DROVER_RESULT is nested deeper than ${MAX_RETURNED_DEPTH}`);
+  checkDepth(value, "$DROVER_RESULT");
   return value;
+}
+
+/** @throws ReturnedDataInvalid */
+export function checkDepth(value: JsonObject, what: string): void {
+  if (depthOf(value) > MAX_RETURNED_DEPTH)
+    throw new ReturnedDataInvalid(`${what} is nested deeper than ${MAX_RETURNED_DEPTH}`);
+}
+
+/**
+ * Takes a file that a build may have made, as text, and removes it.
+ * @param what It is called in errors.
+ * @returns `undefined` when there is none.
+ * @throws ReturnedDataInvalid
+ */
+export async function takeText(path: string, what: string): Promise<string | undefined> {
+  try {
+    // A link would lead to a file that the build may not read, and a pipe would never end.
+    const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+    try {
+      const facts = await file.stat();
+      if (!facts.isFile()) throw new ReturnedDataInvalid(`${what} is no file`);
+      if (facts.size > MAX_RETURNED_BYTES)
+        throw new ReturnedDataInvalid(`${what} has ${facts.size} bytes, of at most ${MAX_RETURNED_BYTES}`);
+      return await file.readFile("utf8");
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    if (error instanceof ReturnedDataInvalid) throw error;
+    throw new ReturnedDataInvalid(
+      `${what} cannot be read: ${(error as NodeJS.ErrnoException).code ?? error}`,
+    );
+  } finally {
+    await rm(path, { force: true, recursive: true }).catch(() => {});
+  }
 }
 
 /** `more` over `base`: objects are merged, artifacts, warnings and comments are added, all else is replaced. */

@@ -127,6 +127,8 @@ export function describeEnd(end: StepEnd): string {
       return "wrote more output than it may, and was ended";
     case "disk full":
       return "filled the disk, and was ended";
+    case "unreachable":
+      return `could not reach ${end.host}`;
     case "unusable":
       return end.detail;
   }

@@ -1,4 +1,4 @@
-import type { FrozenJobDefinition, PhaseStep } from "../config/index.ts";
+import { type FrozenJobDefinition, isPlaybook, type PhaseStep } from "../config/index.ts";
 import type { GateEffect, Subject } from "../core/index.ts";
 import type { BuildRequest } from "../executor/index.ts";
 import type { BuildRow, FrozenBuildset, FrozenRepository } from "./build-table.ts";
@@ -50,17 +50,21 @@ export function buildRequest(
   ];
   const returned = parts.parents.map((parent) => (parent.outcome?.data.variables ?? {}) as Variables);
   const vars = [...returned, job.vars as Variables, job.extraVars as Variables].reduce(merged, {});
+  const steps = (list: readonly PhaseStep[]) => list.map((step) => entryOf(step, subject, job, frozen));
   return {
     build: parts.buildName,
     job: name,
     attempt,
     attempts: job.attempts,
-    preRun: job.preRun.map((step) => entryOf(step, frozen)),
-    run: job.run.map((step) => entryOf(step, frozen)),
-    postRun: job.postRun.map((step) => entryOf(step, frozen)),
+    preRun: steps(job.preRun),
+    run: steps(job.run),
+    postRun: steps(job.postRun),
     timeoutMs: job.timeoutSec === null ? null : job.timeoutSec * 1000,
     postTimeoutMs: job.postTimeoutSec === null ? null : job.postTimeoutSec * 1000,
     vars,
+    ...([...job.preRun, ...job.run, ...job.postRun].some(isPlaybook)
+      ? { inventory: inventoryOf(job, returned.reduce(merged, {})) }
+      : {}),
     network: job.network,
     // Not there in what was frozen by an older version.
     failureOutput: [...(job.failureOutput ?? [])],
@@ -88,16 +92,59 @@ export function buildRequest(
   };
 }
 
-function entryOf(step: PhaseStep, { repositories }: FrozenBuildset): BuildRequest["run"][number] {
+function entryOf(
+  step: PhaseStep,
+  subject: Subject,
+  job: FrozenJobDefinition,
+  { repositories }: FrozenBuildset,
+): BuildRequest["run"][number] {
   const { level } = step;
   if ("argv" in step) return { argv: [...step.argv], level };
-  const { project, branch, trusted, path } = step;
-  const repository = repositories[project]!;
-  // Nobody's change may alter what a config-project has run before it has merged.
-  const commit = (trusted ? repository.merged[branch] : undefined) ?? repository.branches[branch];
+  const { project, branch, trusted, path, roles = [] } = step;
+  const tip = (name: string, on: string): string | undefined => {
+    const repository = repositories[name]!;
+    // Nobody's change may alter what a config-project has run before it has merged.
+    return (trusted ? repository.merged[on] : undefined) ?? repository.branches[on];
+  };
+  const commit = tip(project, branch);
   if (commit === undefined)
     throw new BuildImpossible(`${project} has no branch ${branch} any more, where ${path} is`);
-  return { project, commit, path, level };
+  if (!isPlaybook(step)) return { project, commit, path, level };
+  return {
+    ...{ project, commit, path, level, trusted },
+    roles: roles.map((role) => {
+      // Roles beside a playbook are those of its own branch.
+      const on = role.project === project ? branch : branchOf(role.project, subject, job, repositories);
+      const of = on === undefined ? undefined : tip(role.project, on);
+      if (of === undefined) throw new BuildImpossible(`${role.project} has no branch to take roles from`);
+      return { name: role.name, project: role.project, commit: of, implicit: role.implicit };
+    }),
+  };
+}
+
+/** The branch of a repository that roles are taken from. */
+function branchOf(
+  project: string,
+  subject: Subject,
+  job: FrozenJobDefinition,
+  repositories: FrozenBuildset["repositories"],
+): string | undefined {
+  const { branches, defaultBranch } = repositories[project]!;
+  const override = job.requiredProjects.find(({ name }) => name === project)?.overrideCheckout;
+  const wanted = [override, job.overrideCheckout, subject.branch, defaultBranch];
+  return wanted.find((branch): branch is string => branch != null && Object.hasOwn(branches, branch));
+}
+
+function inventoryOf(job: FrozenJobDefinition, returned: Variables): NonNullable<BuildRequest["inventory"]> {
+  return {
+    returned,
+    vars: job.vars as Variables,
+    extraVars: job.extraVars as Variables,
+    nodes: job.nodes.flatMap(({ names, label }) => names.map((name) => ({ name, label }))),
+    groups: job.groups.map(({ name, nodes }) => ({ name, nodes: [...nodes] })),
+    hostVars: (job.hostVars ?? {}) as Record<string, Variables>,
+    groupVars: (job.groupVars ?? {}) as Record<string, Variables>,
+  };
 }
 
 /** As Zuul chooses: the override of the project, that of the job, the item's own ref, its branch, the default branch. */
@@ -139,7 +186,9 @@ function zuulOf(
       commit_id: link.commit,
     })),
     artifacts: parents.flatMap(({ job, outcome }) =>
-      (outcome?.artifacts ?? []).map((artifact) => ({ job, name: artifact.name })),
+      (outcome?.artifacts ?? []).map(({ name, sha256 }) =>
+        sha256 === undefined ? { job, name } : { job, name, sha256 },
+      ),
     ),
   };
   if (subject.kind === "ref") {
