@@ -15,6 +15,7 @@ import { ensure } from "../violation.ts";
 import type { Forge } from "./forge.ts";
 import { InOrderJudge } from "./in-order.ts";
 import { queueOf } from "./layouts.ts";
+import { PauseJudge } from "./pause-judge.ts";
 import { SemaphoreJudge } from "./semaphore-judge.ts";
 
 type Effect<K extends GateEffect["kind"]> = Extract<GateEffect, { kind: K }>;
@@ -59,6 +60,7 @@ export class Judge {
   readonly #starts = new Set<string>();
   readonly #reported = new Set<number>();
   readonly #inGate = new Set<number>();
+  readonly #pauses = new PauseJudge();
   readonly #semaphores = new SemaphoreJudge();
   /** Buildsets that could not merge since their branch had moved. */
   readonly #outrun = new Set<number>();
@@ -95,6 +97,7 @@ export class Judge {
       }
       ensure(name !== "gate" || !hasTwice(queues), "twice", () => "a change is in the gate twice");
     }
+    this.#pauses.step(events, effects, items, (buildset) => this.#buildsets.get(buildset)?.graph ?? null);
     this.#semaphores.step(events, effects, (buildset) => this.#buildsets.get(buildset)?.graph ?? null, core);
     this.#inOrder.step(events, effects, status);
     this.#mergedAlone(events, items);
@@ -103,7 +106,9 @@ export class Judge {
     this.#before = items;
     this.#running = new Set(
       [...items.values()].flatMap(({ jobs }) =>
-        jobs.flatMap(({ state, build }) => (state === "running" && build !== null ? [build] : [])),
+        jobs.flatMap(({ state, build }) =>
+          (state === "running" || state === "paused") && build !== null ? [build] : [],
+        ),
       ),
     );
   }
@@ -423,7 +428,8 @@ export class Judge {
   /** G4: something runs, or something says why not. */
   #waits({ name, items }: QueueStatus): void {
     const moves = items.some(
-      ({ waiting, jobs }) => waiting.length > 0 || jobs.some(({ state }) => state === "running"),
+      ({ waiting, jobs }) =>
+        waiting.length > 0 || jobs.some(({ state }) => state === "running" || state === "paused"),
     );
     ensure(moves || items.length === 0, "G4", () => `queue ${name} stands still and does not say why`);
   }

@@ -12,8 +12,11 @@ export interface JobStatus {
   /** In a cycle: its name in the configuration, and the changes that it is a job of. */
   readonly of?: FrozenJob["of"];
   readonly voting: boolean;
-  /** `queued` has asked for nodes, and may have them while the gate is paused. */
-  readonly state: "waiting" | "queued" | "running" | "ended";
+  /**
+   * `queued` has asked for nodes, and may have them while the gate is paused. `paused` has run, and waits for the jobs that
+   * depend on it, or for nodes to end on.
+   */
+  readonly state: "waiting" | "queued" | "running" | "paused" | "ended";
   readonly result: Result | null;
   readonly build: BuildId | null;
   /** From 1; 0 before the first. */
@@ -145,7 +148,7 @@ function jobStatus({ job, state, result, build, attempt, reason, failing }: JobR
     name: job.name,
     ...(job.of === undefined ? {} : { of: job.of }),
     voting: job.voting,
-    state: state === "granted" ? "queued" : state,
+    state: state === "granted" ? "queued" : state === "resuming" ? "paused" : state,
     result,
     build,
     attempt,
