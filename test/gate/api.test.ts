@@ -1,7 +1,14 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { Client } from "@drover/client";
-import type { BuildView, ChangeSummaryView, ChangeView, ExplanationView, StatusView } from "@drover/gate/api";
+import type {
+  BuildView,
+  ChangeSummaryView,
+  ChangeView,
+  ExplanationView,
+  JobDefinitionsView,
+  StatusView,
+} from "@drover/gate/api";
 import { encodePacket, PacketType, REQ } from "@drover/protocol";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Clone } from "../../packages/gate/test/forge/stage.ts";
