@@ -74,7 +74,10 @@ describe("!inherit adds to what is else replaced", () => {
 
 describe("tags are refused", () => {
   test.each([
-    ["workspace-scheme: !override flat", "app main zuul.yaml:19 workspace-scheme: !override is for dependencies, extra-vars, "],
+    [
+      "workspace-scheme: !override flat",
+      "app main zuul.yaml:19 workspace-scheme: !override is for dependencies, extra-vars, ",
+    ],
     [
       "vars: {a: !inherit {b: 1}}",
       "app main zuul.yaml:19 the tag !inherit stands at an attribute of a job only",
