@@ -4,12 +4,7 @@ import { relative } from "node:path";
 import type { Change, RefUpdate } from "../core/index.ts";
 import { git } from "../git/git.ts";
 import type { GateDatabase } from "../store/database.ts";
-import {
-  type ChangeFilter,
-  type ChangeRow,
-  ChangeTable,
-  type RevisionRow,
-} from "./change-table.ts";
+import { type ChangeFilter, type ChangeRow, ChangeTable, type RevisionRow } from "./change-table.ts";
 import { refCommit } from "./commits.ts";
 import { type BranchMove, type CycleLanding, CycleMoves } from "./cycle-moves.ts";
 import { type Diff, diffOf, pathsOf } from "./diff.ts";
