@@ -21,6 +21,7 @@ import type { BuildRow, BuildTable } from "./scheduler/build-table.ts";
 import type { RepositoryConfig } from "./scheduler/config-source.ts";
 import { freezeBuildset } from "./scheduler/freezing.ts";
 import { reportText } from "./scheduler/report-text.ts";
+import type { ProjectKeys } from "./secrets/keys.ts";
 
 /** Author of what pipelines report. */
 export const GATE_AUTHOR = "gate";
@@ -40,6 +41,7 @@ export interface EffectParts {
   readonly bus: BuildBus;
   /** Where builds run. */
   readonly zone: string;
+  readonly keys: ProjectKeys;
   /** Names this gate for ever. */
   readonly gateId: string;
   readonly log: Log;
@@ -222,6 +224,7 @@ export class Effects {
           gitDir: (project) => forge.gitDir(project),
           facts,
           postReview: layout.pipelines.find(({ name }) => name === pipeline)?.postReview ?? false,
+          keys: this.#parts.keys,
           parents: this.#parentsOf(buildset, job, frozen.jobs),
         });
       } catch (error) {

@@ -27,6 +27,7 @@ import { BUILD_MIGRATIONS, BuildTable } from "./scheduler/build-table.ts";
 import { RepositoryConfig } from "./scheduler/config-source.ts";
 import { EVENT_LOG_MIGRATIONS } from "./scheduler/event-log.ts";
 import { Scheduler } from "./scheduler/scheduler.ts";
+import { KEYS, ProjectKeys } from "./secrets/keys.ts";
 import { GateDatabase } from "./store/database.ts";
 
 export type GateErrorCode = "GATE_FOLDER_INVALID" | "GATE_CONFIG_INVALID";
@@ -111,6 +112,7 @@ interface Parts {
   readonly merger: Merger;
   readonly loader: ConfigLoader;
   readonly builds: BuildTable;
+  readonly keys: ProjectKeys;
   readonly slots: LocalSlots;
   readonly scheduler: Scheduler;
   readonly effects: Effects;
@@ -129,6 +131,7 @@ export class Gate {
   readonly builds: BuildTable;
   readonly slots: LocalSlots;
   readonly loader: ConfigLoader;
+  readonly keys: ProjectKeys;
   readonly #parts: Parts;
   readonly #options: GateOptions;
   /** Told when there may be something else to see. */
@@ -154,6 +157,7 @@ export class Gate {
     this.builds = parts.builds;
     this.slots = parts.slots;
     this.loader = parts.loader;
+    this.keys = parts.keys;
   }
 
   /**
@@ -169,7 +173,9 @@ export class Gate {
     const undo: (() => unknown)[] = [() => database.close()];
     try {
       const gateId = selfOf(database);
+      const keys = new ProjectKeys(inFolder(KEYS));
       const executor = await Executor.start({
+        sealingKey: keys.sealingKey(),
         folder: inFolder(BUILDS),
         hidden: [folder],
         readOnly: options.readOnly ?? [],
@@ -224,6 +230,7 @@ export class Gate {
           slots,
           bus: new BuildBus(client),
           zone,
+          keys,
           gateId,
           log,
           nowMs,
@@ -241,6 +248,7 @@ export class Gate {
           merger,
           loader,
           builds,
+          keys,
           slots,
           scheduler,
           effects,

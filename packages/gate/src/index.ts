@@ -20,4 +20,5 @@ export { bytesOf, textOf } from "./git/text.ts";
 export { gitVersion } from "./git/version.ts";
 export { type InitOptions, type InitResult, initGate } from "./init.ts";
 export * from "./merger/index.ts";
+export { encryptedSecret } from "./secrets/encrypt.ts";
 export { GateDatabase, GateStoreError, type Migration } from "./store/database.ts";

@@ -107,6 +107,16 @@ function addReads(gate: Command): void {
   reads(gate, "semaphores", "Lists semaphores: which builds hold them, and which wait for them.").action(
     async (flags) => (await import("./resources.ts")).listSemaphores(flags),
   );
+  addGatePlace(gate.command("encrypt"))
+    .description(
+      "Encrypts a secret for a project, as an item for its zuul.yaml. The text never leaves this machine.",
+    )
+    .argument("[file]", "what to encrypt (default: standard input)", "-")
+    .requiredOption("--project <name>", "whose jobs are to have it")
+    .option("--secret-name <name>", "name of the secret", "secret")
+    .option("--field-name <name>", "name of the value in it", "value")
+    .option("--no-strip", "with the white space at its beginning and its end")
+    .action(async (file, flags) => (await import("./encrypt.ts")).encrypt(file, flags));
   addGatePlace(gate.command("log"))
     .description("Prints the log of a build.")
     .argument("<build>", "its number")

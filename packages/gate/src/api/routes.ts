@@ -113,6 +113,11 @@ function addReads(app: FastifyInstance, gate: Gate, status: StatusStream): void 
     return reply.type("application/octet-stream").send(createReadStream(file));
   });
   app.get(`${API}/config-problems`, () => gate.configProblems);
+  app.get(`${API}/projects/:name/key`, async (request, reply) => {
+    const { name } = request.params as { name: string };
+    if (!gate.tenant.projects.has(name)) throw new Problem("not-found", `there is no project ${name}`);
+    return reply.type("application/x-pem-file").send(await gate.keys.publicKey(name));
+  });
   app.get(`${API}/projects`, () =>
     forge.projects().map((name) => ({ name, isConfigured: gate.tenant.projects.has(name) })),
   );
