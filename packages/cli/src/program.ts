@@ -98,7 +98,15 @@ function isStoreError(error: unknown): error is Error {
   return error instanceof Error && error.name === "StoreError";
 }
 
-const GATE_ERRORS = new Set(["GateError", "GateStoreError", "GitError", "ForgeError", "ExecutorError"]);
+const GATE_ERRORS = new Set([
+  "GateError",
+  "GateStoreError",
+  "GitError",
+  "ForgeError",
+  "ExecutorError",
+  "HistoryError",
+  "TrialError",
+]);
 
 /** What the gate's package cannot do, which other commands do without. */
 function isGateError(error: unknown): error is Error {

@@ -1,7 +1,7 @@
 export type { BranchedSubject, LoadedProject } from "./branches.ts";
 export type { LoadedLayout } from "./build.ts";
 export { CONFIG_ROOTS, type ConfigFile, type ConfigSource, isConfigPath } from "./files.ts";
-export { checkConfigFolder, type FolderCheck } from "./folder.ts";
+export { checkConfigFolder, definesPipelines, type FolderCheck } from "./folder.ts";
 export {
   type FreezeResult,
   type FreezeSubject,
@@ -12,9 +12,11 @@ export {
   NOOP,
 } from "./freeze.ts";
 export { isPlaybook, type PhaseStep } from "./inherit.ts";
+export { Kept } from "./kept.ts";
 export { type ForgeEvent as TriggerEvent, Layout, type LayoutParts, type Reporting } from "./layout.ts";
 export { CONFIG_LIMITS } from "./limits.ts";
-export { type ChangedConfig, ConfigLoader, type ValidatedChange } from "./loader.ts";
+export { type ChangedConfig, ConfigLoader, problemsOfChange } from "./loader.ts";
 export type { PipelineDefinition, ReporterAction, Variables } from "./model.ts";
+export type { BuildInput } from "./schema.ts";
 export { STARTER_CONFIG_FILES, starterProjectFile, starterTenantFile } from "./starter.ts";
 export { parseTenants, type Tenant, type TenantProject } from "./tenant.ts";

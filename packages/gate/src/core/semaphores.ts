@@ -71,6 +71,8 @@ export function takeBeforeNodes(gate: Gate, run: JobRun): void {
  * @returns What it has to wait for; `null`: it holds them.
  */
 export function takeWithNodes(gate: Gate, run: JobRun): string | null {
+  // There may be less room than when it took them.
+  if (run.held.some((name) => roomOf(gate, name) < 0)) giveBack(gate, run);
   const names = missing(run);
   if (names.length === 0) return null;
   const others = (name: string): JobRun[] => holdersOf(gate, name).filter(({ state }) => state === "queued");

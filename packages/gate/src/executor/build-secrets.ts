@@ -22,7 +22,7 @@ export class BuildSecrets {
   constructor(request: CheckedRequest, key: Uint8Array | null) {
     this.#key = key;
     const open = (sealed: string, purpose: string): JsonObject => {
-      const remedy = "give it a copy of keys/sealing.key of the gate's folder";
+      const remedy = "give it --secrets-key FILE, a copy of keys/sealing.key of the gate's folder";
       if (key === null) throw new WorkspaceImpossible(`the executor has no key for secrets: ${remedy}`);
       try {
         return unseal(key, sealed, purpose) as JsonObject;

@@ -28,9 +28,8 @@ export function environmentOf(terms: EnvironmentTerms): Record<string, string> {
     LANG: "C.UTF-8",
     CI: "true",
     DROVER_EXECUTION: id,
-    DROVER_BUILD: request.build,
     DROVER_JOB: request.job,
-    DROVER_ATTEMPT: String(request.attempt),
+    ...(request.shared ? {} : { DROVER_BUILD: request.build, DROVER_ATTEMPT: String(request.attempt) }),
     DROVER_PHASE: phase,
     DROVER_PROJECT: request.project,
     DROVER_PIPELINE: text(zuul.pipeline),
@@ -45,7 +44,10 @@ export function environmentOf(terms: EnvironmentTerms): Record<string, string> {
     DROVER_RESULT: inside(join(folders.out, "result.json")),
     DROVER_ARTIFACTS: inside(join(folders.out, "artifacts")),
     ...(phase === "post-run"
-      ? { DROVER_SUCCESS: String(told.zuul_success), DROVER_WILL_RETRY: String(told.zuul_will_retry) }
+      ? {
+          DROVER_SUCCESS: String(told.zuul_success),
+          ...(request.shared ? {} : { DROVER_WILL_RETRY: String(told.zuul_will_retry) }),
+        }
       : {}),
   };
 }
