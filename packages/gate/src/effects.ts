@@ -259,6 +259,9 @@ export class Effects {
       } catch (error) {
         if (!(error instanceof BuildImpossible)) throw error;
         const detail = error.message;
+        const row = { id: build, buildset, item, pipeline, job, subject, attempt, startedMs: nowMs() };
+        // On record, so that its detail can be read.
+        record(() => builds.begin({ ...row, voting: definition?.voting ?? true }, null));
         this.#end(build, { result: { kind: "final", result: "ERROR" }, outcome: null, detail });
         return;
       }
