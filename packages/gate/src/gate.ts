@@ -10,6 +10,7 @@ import {
   BUILD_FUNCTIONS,
   BuildBus,
   buildWorker,
+  MAX_PAUSED_BUILDS,
   MergerClient,
   mergerWorker,
 } from "./bus/index.ts";
@@ -145,7 +146,6 @@ export class Gate {
   readonly ledger: ReuseLedger;
   readonly slots: LocalSlots;
   readonly loader: ConfigLoader;
-  readonly keys: ProjectKeys;
   readonly #parts: Parts;
   readonly #options: GateOptions;
   /** Told when there may be something else to see. */
@@ -162,7 +162,6 @@ export class Gate {
   private constructor(options: GateOptions, make: (gate: Gate) => Parts) {
     this.folder = options.folder;
     this.#options = options;
-    this.keys = new ProjectKeys(join(options.folder, KEYS));
     const parts = make(this);
     this.#parts = parts;
     this.forge = parts.forge;
@@ -230,7 +229,8 @@ export class Gate {
       undo.push(() => client.close());
       const workers: Worker[] = [];
       if (options.hasMerger !== false) workers.push(mergerWorker(merger, { ...place, concurrency: MERGES }));
-      if (executor !== undefined) workers.push(buildWorker(executor, { ...place, zone, slots: slotCount }));
+      if (executor !== undefined)
+        workers.push(buildWorker(executor, { ...place, zone, slots: slotCount, paused: MAX_PAUSED_BUILDS }));
       undo.push(() => Promise.all(workers.map((worker) => worker.close())));
       const source = new RepositoryConfig(forge, merger);
       const loader = new ConfigLoader(tenant, source);
@@ -260,7 +260,7 @@ export class Gate {
           slots,
           bus: new BuildBus(client),
           zone,
-          keys: self.keys,
+          keys: new ProjectKeys(inFolder(KEYS)),
           gateId,
           log,
           nowMs,
