@@ -33,7 +33,7 @@ function outcome(execution: string): BuildOutcome {
     ...{ execution, result: { kind: "final", result: "SUCCESS" }, detail: null, startedMs: 0, endedMs: 1 },
     ...{ steps: [], artifacts: [], outputBytes: 0 },
     data: {
-      ...{ logUrl: null, artifacts: [], childJobs: null, warnings: [], comment: null },
+      ...{ logUrl: null, artifacts: [], childJobs: null, warnings: [], comment: null, pause: false },
       ...{ fileComments: {}, retry: true, variables: { x: 1 } },
     },
   };

@@ -44,6 +44,12 @@ export class ReusingWorld implements ScenarioWorld {
   async failEarly(build: string): Promise<void> {
     if (this.world.isRunning(build)) await this.world.failEarly(build);
   }
+  async pauseBuild(build: string): Promise<void> {
+    if (this.world.isRunning(build)) await this.world.pauseBuild(build);
+  }
+  async chooseChildren(build: string, ...jobs: readonly string[]): Promise<void> {
+    if (this.world.isRunning(build)) await this.world.chooseChildren(build, ...jobs);
+  }
   /** One that does not run has had its result from another. */
   async release(...builds: readonly string[]): Promise<void> {
     if (builds.length === 0) await this.world.release();

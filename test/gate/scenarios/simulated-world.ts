@@ -45,6 +45,8 @@ export class SimulatedWorld implements ScenarioWorld {
   /** Jobs that revisions give to their branch, by `CHANGE@REVISION`. */
   readonly #configs = new Map<string, Configured>();
   readonly #failingEarly = new Set<number>();
+  readonly #paused = new Set<number>();
+  readonly #children = new Map<number, readonly string[]>();
   readonly #history: string[] = [];
   readonly #reports: Effect<"report">[] = [];
   readonly #steps = new Map<number, readonly MergeStep[]>();
@@ -112,6 +114,12 @@ export class SimulatedWorld implements ScenarioWorld {
           return [{ kind: "ended", build, result: { kind: "final", result: "SUCCESS" } }];
         this.#running.set(build, { build, job, change: subject.id, name: `${job}{${chain.join(",")}}` });
         return [];
+      }
+      case "resumeBuild": {
+        const { build, name } = this.#running.get(effect.build)!;
+        this.#running.delete(build);
+        this.#history.push(`${name}✓`);
+        return [{ kind: "ended", build, result: { kind: "final", result: "SUCCESS" } }];
       }
       case "cancelBuild":
         this.#sharing?.leave(effect.build);
@@ -195,6 +203,7 @@ export class SimulatedWorld implements ScenarioWorld {
 
   #end({ build, job, change }: Running): void {
     const isFailing = this.#failing.has(`${job} ${change}`);
+    const childJobs = this.#children.get(build);
     const isFailure = isFailing || this.#failingEarly.has(build);
     const ended = this.#sharing?.end(this.#sharing.idOf(build), !isFailure) ?? [build];
     for (const one of ended) {
@@ -202,7 +211,8 @@ export class SimulatedWorld implements ScenarioWorld {
       this.#running.delete(one);
     }
     const result = { kind: "final", result: isFailing ? "FAILURE" : "SUCCESS" } as const;
-    this.tell(...ended.map((one) => ({ kind: "ended", build: one, result }) as const));
+    const children = childJobs === undefined ? {} : { childJobs };
+    this.tell(...ended.map((one) => ({ kind: "ended", build: one, result, ...children }) as const));
   }
 
   async create(name: string, change: ChangeSetup): Promise<void> {
@@ -257,6 +267,16 @@ export class SimulatedWorld implements ScenarioWorld {
     }
   }
 
+  async pauseBuild(name: string): Promise<void> {
+    const { build } = this.#find(name);
+    this.#paused.add(build);
+    this.tell({ kind: "paused", build });
+  }
+
+  async chooseChildren(name: string, ...jobs: readonly string[]): Promise<void> {
+    this.#children.set(this.#find(name).build, jobs);
+  }
+
   #find(name: string): Running {
     expect(this.#names(), `of which ${name} is one`).toContain(name);
     return [...this.#running.values()].find((build) => build.name === name)!;
@@ -269,7 +289,7 @@ export class SimulatedWorld implements ScenarioWorld {
   }
 
   #first(): Running | undefined {
-    return this.#running.values().next().value;
+    return [...this.#running.values()].find(({ build }) => !this.#paused.has(build));
   }
 
   async refuseMerge(name: string): Promise<void> {

@@ -234,6 +234,9 @@ class Day {
         return [];
       case "startBuild":
         return this.#start(effect);
+      // No job of these pauses.
+      case "resumeBuild":
+        return [];
       case "cancelBuild":
         this.#sharing.leave(effect.build);
         return [];
