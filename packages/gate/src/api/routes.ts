@@ -15,6 +15,7 @@ import { type Gate, GateError } from "../gate.ts";
 import type { BuildRow } from "../scheduler/build-table.ts";
 import { HistoryError } from "../scheduler/history.ts";
 import { explanationView } from "./explanation.ts";
+import { jobsView } from "./jobs-view.ts";
 import { followLog } from "./log-stream.ts";
 import { gateMetrics } from "./metrics.ts";
 import { addResourceRoutes } from "./resource-routes.ts";
@@ -136,6 +137,10 @@ function addReads(app: FastifyInstance, gate: Gate, status: StatusStream): void 
       return { ...flake, executions: shown };
     }),
   );
+  app.get(`${API}/jobs`, () => {
+    const layout = gate.loader.current?.layout;
+    return layout === undefined ? [] : jobsView(layout);
+  });
   app.get(`${API}/config-problems`, () => gate.configProblems);
   app.get(`${API}/projects`, () =>
     forge.projects().map((name) => ({ name, isConfigured: gate.tenant.projects.has(name) })),
@@ -303,6 +308,7 @@ const buildsQuery = z.object({
   result: name.optional(),
   pipeline: name.optional(),
   change: whole.optional(),
+  buildset: whole.optional(),
   before: whole.optional(),
   limit: whole.optional(),
 });

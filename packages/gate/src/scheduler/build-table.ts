@@ -94,6 +94,7 @@ export interface BuildFilter {
   readonly result?: string | undefined;
   readonly pipeline?: string | undefined;
   readonly subjectId?: string | undefined;
+  readonly buildset?: BuildsetId | undefined;
   /** Only those with a lower id: newest come first. */
   readonly before?: BuildId | undefined;
   /** Default: 50. At most 500. */
@@ -224,7 +225,7 @@ export class BuildTable {
 
   /** Newest first. */
   list(filter: BuildFilter = {}): BuildRow[] {
-    const { project, job, result, pipeline, subjectId, before, limit = 50 } = filter;
+    const { project, job, result, pipeline, subjectId, buildset, before, limit = 50 } = filter;
     const conditions: string[] = [];
     const values: (string | number)[] = [];
     const add = (condition: string, value: string | number | undefined): void => {
@@ -237,6 +238,7 @@ export class BuildTable {
     add("result = ?", result);
     add("pipeline = ?", pipeline);
     add("subject_id = ?", subjectId);
+    add("buildset = ?", buildset);
     add("id < ?", before);
     const where = conditions.length === 0 ? "" : `WHERE ${conditions.join(" AND ")}`;
     return this.#db.db
