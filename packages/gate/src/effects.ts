@@ -412,7 +412,9 @@ export class Effects {
     const row = builds.get(build);
     if (row === undefined) return;
     const { job, subject } = row;
-    const end = { result: nameOf(result), detail, outcome };
+    // What it kept going for the jobs behind it has ended with it, so that nobody else can have it.
+    const hasPaused = outcome?.data.pause === true && nameOf(result) === "SUCCESS";
+    const end = { result: hasPaused ? "PAUSED" : nameOf(result), detail, outcome };
     ledger.record(build, { project: subject.project, job }, end, nowMs());
   }
 
