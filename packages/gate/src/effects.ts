@@ -29,6 +29,7 @@ import type { BuildRow, BuildTable, FrozenBuildset } from "./scheduler/build-tab
 import type { RepositoryConfig } from "./scheduler/config-source.ts";
 import { freezeBuildset } from "./scheduler/freezing.ts";
 import { reportText } from "./scheduler/report-text.ts";
+import type { ProjectKeys } from "./secrets/keys.ts";
 
 /** Author of what pipelines report. */
 export const GATE_AUTHOR = "gate";
@@ -52,6 +53,7 @@ export interface EffectParts {
   readonly sharing: SharingPlanner;
   /** Where builds run. */
   readonly zone: string;
+  readonly keys: ProjectKeys;
   /** Names this gate for ever. */
   readonly gateId: string;
   readonly log: Log;
@@ -255,11 +257,15 @@ export class Effects {
           gitDir: (project) => forge.gitDir(project),
           facts,
           postReview: layout.pipelines.find(({ name }) => name === pipeline)?.postReview ?? false,
+          keys: this.#parts.keys,
           parents: this.#parentsOf(buildset, job, frozen),
         });
       } catch (error) {
         if (!(error instanceof BuildImpossible)) throw error;
         const detail = error.message;
+        const row = { id: build, buildset, item, pipeline, job, subject, attempt, startedMs: nowMs() };
+        // On record, so that its detail can be read.
+        record(() => builds.begin({ ...row, voting: definition?.voting ?? true }, null));
         this.#end(build, { result: { kind: "final", result: "ERROR" }, outcome: null, detail });
         return;
       }
@@ -403,7 +409,9 @@ export class Effects {
     const row = builds.get(build);
     if (row === undefined) return;
     const { job, subject } = row;
-    const end = { result: nameOf(result), detail, outcome };
+    // What it kept going for the jobs behind it has ended with it, so that nobody else can have it.
+    const hasPaused = outcome?.data.pause === true && nameOf(result) === "SUCCESS";
+    const end = { result: hasPaused ? "PAUSED" : nameOf(result), detail, outcome };
     ledger.record(build, { project: subject.project, job }, end, nowMs());
   }
 

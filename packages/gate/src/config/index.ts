@@ -6,6 +6,7 @@ export {
   type FreezeResult,
   type FreezeSubject,
   type FrozenJobDefinition,
+  hasSecrets,
   type JobExplanation,
   LOCAL_LABEL,
   NOOP,

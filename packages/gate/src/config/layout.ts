@@ -15,6 +15,7 @@ import type {
   ProjectStanza,
   QueueDefinition,
   ReporterAction,
+  SecretDefinition,
   SemaphoreDefinition,
   Trigger,
 } from "./model.ts";
@@ -54,6 +55,7 @@ export interface LayoutParts {
   readonly nodesets: ReadonlyMap<string, NamedNodeset>;
   readonly queues: ReadonlyMap<string, QueueDefinition>;
   readonly semaphores: ReadonlyMap<string, SemaphoreDefinition>;
+  readonly secrets: ReadonlyMap<string, SecretDefinition>;
   readonly templates: ReadonlyMap<string, readonly ProjectStanza[]>;
   /** By project: those that name it, then those whose regular expression does. */
   readonly stanzas: ReadonlyMap<string, readonly ProjectStanza[]>;

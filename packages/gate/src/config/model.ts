@@ -6,6 +6,7 @@ import type {
   SemaphoreUse,
   WindowRules,
 } from "../core/index.ts";
+import type { SecretValue } from "../secrets/encrypted.ts";
 import type { Regex } from "./regex.ts";
 import type { BuildInput } from "./schema.ts";
 
@@ -42,6 +43,21 @@ export interface RoleSource {
   readonly name: string;
   /** The definition's own repository, which need not have any. */
   readonly implicit: boolean;
+}
+
+/** That a definition's files get a secret, as a variable of that name. */
+export interface SecretUse {
+  readonly name: string;
+  readonly secret: string;
+  /** The files of the definitions before it, too. */
+  readonly passToParent: boolean;
+}
+
+/** What is encrypted in it stays so until a build has begun. */
+export interface SecretDefinition {
+  readonly name: string;
+  readonly origin: Origin;
+  readonly data: Readonly<Record<string, SecretValue>>;
 }
 
 export interface RequiredProject {
@@ -97,6 +113,7 @@ export interface JobAttributes {
   /** By group of nodes. */
   readonly groupVars?: Readonly<Record<string, Variables>>;
   readonly roles?: readonly RoleSource[];
+  readonly secrets?: readonly SecretUse[];
   readonly successMessage?: string;
   readonly failureMessage?: string;
   readonly network?: boolean;
@@ -242,6 +259,7 @@ export interface ParsedFile {
   readonly queues: readonly QueueDefinition[];
   readonly nodesets: readonly NamedNodeset[];
   readonly semaphores: readonly SemaphoreDefinition[];
+  readonly secrets: readonly SecretDefinition[];
   /** `job unit-tests`: what is named in the file but was refused, so that nobody calls it unknown. */
   readonly refused: readonly string[];
   readonly problems: readonly { readonly line: number; readonly message: string }[];

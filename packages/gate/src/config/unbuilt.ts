@@ -7,7 +7,6 @@ type Names = Readonly<Record<string, string | null>>;
 
 /** Kinds of items. The text says what to do instead. */
 export const UNBUILT_KINDS: Names = {
-  secret: null,
   image: null,
   flavor: null,
   label: null,
@@ -25,10 +24,11 @@ export const UNBUILT_JOB: Names = {
   "override-branch": "Zuul calls it override-checkout now",
   provides: null,
   requires: null,
-  secrets: null,
   "success-url": "it does nothing in Zuul either",
   "workspace-checkout": null,
 };
+
+export const UNBUILT_SECRET: Names = { oidc: null };
 
 export const UNBUILT_PROJECT_PIPELINE: Names = {
   debug: "`drover gate explain` says why jobs run",

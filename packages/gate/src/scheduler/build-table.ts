@@ -135,7 +135,8 @@ export class BuildTable {
 
   begin(
     build: Omit<BuildRow, "execution" | "result" | "detail" | "outcome" | "endedMs">,
-    request: BuildRequest,
+    /** `null`: it cannot even be asked for. */
+    request: BuildRequest | null,
   ): void {
     const { id, buildset, item, pipeline, job, subject, voting, attempt, startedMs } = build;
     this.#db.db
@@ -155,7 +156,7 @@ export class BuildTable {
         subject.branch,
         Number(voting),
         attempt,
-        JSON.stringify(request),
+        request === null ? null : JSON.stringify(request),
         startedMs,
       );
   }

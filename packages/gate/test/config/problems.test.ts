@@ -24,7 +24,6 @@ describe("what is not built is refused by name, at its line", () => {
     "override-branch: x",
     "provides: [x]",
     "requires: [x]",
-    "secrets: [s]",
     "success-url: x",
     "workspace-checkout: false",
   ])("job %s", async (attribute) => {
@@ -58,7 +57,7 @@ describe("what is not built is refused by name, at its line", () => {
     ]);
   });
 
-  test.each(["secret", "image", "flavor", "label", "section", "provider"])("item %s", async (kind) => {
+  test.each(["image", "flavor", "label", "section", "provider"])("item %s", async (kind) => {
     expect(await told(`\n- ${kind}:\n    name: x\n    data: !encrypted/pkcs1-oaep x\n`)).toContainEqual(
       expect.stringMatching(/^:[24] .* is not built yet/),
     );
