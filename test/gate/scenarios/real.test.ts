@@ -34,9 +34,7 @@ async function openGate(setup: Setup): Promise<RunningGate> {
 
 // They are in each other's way as little as projects are.
 describe.concurrent("a gate with git, builds and HTTP", () => {
-  // No configuration can ask for cycles yet.
-  const played = SCENARIOS.filter(({ setup }) => setup.cycles !== true);
-  for (const [at, { title, setup, play }] of played.entries())
+  for (const [at, { title, setup, play }] of SCENARIOS.entries())
     it(title, { timeout: TIMEOUT_MS }, async () =>
       play(new RealWorld(await gateFor(setup, title), setup, `s${at}`)),
     );

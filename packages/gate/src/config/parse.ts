@@ -115,13 +115,10 @@ function pragmaOf(check: FileCheck, items: readonly ConfigItem[]): FilePragma {
 function parseQueue(check: FileCheck, item: ConfigItem, origin: Origin): QueueDefinition | undefined {
   const written = check.shape(item, [], item.value, queueSchema);
   if (written === undefined) return undefined;
-  let isRefused = false;
-  for (const key of ["allow-circular-dependencies", "dependencies-by-topic"] as const) {
-    if (written[key] !== true) continue;
-    check.add(item, [key], `${key} is not built yet`);
-    isRefused = true;
+  if (written["dependencies-by-topic"] === true) {
+    check.add(item, ["dependencies-by-topic"], "dependencies-by-topic is not built yet");
+    return undefined;
   }
-  if (isRefused) return undefined;
   const { "per-branch": perBranch = false, "allow-circular-dependencies": allowsCycles = false } = written;
   return { name: written.name, origin, perBranch, allowsCycles };
 }

@@ -87,7 +87,6 @@ describe("what is not built is refused by name, at its line", () => {
   });
 
   test.each([
-    ["queue: {name: q, allow-circular-dependencies: true}", "allow-circular-dependencies is not built yet"],
     ["queue: {name: q, dependencies-by-topic: true}", "dependencies-by-topic is not built yet"],
     ["nodeset: {name: n, alternatives: [a]}", "alternatives is not built yet"],
     ["project: {gate: {queue: q}}", "queue is not built yet: Zuul has it at the project now"],
