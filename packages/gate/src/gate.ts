@@ -245,7 +245,7 @@ export class Gate {
           log,
           nowMs,
           act: (effect) => effects.act(effect),
-          onStep: () => self.#onStep(),
+          onStep: () => self.#tellWatchers(),
           onLost: options.onLost ?? (() => {}),
         });
         const effects: Effects = new Effects({
@@ -503,7 +503,7 @@ export class Gate {
       }
     }
     this.scheduler.append(told);
-    this.#parts.database.afterCommit(() => this.#onStep());
+    this.#parts.database.afterCommit(() => this.#tellWatchers());
   }
 
   /** Takes configuration into use that has changed in these projects. */
@@ -540,10 +540,6 @@ export class Gate {
       );
     }
     return pipelines.length === 0 ? [] : [{ kind: "offer", subject, pipelines }];
-  }
-
-  #onStep(): void {
-    this.#tellWatchers();
   }
 
   #tellWatchers(): void {
