@@ -56,6 +56,7 @@ const APP_CONFIG = `
 - job:
     name: never-ready
     parent: site
+    reuse: false
     attempts: 2
     pre-run: playbooks/fail.yaml
     run: playbooks/run.yaml
@@ -63,6 +64,7 @@ const APP_CONFIG = `
 - job:
     name: away
     parent: site
+    reuse: false
     run: playbooks/unreachable.yaml
     attempts: 2
 

@@ -167,8 +167,10 @@ function inventoryOf({ request, zuul }: PlaybookTerms): AnsibleValue {
   };
 }
 
-function toldOf({ phase, index, entry, told }: PlaybookTerms): JsonObject {
+function toldOf({ phase, index, entry, request, told }: PlaybookTerms): JsonObject {
   return {
+    // Playbooks of Zuul's read it. Builds that share an execution are not at the same attempt, so that each is as the last one.
+    ...(phase === "post-run" && request.shared ? { zuul_will_retry: false } : {}),
     ...told,
     zuul_execution_phase: phase === "pre-run" ? "pre" : phase === "post-run" ? "post" : "run",
     zuul_execution_phase_index: String(index),
