@@ -271,7 +271,9 @@ export class Effects {
       }
       let plan: SharedPlan | undefined;
       let isWithdrawn = false;
-      if (SharingPlanner.mayShare(definition, subject)) {
+      const number = forge.numberOf(subject.id);
+      const hasMerged = number !== undefined && forge.change(number)?.state === "merged";
+      if (SharingPlanner.mayShare(definition, subject, hasMerged)) {
         this.#preparing.add(build);
         plan = await this.#plan(definition, request);
         isWithdrawn = !this.#preparing.delete(build);

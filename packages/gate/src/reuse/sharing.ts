@@ -30,11 +30,17 @@ export class SharingPlanner {
   }
 
   /**
-   * Whether a build of this job could ever share. A branch that has moved is not asked about: what runs for it is there for
-   * what it does, such as to publish, not for what it says.
+   * Whether a build of this job could ever share. What runs for a branch that has moved, or for a change that has merged, is
+   * there for what it does, such as to publish, not for what it says.
+   *
+   * @param hasMerged Of the subject.
    */
-  static mayShare(job: FrozenJobDefinition | undefined, subject: Subject): job is FrozenJobDefinition {
-    return job?.reuse === true && !hasSecrets(job) && subject.kind === "change";
+  static mayShare(
+    job: FrozenJobDefinition | undefined,
+    subject: Subject,
+    hasMerged: boolean,
+  ): job is FrozenJobDefinition {
+    return job?.reuse === true && !hasSecrets(job) && subject.kind === "change" && !hasMerged;
   }
 
   /**
