@@ -109,6 +109,7 @@ test("who joined stays joined when the first leaves, and what is held is found",
   begin(2, "k");
   builds.end(1, { result: "CANCELED", detail: null, outcome: null }, 2);
   expect(begin(3, "k")).toMatchObject({ how: "joined", source: 2 });
+  expect(ledger.runningOf("k")).toEqual([2, 3]);
   for (const id of [2, 3]) builds.end(id, { result: "CANCELED", detail: null, outcome: null }, 3);
   expect(ledger.begin(9, "k", WEEK_MS, 9)).toMatchObject({ how: null });
   expect(ledger.begin(9, "k", WEEK_MS, 9, (unique) => (unique === "k.0" ? 3 : null))).toMatchObject({

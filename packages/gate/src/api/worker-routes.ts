@@ -100,7 +100,10 @@ export function addWorkerRoutes(
 
   const ownPrefix = new RegExp(`^${gate.id}-`);
   function workerView({ running, ...worker }: ReturnType<Gate["workers"]["list"]>[number]): WorkerView {
-    const builds = running.map((name) => name.replace(ownPrefix, ""));
+    // One that builds share is there by its content.
+    const builds = running.flatMap((name) =>
+      ownPrefix.test(name) ? [name.replace(ownPrefix, "")] : gate.ledger.runningOf(name).map(String),
+    );
     return { ...worker, builds };
   }
 }

@@ -173,6 +173,18 @@ export class ReuseLedger {
     return row?.build ?? null;
   }
 
+  /** Builds that an execution of this key under way is for. */
+  runningOf(key: string): BuildId[] {
+    const rows = this.#db.db
+      .prepare(
+        `SELECT shared.build FROM gate_shared_builds AS shared JOIN gate_builds ON gate_builds.id = shared.build
+         WHERE shared.unique_name BETWEEN ? || '.' AND ? || '/' AND shared.sharing IS NOT 'reused'
+         AND gate_builds.ended_ms IS NULL ORDER BY shared.build`,
+      )
+      .all(key, key) as { build: number }[];
+    return rows.map(({ build }) => build);
+  }
+
   /** `undefined` of a build that is submitted by its own id. */
   of(build: BuildId): Sharing | undefined {
     const row = this.#db.db.prepare("SELECT * FROM gate_shared_builds WHERE build = ?").get(build);
