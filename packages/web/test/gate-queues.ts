@@ -68,10 +68,11 @@ export function running(
 
 /** An item whose id is its change's number. */
 export function item(number: number, itemAhead: number | null, more: Partial<ItemView> = {}): ItemView {
+  const own = more.subject ?? subject(number);
   return {
     id: number,
-    subject: subject(number),
-    members: [subject(number)],
+    subject: own,
+    members: [own],
     live: true,
     active: true,
     failing: false,
