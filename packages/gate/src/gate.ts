@@ -28,6 +28,7 @@ import { RepositoryConfig } from "./scheduler/config-source.ts";
 import { EVENT_LOG_MIGRATIONS } from "./scheduler/event-log.ts";
 import { Scheduler } from "./scheduler/scheduler.ts";
 import { GateDatabase } from "./store/database.ts";
+import { Timers } from "./timers.ts";
 
 export type GateErrorCode = "GATE_FOLDER_INVALID" | "GATE_CONFIG_INVALID";
 
@@ -137,6 +138,7 @@ export class Gate {
   readonly #facts = new Map<string, SubjectFacts>();
   /** Added to the loader's numbers, which begin anew with each process. */
   #versionBase = 0;
+  readonly #timers: Timers;
   #tidying: NodeJS.Timeout | undefined;
   #isTidying = false;
   /** One configuration is loaded after the other. */
@@ -154,6 +156,11 @@ export class Gate {
     this.builds = parts.builds;
     this.slots = parts.slots;
     this.loader = parts.loader;
+    this.#timers = new Timers({
+      log: options.log,
+      tell: (event) => this.scheduler.tell(event),
+      branches: (project) => this.forge.branches(project),
+    });
   }
 
   /**
@@ -397,6 +404,7 @@ export class Gate {
   async close(): Promise<void> {
     const { scheduler, effects, client, workers, executor, merger, forge, database } = this.#parts;
     clearInterval(this.#tidying);
+    this.#timers.close();
     await forge.close();
     await effects.close();
     scheduler.close();
@@ -412,6 +420,7 @@ export class Gate {
     const { database } = this.#parts;
     this.scheduler.tell(this.#configured(layout.toCoreLayout()));
     this.scheduler.resume();
+    this.#timers.set(layout);
     database.transaction(() => {
       const rows = database.db.prepare("SELECT events FROM gate_unheard ORDER BY seq").all();
       for (const { events } of rows as { events: string }[])
@@ -429,6 +438,7 @@ export class Gate {
   #reload(projects: readonly string[] | undefined): Promise<GateEvent> {
     const next = this.#loading.then(async () => {
       const { layout } = await this.loader.load(projects);
+      this.#timers.set(layout);
       return this.#configured(layout.toCoreLayout());
     });
     this.#loading = next.catch(() => {});

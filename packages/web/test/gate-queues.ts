@@ -100,7 +100,7 @@ export function pipeline(
   queues: readonly QueueView[],
   more: Partial<PipelineView> = {},
 ): PipelineView {
-  return { name, manager: "dependent", description: null, queues, waiting: [], ...more };
+  return { name, manager: "dependent", isDisabled: false, description: null, queues, waiting: [], ...more };
 }
 
 let version = 0;

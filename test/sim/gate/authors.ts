@@ -40,6 +40,7 @@ export class Authors {
       [3, () => this.#restore()],
       [4, (known) => this.#updated(known)],
       [3, () => this.#promote()],
+      [2, (known) => this.#timed(known)],
     ]);
     return deed(change);
   }
@@ -162,6 +163,16 @@ export class Authors {
     if (random.chance(0.1)) return [{ kind: "offer", subject: id, pipelines: ["deploy", "publish"] }];
     if (random.chance(0.1) && state === "open") this.#forge.push(project, branch, `direct-${this.#last}`);
     return [this.moved(project, branch)];
+  }
+
+  /** As the clock does. */
+  #timed({ project, branch }: Change): GateEvent[] {
+    const ref = `refs/heads/${branch}`;
+    const subject: RefUpdate = {
+      ...{ kind: "ref", id: `ref:${project}:${ref}`, project, ref, branch },
+      ...{ oldCommit: null, newCommit: null },
+    };
+    return [{ kind: "offer", subject, pipelines: ["post", "deploy", "publish"] }];
   }
 
   /** Tells of a branch as it is now. */

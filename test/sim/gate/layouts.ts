@@ -39,7 +39,7 @@ export function postPipeline(): PipelineRules {
 
 /** What is done for each branch that moved, one after the other. */
 export function deployPipeline(queues: Queues): PipelineRules {
-  return { ...pipeline("deploy", "serial", "high"), queues };
+  return { ...pipeline("deploy", "serial", "high"), queues, disableAfter: 3 };
 }
 
 /** What is done for what a branch is now, and not for what it was meanwhile. */

@@ -81,9 +81,9 @@ export class Settings {
   #take(queues: Map<string, { name: string; perBranch: boolean }>, gone: string | null): CoreLayout {
     this.#graphs = new Map(this.projects.map((project) => [project, this.#graph()]));
     const pipelines = [
-      checkPipeline(),
+      { ...checkPipeline(), triggers: { parentEnqueued: ["gate"], projectMerged: false } },
       gatePipeline(queues, this.#window),
-      postPipeline(),
+      { ...postPipeline(), triggers: { parentEnqueued: null, projectMerged: true } },
       deployPipeline(queues),
       publishPipeline(),
     ].filter(({ name }) => name === "gate" || this.#random.chance(0.9));

@@ -77,6 +77,8 @@ export interface WaitingView {
 export interface PipelineView {
   readonly name: string;
   readonly manager: string;
+  /** It failed too often, and reports elsewhere until it is configured again. */
+  readonly isDisabled: boolean;
   readonly description: string | null;
   readonly queues: readonly QueueView[];
   readonly waiting: readonly WaitingView[];

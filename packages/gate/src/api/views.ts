@@ -47,9 +47,10 @@ export function statusView(gate: Gate, nowMs: number): StatusView {
     isPaused,
     slots: { total: gate.slots.total, used: gate.slots.used },
     configProblems: gate.configProblems.length,
-    pipelines: pipelines.map(({ name, manager, queues, waiting }) => ({
+    pipelines: pipelines.map(({ name, manager, isDisabled, queues, waiting }) => ({
       name,
       manager,
+      isDisabled,
       description: descriptions.get(name) ?? null,
       queues: queues.map((queue) => ({
         name: queue.name,

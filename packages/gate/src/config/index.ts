@@ -14,6 +14,7 @@ export { isPlaybook, type PhaseStep } from "./inherit.ts";
 export { type ForgeEvent as TriggerEvent, Layout, type LayoutParts, type Reporting } from "./layout.ts";
 export { CONFIG_LIMITS } from "./limits.ts";
 export { type ChangedConfig, ConfigLoader, type ValidatedChange } from "./loader.ts";
-export type { PipelineDefinition, ReporterAction, Variables } from "./model.ts";
+export type { PipelineDefinition, ReporterAction, TimerTrigger, Variables } from "./model.ts";
+export { CRON_OPTIONS } from "./parse-triggers.ts";
 export { STARTER_CONFIG_FILES, starterProjectFile, starterTenantFile } from "./starter.ts";
 export { parseTenants, type Tenant, type TenantProject } from "./tenant.ts";

@@ -209,6 +209,8 @@ export type GateEffect =
       readonly reason: string;
       readonly builds: readonly ReportedBuild[];
       readonly problems: readonly ConfigProblem[];
+      /** The pipeline has failed too often, and tells it to its `disabled` reporters only. Default: false. */
+      readonly isDisabled?: boolean;
     }
   /** Merge the members of an item, all or none. Answered by `landed`; asked twice, the second time finds it done. */
   | {

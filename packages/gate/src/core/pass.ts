@@ -2,6 +2,7 @@ import { advanceJobs } from "./builds.ts";
 import { prepare, resetTree, resolveBlocked } from "./buildsets.ts";
 import type { Change } from "./change.ts";
 import type { ReportKind } from "./events.ts";
+import { offerTriggered } from "./inner-triggers.ts";
 import { haveAllEnded } from "./job-graph.ts";
 import { dirtyFollowers, dropItem, remove, removeUnmerged, report, resizeWindow } from "./leaving.ts";
 import { managerOf } from "./managers.ts";
@@ -18,9 +19,10 @@ const MAX_ROUNDS = 100_000;
 /** Looks at what is dirty until nothing changes any more. */
 export function settle(gate: Gate): void {
   for (let round = 0; round < MAX_ROUNDS; round++) {
+    offerTriggered(gate);
     retryIntents(gate);
     const queues = [...gate.dirtyQueues].sort((a, b) => a.serial - b.serial);
-    if (queues.length === 0) return;
+    if (queues.length === 0 && gate.triggered.length === 0) return;
     gate.dirtyQueues.clear();
     for (const queue of queues) pass(gate, queue);
   }

@@ -4,6 +4,7 @@ import { dropItem, resizeWindow } from "./leaving.ts";
 import { managerOf, windowOf } from "./managers.ts";
 import { queueFor, queueKey } from "./project-queues.ts";
 import { note, ofMember, subjectName } from "./reasons.ts";
+import { emptyPipeline } from "./snapshot.ts";
 import { type Gate, type Item, markDirty, type Pipeline } from "./state.ts";
 import { carried } from "./window.ts";
 
@@ -18,8 +19,11 @@ export function onConfigured(gate: Gate, layout: CoreLayout): void {
   for (const rules of layout.pipelines) {
     const known = before.get(rules.name);
     const isKept = known?.rules.manager === rules.manager;
-    gate.pipelines.set(rules.name, isKept ? known : { rules, size: 0, queues: new Map() });
+    const pipeline = isKept ? known : emptyPipeline(rules);
+    gate.pipelines.set(rules.name, pipeline);
     if (isKept) before.delete(rules.name);
+    pipeline.failuresInARow = 0;
+    pipeline.isDisabled = false;
   }
   for (const gone of before.values()) empty(gate, gone);
   for (const rules of layout.pipelines) carryOver(gate, gate.pipelines.get(rules.name)!, rules);

@@ -128,6 +128,12 @@ export interface GateSnapshot {
   readonly steps: readonly MergeStep[];
   readonly graphs: readonly JobGraph[];
   readonly queues: readonly QueueData[];
+  /** Of pipelines whose last report was a failure. Default: none. */
+  readonly failing?: readonly {
+    readonly pipeline: string;
+    readonly failuresInARow: number;
+    readonly isDisabled: boolean;
+  }[];
   readonly reports: readonly Report[];
   readonly counters: Counters;
   readonly last: Gate["last"];
@@ -190,10 +196,18 @@ export function snapshotOf(gate: Gate): GateSnapshot {
     steps: tables.steps.list,
     graphs: tables.graphs.list,
     queues,
+    ...failingOf(gate),
     reports: [...gate.reports.values()],
     counters: { ...gate.counters, builds: { ...gate.counters.builds } },
     last: { ...gate.last },
   };
+}
+
+function failingOf({ pipelines }: Gate): Pick<GateSnapshot, "failing"> {
+  const failing = [...pipelines.values()]
+    .filter(({ failuresInARow, isDisabled }) => failuresInARow > 0 || isDisabled)
+    .map(({ rules, failuresInARow, isDisabled }) => ({ pipeline: rules.name, failuresInARow, isDisabled }));
+  return failing.length === 0 ? {} : { failing };
 }
 
 function itemData(item: Item, tables: Tables): ItemData {
@@ -233,6 +247,8 @@ export function gateFrom(snapshot: GateSnapshot): Gate {
   for (const intent of snapshot.intents) gate.intents.remember({ ...intent });
   Object.assign(gate.counters, { ...snapshot.counters, builds: { ...snapshot.counters.builds } });
   Object.assign(gate.last, snapshot.last);
+  for (const { pipeline, ...failing } of snapshot.failing ?? [])
+    Object.assign(gate.pipelines.get(pipeline)!, failing);
   for (const report of snapshot.reports) gate.reports.set(report.report, report);
   for (const data of snapshot.queues) restoreQueue(gate, data, snapshot);
   index(gate);
@@ -316,12 +332,13 @@ function index(gate: Gate): void {
   }
 }
 
+export function emptyPipeline(rules: PipelineRules): Pipeline {
+  return { rules, size: 0, failuresInARow: 0, isDisabled: false, queues: new Map() };
+}
+
 /** A gate that has seen nothing but a layout. */
 export function emptyGate(layout: CoreLayout): Gate {
-  const pipelines = layout.pipelines.map((rules): [string, Pipeline] => [
-    rules.name,
-    { rules, size: 0, queues: new Map() },
-  ]);
+  const pipelines = layout.pipelines.map((rules): [string, Pipeline] => [rules.name, emptyPipeline(rules)]);
   return {
     nowMs: 0,
     isPaused: false,
@@ -339,6 +356,7 @@ export function emptyGate(layout: CoreLayout): Gate {
     counters: { enqueues: 0, resets: 0, landed: 0, refused: 0, stale: 0, builds: {} },
     last: { item: 0, buildset: 0, build: 0, report: 0, order: 0, queue: 0 },
     effects: [],
+    triggered: [],
     dirtyQueues: new Set(),
     retrying: new Set(),
   };

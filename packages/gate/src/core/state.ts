@@ -1,4 +1,4 @@
-import type { Subject } from "./change.ts";
+import type { ChangeId, Subject } from "./change.ts";
 import type { Decisions } from "./decisions.ts";
 import type {
   BuildId,
@@ -130,6 +130,10 @@ export interface Pipeline {
   rules: PipelineRules;
   /** Items in all of its queues. */
   size: number;
+  /** Without a success in between, since it was configured. */
+  failuresInARow: number;
+  /** There were too many of them. */
+  isDisabled: boolean;
   readonly queues: Map<string, Queue>;
 }
 
@@ -175,6 +179,8 @@ export interface Gate {
     order: number;
     queue: number;
   };
+  /** Changes that the running step has pipelines offered, which it does before it ends. */
+  readonly triggered: { readonly change: ChangeId; readonly pipelines: readonly string[] }[];
   /** What the running step asks for. */
   effects: GateEffect[];
   readonly dirtyQueues: Set<Queue>;

@@ -67,6 +67,8 @@ export interface WaitingStatus {
 export interface PipelineStatus {
   readonly name: string;
   readonly manager: string;
+  /** It failed too often, and reports elsewhere until it is configured again. */
+  readonly isDisabled: boolean;
   readonly queues: readonly QueueStatus[];
   readonly waiting: readonly WaitingStatus[];
 }
@@ -80,9 +82,10 @@ export interface CoreStatus {
 
 export function statusOf(gate: Gate): CoreStatus {
   const intents = gate.intents.list();
-  const pipelines = [...gate.pipelines.values()].map(({ rules: { name, manager }, queues }) => ({
+  const pipelines = [...gate.pipelines.values()].map(({ rules: { name, manager }, isDisabled, queues }) => ({
     name,
     manager,
+    isDisabled,
     queues: [...queues.values()]
       .filter(({ items }) => items.length > 0)
       .map(({ name, branch, window, items }) => ({
