@@ -20,13 +20,13 @@ Parts (default: all that measure):
   curves     cost of a job by the number of functions, workers and queued jobs
   libraries  client and worker libraries
   cache      what caches do about herds: schemes side by side, and what goes wrong meanwhile
-  gate       the gate: its core, its merger beside git, and the whole; printed only, and only when named
+  gate       the gate: its core, its configuration, its merger beside git, and the whole; printed only, and only when named
   shyaml     the diff of YAML, beside diff -u of sorted files; printed only, and only when named
   report     no measurement: README.md and the charts anew from results/
 
 Options:
   --quick               only check that every scenario's answers are right, in under a minute; no figures;
-                        with the part cache alone, only of it
+                        with the part cache or gate alone, only of it
   --rounds N            rounds (compare and libraries: 7, cache: 5, others: 3); tables show medians
   --scenarios LIST      the only scenarios, curves and memory figures to measure, separated by spaces
   --free, --pinned      compare only in this mode: cores shared as the system likes, or one for each side
@@ -72,8 +72,8 @@ type Values = ReturnType<typeof words>["values"];
 export interface Request {
   readonly help: boolean;
   readonly quick: boolean;
-  /** Whether the part `cache` is named and no other. */
-  readonly isOnlyCache: boolean;
+  /** The part that is named, when no other is. */
+  readonly onlyPart: Part | undefined;
   readonly parts: ReadonlySet<Part>;
   readonly modes: readonly Mode[];
   readonly options: Options;
@@ -88,9 +88,9 @@ export function readRequest(): Request {
   const { help, quick, "without-default-1m": withoutDefault1m } = values;
   const options = optionsOf(values);
   const parts = partsOf(positionals, options);
-  const isOnlyCache = positionals.length > 0 && positionals.every((word) => word === "cache");
+  const onlyPart = positionals.length > 0 && parts.size === 1 ? [...parts][0] : undefined;
   const rest = { modes: modesOf(values), options, withoutDefault1m, others: othersOf(values) };
-  return { help, quick, isOnlyCache, parts, ...rest };
+  return { help, quick, onlyPart, parts, ...rest };
 }
 
 function partsOf(positionals: readonly string[], { only }: Options): ReadonlySet<Part> {

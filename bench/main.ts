@@ -6,6 +6,7 @@ import { HELP, type Part, type Request, readRequest } from "./command-line.ts";
 import { comparePlan } from "./compare.ts";
 import { curvesPlan } from "./curves.ts";
 import { durablePlan } from "./durable.ts";
+import { benchGateConfig, checkGateConfig } from "./gate/config.ts";
 import { benchGateCore } from "./gate/core.ts";
 import { measureMerger, showMerger } from "./gate/merger.ts";
 import { benchGateShell } from "./gate/shell.ts";
@@ -32,13 +33,22 @@ async function main(): Promise<number> {
     return 0;
   }
   if (request.quick) {
-    if (request.isOnlyCache) return (await checkCache()) === 0 ? 0 : 1;
+    if (request.onlyPart === "cache") return (await checkCache()) === 0 ? 0 : 1;
+    if (request.onlyPart === "gate") return (await checkGate()) === 0 ? 0 : 1;
     await buildGearbench();
-    return (await check()) + (await checkTransports()) + (await checkCache()) + checkDiffs() === 0 ? 0 : 1;
+    return (await check()) +
+      (await checkTransports()) +
+      (await checkCache()) +
+      (await checkGate()) +
+      checkDiffs() ===
+      0
+      ? 0
+      : 1;
   }
   const { parts, options } = request;
   if (parts.has("gate")) {
     benchGateCore();
+    await benchGateConfig();
     process.stdout.write(`${showMerger(await measureMerger())}\n`);
     await benchGateShell();
   }
@@ -63,6 +73,11 @@ async function main(): Promise<number> {
   writeReadme();
   process.stdout.write("bench: wrote bench/README.md, bench/figures and bench/results\n");
   return wrong === 0 ? 0 : 1;
+}
+
+/** @returns How many parts of the gate do wrong. */
+function checkGate(): Promise<number> {
+  return checkGateConfig();
 }
 
 /** @returns How many runs found wrong answers. */

@@ -332,9 +332,26 @@ describe("what there is to see", () => {
     expect(all[0]!.event).toBe("status");
     expect(all[0]!.data.isPaused).toBe(true);
     await merged(next);
-    const { now, decisions } = await running.get<ExplanationView>(`/explain/${next}`);
-    expect(now[0]).toBe("it is merged, and in no pipeline");
-    expect(now.join("\n")).toContain("gate: job tests-app: It runs");
+    const { now, jobs, decisions } = await running.get<ExplanationView>(`/explain/${next}`);
+    expect(now).toEqual(["it is merged, and in no pipeline"]);
+    expect(jobs).toContainEqual({
+      pipeline: "gate",
+      job: "tests-app",
+      runs: true,
+      now: "would run, once the change is in the pipeline",
+      reasons: [expect.stringContaining("It runs: tests-app in gate, as app main zuul.yaml:")],
+      definitions: expect.arrayContaining([
+        {
+          job: "base",
+          project: "config",
+          branch: "main",
+          file: "zuul.d/jobs.yaml",
+          line: expect.any(Number),
+        },
+        { job: "tests-app", project: "app", branch: "main", file: "zuul.yaml", line: expect.any(Number) },
+      ]),
+      builds: [expect.objectContaining({ result: "SUCCESS", attempt: 1 })],
+    });
     expect(decisions.map(({ text }) => text).join("\n")).toMatch(/was enqueued.*passed/s);
   });
 

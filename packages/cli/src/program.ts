@@ -98,7 +98,14 @@ function isStoreError(error: unknown): error is Error {
   return error instanceof Error && error.name === "StoreError";
 }
 
-const GATE_ERRORS = new Set(["GateError", "GateStoreError", "GitError", "ForgeError", "ExecutorError"]);
+const GATE_ERRORS = new Set([
+  "GateError",
+  "GateStoreError",
+  "GitError",
+  "ForgeError",
+  "ExecutorError",
+  "HistoryError",
+]);
 
 /** What the gate's package cannot do, which other commands do without. */
 function isGateError(error: unknown): error is Error {

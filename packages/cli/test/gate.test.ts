@@ -204,7 +204,7 @@ describe("changes", () => {
     await landed(number);
 
     const list = await gate("builds", "--change", number, "--pipeline", "gate");
-    expect(list.stdout).toMatch(/SUCCESS +greets/);
+    expect(list.stdout).toMatch(/SUCCESS(?:, (?:reused|joined) \d+)? +greets/);
     const [build] = await json<BuildView[]>("builds", "--change", number, "--pipeline", "gate");
     const log = await gate("log", build!.id);
     expect([log.code, log.stdout]).toEqual([0, expect.stringContaining("sh test.sh")]);
@@ -213,13 +213,47 @@ describe("changes", () => {
 
     const explained = await gate("explain", number);
     expect(explained.stdout).toContain("it is merged, and in no pipeline");
+    expect(explained.stdout).toMatch(/^ {2}gate +greets +would run, once the change is in the pipeline$/m);
     expect(explained.stdout).toContain("gate: was enqueued");
+    const job = await gate("explain", number, "--job", "greets");
+    expect(job.stdout).toContain(
+      "Job greets in gate would run, once the change is in the pipeline.\n  It runs: greets",
+    );
+    expect(job.stdout).toMatch(
+      /^ {4}base +config main zuul\.d\/\S+:\d+\n {4}greets +sample main zuul\.yaml:\d+$/m,
+    );
+    expect(job.stdout).toMatch(/^ {4}build \d+, .* SUCCESS$/m);
+    const { jobs } = await json<ExplanationView>("explain", number, "--job", "greets");
+    expect(new Set(jobs.map((one) => one.job))).toEqual(new Set(["greets"]));
+    const none = await gate("explain", number, "--job", "greet");
+    expect([none.code, none.stderr]).toEqual([1, expect.stringContaining('no pipeline has a job "greet"')]);
     const told = await json<ExplanationView>("explain", `${number},1`);
     expect(told.subject).toMatchObject({ number: Number(number), title: "Say more", owner: "ann" });
+    const flakes = await gate("flakes");
+    expect([flakes.code, flakes.stdout]).toEqual([0, expect.stringContaining("There are no flakes")]);
+    expect(await json("flakes", "--project", "sample", "--job", "greets")).toEqual([]);
     const changes = await gate("changes", "--project", "sample", "--state", "merged");
     expect(changes.stdout).toContain("Say more");
     const empty = await gate("status");
     expect([empty.code, empty.stdout]).toEqual([0, expect.stringContaining("mine: 0 of 4 slots in use")]);
+
+    // While it was tested.
+    const then = new Date((build!.startedMs! + build!.endedMs!) / 2).toISOString();
+    const past = await gate("status", "--at", then);
+    expect(past.stdout).toMatch(/^gate: 1 item\n {2}sample, window 20\n {4}● \d+,1 sample\/main Say more/m);
+    expect(past.stdout).toMatch(/▶ greets running/);
+    expect(
+      (await json<StatusView>("status", "--at", "1h")).pipelines.flatMap(({ queues }) => queues),
+    ).toEqual([]);
+    const never = await gate("status", "--at", "tea");
+    expect([never.code, never.stderr]).toEqual([2, expect.stringContaining('--at "tea" is no time')]);
+    const replayed = await gate("replay");
+    expect([replayed.code, replayed.stdout]).toEqual([
+      0,
+      expect.stringMatching(/events: the state is as the gate that runs has it\n$/),
+    ]);
+    expect((await gate("replay", folder)).code).toBe(0);
+    expect((await json<unknown[]>("replay", folder)).length).toBeGreaterThan(0);
   });
 
   test("that fail are voted down, and log -f tells so by its exit code", async () => {

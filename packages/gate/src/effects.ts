@@ -1,6 +1,13 @@
 import type { Log } from "@drover/server";
-import type { BuildBus, BuildEnd, BuildNews, MergerClient, RunningBuild } from "./bus/index.ts";
-import { type ConfigLoader, isConfigPath } from "./config/index.ts";
+import type {
+  BuildBus,
+  BuildEnd,
+  BuildFollower,
+  BuildNews,
+  MergerClient,
+  RunningBuild,
+} from "./bus/index.ts";
+import { type ConfigLoader, type FrozenJobDefinition, isConfigPath } from "./config/index.ts";
 import type {
   BuildId,
   BuildsetId,
@@ -13,9 +20,11 @@ import type {
   RunResult,
   Subject,
 } from "./core/index.ts";
+import type { BuildRequest } from "./executor/index.ts";
 import { ForgeError, type LocalForge, type NewComment } from "./forge/index.ts";
 import type { MergeRequest, Merger } from "./merger/index.ts";
 import type { LocalSlots } from "./nodes/local-slots.ts";
+import { HeldExecutions, type ReuseLedger, type SharedPlan, SharingPlanner } from "./reuse/index.ts";
 import { BuildImpossible, buildRequest, type SubjectFacts } from "./scheduler/build-request.ts";
 import type { BuildRow, BuildTable } from "./scheduler/build-table.ts";
 import type { RepositoryConfig } from "./scheduler/config-source.ts";
@@ -24,6 +33,8 @@ import { reportText } from "./scheduler/report-text.ts";
 
 /** Author of what pipelines report. */
 export const GATE_AUTHOR = "gate";
+/** How long results answer at the job server at most. */
+const MAX_LINGER_MS = 3_600_000;
 /** Comments on lines of files that one report takes from its jobs. */
 const MAX_FILE_COMMENTS = 100;
 
@@ -38,6 +49,8 @@ export interface EffectParts {
   readonly builds: BuildTable;
   readonly slots: LocalSlots;
   readonly bus: BuildBus;
+  readonly ledger: ReuseLedger;
+  readonly sharing: SharingPlanner;
   /** Where builds run. */
   readonly zone: string;
   /** Names this gate for ever. */
@@ -49,6 +62,8 @@ export interface EffectParts {
   readonly record: (change: () => void, events?: readonly GateEvent[]) => void;
   /** Loads the configuration of projects again, and tells the core. What is wrong with that is logged. */
   readonly reconfigure: (projects: readonly string[]) => Promise<void>;
+  /** Resolves when no configuration is being read that was asked for before. */
+  readonly configRead: () => Promise<void>;
   readonly facts: (subject: Subject) => SubjectFacts;
   /** A text of the core as people read it. */
   readonly readable: (text: string) => string;
@@ -60,11 +75,17 @@ export interface EffectParts {
 export class Effects {
   readonly #parts: EffectParts;
   readonly #running = new Map<BuildId, RunningBuild>();
+  /** Builds whose content is looked at before they start, unless they were taken back meanwhile. */
+  readonly #preparing = new Set<BuildId>();
+  readonly #held = new HeldExecutions();
   /** Version of the layout that each buildset is frozen under last. */
   readonly #freezing = new Map<BuildsetId, number>();
+  /** Of changes to the configuration that are being merged, until what they change is read. */
+  readonly #landingConfig = new Set<Promise<void>>();
   /** Of what is under way besides builds. */
   readonly #underWay = new Set<Promise<void>>();
   #isOver = false;
+  readonly #ending = new AbortController();
 
   constructor(parts: EffectParts) {
     this.#parts = parts;
@@ -106,6 +127,8 @@ export class Effects {
   /** Starts nothing more. Builds go on; they are joined again by whoever starts this gate again. */
   async close(): Promise<void> {
     this.#isOver = true;
+    // The job server may be away, and what it was to answer is asked for again by whoever starts this gate again.
+    this.#ending.abort();
     await Promise.all(this.#underWay);
   }
 
@@ -147,7 +170,11 @@ export class Effects {
 
   async #merge(buildset: number, chain: readonly ChainLink[]): Promise<void> {
     const { merger, mergers, tell } = this.#parts;
-    const answer = await mergers.merge(this.#mergeRequest(chain));
+    const { signal } = this.#ending;
+    const answer = await mergers.merge(this.#mergeRequest(chain), signal).catch((error: Error) => {
+      if (!signal.aborted) throw error;
+    });
+    if (answer === undefined) return;
     let result: MergeResult;
     if (answer.kind === "merged") {
       const commits = chain.map(({ project }, at) => ({ project, commit: answer.steps[at]!.commit }));
@@ -194,6 +221,8 @@ export class Effects {
     const { forge, loader, source, builds, nowMs, tell } = this.#parts;
     const { buildset, pipeline, layout } = effect;
     this.#freezing.set(buildset, layout);
+    // Nothing is frozen by configuration of which it is known that it is not what is merged.
+    await Promise.allSettled([...this.#landingConfig, this.#parts.configRead()]);
     const frozen = await freezeBuildset({ forge, loader, source }, effect);
     // Asked again meanwhile, for another configuration: this answer would only overwrite that one.
     if (this.#freezing.get(buildset) !== layout) return;
@@ -204,9 +233,9 @@ export class Effects {
   }
 
   async #start(effect: Extract<GateEffect, { kind: "startBuild" }>): Promise<void> {
-    const { builds, record, nowMs, loader, forge, facts, bus, gateId, zone, slots } = this.#parts;
+    const { builds, record, nowMs, loader, forge, facts, gateId, slots, ledger } = this.#parts;
     const { build, buildset, item, pipeline, subject, job, attempt } = effect;
-    if (this.#running.has(build)) return;
+    if (this.#running.has(build) || this.#preparing.has(build)) return;
     const frozen = builds.frozen(buildset);
     if (frozen === undefined)
       throw new Error(`nothing is on record of what was frozen for buildset ${buildset}`);
@@ -230,19 +259,69 @@ export class Effects {
         this.#end(build, { result: { kind: "final", result: "ERROR" }, outcome: null, detail });
         return;
       }
-      const row = { id: build, buildset, item, pipeline, job, subject, attempt, startedMs: nowMs() };
+      let plan: SharedPlan | undefined;
+      let isWithdrawn = false;
+      if (SharingPlanner.mayShare(definition, subject)) {
+        this.#preparing.add(build);
+        plan = await this.#plan(definition, request);
+        isWithdrawn = !this.#preparing.delete(build);
+        request = plan?.request ?? request;
+      }
+      const startedMs = nowMs();
+      const row = { id: build, buildset, item, pipeline, job, subject, attempt, startedMs };
       const voting = definition?.voting ?? true;
-      record(() => builds.begin({ ...row, voting }, request!));
+      record(() => {
+        builds.begin({ ...row, voting }, request!);
+        if (isWithdrawn) builds.end(build, { result: "CANCELED", detail: null, outcome: null }, startedMs);
+        else if (plan !== undefined)
+          ledger.begin(build, plan.key, plan.maxAgeMs, startedMs, (unique) => this.#held.buildOf(unique));
+      });
+      if (isWithdrawn || this.#isOver) return;
     }
-    const running: RunningBuild = bus.start(`${gateId}-${build}`, request, zone, {
+    this.#submit(build, request, (definition?.maxAgeSec ?? 0) * 1_000);
+  }
+
+  /** `undefined`: it shares nothing. What cannot be looked at is no reason not to run it. */
+  async #plan(definition: FrozenJobDefinition, request: BuildRequest): Promise<SharedPlan | undefined> {
+    try {
+      return await this.#parts.sharing.plan(definition, request);
+    } catch (error) {
+      this.#parts.log.warn(
+        { job: definition.name, error },
+        "a build runs for itself, as its content could not be read",
+      );
+      return undefined;
+    }
+  }
+
+  /** Has a build run, or gives it the result that there is. */
+  #submit(build: BuildId, request: BuildRequest, maxAgeMs: number): void {
+    const { builds, record, bus, gateId, zone, ledger } = this.#parts;
+    const shared = ledger.of(build);
+    const known = shared === undefined ? undefined : ledger.ended(shared.unique);
+    // Its own execution may have been recorded for another build before this process began.
+    if (known !== undefined && (shared?.how === "reused" || known.endedMs >= builds.get(build)!.startedMs)) {
+      const { outcome, detail } = known;
+      this.#end(build, { result: outcome?.result ?? { kind: "lost" }, outcome, detail });
+      return;
+    }
+    const follower: BuildFollower = {
       execution: (execution) => record(() => builds.setExecution(build, execution)),
       news: (news) => this.#news(build, running, news),
-    });
+    };
+    const running: RunningBuild =
+      shared === undefined
+        ? bus.start(`${gateId}-${build}`, request, zone, follower)
+        : bus.start(shared.unique, request, zone, follower, Math.min(maxAgeMs, MAX_LINGER_MS));
     this.#running.set(build, running);
     void running.ended.then((end) => {
-      if (this.#running.get(build) !== running) return;
-      this.#running.delete(build);
-      if (end !== undefined && !this.#isOver) this.#end(build, end);
+      const isWanted = this.#running.get(build) === running;
+      if (isWanted) this.#running.delete(build);
+      if (end === undefined || this.#isOver) return;
+      if (shared !== undefined) this.#held.release(shared.unique);
+      if (isWanted) this.#end(build, end);
+      // It ended before anybody came for it: whoever comes now need not run it again.
+      else record(() => this.#recordExecution(build, end));
     });
   }
 
@@ -274,14 +353,29 @@ export class Effects {
     const { builds, record, nowMs } = this.#parts;
     const childJobs = outcome?.data.childJobs;
     const ended = { kind: "ended" as const, build, result, ...(childJobs == null ? {} : { childJobs }) };
-    record(() => builds.end(build, { result: nameOf(result), detail, outcome }, nowMs()), [ended]);
+    record(() => {
+      builds.end(build, { result: nameOf(result), detail, outcome }, nowMs());
+      this.#recordExecution(build, { result, outcome, detail });
+    }, [ended]);
+  }
+
+  #recordExecution(build: BuildId, { result, outcome, detail }: BuildEnd): void {
+    const { builds, ledger, nowMs } = this.#parts;
+    const row = builds.get(build);
+    if (row === undefined) return;
+    const { job, subject } = row;
+    const end = { result: nameOf(result), detail, outcome };
+    ledger.record(build, { project: subject.project, job }, end, nowMs());
   }
 
   #cancel(build: BuildId): void {
-    const { builds, record, nowMs } = this.#parts;
+    const { builds, record, nowMs, ledger } = this.#parts;
     const running = this.#running.get(build);
     this.#running.delete(build);
-    running?.cancel();
+    this.#preparing.delete(build);
+    const shared = running === undefined ? undefined : ledger.of(build);
+    if (shared === undefined) running?.cancel();
+    else this.#held.hold(shared.unique, build, () => running!.cancel());
     record(() => builds.end(build, { result: "CANCELED", detail: null, outcome: null }, nowMs()));
   }
 
@@ -307,6 +401,9 @@ export class Effects {
     if (!reporting.actions.some(({ comment }) => comment)) return;
     for (const comment of jobComments(reported, builds)) this.#comment(number, { ...comment, revision });
     for (const comment of fileComments(reported, builds)) this.#comment(number, { ...comment, revision });
+    for (const comment of problemComments(effect)) {
+      this.#comment(number, { ...comment, text: readable(comment.text), revision });
+    }
   }
 
   /** What is wrong with one comment is its change's own affair. */
@@ -321,7 +418,7 @@ export class Effects {
   }
 
   async #land(effect: Extract<GateEffect, { kind: "land" }>): Promise<void> {
-    const { forge, gateId, tell, loader, reconfigure } = this.#parts;
+    const { forge, gateId, tell, loader } = this.#parts;
     const { buildset, steps } = effect;
     const [{ link, base, commit }] = steps as readonly [LandStep];
     const { project, branch, change, revision } = link;
@@ -334,15 +431,29 @@ export class Effects {
     const files = await forge.paths(changeNumber, revision);
     const changesConfig = files.some((path) => isConfigPath(path.toString(), extraPaths));
     const key = `${gateId}-${buildset}`;
-    const { refused } = await forge.land({ key, project, branch, base, commit, changeNumber, revision });
+    const landing = forge.land({ key, project, branch, base, commit, changeNumber, revision });
+    // What is configured now is so for whoever is next.
+    if (changesConfig) await this.#readAfter(landing, project);
+    const { refused } = await landing;
     if (refused === null) {
-      // What is configured now is so for whoever is next.
-      if (changesConfig) await reconfigure([project]);
       tell({ kind: "landed", buildset, refused });
       return;
     }
     const tip = (await forge.branches(project)).get(branch);
     tell({ kind: "landed", buildset, refused, moved: tip !== base });
+  }
+
+  /** Reads the configuration of a project again once it has merged. */
+  async #readAfter(landing: Promise<{ readonly refused: string | null }>, project: string): Promise<void> {
+    const read = landing.then(async ({ refused }) => {
+      if (refused === null) await this.#parts.reconfigure([project]);
+    });
+    this.#landingConfig.add(read);
+    try {
+      await read;
+    } finally {
+      this.#landingConfig.delete(read);
+    }
   }
 }
 
@@ -369,6 +480,16 @@ function fileComments(reported: readonly ReportedBuild[], builds: BuildTable): N
     }
   }
   return found.slice(0, MAX_FILE_COMMENTS);
+}
+
+/** What is wrong with the change's own configuration, at the very lines. */
+function problemComments({ subject, problems }: Extract<GateEffect, { kind: "report" }>): NewComment[] {
+  return problems
+    .filter(
+      ({ project, branch, file }) => file !== "" && project === subject.project && branch === subject.branch,
+    )
+    .slice(0, MAX_FILE_COMMENTS)
+    .map(({ file, line, message }) => ({ text: message, file, ...(line === null ? {} : { line }) }));
 }
 
 /** A result as it is on record. */

@@ -1,11 +1,10 @@
 import { randomBytes } from "node:crypto";
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Client } from "@drover/client";
 import { type FunctionRule, Identity, type JobServer, type Log } from "@drover/server";
 import { type Connection, memoryPair } from "@drover/transport";
 import type { Worker } from "@drover/worker";
-import { parseDocument, type YAMLSeq } from "yaml";
+import type { ReplayedSpan } from "./api/types.ts";
 import {
   BUILD_FUNCTION_SETTINGS,
   BUILD_FUNCTIONS,
@@ -14,34 +13,27 @@ import {
   MergerClient,
   mergerWorker,
 } from "./bus/index.ts";
-import { ConfigLoader, type LoadedLayout, parseTenants, type Tenant } from "./config/index.ts";
-import type { Change, ConfigProblem, GateEvent, RefUpdate, Subject } from "./core/index.ts";
+import { ConfigLoader, type LoadedLayout, type Tenant } from "./config/index.ts";
+import type { Change, ConfigProblem, GateCore, GateEvent, RefUpdate, Subject } from "./core/index.ts";
 import { Effects } from "./effects.ts";
-import { Executor } from "./executor/index.ts";
+import { ExecutionStore, Executor } from "./executor/index.ts";
 import { FORGE_MIGRATIONS, type ForgeEvent, type ForgeTrigger, LocalForge } from "./forge/index.ts";
 import { gitVersion } from "./git/version.ts";
 import { Merger } from "./merger/index.ts";
 import { LocalSlots } from "./nodes/local-slots.ts";
+import { localEnvironment, REUSE_MIGRATIONS, ReuseLedger, SharingPlanner } from "./reuse/index.ts";
 import type { SubjectFacts } from "./scheduler/build-request.ts";
 import { BUILD_MIGRATIONS, BuildTable } from "./scheduler/build-table.ts";
 import { RepositoryConfig } from "./scheduler/config-source.ts";
 import { EVENT_LOG_MIGRATIONS } from "./scheduler/event-log.ts";
+import { coreAt, replay } from "./scheduler/history.ts";
 import { Scheduler } from "./scheduler/scheduler.ts";
+import { executorFacts, mergerFacts, WorkerList } from "./scheduler/worker-list.ts";
 import { GateDatabase } from "./store/database.ts";
+import { addToTenant, GATE_FILE, GateError, type GateErrorCode, readTenant } from "./tenant-file.ts";
 import { Timers } from "./timers.ts";
 
-export type GateErrorCode = "GATE_FOLDER_INVALID" | "GATE_CONFIG_INVALID";
-
-/** The gate cannot be opened as its folder is. */
-export class GateError extends Error {
-  override readonly name = "GateError";
-  readonly code: GateErrorCode;
-
-  constructor(code: GateErrorCode, detail: string) {
-    super(`${code}: ${detail}`);
-    this.code = code;
-  }
-}
+export { GATE_FILE, GateError, type GateErrorCode };
 
 /** Beginning of the functions that are the gate's own: `reserved` of a job server that has a gate. */
 export const GATE_FUNCTIONS = "gate:";
@@ -62,8 +54,15 @@ const GATE_IDENTITY = new Identity("gate", {
 export interface GateOptions {
   /** With `gate.yaml`; database, repositories and what builds leave are kept below it. */
   readonly folder: string;
-  /** Job server that carries builds, in this process, with `reserved` and rules as above. */
-  readonly server: JobServer;
+  /**
+   * Job server that carries builds and merges, in this process, with `reserved` and rules as above; or addresses of one
+   * elsewhere, with a token of an identity that has the role `gate` there.
+   */
+  readonly server: JobServer | { readonly servers: string; readonly token: string | undefined };
+  /** Builds run here. Default: true; else only executors elsewhere run them. */
+  readonly hasExecutor?: boolean;
+  /** Merges are made here. Default: true; else only by mergers elsewhere. */
+  readonly hasMerger?: boolean;
   readonly log: Log;
   /** Builds at a time. */
   readonly slots: number;
@@ -71,6 +70,8 @@ export interface GateOptions {
   readonly readOnly?: readonly string[];
   /** Default: `local`. */
   readonly zone?: string;
+  /** Name of what is installed where builds run: results of another one are not reused. Default: none. */
+  readonly image?: string;
   /** Base URLs by which the gate is reached. Default: none. */
   readonly urls?: readonly string[];
   /** Operators may push to gated branches. Default: false. */
@@ -91,12 +92,16 @@ const TIDY_MS = 600_000;
 const MERGES = 4;
 
 /** File names within the folder of a gate. */
-export const GATE_FILE = "gate.yaml";
 export const DATABASE_FILE = "gate.db";
 export const REPOSITORIES = "repositories";
 const BUILDS = "builds";
 
-export const GATE_MIGRATIONS = [...FORGE_MIGRATIONS, ...EVENT_LOG_MIGRATIONS, ...BUILD_MIGRATIONS];
+export const GATE_MIGRATIONS = [
+  ...FORGE_MIGRATIONS,
+  ...EVENT_LOG_MIGRATIONS,
+  ...BUILD_MIGRATIONS,
+  ...REUSE_MIGRATIONS,
+];
 
 /** Where a change is. */
 interface Place {
@@ -107,16 +112,19 @@ interface Place {
 
 /** What a gate consists of. */
 interface Parts {
+  readonly id: string;
   readonly database: GateDatabase;
   readonly forge: LocalForge;
   readonly merger: Merger;
   readonly loader: ConfigLoader;
   readonly builds: BuildTable;
+  readonly ledger: ReuseLedger;
   readonly slots: LocalSlots;
   readonly scheduler: Scheduler;
   readonly effects: Effects;
   readonly client: Client;
-  readonly executor: Executor;
+  readonly executions: ExecutionStore;
+  readonly executor: Executor | undefined;
   /** Of merges and of builds. */
   readonly workers: readonly Worker[];
 }
@@ -125,9 +133,16 @@ interface Parts {
 export class Gate {
   readonly folder: string;
   readonly forge: LocalForge;
-  readonly executor: Executor;
+  /** Names this gate for ever, before the numbers of its builds. */
+  readonly id: string;
+  readonly executor: Executor | undefined;
+  /** Logs and artifacts. */
+  readonly executions: ExecutionStore;
+  /** Executors and mergers, wherever they are. */
+  readonly workers: WorkerList;
   readonly scheduler: Scheduler;
   readonly builds: BuildTable;
+  readonly ledger: ReuseLedger;
   readonly slots: LocalSlots;
   readonly loader: ConfigLoader;
   readonly #parts: Parts;
@@ -151,9 +166,17 @@ export class Gate {
     this.#parts = parts;
     this.forge = parts.forge;
     this.#ids = new RegExp(`\\b${parts.forge.connection}:(\\d+)\\b`, "g");
+    this.id = parts.id;
     this.executor = parts.executor;
+    this.executions = parts.executions;
+    const { hasMerger = true, slots } = options;
+    this.workers = new WorkerList(() => [
+      ...(parts.executor === undefined ? [] : [executorFacts("gate", parts.executor, slots)]),
+      ...(hasMerger ? [mergerFacts("gate", MERGES)] : []),
+    ]);
     this.scheduler = parts.scheduler;
     this.builds = parts.builds;
+    this.ledger = parts.ledger;
     this.slots = parts.slots;
     this.loader = parts.loader;
     this.#timers = new Timers({
@@ -176,13 +199,19 @@ export class Gate {
     const undo: (() => unknown)[] = [() => database.close()];
     try {
       const gateId = selfOf(database);
-      const executor = await Executor.start({
-        folder: inFolder(BUILDS),
-        hidden: [folder],
-        readOnly: options.readOnly ?? [],
-      });
-      undo.push(() => executor.close());
-      if (executor.warning !== null) log.warn({ isolation: executor.isolation }, executor.warning);
+      const executions = new ExecutionStore(join(inFolder(BUILDS), "executions"));
+      let executor: Executor | undefined;
+      if (options.hasExecutor !== false) {
+        const started = await Executor.start({
+          folder: inFolder(BUILDS),
+          store: executions,
+          hidden: [folder],
+          readOnly: options.readOnly ?? [],
+        });
+        executor = started;
+        undo.push(() => started.close());
+        if (started.warning !== null) log.warn({ isolation: started.isolation }, started.warning);
+      }
       let gate: Gate | undefined;
       const forge = await LocalForge.open({
         database,
@@ -200,18 +229,20 @@ export class Gate {
         cacheFile: inFolder("merges.db"),
       });
       undo.push(() => merger.close());
-      const dial = dialIn(server);
-      const client = new Client({ servers: "gate", dial });
+      const place = "servers" in server ? server : { servers: "gate", dial: dialIn(server) };
+      const client = new Client(place);
       undo.push(() => client.close());
-      const workers = [
-        mergerWorker(merger, { servers: "gate", dial, concurrency: MERGES }),
-        buildWorker(executor, { zone, slots: slotCount, servers: "gate", dial }),
-      ];
+      const workers: Worker[] = [];
+      if (options.hasMerger !== false) workers.push(mergerWorker(merger, { ...place, concurrency: MERGES }));
+      if (executor !== undefined) workers.push(buildWorker(executor, { ...place, zone, slots: slotCount }));
+      undo.push(() => Promise.all(workers.map((worker) => worker.close())));
       const source = new RepositoryConfig(forge, merger);
       const loader = new ConfigLoader(tenant, source);
       const loaded = await loader.load();
       gate = new Gate(options, (self) => {
         const builds = new BuildTable(database);
+        const ledger = new ReuseLedger(database);
+        const environment = localEnvironment(executor?.isolation ?? null, options.image ?? "");
         const slots = new LocalSlots(slotCount, (build) => scheduler.core.rankOf(build));
         const scheduler: Scheduler = new Scheduler({
           database,
@@ -228,6 +259,8 @@ export class Gate {
           loader,
           source,
           builds,
+          ledger,
+          sharing: new SharingPlanner({ tenant: tenant.name, zone, environment }),
           slots,
           bus: new BuildBus(client),
           zone,
@@ -237,17 +270,21 @@ export class Gate {
           tell: (event) => scheduler.tell(event),
           record: (change, events) => scheduler.record(change, events),
           reconfigure: (projects) => self.#follow(projects),
+          configRead: async () => void (await self.#loading),
           facts: (subject) => self.factsOf(subject),
           readable: (text) => self.readable(text),
           buildUrl: (build) =>
             forge.urls[0] === undefined ? null : `${forge.urls[0]}/#/gate/builds/${build}`,
         });
         return {
+          id: gateId,
+          executions,
           database,
           forge,
           merger,
           loader,
           builds,
+          ledger,
           slots,
           scheduler,
           effects,
@@ -257,7 +294,9 @@ export class Gate {
         };
       });
       gate.#versionBase = gate.scheduler.status().version;
-      await Promise.all(workers.map((worker) => worker.run()));
+      const registered = Promise.all(workers.map((worker) => worker.run()));
+      // One elsewhere may come later: changes are taken meanwhile.
+      if (!("servers" in server)) await registered;
       gate.#begin(loaded);
       return gate;
     } catch (error) {
@@ -364,6 +403,16 @@ export class Gate {
     return this.configProblems;
   }
 
+  /** The state as it was at a time. @throws HistoryError */
+  coreAt(atMs: number): GateCore {
+    return coreAt(this.#parts.database.db, atMs);
+  }
+
+  /** Replays the log, and compares with what was written down and with what is. @throws HistoryError */
+  replay(): ReplayedSpan[] {
+    return replay(this.#parts.database.db, this.scheduler.core.snapshot());
+  }
+
   /** A text of the core as people read it: its ids of changes are numbers here. */
   readable(text: string): string {
     return text.replaceAll(this.#ids, "change $1");
@@ -410,7 +459,7 @@ export class Gate {
     scheduler.close();
     await client.close();
     // Builds are ended: they would be run again anyway.
-    await executor.close();
+    await executor?.close();
     await Promise.all(workers.map((worker) => worker.close()));
     await merger.close();
     database.close();
@@ -510,7 +559,7 @@ export class Gate {
     if (this.#isTidying) return;
     this.#isTidying = true;
     const { keepMs = KEEP_MS, keepBytes = KEEP_BYTES, log, nowMs = Date.now } = this.#options;
-    const { merger, builds, executor, forge } = this.#parts;
+    const { merger, builds, ledger, executions, forge } = this.#parts;
     try {
       const live = new Set<number>();
       for (const { queues } of this.scheduler.status().pipelines)
@@ -522,7 +571,8 @@ export class Gate {
         }
       }
       builds.prune(nowMs() - keepMs, live);
-      await executor.sweep(nowMs() - keepMs, keepBytes);
+      ledger.prune(nowMs() - keepMs);
+      await executions.sweep(nowMs() - keepMs, keepBytes);
       await forge.maintain();
     } catch (error) {
       log.warn({ error }, "what nobody needs any more was not all removed");
@@ -530,49 +580,6 @@ export class Gate {
       this.#isTidying = false;
     }
   }
-}
-
-/** @throws GateError */
-function readTenant(folder: string): Tenant {
-  const path = join(folder, GATE_FILE);
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (error) {
-    const isMissing = (error as NodeJS.ErrnoException).code === "ENOENT";
-    throw new GateError(
-      "GATE_FOLDER_INVALID",
-      isMissing
-        ? `${folder} holds no ${GATE_FILE}; make a gate with: drover gate init ${folder}`
-        : `${path}: ${(error as Error).message}`,
-    );
-  }
-  const { tenants, problems } = parseTenants(text);
-  const [problem] = problems;
-  if (problem !== undefined)
-    throw new GateError("GATE_CONFIG_INVALID", `${path}:${problem.line}: ${problem.message}`);
-  const [tenant, ...others] = tenants;
-  if (tenant === undefined) throw new GateError("GATE_CONFIG_INVALID", `${path} has no tenant`);
-  if (others.length > 0) {
-    throw new GateError(
-      "GATE_CONFIG_INVALID",
-      `${path} has ${tenants.length} tenants, and one is served so far`,
-    );
-  }
-  return tenant;
-}
-
-/** Writes a project into the tenant file, whose comments stay. @throws GateError */
-function addToTenant(path: string, tenant: string, project: string): void {
-  const document = parseDocument(readFileSync(path, "utf8"));
-  const items = document.contents as YAMLSeq | null;
-  const at = items?.items.findIndex((_, index) => document.getIn([index, "tenant", "name"]) === tenant) ?? -1;
-  if (at < 0) throw new GateError("GATE_CONFIG_INVALID", `${path} has no tenant ${tenant}`);
-  const list = [at, "tenant", "source", "local", "untrusted-projects"];
-  if (document.hasIn(list)) document.addIn(list, project);
-  else document.setIn(list, [project]);
-  writeFileSync(`${path}.new`, document.toString());
-  renameSync(`${path}.new`, path);
 }
 
 /** What recovering finds done: it has happened, though nobody can be told yet. */

@@ -20,4 +20,7 @@ export { bytesOf, textOf } from "./git/text.ts";
 export { gitVersion } from "./git/version.ts";
 export { type InitOptions, type InitResult, initGate } from "./init.ts";
 export * from "./merger/index.ts";
+export * from "./remote/index.ts";
+export { replayGate } from "./replay.ts";
+export { HistoryError, type HistoryErrorCode } from "./scheduler/history.ts";
 export { GateDatabase, GateStoreError, type Migration } from "./store/database.ts";

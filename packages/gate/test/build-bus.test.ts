@@ -100,6 +100,23 @@ describeWith(["bubblewrap"], "builds over the job server", () => {
     expect((await second.build.ended)!.result).toEqual({ kind: "final", result: "SUCCESS" });
   });
 
+  test("two of one gate are one build, which ends with the last of them, however much it has written", async () => {
+    // More than a client keeps for late comers.
+    const request = stage.request("head -c 6000000 /dev/zero | tr '\\0' x; echo; echo up; sleep 1000");
+    const first = follow("i", request);
+    await until("it runs", 20_000, () => first.seen.text.endsWith("up\n"));
+    const second = follow("i", request);
+    await until("the second knows which it is", 20_000, () => second.seen.execution !== "");
+    expect(second.seen.execution).toBe(first.seen.execution);
+    first.build.cancel();
+    expect(await first.build.ended).toBeUndefined();
+    expect(stage.executor.running).toBe(1);
+    second.build.cancel();
+    expect(await second.build.ended).toBeUndefined();
+    await until("it has ended", 20_000, () => stage.executor.running === 0);
+    expect(await stage.wholeLogOf(first.seen.execution)).toMatch(/drover: cancelled\n$/);
+  });
+
   test("a gate that goes away leaves its builds running, and joins them when it is back", async () => {
     const request = stage.request("echo up; sleep 1; echo down");
     const leaving = new Client({ servers: address });

@@ -1,8 +1,11 @@
+import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { BuildOutcome, BuildRequest } from "../src/executor/build-request.ts";
 import { Stage, script } from "./executor-stage.ts";
+
+const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
 
 const stage = new Stage({
   limits: { maxOutputBytes: 200_000, diskBytes: 5_000_000, maxArtifacts: 3, maxArtifactBytes: 1_000_000 },
@@ -234,9 +237,9 @@ describe("what a build returns", () => {
       ),
     );
     expect(outcome.artifacts).toEqual([
-      { name: "a", bytes: 3 },
-      { name: "sub/b", bytes: 2 },
-      { name: "y", bytes: 0 },
+      { name: "a", bytes: 3, sha256: sha256("22\n") },
+      { name: "sub/b", bytes: 2, sha256: sha256("1\n") },
+      { name: "y", bytes: 0, sha256: sha256("") },
     ]);
     expect(outcome.data.warnings).toEqual([
       expect.stringMatching(/^1 artifacts were not kept: at most 3 are/),

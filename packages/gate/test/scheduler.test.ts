@@ -3,54 +3,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { Change, CoreLayout, GateEffect, GateEvent } from "../src/core/index.ts";
+import type { GateEffect, GateEvent } from "../src/core/index.ts";
 import { LocalSlots } from "../src/nodes/local-slots.ts";
 import { EVENT_LOG_MIGRATIONS } from "../src/scheduler/event-log.ts";
 import { Scheduler } from "../src/scheduler/scheduler.ts";
 import { GateDatabase } from "../src/store/database.ts";
+import { change, DEPENDENT } from "./layouts.ts";
 
 /* The shell around the core: what is told is on the disk before it is acted upon, and nothing is acted upon that is not. */
 
 const silent = { debug() {}, info() {}, warn() {}, error() {} };
-
-const LAYOUT: CoreLayout = {
-  version: 1,
-  projects: new Set(["app"]),
-  pipelines: [
-    {
-      name: "gate",
-      manager: "dependent",
-      precedence: "high",
-      require: { open: true, approved: true },
-      reject: {},
-      dequeueOnNewRevision: true,
-      ignoreDependencies: false,
-      supercedes: [],
-      queues: new Map(),
-      window: {
-        size: 20,
-        floor: 3,
-        ceiling: null,
-        increase: { type: "linear", factor: 1 },
-        decrease: { type: "exponential", factor: 2 },
-      },
-    },
-  ],
-};
-
-function change(number: number): Change {
-  return {
-    kind: "change",
-    id: `local:${number}`,
-    revision: 1,
-    project: "app",
-    branch: "main",
-    commit: String(number).repeat(40).slice(0, 40),
-    state: "open",
-    isApproved: true,
-    needs: [],
-  };
-}
 
 const enters = (number: number): GateEvent[] => [
   { kind: "change", change: change(number) },
@@ -84,7 +46,7 @@ afterEach(() => {
 describe("a scheduler", () => {
   test("decides upon what was told in a turn together, once it is written", async () => {
     const scheduler = open();
-    scheduler.tell({ kind: "configured", layout: LAYOUT });
+    scheduler.tell({ kind: "configured", layout: DEPENDENT });
     for (const event of enters(1)) scheduler.tell(event);
     expect(acted).toEqual([]);
     await turn();
@@ -94,7 +56,7 @@ describe("a scheduler", () => {
 
   test("is after a kill where it was, and asks again for what was not answered", async () => {
     const first = open();
-    first.tellNow({ kind: "configured", layout: LAYOUT });
+    first.tellNow({ kind: "configured", layout: DEPENDENT });
     for (const event of [...enters(1), ...enters(2)]) first.tellNow(event);
     const before = JSON.stringify(first.status());
     // No close: it was killed.
@@ -109,7 +71,7 @@ describe("a scheduler", () => {
 
   test("goes on from a snapshot after an orderly end", () => {
     const first = open();
-    first.tellNow({ kind: "configured", layout: LAYOUT });
+    first.tellNow({ kind: "configured", layout: DEPENDENT });
     for (const event of enters(1)) first.tellNow(event);
     const before = JSON.stringify(first.status());
     first.close();
@@ -119,7 +81,7 @@ describe("a scheduler", () => {
 
   test("does nothing about what was not written after all", () => {
     const scheduler = open();
-    scheduler.tellNow({ kind: "configured", layout: LAYOUT });
+    scheduler.tellNow({ kind: "configured", layout: DEPENDENT });
     expect(() =>
       database.transaction(() => {
         scheduler.append(enters(1));
@@ -135,7 +97,7 @@ describe("a scheduler", () => {
 
   test("records a change of the database and what it means, both or neither", () => {
     const scheduler = open();
-    scheduler.tellNow({ kind: "configured", layout: LAYOUT });
+    scheduler.tellNow({ kind: "configured", layout: DEPENDENT });
     database.db.exec("CREATE TABLE results (build INTEGER PRIMARY KEY) STRICT");
     const count = () => database.db.prepare("SELECT count(*) AS n FROM results").get();
     scheduler.record(() => database.db.exec("INSERT INTO results VALUES (1)"), enters(1));
@@ -152,7 +114,7 @@ describe("a scheduler", () => {
 
   test("on a full disk acts on nothing that is not written, says so once, and loses nothing that is", async () => {
     const scheduler = open();
-    scheduler.tellNow({ kind: "configured", layout: LAYOUT });
+    scheduler.tellNow({ kind: "configured", layout: DEPENDENT });
     for (const event of enters(1)) scheduler.tellNow(event);
     const { page_count } = database.db.prepare("PRAGMA page_count").get() as { page_count: number };
     database.db.exec(`PRAGMA max_page_count = ${page_count}`);

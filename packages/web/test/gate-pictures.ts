@@ -180,6 +180,7 @@ stage.diffs.set("418,2", DIFF);
 stage.explanations.set(418, {
   subject: own,
   now: ["waits until 412 and 415 have been merged"],
+  jobs: [],
   decisions: [
     { atMs: Date.now() - 9 * MIN, pipeline: "gate", text: "waits: 412, which it needs, is not in the queue" },
     { atMs: Date.now() - 8 * MIN, pipeline: "gate", text: "enqueued behind 409" },

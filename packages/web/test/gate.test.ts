@@ -198,7 +198,19 @@ describeWith(["chromium"], "pages of the gate", () => {
       "diff --git a/a.txt b/a.txt\n--- a/a.txt\n+++ b/a.txt\n@@ -1,2 +1,2 @@\n one\n-two\n+++ drei\n",
     );
     const decisions = [{ atMs: Date.now(), pipeline: "gate", text: "refused: it is not approved" }];
-    stage.explanations.set(5, { subject: own.subject, now: ["waits for an approval"], decisions });
+    const definition = { job: "base", project: "config", branch: "main", file: "zuul.d/jobs.yaml", line: 3 };
+    const jobs = [
+      {
+        pipeline: "gate",
+        job: "unit",
+        runs: true,
+        now: "waits: the gate is paused",
+        reasons: ["It runs: unit in gate, as shop main zuul.yaml:9 says."],
+        definitions: [definition],
+        builds: [],
+      },
+    ];
+    stage.explanations.set(5, { subject: own.subject, now: ["waits for an approval"], jobs, decisions });
     stage.onAct = ({ path, body }) => {
       const approvals = path.endsWith("/approve")
         ? [{ user: "ann", revision: 1, atMs: Date.now() }]
@@ -216,6 +228,9 @@ describeWith(["chromium"], "pages of the gate", () => {
     await page.getByText("no such host is configured").waitFor();
     await page.getByText("waits for an approval").waitFor();
     await page.getByText("refused: it is not approved").waitFor();
+    await page.getByRole("cell", { name: "waits: the gate is paused" }).waitFor();
+    await page.getByText("1 definition").click();
+    await page.getByText("config main zuul.d/jobs.yaml:3").waitFor();
     await page.getByText("git fetch http://127.0.0.1:4780/git/shop refs/changes/5/1").waitFor();
     await page.getByRole("link", { name: "unit" }).waitFor();
     // A line that begins with ++ is no header.
@@ -344,7 +359,7 @@ describeWith(["chromium"], "pages of the gate", () => {
         comments: [{ atMs: 0, author: EVIL, revision: 1, vote: null, text: EVIL, file: EVIL, line: 1 }],
       }),
     );
-    stage.explanations.set(1, { subject: evil, now: [EVIL], decisions: [] });
+    stage.explanations.set(1, { subject: evil, now: [EVIL], jobs: [], decisions: [] });
     stage.diffs.set("1,1", `diff --git a/x b/${EVIL}\n+++ b/${EVIL}\n@@ -0,0 +1 @@\n+${EVIL}\n`);
     stage.builds = [build("b/1?#", { subject: evil, job: EVIL, artifacts: [{ name: EVIL, url: EVIL }] })];
     stage.print("b/1?#", `${EVIL}\n\u001b]8;;javascript:alert(4)\u0007link\u001b]8;;\u0007\n`);

@@ -1,3 +1,4 @@
+import { CONFIGURATION } from "./configuration.ts";
 import { DEPENDENCIES } from "./dependencies.ts";
 import { DEPENDENT } from "./dependent.ts";
 import { EXAMPLES } from "./examples.ts";
@@ -13,6 +14,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...DEPENDENT,
   ...DEPENDENCIES,
   ...LIFECYCLE,
+  ...CONFIGURATION,
   ...OPERATING,
   ...RESOURCES,
 ];

@@ -87,22 +87,25 @@ export function repositoryName(prefix: string, project: string): string {
 
 /**
  * Of a project.
- * @param defined What other projects of the scenario have defined; what this one does is added.
+ * @param defined What projects of the scenario have defined, and which of them; what this one does is added.
  */
 export function projectFiles(
-  { queue, jobs }: ProjectSetup,
+  { name: project, queue, jobs }: ProjectSetup,
   { check = false, semaphores = {} }: Setup,
   prefix: string,
-  defined: Set<string>,
+  defined: Map<string, string>,
 ): Readonly<Record<string, string>> {
-  const isFirst = (name: string): boolean => !defined.has(name) && defined.add(name).has(name);
+  const isOwn = (name: string): boolean => {
+    if (!defined.has(name)) defined.set(name, project);
+    return defined.get(name) === project;
+  };
   const stanzas: object[] = [];
-  if (queue !== undefined && isFirst(`queue ${queue}`))
-    stanzas.push({ queue: { name: `${prefix}-${queue}` } });
+  if (queue !== undefined && isOwn(`queue ${queue}`)) stanzas.push({ queue: { name: `${prefix}-${queue}` } });
   for (const [name, max] of Object.entries(semaphores))
-    if (isFirst(`semaphore ${name}`)) stanzas.push({ semaphore: { name: `${prefix}-${name}`, max } });
+    if (isOwn(`semaphore ${name}`)) stanzas.push({ semaphore: { name: `${prefix}-${name}`, max } });
   for (const job of jobs)
-    if (job.noop !== true && isFirst(`job ${job.name}`)) stanzas.push({ job: definitionOf(job, prefix) });
+    if (job.noop !== true && job.isDefined !== false && isOwn(`job ${job.name}`))
+      stanzas.push({ job: definitionOf(job, prefix) });
   const list = { jobs: jobs.map((job) => (job.noop === true ? "noop" : `${prefix}-${job.name}`)) };
   stanzas.push({
     project: {

@@ -7,7 +7,7 @@ import { expect } from "vitest";
 import type { Clone } from "../../../packages/gate/test/forge/stage.ts";
 import { FIRST_COMMIT, numberIn, type RunningGate } from "../running-gate.ts";
 import { PIPELINE_MESSAGES, projectFiles, repositoryName } from "./real-config.ts";
-import type { ChangeSetup, ReportName, ScenarioWorld, Setup } from "./world.ts";
+import type { ChangeSetup, JobSetup, ReportName, ScenarioWorld, Setup } from "./world.ts";
 
 /** For whatever has to come true: long, since nothing waits for it to pass. */
 const DEADLINE_MS = 60_000;
@@ -17,7 +17,7 @@ const HOUR_MS = 3_600_000;
 
 interface Proposed {
   readonly number: number;
-  readonly setup: Required<Omit<ChangeSetup, "parent">> & { readonly parent: string | undefined };
+  readonly setup: Required<Omit<ChangeSetup, "parent" | "config">> & Pick<ChangeSetup, "parent" | "config">;
   /** Trailer by which its revisions are one change. */
   readonly changeId: string;
   readonly revision: number;
@@ -51,7 +51,7 @@ export class RealWorld implements ScenarioWorld {
   readonly #prefix: string;
   readonly #clones = new Map<string, Clone>();
   /** Jobs and queues that projects have brought along. */
-  readonly #defined = new Set<string>();
+  readonly #defined = new Map<string, string>();
   /** Besides `main`. */
   readonly #branches = new Set<string>();
   readonly #changes = new Map<string, Proposed>();
@@ -73,8 +73,8 @@ export class RealWorld implements ScenarioWorld {
     const known = this.#clones.get(name);
     if (known !== undefined) return known;
     const project = repositoryName(this.#prefix, name);
-    const setup = this.#setup.projects.find((one) => one.name === name)!;
-    const files = projectFiles(setup, this.#setup, this.#prefix, this.#defined);
+    const { jobs } = this.#setup.projects.find((one) => one.name === name)!;
+    const files = this.#filesOf(name, jobs);
     const clone = await this.#running.repository(project, "alice", files);
     await this.#running.post("/projects", "root", { name: project, importFrom: clone.folder });
     this.#clones.set(name, clone);
@@ -82,8 +82,8 @@ export class RealWorld implements ScenarioWorld {
   }
 
   async create(name: string, change: ChangeSetup): Promise<void> {
-    const { project, branch = "main", files = [`file-${name}`], parent, dependsOn = [] } = change;
-    const setup = { project, branch, files, parent, dependsOn };
+    const { project, branch = "main", files = [`file-${name}`], dependsOn = [] } = change;
+    const setup = { ...change, project, branch, files, dependsOn };
     await this.#propose(name, setup, `I${Buffer.from(`${this.#prefix}/${name}`).toString("hex")}`, 1);
   }
 
@@ -93,7 +93,7 @@ export class RealWorld implements ScenarioWorld {
   }
 
   async #propose(name: string, setup: Proposed["setup"], changeId: string, revision: number): Promise<void> {
-    const { project, branch, files, parent, dependsOn } = setup;
+    const { project, branch, files, config, parent, dependsOn } = setup;
     const clone = await this.#cloneOf(project);
     const place = `${project} ${branch}`;
     if (branch !== "main" && !this.#branches.has(place)) {
@@ -109,14 +109,18 @@ export class RealWorld implements ScenarioWorld {
       return `Depends-On: gate:${repositoryName(this.#prefix, of.project)}/${number}\n`;
     });
     const message = `${name} ${revision}\n\n${needs.join("")}Change-Id: ${changeId}\n`;
-    const commit = await clone.commit(
-      message,
-      Object.fromEntries(files.map((file) => [file, `${name} ${revision}\n`])),
-    );
+    const configured = config === undefined ? {} : this.#filesOf(project, config);
+    const written = Object.fromEntries(files.map((file) => [file, `${name} ${revision}\n`]));
+    const commit = await clone.commit(message, { ...written, ...configured });
     const pushed = await clone.push(`refs/for/${branch}`);
     expect(pushed.code, pushed.text).toBe(0);
     const number = numberIn(pushed.text);
     this.#changes.set(name, { number, setup, changeId, revision, commit });
+  }
+
+  #filesOf(project: string, jobs: readonly JobSetup[]): Readonly<Record<string, string>> {
+    const setup = this.#setup.projects.find(({ name }) => name === project)!;
+    return projectFiles({ ...setup, jobs }, this.#setup, this.#prefix, this.#defined);
   }
 
   async approve(name: string): Promise<void> {
@@ -252,6 +256,14 @@ export class RealWorld implements ScenarioWorld {
     expect(last).toContain(text);
   }
 
+  async expectComment(name: string, file: string, text: string): Promise<void> {
+    const { comments } = await this.#look(name);
+    const found = comments.filter((one) => one.author === "gate" && one.file === file);
+    const prefix = `${this.#prefix}-`;
+    expect(found.map((one) => one.text.replaceAll(prefix, "")).join("\n")).toContain(text);
+    expect(found.every(({ line }) => line !== null)).toBe(true);
+  }
+
   /** Also looks at the branches themselves: each has the commits of its changes, and no others. */
   async expectMerged(...names: readonly string[]): Promise<void> {
     const changes = async () => {
@@ -300,7 +312,7 @@ export class RealWorld implements ScenarioWorld {
 
   async #reportsOf(name: string): Promise<ChangeView["comments"]> {
     const { comments } = await this.#look(name);
-    const reports = comments.filter(({ author }) => author === "gate");
+    const reports = comments.filter(({ author, file }) => author === "gate" && file === null);
     for (const { text } of reports) {
       const what = text.split("\n", 1)[0]!;
       expect(Object.values(PIPELINE_MESSAGES)).toContain(what);

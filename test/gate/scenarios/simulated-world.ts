@@ -1,6 +1,7 @@
 import { expect } from "vitest";
 import {
   type ChainLink,
+  type CoreLayout,
   type FrozenJob,
   GateCore,
   type GateEffect,
@@ -18,6 +19,13 @@ interface Running {
   readonly name: string;
 }
 
+/** What a revision makes of a branch. */
+interface Configured {
+  readonly project: string;
+  readonly branch: string;
+  readonly jobs: readonly JobSetup[];
+}
+
 type Effect<K extends GateEffect["kind"]> = Extract<GateEffect, { kind: K }>;
 
 /** The core with everything around it played by one object, at once and in order. */
@@ -32,9 +40,12 @@ export class SimulatedWorld implements ScenarioWorld {
   readonly #held = new Set<number>();
   readonly #running = new Map<number, Running>();
   readonly #failing = new Set<string>();
+  /** Jobs that revisions give to their branch, by `CHANGE@REVISION`. */
+  readonly #configs = new Map<string, Configured>();
   readonly #failingEarly = new Set<number>();
   readonly #history: string[] = [];
   readonly #reports: Effect<"report">[] = [];
+  #layout: CoreLayout;
   #nowMs = 0;
 
   constructor(setup: Setup) {
@@ -48,7 +59,8 @@ export class SimulatedWorld implements ScenarioWorld {
       ? [checkPipeline(), setup.supercedes ? gate : { ...gate, supercedes: [] }]
       : [gate];
     const semaphores = new Map(Object.entries(setup.semaphores ?? {}));
-    this.tell({ kind: "configured", layout: { ...layoutOf(1, pipelines, names), semaphores } });
+    this.#layout = { ...layoutOf(1, pipelines, names), semaphores };
+    this.tell({ kind: "configured", layout: this.#layout });
   }
 
   /** Tells the core, and does what it asks for until it asks for nothing. */
@@ -98,10 +110,34 @@ export class SimulatedWorld implements ScenarioWorld {
     }
   }
 
-  #freeze({ buildset, subject, layout }: Effect<"freeze">): GateEvent {
-    const { jobs } = this.#setup.projects.find(({ name }) => name === subject.project)!;
+  #freeze({ buildset, subject, chain, layout }: Effect<"freeze">): GateEvent {
+    const { project, branch } = subject;
+    const configs = this.#configsOf(chain);
+    const { jobs } = configs.get(`${project} ${branch}`) ?? configs.get(`${project} main`)!;
+    const all = [...configs.values()].flatMap((config) => config.jobs);
+    const missing = jobs.filter(
+      ({ name, isDefined = true }) =>
+        !isDefined && !all.some((job) => job.name === name && job.isDefined !== false),
+    );
+    const problems = missing.map(({ name }) => ({
+      ...{ project, branch: branch!, file: "zuul.yaml", line: 1 },
+      message: `there is the job ${name}, which is not defined`,
+    }));
     const graph = { jobs: jobs.map(frozen), failFast: false };
-    return { kind: "frozen", buildset, layout, result: { kind: "graph", graph } };
+    const result = problems.length > 0 ? { kind: "problems", problems } : { kind: "graph", graph };
+    return { kind: "frozen", buildset, layout, result } as GateEvent;
+  }
+
+  /** By project and branch: what has merged, and what the chain does to it. */
+  #configsOf(chain: readonly ChainLink[]): ReadonlyMap<string, Configured> {
+    const configs = new Map<string, Configured>();
+    const put = (config: Configured): void => void configs.set(`${config.project} ${config.branch}`, config);
+    for (const { name, jobs } of this.#setup.projects) put({ project: name, branch: "main", jobs });
+    for (const { change, revision } of [...this.forge.merged, ...chain]) {
+      const config = this.#configs.get(`${change}@${revision}`);
+      if (config !== undefined) put(config);
+    }
+    return configs;
   }
 
   #land({ buildset, steps }: Effect<"land">): GateEvent[] {
@@ -109,7 +145,11 @@ export class SimulatedWorld implements ScenarioWorld {
     const changes = steps.map(
       ({ link }) => ({ kind: "change", change: this.forge.get(link.change) }) as const,
     );
-    return [{ kind: "landed", buildset, ...answer }, ...changes];
+    const landed: GateEvent[] = [{ kind: "landed", buildset, ...answer }, ...changes];
+    const isConfigured = steps.some(({ link }) => this.#configs.has(`${link.change}@${link.revision}`));
+    if (!isConfigured || answer.refused !== null) return landed;
+    this.#layout = { ...this.#layout, version: this.#layout.version + 1 };
+    return [{ kind: "configured", layout: this.#layout }, ...landed];
   }
 
   #grant(): GateEvent[] {
@@ -136,16 +176,20 @@ export class SimulatedWorld implements ScenarioWorld {
 
   async create(name: string, change: ChangeSetup): Promise<void> {
     const { project, branch = "main", files = [`file-${name}`], parent = null, dependsOn = [] } = change;
-    this.#propose(name, { project, branch, files, parent, dependsOn });
+    this.#propose(name, { project, branch, files, parent, dependsOn }, change.config);
   }
 
   async revise(name: string, change: Partial<ChangeSetup> = {}): Promise<void> {
-    this.#propose(name, { ...this.#proposals.get(name)!, ...change });
+    const before = this.forge.get(name);
+    const config = change.config ?? this.#configs.get(`${name}@${before.revision}`)?.jobs;
+    this.#propose(name, { ...this.#proposals.get(name)!, ...change }, config);
   }
 
-  #propose(name: string, proposal: Proposal): void {
+  #propose(name: string, proposal: Proposal, jobs: readonly JobSetup[] | undefined): void {
     this.#proposals.set(name, proposal);
     const change = this.forge.propose(name, proposal);
+    const { project, branch } = proposal;
+    if (jobs !== undefined) this.#configs.set(`${name}@${change.revision}`, { project, branch, jobs });
     this.tell({ kind: "change", change }, { kind: "offer", subject: name, pipelines: ["check"] });
   }
 
@@ -224,6 +268,11 @@ export class SimulatedWorld implements ScenarioWorld {
 
   async expectReason(name: string, text: string): Promise<void> {
     expect(this.#of(name).at(-1)?.reason).toContain(text);
+  }
+
+  async expectComment(name: string, file: string, text: string): Promise<void> {
+    const problems = this.#of(name).flatMap((report) => report.problems.filter((one) => one.file === file));
+    expect(problems.map(({ message }) => message).join("\n")).toContain(text);
   }
 
   async expectMerged(...names: readonly string[]): Promise<void> {

@@ -18,6 +18,8 @@ export interface JobSetup {
   readonly attempts?: number;
   /** The built-in job that does nothing. Default: false. */
   readonly noop?: boolean;
+  /** `false`: the project only names it. Default: true. */
+  readonly isDefined?: boolean;
   /** Names; `first:NAME` for one that is taken once the nodes are there. */
   readonly semaphores?: readonly string[];
 }
@@ -50,6 +52,8 @@ export interface ChangeSetup {
   readonly branch?: string;
   /** Files that it writes, with contents of its own. Default: one that no other change writes. */
   readonly files?: readonly string[];
+  /** Jobs that its project has from this change on, on its branch. Default: those that it has. */
+  readonly config?: readonly JobSetup[];
   /** The change that it is built on in git, at its current revision. Default: the branch. */
   readonly parent?: string;
   /** Names of changes, told with `Depends-On:`. */
@@ -99,6 +103,8 @@ export interface ScenarioWorld {
   expectReports(name: string, ...reports: readonly ReportName[]): Promise<void>;
   /** The newest report of a change says this somewhere, change names as they are in the scenario. */
   expectReason(name: string, text: string): Promise<void>;
+  /** The gate has said this about a line of a file of a change. */
+  expectComment(name: string, file: string, text: string): Promise<void>;
   /** Exactly these changes have merged, in this order. */
   expectMerged(...names: readonly string[]): Promise<void>;
   /** Exactly these changes wait to enter `gate`, in any order. */

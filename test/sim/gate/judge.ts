@@ -23,6 +23,8 @@ interface JudgedBuildset {
   merge: MergeResult | null;
   graph: JobGraph | null;
   isBroken: boolean;
+  /** The layout that it was found broken by last. */
+  brokenBy: number;
   /** The layout that its jobs were last asked for under. */
   layout: number;
 }
@@ -118,9 +120,12 @@ export class Judge {
         buildset.merge = event.result;
     } else if (event.kind === "frozen") {
       const buildset = this.#buildsets.get(event.buildset);
-      if (buildset === undefined || buildset.layout !== event.layout || buildset.isBroken) return;
+      if (buildset === undefined || buildset.layout !== event.layout) return;
+      // Asked again for another configuration it may be right.
+      if (buildset.isBroken && buildset.brokenBy === event.layout) return;
+      buildset.isBroken = event.result.kind !== "graph";
       if (event.result.kind === "graph") this.#regraph(event.buildset, buildset, event.result.graph);
-      else buildset.isBroken = true;
+      else buildset.brokenBy = buildset.layout;
     } else if (event.kind === "nodes" && event.granted) {
       this.#granted.add(event.build);
     } else if (event.kind === "ended" && event.result.kind === "final") {
@@ -176,6 +181,7 @@ export class Judge {
       merge: null,
       graph: null,
       isBroken: false,
+      brokenBy: 0,
       layout: 0,
     });
   }

@@ -88,6 +88,23 @@ function hearingLateAnswers(): GateMutant {
   };
 }
 
+/** A core that holds on to what was wrong with an item's configuration. */
+function stayingBroken(): GateMutant {
+  return {
+    name: "what a new configuration makes right stays wrong",
+    make: () => {
+      const broken = new Map<number, GateEvent>();
+      const hear = (event: GateEvent): GateEvent => {
+        if (event.kind !== "frozen") return event;
+        if (event.result.kind === "problems") broken.set(event.buildset, event);
+        const before = broken.get(event.buildset);
+        return before === undefined ? event : ({ ...before, layout: event.layout } as GateEvent);
+      };
+      return { events: (events) => events.map(hear) };
+    },
+  };
+}
+
 export const GATE_MUTANTS: readonly GateMutant[] = [
   replacing("items stay behind one that is failing", Queue.prototype, "nearestNonFailing", () => {
     return function (this: Queue, item: Item) {
@@ -150,6 +167,7 @@ export const GATE_MUTANTS: readonly GateMutant[] = [
   managing("a supercedent pipeline does everything", "supercedent", "serial"),
   managing("a serial pipeline leaves out what waits", "serial", "supercedent"),
   hearingLateAnswers(),
+  stayingBroken(),
   asking("nodes are not given back", (effects) =>
     effects.filter(({ kind }, i) => kind !== "releaseNodes" || i % 2 === 0),
   ),

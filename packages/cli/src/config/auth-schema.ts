@@ -2,13 +2,17 @@ import { isNetwork } from "@drover/server";
 import { formatAddress, parseAddress } from "@drover/transport";
 import * as z from "zod";
 import { suggestion } from "./nearest.ts";
-import { flag, integer, size, text, texts } from "./scalars.ts";
+import { choice, flag, integer, size, text, texts } from "./scalars.ts";
 
 /* `auth` of drover.yaml: who may do what. */
 
 const NAME = /^[A-Za-z][\w.-]{0,62}$/;
 /** What `anonymous` says when everybody else may do nothing; no identity has this name. */
 export const NOBODY = "none";
+
+/** What an identity may be to a gate: it decides, it runs builds, it merges. */
+export const GATE_ROLES = ["gate", "executor", "merger"] as const;
+export type GateRole = (typeof GATE_ROLES)[number];
 
 const limits = z.strictObject({
   submissionsPerS: integer(0).optional(),
@@ -26,6 +30,7 @@ const identity = z.strictObject({
   status: flag().optional(),
   admin: flag().optional(),
   peer: flag().optional(),
+  role: choice(...GATE_ROLES).optional(),
   certificate: texts("name in a certificate", (one) => /^\S+$/.test(one)).optional(),
   networks: texts("network such as 10.0.0.0/8 or ::1", isNetwork).optional(),
   sockets: texts("path of a Unix socket", (one) => one.startsWith("/")).optional(),

@@ -1,6 +1,6 @@
 import type { IdentityRule, IdentityRules } from "@drover/server";
 import { formatAddress, parseAddress } from "@drover/transport";
-import { type AuthConfig, NOBODY } from "./auth-schema.ts";
+import { type AuthConfig, type GateRole, NOBODY } from "./auth-schema.ts";
 
 /** The server's rules from the `auth` of a drover.yaml. */
 export function identityRules({ tokens, identities, anonymous = NOBODY }: AuthConfig): IdentityRules {
@@ -10,7 +10,13 @@ export function identityRules({ tokens, identities, anonymous = NOBODY }: AuthCo
     const limits = Object.entries(identity.limits ?? {}).filter(([, limit]) => limit !== undefined);
     return {
       name,
-      rights: { submit: submit.map(onTheWire), work: work.map(onTheWire), status, admin, peer },
+      rights: {
+        submit: [...submit.map(onTheWire), ...submitted(identity.role)],
+        work: [...work.map(onTheWire), ...worked(identity.role)],
+        status,
+        admin,
+        peer,
+      },
       limits: Object.fromEntries(limits),
       certificates: certificate,
       networks,
@@ -24,6 +30,25 @@ export function identityRules({ tokens, identities, anonymous = NOBODY }: AuthCo
     tokenFile: tokens,
   };
 }
+
+/** Whether the server is to carry builds and merges of a gate. */
+export function hasGateRoles({ identities }: AuthConfig): boolean {
+  return Object.values(identities).some(({ role }) => role !== undefined);
+}
+
+/** A gate may also run builds and merge itself. */
+const ROLES: Readonly<
+  Record<GateRole, { readonly submit: readonly string[]; readonly work: readonly string[] }>
+> = {
+  gate: { submit: ["gate:*"], work: ["gate:*"] },
+  executor: { submit: [], work: ["gate:build:*"] },
+  merger: { submit: [], work: ["gate:merge"] },
+};
+
+const submitted = (role: GateRole | undefined): readonly string[] =>
+  role === undefined ? [] : ROLES[role].submit;
+const worked = (role: GateRole | undefined): readonly string[] =>
+  role === undefined ? [] : ROLES[role].work;
 
 /** Names on the wire are bytes: what is not ASCII matches as its UTF-8. */
 function onTheWire(glob: string): string {

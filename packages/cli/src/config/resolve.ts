@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import type { FunctionRule, IdentityRules, Schedule } from "@drover/server";
 import { IGNORED_OPTIONS, QUEUE_OPTIONS, REFUSED_OPTIONS, storeOfQueueType } from "./foreign-options.ts";
 import { functionRules } from "./function-rules.ts";
-import { identityRules } from "./identity-rules.ts";
+import { hasGateRoles, identityRules } from "./identity-rules.ts";
 import { readKeyValueFile } from "./key-value-file.ts";
 import { nearest, suggestion } from "./nearest.ts";
 import { type ConfigEntry, ConfigError, type ConfigProblem } from "./problem.ts";
@@ -32,6 +32,8 @@ export interface ResolvedConfig {
   readonly schedules: readonly Schedule[];
   /** Who may do what; undefined: everybody everything. */
   readonly identities: IdentityRules | undefined;
+  /** Whether builds and merges of a gate elsewhere come by this server: an identity has a role there. */
+  readonly carriesGate: boolean;
   /** The drover.yaml that was read. */
   readonly file: string | undefined;
   readonly contents: ConfigFile | undefined;
@@ -89,7 +91,20 @@ export function resolveConfig(inputs: ConfigInputs): ResolvedConfig {
   const schedules = schedulesOf(contents?.config.schedules ?? {});
   const auth = contents?.config.auth;
   const identities = auth === undefined ? undefined : identityRules(auth);
-  return { server, limits, sources, rules, schedules, identities, file, contents, ignored, warnings };
+  const carriesGate = auth !== undefined && hasGateRoles(auth);
+  return {
+    server,
+    limits,
+    sources,
+    rules,
+    schedules,
+    identities,
+    carriesGate,
+    file,
+    contents,
+    ignored,
+    warnings,
+  };
 }
 
 const PRIORITIES = { high: 0, normal: 1, low: 2 } as const;
@@ -133,7 +148,14 @@ function environmentEntries(
   warnings: string[],
 ): ConfigEntry[] {
   const names = new Map(SERVER_OPTIONS.map((option) => [environmentName(option), option.key]));
-  const others = new Set(["DROVER_CONFIG", "DROVER_SERVER", "DROVER_TOKEN", "DROVER_DETACHED"]);
+  const others = new Set([
+    "DROVER_CONFIG",
+    "DROVER_SERVER",
+    "DROVER_TOKEN",
+    "DROVER_DETACHED",
+    "DROVER_GATE",
+    "DROVER_GATE_TOKEN",
+  ]);
   const entries: ConfigEntry[] = [];
   for (const [name, value] of Object.entries(environment)) {
     if (value === undefined || value === "") continue;

@@ -1,5 +1,6 @@
-import { Command } from "commander";
+import { Command, Option } from "commander";
 import { addServerOptions, collect, serveInputs } from "../serve/flags.ts";
+import { addServerAddress } from "../server-address.ts";
 import { addGatePlace } from "./place.ts";
 
 const EXAMPLES = `
@@ -50,7 +51,15 @@ function addLocal(gate: Command): void {
     )
     .argument("<dir>", "as init has made it")
     .option("--slots <number>", "builds at a time (default: one for each processor)")
+    .option("--no-executor", "run no builds here: executors elsewhere do (drover gate executor)")
+    .option("--no-merger", "make no merges here: mergers elsewhere do (drover gate merger)")
+    .option("--job-server <address>", "job server elsewhere, which carries builds and merges")
+    .option("--job-token-file <file>", "file with a token of it, of an identity with the role gate")
     .option("--direct-push", "operators may push to gated branches")
+    .option(
+      "--image <name>",
+      "what is installed for builds, in any words: results of another one are not reused (default: the system's release)",
+    )
     .option(
       "--url <url>",
       "address by which people reach it, in links and Depends-On; may be given several times (default: where it listens)",
@@ -61,6 +70,7 @@ function addLocal(gate: Command): void {
     .option("--config <file>", "drover.yaml (default: DROVER_CONFIG, else ./drover.yaml where there is one)");
   addServerOptions(up);
   up.action(async (dir, flags) => (await import("./local.ts")).gateUp(dir, serveInputs(flags), flags));
+  addWorkers(gate);
   gate
     .command("backup")
     .description("Copies a gate to a folder, while it goes on; logs and artifacts are not in it.")
@@ -68,6 +78,16 @@ function addLocal(gate: Command): void {
     .argument("<to>", "a folder that is empty or is not there; it is there only when it is whole")
     .option("--json", "as JSON")
     .action(async (dir, to, { json }) => (await import("./local.ts")).backup(dir, to, json === true));
+  reads(
+    gate,
+    "replay",
+    "Replays the log of events by this program, and compares with the states that were written down: exit code 1 when they differ.",
+  )
+    .argument(
+      "[dir]",
+      "folder of a gate, or a copy (default: the gate that runs, and its state is compared as well)",
+    )
+    .action(async (dir, flags) => (await import("./history.ts")).replay(dir, flags));
   const config = gate.command("config").description("Looks for what is wrong in a configuration.");
   config
     .command("check")
@@ -80,9 +100,47 @@ function addLocal(gate: Command): void {
   );
 }
 
+/** Parts of a gate that are processes of their own. */
+function addWorkers(gate: Command): void {
+  const elsewhere = (name: string, description: string): Command => {
+    const command = gate
+      .command(name)
+      .description(description)
+      .argument("<dir>", "folder for what it needs, made when it is not there")
+      .option("--gate <url>", "HTTP address of the gate (default: DROVER_GATE, else http://localhost:4780)")
+      .option(
+        "--gate-token-file <file>",
+        "file with a worker's token of the gate (default: DROVER_GATE_TOKEN)",
+      )
+      .option("--name <name>", "tells it from others (default: this machine's name)");
+    addServerAddress(command);
+    return command;
+  };
+  elsewhere(
+    "executor",
+    "Runs builds for a gate, on this machine. TERM and INT let them end; a second one ends them.",
+  )
+    .option("--slots <number>", "builds at a time (default: one for each processor)")
+    .option("--max-load <number>", "take none while the load of a processor is above this; 0: always", "2.5")
+    .option("--min-memory <percent>", "take none while less of the memory is free; 0: always", "5")
+    .option("--min-disk <size>", "take none while the disk has less room; 0: always", "1GiB")
+    .option("--max-starting <number>", "builds of a processor that start at a time; 0: any number", "2")
+    .action(async (dir, flags) => (await import("./workers.ts")).runExecutor(dir, flags));
+  elsewhere(
+    "merger",
+    "Makes merges for a gate, on this machine. TERM and INT let it finish what it has begun.",
+  )
+    .option("--slots <number>", "merges at a time (default: one for each processor)")
+    .action(async (dir, flags) => (await import("./workers.ts")).runMerger(dir, flags));
+}
+
 function addReads(gate: Command): void {
   reads(gate, "status", "Shows what is in the pipelines, on top of what, and how far it is.")
-    .option("-w, --watch", "again each second")
+    .addOption(new Option("-w, --watch", "again each second").conflicts("at"))
+    .option(
+      "--at <time>",
+      "as it was then: 2026-11-27T13:30 (UTC where it names no zone), or 20m for so long ago",
+    )
     .action(async (flags) => (await import("./run.ts")).showStatus(flags));
   reads(gate, "changes", "Lists changes, the newest first.")
     .option("--project <name>", "of this project")
@@ -95,7 +153,8 @@ function addReads(gate: Command): void {
     .action(async (change, flags) => (await import("./run.ts")).showChange(change, flags));
   reads(gate, "explain", "Tells why a change is where it is, and which jobs it runs.")
     .argument("<change>", "its number")
-    .action(async (change, flags) => (await import("./run.ts")).explain(change, flags));
+    .option("--job <name>", "why this job runs or does not, what it is made of, and what ran of it")
+    .action(async (change, flags) => (await import("./explain.ts")).explain(change, flags));
   reads(gate, "builds", "Lists builds, the newest first.")
     .option("--project <name>", "of this project")
     .option("--job <name>", "of this job")
@@ -104,9 +163,19 @@ function addReads(gate: Command): void {
     .option("--change <number>", "of this change")
     .option("--limit <number>", "at most so many", "20")
     .action(async (flags) => (await import("./run.ts")).listBuilds(flags));
+  reads(
+    gate,
+    "workers",
+    "Lists executors and mergers: whether they are there, and what they run and accept.",
+  ).action(async (flags) => (await import("./workers.ts")).listWorkers(flags));
   reads(gate, "semaphores", "Lists semaphores: which builds hold them, and which wait for them.").action(
     async (flags) => (await import("./resources.ts")).listSemaphores(flags),
   );
+  reads(gate, "flakes", "Lists what was run several times on equal content and did not come out the same.")
+    .option("--project <name>", "of this project")
+    .option("--job <name>", "of this job")
+    .option("--limit <number>", "at most so many", "50")
+    .action(async (flags) => (await import("./run.ts")).listFlakes(flags));
   addGatePlace(gate.command("log"))
     .description("Prints the log of a build.")
     .argument("<build>", "its number")
@@ -175,6 +244,7 @@ function addOperations(gate: Command): void {
     .argument("<name>", "his name")
     .option("--operator", "who may do everything")
     .option("--no-operator", "no longer one (default: as he is, a new one not)")
+    .option("--worker", "an executor or a merger on another machine")
     .action(async (name, flags) => (await import("./run.ts")).addUser(name, flags));
   reads(user, "remove", "Ends a user and all of his tokens; what he did stays.")
     .argument("<name>", "his name")

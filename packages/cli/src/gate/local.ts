@@ -3,9 +3,11 @@ import { resolve } from "node:path";
 import type { ConfigInputs } from "../config/resolve.ts";
 import { size } from "../config/scalars.ts";
 import { CommandFailed, UsageError } from "../errors.ts";
+import { serverAddresses, tokenOf } from "../server-address.ts";
 import { durationMs } from "../times.ts";
 import { up } from "../up/run.ts";
 import { keepToken, keptTokenFile } from "./place.ts";
+import type { GateWanted } from "./serve.ts";
 
 /* Commands of `drover gate` that work on a folder of this machine. */
 
@@ -88,7 +90,12 @@ function projectsText({ projects }: { readonly projects: readonly unknown[] }): 
 
 export interface UpFlags {
   readonly slots?: string;
+  readonly executor?: boolean;
+  readonly merger?: boolean;
+  readonly jobServer?: string;
+  readonly jobTokenFile?: string;
   readonly directPush?: boolean;
+  readonly image?: string;
   readonly url?: readonly string[];
   readonly keep?: string;
   readonly keepBytes?: string;
@@ -99,11 +106,25 @@ export async function gateUp(dir: string, inputs: ConfigInputs, flags: UpFlags):
   return up(inputs, {
     folder: resolve(dir),
     slots: slotsOf(flags.slots),
+    hasExecutor: flags.executor ?? true,
+    hasMerger: flags.merger ?? true,
+    jobServer: jobServerOf(flags),
     directPush: flags.directPush ?? false,
     urls: (flags.url ?? []).map(baseUrlOf),
+    ...(flags.image === undefined ? {} : { image: flags.image }),
     ...(flags.keep === undefined ? {} : { keepMs: durationMs(flags.keep, "--keep") }),
     ...(flags.keepBytes === undefined ? {} : { keepBytes: sizeOf("--keep-bytes", flags.keepBytes) }),
   });
+}
+
+/** @throws UsageError, TransportError `ADDRESS_INVALID` */
+function jobServerOf({ jobServer, jobTokenFile }: UpFlags): GateWanted["jobServer"] {
+  if (jobServer === undefined) {
+    if (jobTokenFile === undefined) return undefined;
+    throw new UsageError("OPTION_INVALID", "--job-token-file is for a job server that --job-server names");
+  }
+  const token = tokenOf(jobTokenFile === undefined ? {} : { tokenFile: jobTokenFile }, {});
+  return { servers: serverAddresses({ host: jobServer }).join(","), token };
 }
 
 /** @throws UsageError */
@@ -123,7 +144,7 @@ function baseUrlOf(text: string): string {
 }
 
 /** @throws UsageError */
-function sizeOf(option: string, text: string): number {
+export function sizeOf(option: string, text: string): number {
   const { success, data, error } = size(1).safeParse(text);
   if (success) return data;
   throw new UsageError("OPTION_INVALID", `${option} ${JSON.stringify(text)}: ${error.issues[0]!.message}`);

@@ -5,23 +5,27 @@ import type {
   ChangeView,
   ConfigProblem,
   DoneView,
-  ExplanationView,
+  FlakeView,
   StatusView,
 } from "@drover/gate/api";
 import { printable } from "@drover/protocol";
 import { UsageError } from "../errors.ts";
 import { GateApi } from "./api.ts";
+import { pastTime } from "./history.ts";
 import { type GateFlags, gatePlace } from "./place.ts";
-import { buildLines, changeLines, changeText, statusLines, subjectText } from "./show.ts";
+import { buildLines, changeLines, changeText, flakeLines, statusLines } from "./show.ts";
 
 /* What the commands of `drover gate` do that talk to one. */
 
 const WATCH_MS = 1_000;
 
-export async function showStatus(flags: GateFlags & { readonly watch?: boolean }): Promise<void> {
+export async function showStatus(
+  flags: GateFlags & { readonly watch?: boolean; readonly at?: string },
+): Promise<void> {
   const api = new GateApi(gatePlace(flags));
+  const at = flags.at === undefined ? undefined : pastTime(flags.at, "--at");
   for (;;) {
-    const status = await api.get<StatusView>("/status");
+    const status = await api.get<StatusView>("/status", { at });
     const isScreen = flags.watch === true && process.stdout.isTTY && flags.json !== true;
     if (isScreen) process.stdout.write("\u001b[H\u001b[2J");
     print(flags, status, () => statusLines(status, status.atMs));
@@ -54,25 +58,15 @@ export async function listBuilds(flags: GateFlags & Record<string, string>): Pro
   print(flags, builds, () => buildLines(builds));
 }
 
+export async function listFlakes(flags: GateFlags & Record<string, string>): Promise<void> {
+  const { project, job, limit } = flags;
+  const flakes = await new GateApi(gatePlace(flags)).get<FlakeView[]>("/flakes", { project, job, limit });
+  print(flags, flakes, () => flakeLines(flakes));
+}
+
 export async function showChange(number: string, flags: GateFlags): Promise<void> {
   const change = await new GateApi(gatePlace(flags)).get<ChangeView>(`/changes/${changeNumber(number)}`);
   print(flags, change, () => changeText(change));
-}
-
-export async function explain(number: string, flags: GateFlags): Promise<void> {
-  const found = await new GateApi(gatePlace(flags)).get<ExplanationView>(`/explain/${changeNumber(number)}`);
-  print(flags, found, () => [
-    subjectText(found.subject),
-    "",
-    "Now:",
-    ...found.now.map((text) => `  ${printable(text, 1_000)}`),
-    "",
-    "Decisions:",
-    ...found.decisions.map(
-      ({ atMs, pipeline, text }) =>
-        `  ${new Date(atMs).toISOString().slice(0, 19).replace("T", " ")}  ${pipeline === null ? "" : `${printable(pipeline)}: `}${printable(text, 1_000)}`,
-    ),
-  ]);
 }
 
 export async function configProblems(flags: GateFlags): Promise<void> {
@@ -156,9 +150,12 @@ export async function operate(path: string, body: unknown, flags: GateFlags): Pr
 
 export async function addUser(
   name: string,
-  flags: GateFlags & { readonly operator?: boolean },
+  flags: GateFlags & { readonly operator?: boolean; readonly worker?: boolean },
 ): Promise<void> {
-  const role = flags.operator === undefined ? undefined : flags.operator ? "operator" : "user";
+  if (flags.worker === true && flags.operator !== undefined)
+    throw new UsageError("OPTION_INVALID", "whoever is a worker is no operator");
+  const asked = flags.operator === undefined ? undefined : flags.operator ? "operator" : "user";
+  const role = flags.worker === true ? "worker" : asked;
   const answer = await new GateApi(gatePlace(flags)).post<DoneView & { token: string }>("/users", {
     name,
     role,
@@ -217,7 +214,7 @@ function printDone(flags: GateFlags, answer: DoneView): void {
 }
 
 /** `12`, or `12,3` as it is shown. @throws UsageError */
-function changeNumber(text: string): string {
+export function changeNumber(text: string): string {
   const number = /^(\d+)(?:,\d+)?$/.exec(text)?.[1];
   if (number !== undefined) return number;
   throw new UsageError("OPTION_INVALID", `${JSON.stringify(text)} is no number of a change`);

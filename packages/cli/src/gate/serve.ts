@@ -8,8 +8,16 @@ export interface GateWanted {
   readonly folder: string;
   /** Builds at a time. Default: one for each processor. */
   readonly slots?: number | undefined;
+  /** Builds run in this process. Default: true. */
+  readonly hasExecutor?: boolean;
+  /** Merges are made in this process. Default: true. */
+  readonly hasMerger?: boolean;
+  /** A job server elsewhere that carries builds and merges, with the token to show. Default: the one beside it. */
+  readonly jobServer?: { readonly servers: string; readonly token: string | undefined } | undefined;
   /** Operators may push to gated branches. Default: false. */
   readonly directPush?: boolean;
+  /** What is installed for builds, in any words: results of another one are not reused. */
+  readonly image?: string;
   /** Addresses by which people reach it, besides those at which it listens; the first is shown. */
   readonly urls?: readonly string[];
   /** Milliseconds. Default: 30 days. */
@@ -23,7 +31,8 @@ export interface StartedGate {
   readonly folder: string;
   readonly http: HttpExtension;
   readonly projects: readonly string[];
-  readonly isolation: string;
+  /** `null`: it runs no builds itself. */
+  readonly isolation: string | null;
   /** Where HTTP listens, which is known only when it does. */
   reachedAt(addresses: readonly string[]): void;
   close(): Promise<void>;
@@ -39,19 +48,19 @@ export async function gateServerOptions(
 
 /** @throws GateError, GateStoreError, GitError, ExecutorError */
 export async function startGate(
-  { folder, slots = availableParallelism(), urls = [], ...wanted }: GateWanted,
+  { folder, slots = availableParallelism(), urls = [], jobServer, ...wanted }: GateWanted,
   server: JobServer,
   log: ServerLog,
   { onLost, readsNeedToken }: { readonly onLost: () => void; readonly readsNeedToken: boolean },
 ): Promise<StartedGate> {
   const { Gate, gateHttp } = await import("@drover/gate");
-  const gate = await Gate.open({ ...wanted, folder, server, log, slots, onLost });
+  const gate = await Gate.open({ ...wanted, folder, server: jobServer ?? server, log, slots, onLost });
   let closing: Promise<void> | undefined;
   return {
     folder,
     http: gateHttp(gate, { log, readsNeedToken }),
     projects: [...gate.tenant.projects.keys()],
-    isolation: gate.executor.isolation,
+    isolation: gate.executor?.isolation ?? null,
     reachedAt: (addresses) => {
       const own = addresses.map((address) => `http://${address.replace("127.0.0.1", "localhost")}`);
       gate.forge.urls = [...urls, ...own];

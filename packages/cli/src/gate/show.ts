@@ -2,6 +2,7 @@ import type {
   BuildView,
   ChangeSummaryView,
   ChangeView,
+  FlakeView,
   ItemView,
   JobView,
   StatusView,
@@ -20,7 +21,7 @@ export function statusLines(status: StatusView, nowMs: number): string[] {
   const { tenant, isPaused, slots, configProblems } = status;
   lines.push(
     `${printable(tenant)}: ${slots.used} of ${slots.total} slots in use` +
-      `${isPaused ? ", PAUSED" : ""}${configProblems > 0 ? `, ${configProblems} problems in the configuration: drover gate config problems` : ""}`,
+      `${isPaused ? ", PAUSED" : ""}${configProblems !== null && configProblems > 0 ? `, ${configProblems} problems in the configuration: drover gate config problems` : ""}`,
   );
   for (const { name, queues, waiting } of status.pipelines) {
     const count = queues.reduce((sum, { items }) => sum + items.filter(({ live }) => live).length, 0);
@@ -98,9 +99,9 @@ export function buildLines(builds: readonly BuildView[]): string[] {
     { title: "took", right: true },
     { title: "began" },
   ];
-  const rows = builds.map(({ id, result, job, subject, pipeline, startedMs, endedMs }) => [
+  const rows = builds.map(({ id, result, job, subject, pipeline, startedMs, endedMs, shared }) => [
     id,
-    result ?? "runs",
+    `${result ?? "runs"}${shared == null ? "" : `, ${shared.how} ${shared.build}`}`,
     printable(job),
     subject.number === null ? printable(subject.title) : `${subject.number},${subject.revision}`,
     printable(subject.project),
@@ -110,6 +111,20 @@ export function buildLines(builds: readonly BuildView[]): string[] {
   ]);
   return tableLines(columns, rows);
 }
+
+/** Each flake, and below it what it came out as. */
+export function flakeLines(flakes: readonly FlakeView[]): string[] {
+  if (flakes.length === 0) return ["There are no flakes: equal content has always given the same result."];
+  return flakes.flatMap(({ project, job, lastMs, executions }) => [
+    `${printable(job)} of ${printable(project)}, last run ${timeText(lastMs)}`,
+    ...executions.map(({ build, result, detail, endedMs }) => {
+      const why = detail === null ? "" : `: ${printable(detail, 300)}`;
+      return `  ${timeText(endedMs)}  ${MARKS[result] ?? "!"} ${printable(result)} [build ${build}]${why}`;
+    }),
+  ]);
+}
+
+const timeText = (ms: number): string => new Date(ms).toISOString().slice(0, 19).replace("T", " ");
 
 export function changeLines(changes: readonly ChangeSummaryView[]): string[] {
   if (changes.length === 0) return ["There are no such changes."];

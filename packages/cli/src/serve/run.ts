@@ -88,7 +88,7 @@ export async function checkServe(config: ResolvedConfig): Promise<readonly strin
  * @throws ConfigError, UsageError, TransportError when it cannot start.
  */
 export async function serve(request: ServeRequest): Promise<never> {
-  const config = resolveConfig(request.inputs);
+  const config = configOf(request);
   const unencrypted = await checkServe(config);
   const { server } = config;
   const undo: (() => void)[] = [];
@@ -138,7 +138,7 @@ export async function serve(request: ServeRequest): Promise<never> {
       onShutdownRequest: (how) =>
         ending?.begin(how === "graceful" ? "drain" : "stop", "an administrator's shutdown"),
       onStoreLost: () => ending?.begin("fail", "the store was lost"),
-      ...(request.gate === undefined ? {} : await gateServerOptions(config.rules)),
+      ...(request.gate === undefined && !config.carriesGate ? {} : await gateServerOptions(config.rules)),
     });
     if (request.gate !== undefined) {
       const onLost = () => ending?.begin("fail", "the gate was lost");
@@ -199,11 +199,22 @@ export async function serve(request: ServeRequest): Promise<never> {
   deliverSignals((signal) => {
     if (signal === "SIGHUP") {
       systemd?.reloading();
-      void reload(request, { jobServer, identities, files, sink, log }).then(() => systemd?.ready(where));
+      const { carriesGate } = config;
+      void reload(request, { jobServer, identities, files, carriesGate, sink, log }).then(() =>
+        systemd?.ready(where),
+      );
     } else if (signal === "SIGUSR2") void end.handOver();
     else end.begin(signal === "SIGUSR1" ? "drain" : "stop", signal);
   });
   return new Promise<never>(() => {});
+}
+
+/** A gate with a job server elsewhere has one of its own for its HTTP port alone, which listens nowhere. */
+function configOf({ inputs, gate }: ServeRequest): ResolvedConfig {
+  const config = resolveConfig(inputs);
+  if (gate?.jobServer === undefined) return config;
+  const { tls: _, ...server } = config.server;
+  return { ...config, server: { ...server, listen: [] } };
 }
 
 /** What comes to an end. */
@@ -368,7 +379,7 @@ function tellStart(
     log.warn({}, "keepalive settings have no effect without --keepalive");
   }
   const listening = addresses.map(shownAddress);
-  const byDefault = !config.sources.has("listen");
+  const byDefault = addresses.length > 0 && !config.sources.has("listen");
   log.info(
     {
       version: VERSION,
@@ -415,13 +426,14 @@ interface Reloaded {
   readonly jobServer: JobServer;
   readonly identities: Identities | undefined;
   readonly files: TlsFiles | undefined;
+  readonly carriesGate: boolean;
   readonly sink: LogSink;
   readonly log: ServerLog;
 }
 
 async function reload(
-  { inputs, gate }: ServeRequest,
-  { jobServer, identities, files, sink, log }: Reloaded,
+  request: ServeRequest,
+  { jobServer, identities, files, carriesGate, sink, log }: Reloaded,
 ): Promise<void> {
   try {
     sink.reopen();
@@ -429,14 +441,17 @@ async function reload(
     log.error({ error }, "cannot open the log file anew, the old one stays");
   }
   try {
-    const config = resolveConfig(inputs);
+    const config = configOf(request);
     await checkServe(config);
+    if (config.carriesGate !== carriesGate)
+      throw new Error("auth: whether there are roles of a gate is decided at the start of the server");
     if ((config.identities === undefined) !== (identities === undefined)) {
       throw new Error("auth: whether there is authentication at all is decided at the start of the server");
     }
     if (config.identities !== undefined) identities?.reconfigure(config.identities);
     files?.reload();
-    const functions = gate === undefined ? config.rules : (await gateServerOptions(config.rules)).functions;
+    const hasGate = request.gate !== undefined || carriesGate;
+    const functions = hasGate ? (await gateServerOptions(config.rules)).functions : config.rules;
     jobServer.applySettings(functions, functionDefaults(config.server));
     jobServer.applySchedules(config.schedules);
     const { rules, schedules } = config;

@@ -39,14 +39,19 @@ export async function up(inputs: ConfigInputs, gate?: GateWanted): Promise<never
 
 /** Addresses, where background jobs are, and commands that can be copied. */
 export function welcome({ addresses, store, http, gate }: Started): string {
+  const page = http.length === 0 ? "" : httpLine(http);
+  const gateText = gate === undefined ? "" : gateLines(gate, http);
+  const [first] = addresses;
+  if (first === undefined)
+    return `Drover ${VERSION}: a gate, whose jobs go by a job server elsewhere\n${page}${gateText}Ctrl-C stops it.\n`;
   const tcp = addresses.find(({ transport }) => transport === "tcp");
   const shown = addresses.map(shownAddress).join(" and ");
   const standard = tcp?.port === 4730;
-  const to = tcp === undefined ? ` -h ${shownAddress(addresses[0]!)}` : standard ? "" : ` -p ${tcp.port}`;
-  const server = tcp === undefined ? shownAddress(addresses[0]!) : `localhost:${tcp.port}`;
+  const to = tcp === undefined ? ` -h ${shownAddress(first)}` : standard ? "" : ` -p ${tcp.port}`;
+  const server = tcp === undefined ? shownAddress(first) : `localhost:${tcp.port}`;
   return `Drover ${VERSION}: job server on ${shown}
 Background jobs are kept in ${store === "memory" ? "memory only" : store}
-${http.length === 0 ? "" : `Dashboard and HTTP on http://${http[0]!.replace("127.0.0.1", "localhost")}/\n`}
+${page}
 Try it, in another terminal:
 
   a herd of 1,000 clients that want the same 10 things:
@@ -59,14 +64,18 @@ ${http.length === 0 ? "" : `    curl --data "hello drover" http://${http[0]!.rep
   and look at what happens:
     npx drover top${to}
 
-${gate === undefined ? "" : gateLines(gate, http)}Ctrl-C stops it.
+${gateText}Ctrl-C stops it.
 `;
+}
+
+function httpLine([address]: readonly string[]): string {
+  return `Dashboard and HTTP on http://${address!.replace("127.0.0.1", "localhost")}/\n`;
 }
 
 /** What there is of the gate, and what to do with it. */
 function gateLines({ folder, projects, isolation }: StartedGate, [address]: readonly string[]): string {
   const warning =
-    isolation === "bubblewrap"
+    isolation === "bubblewrap" || isolation === null
       ? ""
       : "  builds run without bubblewrap: install it, or trust whoever may push\n";
   const base = address === undefined ? "" : `http://${address.replace("127.0.0.1", "localhost")}`;

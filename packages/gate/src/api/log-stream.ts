@@ -25,7 +25,7 @@ export async function followLog(
   while (!gone.signal.aborted) {
     const row = gate.builds.get(build);
     if (row === undefined) break;
-    const chunk = row.execution === null ? undefined : await gate.executor.readLog(row.execution, at);
+    const chunk = row.execution === null ? undefined : await gate.executions.readLog(row.execution, at);
     if (chunk !== undefined && chunk.bytes.length > 0) {
       const text = Buffer.from(chunk.bytes).toString();
       const isTaken = response.write(

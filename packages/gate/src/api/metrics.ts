@@ -37,6 +37,13 @@ export function gateMetrics(gate: Gate): string {
     "Builds that ended, by result.",
     Object.entries(builds).map(([result, count]) => [count, { result }]),
   );
+  const { executions, reused, joined, flakes } = gate.ledger.counts();
+  family("executions_total", "counter", "Executions of jobs with reuse that were recorded, each once.", [
+    [executions],
+  ]);
+  family("builds_reused_total", "counter", "Builds that took a result of equal content.", [[reused]]);
+  family("builds_joined_total", "counter", "Builds that joined an execution of equal content.", [[joined]]);
+  family("flakes_total", "counter", "Contents that gave different results.", [[flakes]]);
   family("slots", "gauge", "Builds that may run at a time.", [[slots.total]]);
   family("slots_used", "gauge", "Slots in use.", [[slots.used]]);
   family("paused", "gauge", "1 while no build starts and nothing is merged.", [[isPaused ? 1 : 0]]);

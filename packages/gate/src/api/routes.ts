@@ -13,12 +13,16 @@ import {
 } from "../forge/index.ts";
 import { type Gate, GateError } from "../gate.ts";
 import type { BuildRow } from "../scheduler/build-table.ts";
+import { HistoryError } from "../scheduler/history.ts";
+import { explanationView } from "./explanation.ts";
 import { followLog } from "./log-stream.ts";
 import { gateMetrics } from "./metrics.ts";
 import { addResourceRoutes } from "./resource-routes.ts";
 import { StatusStream } from "./status-stream.ts";
-import type { DoneView, UserView } from "./types.ts";
-import { API, buildView, changeSummary, changeView, explanationView, statusView } from "./views.ts";
+import type { DoneView, FlakeView, UserView } from "./types.ts";
+import { userOf } from "./user-of.ts";
+import { API, buildView, changeSummary, changeView, statusView } from "./views.ts";
+import { addWorkerRoutes } from "./worker-routes.ts";
 
 export interface GateHttpOptions {
   readonly log: Log;
@@ -37,12 +41,16 @@ export function gateHttp(gate: Gate, options: GateHttpOptions): HttpExtension {
       app.register(async (scope) => {
         scope.addHook("onRequest", async (request, reply) => {
           reply.header("cache-control", "no-store");
-          if (readsNeedToken || request.method !== "GET") userOf(gate, request);
+          if (!readsNeedToken && request.method === "GET") return;
+          const { name, role } = userOf(gate, request);
+          if (role === "worker" && request.method !== "GET")
+            throw new Problem("forbidden", `${name} is a worker, and no user`);
         });
         addReads(scope, gate, status);
         addResourceRoutes(scope, gate);
         addWrites(scope, gate);
       });
+      app.register(async (scope) => addWorkerRoutes(scope, gate, { readsNeedToken }));
       app.get("/changes/:number", (request, reply) => {
         const { number } = request.params as { number: string };
         reply.redirect(`/#/gate/changes/${numberIn(number)}`);
@@ -54,7 +62,12 @@ export function gateHttp(gate: Gate, options: GateHttpOptions): HttpExtension {
 
 function addReads(app: FastifyInstance, gate: Gate, status: StatusStream): void {
   const { forge, builds } = gate;
-  app.get(`${API}/status`, () => statusView(gate, Date.now()));
+  app.get(`${API}/status`, async (request) => {
+    const { at } = query(atQuery, request);
+    if (at === undefined) return statusView(gate, Date.now());
+    return statusView(gate, at, await forgeDoes(() => gate.coreAt(at)));
+  });
+  app.get(`${API}/replay`, () => forgeDoes(() => gate.replay()));
   app.get(`${API}/events`, (_request, reply) => {
     reply.hijack();
     if (!status.add(reply.raw)) reply.raw.writeHead(503, { "retry-after": "5" }).end();
@@ -72,7 +85,10 @@ function addReads(app: FastifyInstance, gate: Gate, status: StatusStream): void 
     reply.type("text/x-diff; charset=utf-8").header("drover-cut", String(isCut));
     return text;
   });
-  app.get(`${API}/explain/:number`, (request) => explanationView(gate, changeIn(gate, request)));
+  app.get(`${API}/explain/:number`, (request) => {
+    const { job } = query(z.object({ job: name.optional() }), request);
+    return explanationView(gate, changeIn(gate, request), job);
+  });
   app.get(`${API}/builds`, (request) => {
     const { change, ...filter } = query(buildsQuery, request);
     const subjectId = change === undefined ? undefined : `${forge.connection}:${change}`;
@@ -80,7 +96,7 @@ function addReads(app: FastifyInstance, gate: Gate, status: StatusStream): void 
   });
   app.get(`${API}/builds/:id`, (request) => {
     const row = buildIn(gate, request);
-    const folder = row.execution === null ? undefined : gate.executor.folderOf(row.execution);
+    const folder = row.execution === null ? undefined : gate.executions.folderOf(row.execution);
     const log = folder === undefined ? undefined : statSync(join(folder, "log"), { throwIfNoEntry: false });
     return { ...buildView(gate, row), ...(log === undefined ? {} : { logBytes: log.size }) };
   });
@@ -93,7 +109,7 @@ function addReads(app: FastifyInstance, gate: Gate, status: StatusStream): void 
       await followLog(gate, row.id, Number.isSafeInteger(last) ? last : from, reply.raw);
       return;
     }
-    const chunk = row.execution === null ? undefined : await gate.executor.readLog(row.execution, from);
+    const chunk = row.execution === null ? undefined : await gate.executions.readLog(row.execution, from);
     reply
       .type("text/plain; charset=utf-8")
       .header("drover-log-from", String(chunk?.offset ?? from))
@@ -103,7 +119,7 @@ function addReads(app: FastifyInstance, gate: Gate, status: StatusStream): void 
   app.get(`${API}/builds/:id/artifacts/*`, (request, reply) => {
     const row = buildIn(gate, request);
     const name = (request.params as { "*": string })["*"];
-    const folder = row.execution === null ? undefined : gate.executor.folderOf(row.execution);
+    const folder = row.execution === null ? undefined : gate.executions.folderOf(row.execution);
     const file = folder === undefined ? undefined : fileBelow(join(folder, "artifacts"), name);
     if (file === undefined) throw new Problem("not-found", `build ${row.id} has no artifact of this name`);
     // A build's files are not the gate's word: a browser must not run them as if they were.
@@ -112,6 +128,14 @@ function addReads(app: FastifyInstance, gate: Gate, status: StatusStream): void 
       .header("content-disposition", "attachment");
     return reply.type("application/octet-stream").send(createReadStream(file));
   });
+  app.get(`${API}/flakes`, (request) =>
+    gate.ledger.flakes(query(flakesQuery, request)).map(({ executions, ...flake }): FlakeView => {
+      const shown = executions.map(({ build, result, detail, endedMs }) => {
+        return { build: String(build), result, detail, endedMs };
+      });
+      return { ...flake, executions: shown };
+    }),
+  );
   app.get(`${API}/config-problems`, () => gate.configProblems);
   app.get(`${API}/projects`, () =>
     forge.projects().map((name) => ({ name, isConfigured: gate.tenant.projects.has(name) })),
@@ -244,7 +268,7 @@ function addWrites(app: FastifyInstance, gate: Gate): void {
       const given = forge.users.add(name, role);
       return { given, token: forge.users.createToken(name).text };
     });
-    return { done: [`${name} is ${given === "operator" ? "an operator" : "a user"}`], token };
+    return { done: [`${name} is ${given === "operator" ? "an operator" : `a ${given}`}`], token };
   });
   app.delete(`${API}/users/:name`, async (request): Promise<DoneView> => {
     const { name: own } = operator(gate, request);
@@ -258,6 +282,9 @@ function addWrites(app: FastifyInstance, gate: Gate): void {
 
 const whole = z.coerce.number().int().min(0);
 const name = z.string().min(1).max(255);
+
+/** Milliseconds since 1970. */
+const atQuery = z.object({ at: whole.optional() });
 
 const changesQuery = z.object({
   project: name.optional(),
@@ -279,6 +306,8 @@ const buildsQuery = z.object({
   before: whole.optional(),
   limit: whole.optional(),
 });
+
+const flakesQuery = z.object({ project: name.optional(), job: name.optional(), limit: whole.optional() });
 
 const approveBody = z.strictObject({
   /** The one that was looked at: another one is not approved unseen. Default: the current one. */
@@ -314,7 +343,7 @@ const promoteBody = z.strictObject({
 });
 
 const projectBody = z.strictObject({ name, importFrom: z.string().min(1).optional() });
-const userBody = z.strictObject({ name, role: z.enum(["user", "operator"]).optional() });
+const userBody = z.strictObject({ name, role: z.enum(["user", "operator", "worker"]).optional() });
 
 /** @throws Problem `bad-request` */
 function query<S extends z.ZodObject>(schema: S, request: FastifyRequest): z.output<S> {
@@ -340,16 +369,6 @@ function checked<S extends z.ZodObject>(schema: S, value: unknown): z.output<S> 
     "bad-request",
     `${issue!.path.map(String).join(".") || "the request"}: ${issue!.message}`,
   );
-}
-
-/** @throws Problem `unauthenticated` */
-function userOf(gate: Gate, { headers }: FastifyRequest): User {
-  const token = /^bearer +(\S+)$/i.exec(headers.authorization ?? "")?.[1];
-  if (token === undefined)
-    throw new Problem("unauthenticated", "send your token of this gate: Authorization: Bearer TOKEN");
-  const user = gate.forge.users.authenticate(token);
-  if (user === undefined) throw new Problem("unauthenticated", "the token is not valid (any more)");
-  return user;
 }
 
 /** @throws Problem `unauthenticated`, `forbidden` */
@@ -406,7 +425,8 @@ async function forgeDoes<T>(act: () => T | Promise<T>): Promise<T> {
   } catch (error) {
     if (error instanceof ForgeError)
       throw new Problem(STATUS_OF[error.code] ?? "bad-request", withoutCode(error));
-    if (error instanceof GateError) throw new Problem("conflict", withoutCode(error));
+    if (error instanceof GateError || error instanceof HistoryError)
+      throw new Problem("conflict", withoutCode(error));
     throw error;
   }
 }

@@ -84,7 +84,6 @@ export interface PipelineView {
   readonly waiting: readonly WaitingView[];
 }
 
-/** `GET /api/gate/status`; `GET /api/gate/events` sends it as server-sent events `status`, whenever it is another. */
 /** An element of `GET /api/gate/semaphores`: those that are declared, held or waited for. */
 export interface SemaphoreView {
   readonly name: string;
@@ -107,6 +106,7 @@ export interface SemaphoreUserView {
   readonly pipeline: string;
 }
 
+/** `GET /api/gate/status`, with `at=MILLISECONDS` as it was then; `GET /api/gate/events` sends it as server-sent events `status`, whenever it is another. */
 export interface StatusView {
   readonly tenant: string;
   readonly atMs: number;
@@ -114,13 +114,52 @@ export interface StatusView {
   readonly isPaused: boolean;
   readonly pipelines: readonly PipelineView[];
   readonly slots: { readonly total: number; readonly used: number };
-  readonly configProblems: number;
+  /** `null` of a time that has passed, which they are not kept of. */
+  readonly configProblems: number | null;
 }
 
-/** `GET /api/gate/explain/{change}`: each decision about a change with its reason, oldest first. */
+/** A job of a change in a pipeline: whether it runs there, and why. */
+export interface JobExplanationView {
+  readonly pipeline: string;
+  readonly job: string;
+  /** Whether it is one of the change's jobs there: of the item that is in the pipeline, else by the merged configuration. */
+  readonly runs: boolean;
+  /** What it does now: the end of a sentence that begins with the job. */
+  readonly now: string;
+  /** Why it is one of its jobs or is not, in sentences. */
+  readonly reasons: readonly string[];
+  /** The definitions that make it, the oldest ancestor's first; each adds to those before. Empty of one that does not run. */
+  readonly definitions: readonly DefinitionView[];
+  /** What ran for this change, the newest first. */
+  readonly builds: readonly {
+    readonly id: string;
+    readonly result: string | null;
+    readonly detail: string | null;
+    readonly attempt: number;
+    readonly startedMs: number;
+    readonly endedMs: number | null;
+    /** As in `BuildView`. */
+    readonly shared: SharedView | null;
+  }[];
+}
+
+/** Where something is defined. */
+export interface DefinitionView {
+  readonly job: string;
+  readonly project: string;
+  readonly branch: string;
+  readonly file: string;
+  /** From 1. */
+  readonly line: number;
+}
+
+/** `GET /api/gate/explain/{change}`, with `job=NAME` of that one only: why a change is where it is, and what runs for it. */
 export interface ExplanationView {
   readonly subject: SubjectView;
+  /** Where it is and what it waits for, in sentences. */
   readonly now: readonly string[];
+  readonly jobs: readonly JobExplanationView[];
+  /** Each decision about it with its reason, oldest first. */
   readonly decisions: readonly {
     readonly atMs: number;
     readonly pipeline: string | null;
@@ -181,11 +220,21 @@ export interface BuildView {
   readonly endedMs: number | null;
   /** What went wrong, in a sentence. */
   readonly detail?: string | null;
+  /**
+   * Where it has its execution from: it took a result that was there, or joined what was under way, of an equal build, whose
+   * id is `build`. `null`: it was run for itself.
+   */
+  readonly shared?: SharedView | null;
   readonly artifacts: readonly { readonly name: string; readonly url: string }[];
   /** `GET` it with `from=BYTES`; an `Accept` of `text/event-stream` follows it. */
   readonly logUrl: string;
   /** Bytes of its console so far, from which a viewer knows where the end begins. Undefined: not known. */
   readonly logBytes?: number;
+}
+
+export interface SharedView {
+  readonly how: "reused" | "joined";
+  readonly build: string;
 }
 
 /** An element of `GET /api/gate/changes`, newest first. */
@@ -197,6 +246,24 @@ export interface ChangeSummaryView {
   readonly updatedMs: number;
 }
 
+/** An element of `GET /api/gate/flakes`, the newest first: equal content that gave different results. */
+export interface FlakeView {
+  readonly project: string;
+  readonly job: string;
+  readonly key: string;
+  readonly firstMs: number;
+  readonly lastMs: number;
+  /** Oldest first. */
+  readonly executions: readonly {
+    /** The first build that it was for. */
+    readonly build: string;
+    readonly result: string;
+    /** What went wrong, in a sentence. */
+    readonly detail: string | null;
+    readonly endedMs: number;
+  }[];
+}
+
 /** What a write answers: what the gate made of it, in sentences. */
 export interface DoneView {
   readonly done: readonly string[];
@@ -205,5 +272,47 @@ export interface DoneView {
 /** `GET /api/gate/whoami` */
 export interface UserView {
   readonly name: string;
-  readonly role: "user" | "operator";
+  readonly role: "user" | "operator" | "worker";
+}
+
+/** An element of `GET /api/gate/workers`. */
+export interface WorkerView {
+  readonly kind: "executor" | "merger";
+  readonly name: string;
+  /** In the gate's own process. */
+  readonly isHere: boolean;
+  /** Whether the job server has it. */
+  readonly isConnected: boolean;
+  /** It has not told of itself for 20 seconds. */
+  readonly isSilent: boolean;
+  readonly seenMs: number;
+  /** Whether it takes more; else `why` says what keeps it from that. */
+  readonly accepts: boolean;
+  readonly why: string | null;
+  /** Builds or merges at a time. */
+  readonly slots: number;
+  /** Numbers of builds that run there. */
+  readonly builds: readonly string[];
+  /** How builds are kept apart; `null` of a merger. */
+  readonly isolation: string | null;
+}
+
+/** Where a replayed state is not as it was recorded, as `.queues[0].items[2].resets`. */
+export interface Difference {
+  readonly path: string;
+  /** JSON; `undefined` where there is nothing. */
+  readonly recorded: string | undefined;
+  readonly replayed: string | undefined;
+}
+
+/** An element of `GET /api/gate/replay`: a part of the log between two recorded states. */
+export interface ReplayedSpan {
+  /** Number of the last batch of events before it, and of its own last. */
+  readonly fromSeq: number;
+  readonly toSeq: number;
+  readonly fromMs: number;
+  readonly toMs: number;
+  /** What it was compared with: a state that was written down, that of the running gate, or nothing, since there is none. */
+  readonly comparedWith: "snapshot" | "running gate" | null;
+  readonly difference: Difference | null;
 }

@@ -1,13 +1,13 @@
-import type { ItemStatus, JobStatus, Subject } from "../core/index.ts";
+import type { BuildId, GateCore, ItemStatus, JobStatus, PipelineStatus, Subject } from "../core/index.ts";
 import type { Gate } from "../gate.ts";
 import type { BuildRow } from "../scheduler/build-table.ts";
 import type {
   BuildView,
   ChangeSummaryView,
   ChangeView,
-  ExplanationView,
   ItemView,
   JobView,
+  SharedView,
   StatusView,
   SubjectView,
 } from "./types.ts";
@@ -35,8 +35,9 @@ export function subjectView(gate: Gate, subject: Subject): SubjectView {
   };
 }
 
-export function statusView(gate: Gate, nowMs: number): StatusView {
-  const { isPaused, version, pipelines } = gate.scheduler.status();
+/** @param past The state at a time that has passed, `nowMs`. */
+export function statusView(gate: Gate, nowMs: number, past?: GateCore): StatusView {
+  const { isPaused, version, pipelines } = (past ?? gate.scheduler).status();
   const descriptions = new Map(
     gate.loader.current?.layout.pipelines.map(({ name, description }) => [name, description]),
   );
@@ -45,8 +46,8 @@ export function statusView(gate: Gate, nowMs: number): StatusView {
     atMs: nowMs,
     version,
     isPaused,
-    slots: { total: gate.slots.total, used: gate.slots.used },
-    configProblems: gate.configProblems.length,
+    slots: { total: gate.slots.total, used: past === undefined ? gate.slots.used : runningIn(pipelines) },
+    configProblems: past === undefined ? gate.configProblems.length : null,
     pipelines: pipelines.map(({ name, manager, isDisabled, queues, waiting }) => ({
       name,
       manager,
@@ -56,21 +57,28 @@ export function statusView(gate: Gate, nowMs: number): StatusView {
         name: queue.name,
         branch: queue.branch,
         window: queue.window,
-        items: queue.items.map((item) => itemView(gate, item, nowMs)),
+        items: queue.items.map((item) => itemView(gate, item, nowMs, past !== undefined)),
       })),
-      waiting: waiting.flatMap(({ change, reason }) => {
+      waiting: waiting.flatMap(({ change, revision, reason }) => {
         const record = gate.recordOf(change);
-        return record === undefined
-          ? []
-          : [{ subject: subjectView(gate, record), pipeline: name, reason: gate.readable(reason) }];
+        if (record === undefined) return [];
+        const subject = subjectView(gate, { ...record, revision });
+        return [{ subject, pipeline: name, reason: gate.readable(reason) }];
       }),
     })),
   };
 }
 
-function itemView(gate: Gate, item: ItemStatus, nowMs: number): ItemView {
+function runningIn(pipelines: readonly PipelineStatus[]): number {
+  const jobs = pipelines.flatMap(({ queues }) =>
+    queues.flatMap(({ items }) => items.flatMap((item) => item.jobs)),
+  );
+  return jobs.filter(({ state }) => state === "running").length;
+}
+
+function itemView(gate: Gate, item: ItemStatus, nowMs: number, isPast: boolean): ItemView {
   const { failing, waiting, resetReason, subject } = item;
-  const jobs = item.jobs.map((job) => jobView(gate, subject, job));
+  const jobs = item.jobs.map((job) => jobView(gate, subject, job, isPast ? nowMs : Number.POSITIVE_INFINITY));
   return {
     id: item.id,
     subject: subjectView(gate, subject),
@@ -90,7 +98,7 @@ function itemView(gate: Gate, item: ItemStatus, nowMs: number): ItemView {
   };
 }
 
-function jobView(gate: Gate, subject: Subject, job: JobStatus): JobView {
+function jobView(gate: Gate, subject: Subject, job: JobStatus, untilMs: number): JobView {
   const times = job.build === null ? undefined : gate.builds.timesOf(job.build);
   return {
     name: job.name,
@@ -101,7 +109,8 @@ function jobView(gate: Gate, subject: Subject, job: JobStatus): JobView {
     attempt: job.attempt,
     isFailing: job.isFailing,
     startedMs: times?.startedMs ?? null,
-    endedMs: times?.endedMs ?? null,
+    // Of a time that has passed, what came later has not happened.
+    endedMs: times?.endedMs != null && times.endedMs <= untilMs ? times.endedMs : null,
     estimatedMs: gate.builds.estimate(job.name, subject.project, subject.branch),
     reason: job.reason === null ? null : gate.readable(job.reason),
     dependencies: job.dependencies,
@@ -154,12 +163,18 @@ export function buildView(gate: Gate, row: BuildRow): BuildView {
     startedMs: row.startedMs,
     endedMs: row.endedMs,
     detail: row.detail,
+    shared: sharedView(gate, row.id),
     artifacts: (row.outcome?.artifacts ?? []).map(({ name }) => ({
       name,
       url: `${API}/builds/${row.id}/artifacts/${name.split("/").map(encodeURIComponent).join("/")}`,
     })),
     logUrl: `${API}/builds/${row.id}/log`,
   };
+}
+
+export function sharedView(gate: Gate, build: BuildId): SharedView | null {
+  const { how = null, source = null } = gate.ledger.of(build) ?? {};
+  return how === null || source === null ? null : { how, build: String(source) };
 }
 
 export function changeView(gate: Gate, number: number): ChangeView | undefined {
@@ -191,44 +206,4 @@ export function changeView(gate: Gate, number: number): ChangeView | undefined {
 export function changeSummary(gate: Gate, number: number): ChangeSummaryView {
   const { record, state, topic, updatedMs } = gate.forge.change(number)!;
   return { subject: subjectView(gate, record), state, isApproved: record.isApproved, topic, updatedMs };
-}
-
-export async function explanationView(gate: Gate, number: number): Promise<ExplanationView | undefined> {
-  const record = gate.forge.record(number);
-  if (record === undefined) return undefined;
-  const now: string[] = [];
-  for (const { name, queues, waiting } of gate.scheduler.status().pipelines) {
-    for (const { items } of queues) {
-      for (const item of items.filter(({ subject, live }) => live && subject.id === record.id)) {
-        now.push(
-          `${name}: ${item.failing ?? (item.isLanding ? "it is being merged" : "it is being tested")}`,
-        );
-        now.push(...item.waiting.map((reason) => `${name}: ${reason}`));
-        for (const job of item.jobs)
-          if (job.reason !== null) now.push(`${name}: job ${job.name}: ${job.reason}`);
-      }
-    }
-    for (const one of waiting) if (one.change === record.id) now.push(`${name}: ${one.reason}`);
-  }
-  if (now.length === 0) now.push(`it is ${record.state}, and in no pipeline`);
-  now.push(...(await jobReasons(gate, number, record)));
-  return {
-    subject: subjectView(gate, record),
-    now: now.map((text) => gate.readable(text)),
-    decisions: gate.scheduler.core
-      .explain(record.id)
-      .map((one) => ({ ...one, text: gate.readable(one.text) })),
-  };
-}
-
-/** Of each job in each pipeline: whether it would run now, and why. */
-async function jobReasons(gate: Gate, number: number, { project, branch }: Subject): Promise<string[]> {
-  const layout = gate.loader.current?.layout;
-  if (layout === undefined) return [];
-  const files = (await gate.forge.paths(number)).map((path) => path.toString());
-  return layout.pipelines.flatMap(({ name }) =>
-    layout
-      .explainJobs(name, { project, branch, files })
-      .map(({ job, reasons }) => `${name}: job ${job}: ${reasons.join(" ")}`),
-  );
 }

@@ -5,7 +5,6 @@ import {
   type Job,
   JobException,
   JobFailed,
-  JobLost,
   NeedsDrover,
   pause,
 } from "@drover/client";
@@ -38,6 +37,7 @@ const RETRY_MS = 1_000;
 /** Starts builds through the job server, and joins those that run already by submitting the same unique again. */
 export class BuildBus {
   readonly #client: Client;
+  readonly #submitted = new Map<string, SubmittedBuild>();
 
   /** @param client Its owner closes it; builds that are followed then go on without. */
   constructor(client: Client) {
@@ -47,9 +47,26 @@ export class BuildBus {
   /**
    * Starts a build, or joins the one with this unique, or gets its result if it has ended within the last hour.
    * @param request The same for the same unique.
+   * @param lingerMs How old a result may be, where that is less than an hour.
    */
-  start(unique: string, request: BuildRequest, zone: string, follower: BuildFollower = {}): RunningBuild {
-    return new RunningBuild(this.#client, buildFunction(zone), unique, JSON.stringify(request), follower);
+  start(
+    unique: string,
+    request: BuildRequest,
+    zone: string,
+    follower: BuildFollower = {},
+    lingerMs?: number,
+  ): RunningBuild {
+    let submitted = this.#submitted.get(unique);
+    if (submitted === undefined) {
+      const workload = JSON.stringify(request);
+      submitted = new SubmittedBuild(this.#client, buildFunction(zone), { unique, workload, lingerMs });
+      this.#submitted.set(unique, submitted);
+      const over = submitted;
+      submitted.onOver = () => {
+        if (this.#submitted.get(unique) === over) this.#submitted.delete(unique);
+      };
+    }
+    return new RunningBuild(unique, submitted, follower);
   }
 }
 
@@ -58,59 +75,110 @@ export class RunningBuild {
   readonly unique: string;
   /** Resolves with `undefined` when it was given up here: by `cancel`, or since the client was closed. */
   readonly ended: Promise<BuildEnd | undefined>;
-  readonly #giveUp = new AbortController();
+  readonly #submitted: SubmittedBuild;
+  readonly #follower: BuildFollower;
+  #giveUp: () => void = () => {};
 
   /** Use `BuildBus.start`. */
-  constructor(client: Client, name: string, unique: string, workload: string, follower: BuildFollower) {
+  constructor(unique: string, submitted: SubmittedBuild, follower: BuildFollower) {
     this.unique = unique;
-    this.ended = this.#follow(client, name, workload, follower);
+    this.#submitted = submitted;
+    this.#follower = follower;
+    const givenUp = new Promise<undefined>((resolve) => {
+      this.#giveUp = () => resolve(undefined);
+    });
+    this.ended = Promise.race([submitted.ended, givenUp]);
+    submitted.add(follower);
   }
 
   /** Takes it back. When nobody else waits for it, it is ended, wherever it is. */
   cancel(): void {
+    this.#giveUp();
+    this.#submitted.remove(this.#follower);
+  }
+}
+
+/** A build as it is submitted, again and again. */
+interface BuildSubmission {
+  readonly unique: string;
+  readonly workload: string;
+  readonly lingerMs: number | undefined;
+}
+
+/** A unique that is submitted, once for all who follow it here. */
+class SubmittedBuild {
+  readonly ended: Promise<BuildEnd | undefined>;
+  /** Nobody can follow it any more. */
+  onOver: () => void = () => {};
+  readonly #followers = new Set<BuildFollower>();
+  readonly #giveUp = new AbortController();
+  #execution: string | undefined;
+  /** All that was told so far. */
+  #news: BuildNews | undefined;
+
+  constructor(client: Client, name: string, submission: BuildSubmission) {
+    this.ended = this.#follow(client, name, submission).finally(() => this.onOver());
+  }
+
+  add(follower: BuildFollower): void {
+    this.#followers.add(follower);
+    // Who follows is told nothing before it knows that it does.
+    queueMicrotask(() => {
+      if (!this.#followers.has(follower)) return;
+      if (this.#execution !== undefined) follower.execution?.(this.#execution);
+      if (this.#news !== undefined) follower.news?.(this.#news);
+    });
+  }
+
+  /** After the last one the job server is told that it is not wanted any more. */
+  remove(follower: BuildFollower): void {
+    if (!this.#followers.delete(follower) || this.#followers.size > 0) return;
+    this.onOver();
     this.#giveUp.abort();
   }
 
   async #follow(
     client: Client,
     name: string,
-    workload: string,
-    follower: BuildFollower,
+    { unique, workload, lingerMs }: BuildSubmission,
   ): Promise<BuildEnd | undefined> {
     const { signal } = this.#giveUp;
     for (;;) {
-      const job = client.submit(name, workload, { unique: this.unique, signal });
-      void readOutput(job, follower);
+      const job = client.submit(name, workload, { unique, signal, lingerMs });
+      void this.#readOutput(job);
       try {
         return readResult(await job.result());
       } catch (error) {
         if (signal.aborted || error instanceof ClientClosed) return undefined;
-        if (error instanceof JobFailed || error instanceof JobLost)
+        if (error instanceof JobFailed)
           return { result: { kind: "lost" }, outcome: null, detail: "its executor was lost" };
         if (error instanceof JobException || error instanceof InvalidArgument || error instanceof NeedsDrover)
           return { result: { kind: "final", result: "ERROR" }, outcome: null, detail: error.message };
       }
-      // No server, or one that is full: the build may even run, so it is asked for until there is an answer.
+      // No server, one that was lost, or one that is full: the build may even run, so it is asked for until there is an answer.
       await pause(RETRY_MS, signal);
       if (signal.aborted) return undefined;
     }
   }
-}
 
-async function readOutput(job: Job, follower: BuildFollower): Promise<void> {
-  let known: string | undefined;
-  try {
-    for await (const event of job) {
-      const message = event.type === "data" ? decodeMessage(event.data) : undefined;
-      if (message === undefined) continue;
-      const { execution, chunk, news } = message;
-      if (execution !== known) follower.execution?.(execution);
-      known = execution;
-      if (chunk !== undefined && chunk.bytes.length > 0) follower.output?.(chunk);
-      if (news !== undefined) follower.news?.(news);
+  async #readOutput(job: Job): Promise<void> {
+    try {
+      for await (const event of job) {
+        const message = event.type === "data" ? decodeMessage(event.data) : undefined;
+        if (message === undefined) continue;
+        const { execution, chunk, news } = message;
+        const isNew = execution !== this.#execution;
+        this.#execution = execution;
+        if (news !== undefined) this.#news = { ...this.#news, ...news };
+        for (const follower of this.#followers) {
+          if (isNew) follower.execution?.(execution);
+          if (chunk !== undefined && chunk.bytes.length > 0) follower.output?.(chunk);
+          if (news !== undefined) follower.news?.(news);
+        }
+      }
+    } catch {
+      // How it ended is told by its result; output that was missed is in the log.
     }
-  } catch {
-    // How it ended is told by its result; output that was missed is in the log.
   }
 }
 

@@ -17,13 +17,27 @@ export interface BuildWorkerOptions extends Omit<WorkerOptions, "concurrency"> {
 /** How often a build tells which execution it is and what is new of it, for those who have joined late. */
 const TELL_MS = 15_000;
 
+/** What runs builds: an executor, or one that gets what it needs from a gate elsewhere. */
+export type RunsBuilds = Pick<Executor, "run">;
+
 /** A worker that runs builds. The caller calls its `run`, and closes it before the executor. */
-export function buildWorker(executor: Executor, { zone, slots, ...options }: BuildWorkerOptions): Worker {
+export function buildWorker(executor: RunsBuilds, { zone, slots, ...options }: BuildWorkerOptions): Worker {
   const worker = new Worker({ clientId: `gate-executor-${zone}`, ...options, concurrency: slots });
-  return worker.handle(buildFunction(zone), (job) => runBuild(executor, job));
+  acceptBuilds(worker, executor, zone);
+  return worker;
 }
 
-async function runBuild(executor: Executor, job: WorkerJob): Promise<string> {
+/** Lets a worker take builds of a zone, until `refuseBuilds`. */
+export function acceptBuilds(worker: Worker, executor: RunsBuilds, zone: string): void {
+  worker.handle(buildFunction(zone), (job) => runBuild(executor, job));
+}
+
+/** Lets a worker take no more; those that run go on. */
+export function refuseBuilds(worker: Worker, zone: string): void {
+  worker.unhandle(buildFunction(zone));
+}
+
+async function runBuild(executor: RunsBuilds, job: WorkerJob): Promise<string> {
   const request = readRequest(job.workload);
   let telling: ReturnType<typeof setInterval> | undefined;
   let execution = "";

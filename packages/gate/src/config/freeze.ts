@@ -7,6 +7,7 @@ import { CONFIG_LIMITS } from "./limits.ts";
 import type { JobDependency, JobVariant, Origin, RequiredProject, Variables } from "./model.ts";
 import { suggestion } from "./nearest.ts";
 import { showRegex } from "./regex.ts";
+import type { BuildInput } from "./schema.ts";
 
 /** What jobs are frozen for. */
 export interface FreezeSubject extends BranchedSubject {
@@ -56,7 +57,10 @@ export interface FrozenJobDefinition {
   readonly hostVars?: Readonly<Record<string, Variables>>;
   readonly groupVars?: Readonly<Record<string, Variables>>;
   readonly network: boolean;
-  readonly reuse: false;
+  readonly reuse: boolean;
+  readonly inputs: readonly BuildInput[];
+  /** How old a result may be that is reused, in seconds. */
+  readonly maxAgeSec: number;
   readonly successMessage: string | null;
   readonly failureMessage: string | null;
   /** Lines of the run that begin so say that it fails. */
@@ -78,10 +82,15 @@ export interface JobExplanation {
   readonly job: string;
   readonly runs: boolean;
   readonly reasons: readonly string[];
+  /** Of one that runs: see `FrozenJobDefinition.inheritance`. */
+  readonly inheritance: FrozenJobDefinition["inheritance"];
 }
 
 /** The label of the node of a job that names none: it runs on the executor, and takes a slot of it. */
 export const LOCAL_LABEL = "local";
+
+/** How old a result may be that is reused, where the job does not say: 7 days. */
+export const DEFAULT_MAX_AGE_SEC = 7 * 86_400;
 
 /** The job that always succeeds and runs nowhere. */
 export const NOOP = "noop";
@@ -152,11 +161,13 @@ export function explainJobs(
     const found = freezeJob(parts, pipeline, subject, project, job, variants, reasons);
     if (found.kind === "problem") reasons.push(`It cannot run: ${found.problem.message}.`);
     if (found.kind === "job") jobs.set(job, found.job);
-    explanations.set(job, { job, runs: found.kind === "job", reasons });
+    const runs = found.kind === "job";
+    explanations.set(job, { job, runs, reasons, inheritance: runs ? found.job.inheritance : [] });
   }
   for (const { job, message } of dependencyFaults(parts, jobs)) {
     const { reasons } = explanations.get(job)!;
-    explanations.set(job, { job, runs: false, reasons: [...reasons, `It cannot run: ${message}.`] });
+    const why = [...reasons, `It cannot run: ${message}.`];
+    explanations.set(job, { job, runs: false, reasons: why, inheritance: [] });
   }
   return [...explanations.values()];
 }
@@ -359,7 +370,9 @@ function definition(
       ? { groupVars: job.groupVars as Record<string, Variables> }
       : {}),
     network: job.network,
-    reuse: false,
+    reuse: job.reuse,
+    inputs: [...job.inputs].sort(),
+    maxAgeSec: job.maxAge ?? DEFAULT_MAX_AGE_SEC,
     successMessage: job.successMessage ?? null,
     failureMessage: job.failureMessage ?? null,
     failureOutput: [...job.failureOutput],

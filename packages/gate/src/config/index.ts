@@ -11,10 +11,12 @@ export {
   NOOP,
 } from "./freeze.ts";
 export { isPlaybook, type PhaseStep } from "./inherit.ts";
+export { Kept } from "./kept.ts";
 export { type ForgeEvent as TriggerEvent, Layout, type LayoutParts, type Reporting } from "./layout.ts";
 export { CONFIG_LIMITS } from "./limits.ts";
-export { type ChangedConfig, ConfigLoader, type ValidatedChange } from "./loader.ts";
+export { type ChangedConfig, ConfigLoader, problemsOfChange } from "./loader.ts";
 export type { PipelineDefinition, ReporterAction, TimerTrigger, Variables } from "./model.ts";
 export { CRON_OPTIONS } from "./parse-triggers.ts";
+export type { BuildInput } from "./schema.ts";
 export { STARTER_CONFIG_FILES, starterProjectFile, starterTenantFile } from "./starter.ts";
 export { parseTenants, type Tenant, type TenantProject } from "./tenant.ts";

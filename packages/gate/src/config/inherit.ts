@@ -13,6 +13,7 @@ import type {
 } from "./model.ts";
 import { lastPart } from "./parse-job.ts";
 import type { Regex } from "./regex.ts";
+import type { BuildInput } from "./schema.ts";
 
 /** A step of a phase. A file is looked up where the job that names it is defined; a command needs nothing. */
 export type PhaseStep = {
@@ -62,6 +63,8 @@ const OF_EXECUTION: readonly (keyof JobAttributes)[] = [
   "workspaceScheme",
   "network",
   "reuse",
+  "inputs",
+  "maxAge",
 ];
 
 /** A job while definitions are added to it, from the oldest ancestor's to the project's. */
@@ -101,6 +104,9 @@ export class Inheritance {
   groupVars: Variables = {};
   roles: readonly RoleSource[] = [];
   network = false;
+  reuse = false;
+  readonly inputs = new Set<BuildInput>();
+  maxAge: number | undefined;
   successMessage: string | undefined;
   failureMessage: string | undefined;
   readonly path: (Origin & { readonly job: string })[] = [];
@@ -139,6 +145,9 @@ export class Inheritance {
     this.workspaceScheme = set.workspaceScheme ?? this.workspaceScheme;
     this.overrideCheckout = set.overrideCheckout ?? this.overrideCheckout;
     this.network = set.network ?? this.network;
+    this.reuse = set.reuse ?? this.reuse;
+    for (const input of set.inputs ?? []) this.inputs.add(input);
+    this.maxAge = set.maxAge ?? this.maxAge;
     this.successMessage = set.successMessage ?? this.successMessage;
     this.failureMessage = set.failureMessage ?? this.failureMessage;
     this.postReview ||= set.postReview ?? false;

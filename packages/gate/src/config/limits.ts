@@ -29,4 +29,8 @@ export const CONFIG_LIMITS = {
   maxJobs: 1000,
   /** Of names of jobs, pipelines, projects and so on. */
   maxNameLength: 255,
+  /** Of files that stay parsed, merged or proposed, in UTF-16 code units of their texts. */
+  maxKeptLength: 64 * 1024 * 1024,
+  /** Layouts that changes would make and that are kept. */
+  maxKeptLayouts: 100,
 } as const;

@@ -1,35 +1,36 @@
+import { createHash } from "node:crypto";
 import type { ConfigProblem } from "../core/index.ts";
 import type { LoadedProject } from "./branches.ts";
 import { buildLayout, type LoadedLayout, type ParsedBranch, type ParsedProject } from "./build.ts";
 import { type ConfigFile, type ConfigSource, chooseFiles } from "./files.ts";
+import { Kept } from "./kept.ts";
 import { CONFIG_LIMITS } from "./limits.ts";
 import type { ParsedFile } from "./model.ts";
 import { parseFile } from "./parse.ts";
 import { includesBranch, type Tenant, type TenantProject } from "./tenant.ts";
 
-/** Files of configuration as a change would leave them. */
+/** Files of configuration as changes would leave them. */
 export interface ChangedConfig {
   readonly project: string;
   readonly branch: string;
-  /** All files of configuration of that branch with the change merged, as `ConfigSource.files` would give them. */
+  /**
+   * All files of configuration of that branch with the changes merged, as `ConfigSource.files` would give them. The same list
+   * has always the same files.
+   */
   readonly files: readonly ConfigFile[];
-}
-
-/** The layout that a change would make, and those problems that are its own. */
-export interface ValidatedChange {
-  readonly layout: LoadedLayout["layout"];
-  /** New ones, and all in the branch that it is for. */
-  readonly problems: readonly ConfigProblem[];
 }
 
 /**
  * Loads a tenant's configuration, and again when a branch has changed. A file is parsed once for as long as its text stays the
- * same, so that a change of one file costs that file and putting all together.
+ * same, and a layout that changes would make is put together once for as long as what is merged stays the same: a change of
+ * one file costs that file and putting all together.
  */
 export class ConfigLoader {
   /** May be replaced by one of the same name, before it is loaded again. */
   tenant: Tenant;
   readonly #source: ConfigSource;
+  readonly #parsed = new Kept<ParsedFile>(CONFIG_LIMITS.maxKeptLength);
+  readonly #proposed = new Kept<LoadedLayout>(CONFIG_LIMITS.maxKeptLayouts);
   #version = 0;
   #projects: ReadonlyMap<string, ParsedProject> = new Map();
   #loaded: LoadedLayout | undefined;
@@ -57,39 +58,41 @@ export class ConfigLoader {
     // Whatever another call read meanwhile stays.
     this.#projects = new Map([...this.#projects, ...read]);
     this.#loaded = buildLayout(this.tenant, ++this.#version, this.#inOrder(this.#projects));
+    this.#proposed.clear();
     return this.#loaded;
   }
 
   /**
-   * What a change would make of the configuration. Nothing of it takes effect.
+   * The layout that changes would make of what is merged. Nothing of it takes effect. Branches that are not loaded, and are not
+   * to be loaded for their changes only, are passed over.
    * @throws Error Before anything was loaded.
    */
-  validateChange(change: ChangedConfig): ValidatedChange {
+  propose(changes: readonly ChangedConfig[]): LoadedLayout {
     const loaded = this.#loaded;
     if (loaded === undefined) throw new Error("bug: no configuration is loaded");
-    const before = this.#projects.get(change.project);
-    if (before === undefined || !before.project.branches.includes(change.branch)) {
-      return { layout: loaded.layout, problems: [] };
-    }
-    const old = before.branches.find(({ branch }) => branch === change.branch);
-    const changed = this.#parse(before.project, change.branch, change.files, old);
-    const after: ParsedProject = {
-      ...before,
-      branches: before.branches.map((one) => (one.branch === change.branch ? changed : one)),
-    };
-    const { layout, problems } = buildLayout(
-      this.tenant,
-      this.#version,
-      this.#inOrder(new Map([...this.#projects, [change.project, after]])),
+    const wanted = changes.filter(({ project, branch }) => this.#counts(project, branch));
+    if (wanted.length === 0) return loaded;
+    const key = JSON.stringify(
+      wanted
+        .map(({ project, branch, files }) => [project, branch, digestOf(files)])
+        .sort((a, b) => (a.join("\0") < b.join("\0") ? -1 : 1)),
     );
-    const known = new Set(loaded.problems.map(identity));
-    return {
-      layout,
-      problems: problems.filter(
-        (one) =>
-          (one.project === change.project && one.branch === change.branch) || !known.has(identity(one)),
-      ),
-    };
+    const known = this.#proposed.find(key);
+    if (known !== undefined) return known;
+    const projects = new Map(this.#projects);
+    for (const { project, branch, files } of wanted) {
+      projects.set(project, this.#with(projects.get(project)!, branch, files));
+    }
+    return this.#proposed.keep(key, buildLayout(this.tenant, this.#version, this.#inOrder(projects)), 1);
+  }
+
+  #counts(project: string, branch: string): boolean {
+    return this.#projects.get(project)?.project.branches.includes(branch) === true;
+  }
+
+  #with(before: ParsedProject, branch: string, files: readonly ConfigFile[]): ParsedProject {
+    const changed = this.#parse(before.project, branch, files);
+    return { ...before, branches: before.branches.map((one) => (one.branch === branch ? changed : one)) };
   }
 
   #inOrder(projects: ReadonlyMap<string, ParsedProject>): ParsedProject[] {
@@ -123,13 +126,11 @@ export class ConfigLoader {
     }
     const loaded = wanted.slice(0, CONFIG_LIMITS.maxBranches);
     const project: LoadedProject = { ...tenantProject, branches: loaded, defaultBranch: branches[0] ?? null };
-    const before = this.#projects.get(name)?.branches;
     const parsed: ParsedBranch[] = [];
     for (const branch of loaded) {
-      const old = before?.find((one) => one.branch === branch);
       try {
         const files = await this.#source.files(name, branch, tenantProject.extraConfigPaths);
-        parsed.push(this.#parse(project, branch, files, old));
+        parsed.push(this.#parse(project, branch, files));
       } catch (error) {
         problem(branch, `branch ${branch} of ${name} cannot be read: ${(error as Error).message}`);
       }
@@ -141,17 +142,19 @@ export class ConfigLoader {
     { name, trusted, extraConfigPaths }: LoadedProject,
     branch: string,
     files: readonly ConfigFile[],
-    before: ParsedBranch | undefined,
   ): ParsedBranch {
     const { chosen, refused } = chooseFiles(files, extraConfigPaths);
     return {
       branch,
       files: chosen.map(({ path, text }) => {
-        const old = before?.files.find((one) => one.path === path)?.parsed;
-        const isSame = old !== undefined && texts.get(old) === text;
-        if (isSame) return { path, parsed: old };
-        const parsed = parseFile(text, { project: name, branch, file: path, trusted });
-        texts.set(parsed, text);
+        const key = JSON.stringify([name, branch, path, trusted, hash([text])]);
+        const parsed =
+          this.#parsed.find(key) ??
+          this.#parsed.keep(
+            key,
+            parseFile(text, { project: name, branch, file: path, trusted }),
+            text.length,
+          );
         return { path, parsed };
       }),
       problems: refused.map(({ path, message }) => ({ project: name, branch, file: path, line: 1, message })),
@@ -159,8 +162,40 @@ export class ConfigLoader {
   }
 }
 
-/** What a parsed file was parsed from. */
-const texts = new WeakMap<ParsedFile, string>();
+/** Of lists that were seen. */
+const digests = new WeakMap<readonly ConfigFile[], string>();
+
+function digestOf(files: readonly ConfigFile[]): string {
+  let digest = digests.get(files);
+  if (digest === undefined) {
+    digest = hash(files.flatMap(({ path, text }) => [path, text]));
+    digests.set(files, digest);
+  }
+  return digest;
+}
+
+function hash(texts: readonly string[]): string {
+  const made = createHash("sha256");
+  for (const text of texts) made.update(`${text.length}\0`).update(text);
+  return made.digest("base64");
+}
+
+/**
+ * The problems that a change is told of: those that the layout it is put on did not have, and all of its own branch. Whatever
+ * else is wrong with the tenant is not its affair.
+ */
+export function problemsOfChange(
+  proposed: LoadedLayout,
+  before: LoadedLayout,
+  places: readonly { readonly project: string; readonly branch: string | null }[],
+): readonly ConfigProblem[] {
+  const known = new Set(before.problems.map(identity));
+  return proposed.problems.filter(
+    (one) =>
+      places.some(({ project, branch }) => one.project === project && one.branch === branch) ||
+      !known.has(identity(one)),
+  );
+}
 
 /** Two problems are the same though a line before them was added or taken away. */
 function identity({ project, branch, file, message }: ConfigProblem): string {

@@ -8,6 +8,7 @@ import type {
   WindowRules,
 } from "../core/index.ts";
 import type { Regex } from "./regex.ts";
+import type { BuildInput } from "./schema.ts";
 
 /* What files of configuration say, item by item, before it is known whether the items fit each other. All of it is immutable. */
 
@@ -100,7 +101,11 @@ export interface JobAttributes {
   readonly successMessage?: string;
   readonly failureMessage?: string;
   readonly network?: boolean;
-  readonly reuse?: false;
+  readonly reuse?: boolean;
+  /** Added to those of the parents, which go on needing theirs. */
+  readonly inputs?: readonly BuildInput[];
+  /** Seconds. */
+  readonly maxAge?: number;
 }
 
 /** One definition of a job; those of one name add up. */

@@ -81,9 +81,6 @@ function variant(
   if (written.intermediate === true && written.abstract !== true) {
     add("intermediate", "intermediate: such a job must be abstract, too");
   }
-  if (written.reuse === true) {
-    add("reuse", "reuse: true is not built yet; each build runs, as with reuse: false");
-  }
   if (written.semaphore !== undefined && written.semaphores !== undefined) {
     add("semaphore", "semaphore: is the older name of semaphores; a job has one of both");
   }
@@ -151,7 +148,9 @@ function variant(
     failureMessage: written["failure-message"],
     failureOutput: written["failure-output"],
     network: written.network,
-    reuse: written.reuse === false ? false : undefined,
+    reuse: written.reuse,
+    inputs: written.inputs,
+    maxAge: written["max-age"],
   });
   // It was told; half of a job must not run as the whole of it.
   if (check.problems.length > before) return undefined;

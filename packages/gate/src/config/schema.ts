@@ -69,6 +69,21 @@ const nodesetFields = {
 
 const seconds = z.int().min(1, "at least one second").max(1_000_000_000);
 
+/** What builds with `reuse` may depend on beside what their jobs and sources say. */
+export const BUILD_INPUTS = ["branch", "change", "history", "items", "pipeline"] as const;
+export type BuildInput = (typeof BUILD_INPUTS)[number];
+
+const UNIT_SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 };
+const MAX_AGE = 'a time is a number of seconds, or text such as "12h" or "7d"';
+
+/** Seconds, or a number with a unit. */
+const ageSchema = z
+  .union([z.int(), z.string().regex(/^\d{1,9}[smhd]$/, MAX_AGE)], { error: MAX_AGE })
+  .transform((age) =>
+    typeof age === "number" ? age : Number(age.slice(0, -1)) * UNIT_SECONDS[age.slice(-1)]!,
+  )
+  .pipe(seconds);
+
 const semaphoreUseSchema = z.union([
   nameSchema,
   z.strictObject({ name: nameSchema, "resources-first": z.boolean().optional() }),
@@ -129,6 +144,10 @@ export const jobFields = {
   "failure-output": listOf(z.string()).optional(),
   network: z.boolean().optional(),
   reuse: z.boolean().optional(),
+  inputs: listOf(
+    z.enum(BUILD_INPUTS, { error: `an input is one of: ${BUILD_INPUTS.join(", ")}` }),
+  ).optional(),
+  "max-age": ageSchema.optional(),
 };
 
 export const jobSchema = z.strictObject({ name: nameSchema, ...jobFields });

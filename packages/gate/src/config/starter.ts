@@ -93,6 +93,9 @@ const JOBS = `# What every job begins with. A job that names no parent has this 
     description: The parent of all jobs.
     timeout: 1800
     attempts: 3
+    # What has succeeded on equal files is not run again. A job whose result depends on more than its files and the
+    # system says on what ('inputs'), or has 'reuse: false'.
+    reuse: true
 `;
 
 const PROJECTS = `# What every repository is gated with, also before it has jobs of its own: \`noop\` always succeeds, and configuration

@@ -24,7 +24,6 @@ export const UNBUILT_JOB: Names = {
   "failure-url": "it does nothing in Zuul either",
   "image-build-name": null,
   "include-vars": null,
-  inputs: null,
   "override-branch": "Zuul calls it override-checkout now",
   provides: null,
   requires: null,

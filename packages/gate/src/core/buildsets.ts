@@ -57,12 +57,14 @@ function freeze(gate: Gate, buildset: Buildset): void {
   gate.effects.push(freezeEffect(buildset));
 }
 
-/** Has a buildset's jobs frozen by a new layout. Builds whose jobs are still there go on. */
+/**
+ * Has a buildset's jobs frozen by a new layout. Builds whose jobs are still there go on, and what was wrong may be right now.
+ */
 export function refreeze(gate: Gate, buildset: Buildset): void {
   // What merges already was tested by what was right then.
   if (buildset.item.landing !== null) return;
-  if (buildset.state !== "ready" && buildset.state !== "freezing") return;
-  buildset.isRefreezing = buildset.state === "ready";
+  if (buildset.state !== "ready" && buildset.state !== "freezing" && buildset.state !== "broken") return;
+  buildset.isRefreezing = buildset.state !== "freezing";
   buildset.layout = gate.layout.version;
   gate.effects.push(freezeEffect(buildset));
 }
@@ -194,6 +196,7 @@ function setGraph(gate: Gate, buildset: Buildset, graph: JobGraph): void {
     buildset.jobs.set(job.name, run);
   }
   for (const gone of before.values()) withdraw(gate, gone);
+  buildset.problems = [];
   buildset.graph = graph;
   buildset.state = "ready";
   const runs = [...buildset.jobs.values()];

@@ -155,8 +155,9 @@ function reportStart(gate: Gate, item: Item): void {
 /** Nothing of its buildset is still to come. */
 function isDone({ buildset }: Item): boolean {
   if (buildset === null) return false;
-  if (buildset.state === "conflict" || buildset.state === "broken") return true;
-  return buildset.state === "ready" && !buildset.isRefreezing && haveAllEnded(buildset.jobs);
+  if (buildset.state === "conflict") return true;
+  if (buildset.isRefreezing) return false;
+  return buildset.state === "broken" || (buildset.state === "ready" && haveAllEnded(buildset.jobs));
 }
 
 /** What is told of a failure that was not a job's. */

@@ -76,7 +76,9 @@ export function waitingReasons(gate: Gate, item: Item): string[] {
     case "ready":
       return readyReasons(gate, item);
     default:
-      return aheadReasons(item);
+      return buildset.isRefreezing
+        ? ["waits for its jobs to be read from the new configuration"]
+        : aheadReasons(item);
   }
 }
 

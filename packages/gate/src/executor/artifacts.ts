@@ -1,6 +1,8 @@
-import { constants } from "node:fs";
+import { createHash } from "node:crypto";
+import { constants, createReadStream } from "node:fs";
 import { chmod, chown, copyFile, lstat, mkdir, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { pipeline } from "node:stream/promises";
 import type { Artifact } from "./build-request.ts";
 
 export interface ArtifactLimits {
@@ -41,7 +43,7 @@ export async function collectArtifacts(
           continue;
         }
         await move(join(from, name), join(to, name));
-        kept.push({ name, bytes: size });
+        kept.push({ name, bytes: size, sha256: await digestOf(join(to, name)) });
         bytes += size;
       }
     }
@@ -58,6 +60,12 @@ export async function collectArtifacts(
   if (left.looked > MAX_ENTRIES)
     problems.push(`artifacts were not kept: of ${MAX_ENTRIES} entries on no more are looked at`);
   return { kept, problems };
+}
+
+async function digestOf(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  await pipeline(createReadStream(path), hash);
+  return hash.digest("hex");
 }
 
 async function move(from: string, to: string): Promise<void> {

@@ -54,6 +54,13 @@ const repository = z.strictObject({
   /** Where branches were before the change under test: `origin/X` of the workspace. Others are at their tips. */
   before: z.record(refName, id).default({}),
   required: z.boolean().default(false),
+  /** `false`: executables are taken from it, and the workspace does not have it. */
+  mounted: z.boolean().default(true),
+  /**
+   * `false`: the workspace has what is checked out as one commit without a parent, whose id is a function of its tree, and
+   * no tag and no other branch.
+   */
+  history: z.boolean().default(true),
 });
 
 /** What playbooks are told, besides `zuul`. */
@@ -74,6 +81,8 @@ export const buildRequestSchema = z.strictObject({
   job: z.string().min(1).max(255),
   attempt: z.number().int().min(1).default(1),
   attempts: z.number().int().min(1).default(3),
+  /** Its result may be that of other builds, too: it is not told which build it is for, nor which attempt. */
+  shared: z.boolean().default(false),
   preRun: z.array(entry).default([]),
   run: z.array(entry).min(1),
   postRun: z.array(entry).default([]),
@@ -144,6 +153,8 @@ export interface Artifact {
   /** Path below the folder of artifacts. */
   readonly name: string;
   readonly bytes: number;
+  /** Of its content, in hexadecimal digits. Those of before there was reuse have none. */
+  readonly sha256?: string;
 }
 
 /** What the build wrote to `$DROVER_RESULT`. */
@@ -179,6 +190,7 @@ export interface BuildOutcome {
 export type ExecutorErrorCode =
   | "BUILD_REQUEST_INVALID"
   | "BUILD_CANCELLED"
+  | "EXECUTION_REFUSED"
   | "EXECUTOR_CLOSED"
   | "EXECUTOR_UNUSABLE";
 
@@ -203,6 +215,8 @@ export function checkRequest(value: unknown): CheckedRequest {
   const names = new Set(data.repositories.map((one) => one.project));
   if (names.size < data.repositories.length)
     throw new ExecutorError("BUILD_REQUEST_INVALID", "repositories: a project is there twice");
+  if (data.repositories.some((one) => one.project === data.project && !one.mounted))
+    throw new ExecutorError("BUILD_REQUEST_INVALID", `repositories: ${data.project} has to be mounted`);
   for (const needed of [
     data.project,
     ...entriesOf(data).flatMap((one) =>

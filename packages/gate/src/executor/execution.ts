@@ -191,7 +191,10 @@ export class Execution {
       const success = broken === undefined && this.#failing === null;
       const isAgain = (preFailed && !isFlood(broken)) || (isUnreachable(broken) && this.#failing === null);
       const willRetry = isAgain && wantsRetry && request.attempt < request.attempts;
-      const told = { zuul_success: success, zuul_will_retry: willRetry };
+      // Which attempt it is, builds that share an execution do not agree on.
+      const told: JsonObject = request.shared
+        ? { zuul_success: success }
+        : { zuul_success: success, zuul_will_retry: willRetry };
       const timeLimit = () => request.postTimeoutMs ?? DEFAULT_TIMEOUT_MS;
       const end = await this.#step(workspace, { phase: "post-run", index, entry }, timeLimit, told);
       if (failed(end)) postBroken ??= { entry, end, index, phase: "post-run" };
@@ -438,19 +441,22 @@ export class Execution {
   #writeVariables(workspace: Workspace, told: JsonObject): JsonObject {
     const { request } = this.#terms;
     const projects = Object.fromEntries(
-      request.repositories.map(({ project, checkout, required }) => {
+      request.repositories.flatMap(({ project, checkout, required, history, branches, mounted }) => {
+        if (!mounted) return [];
         const { path, commit } = workspace.sources.get(project)!;
         const names = { name: project, short_name: basename(project), canonical_name: project };
         const src_dir = path.slice(this.#folders.root.length + 1);
-        return [project, { ...names, src_dir, checkout, commit, required }] as const;
+        // The commit that it was taken from would tell of its history.
+        const shown = history || Object.hasOwn(branches, checkout) ? checkout : commit;
+        return [[project, { ...names, src_dir, checkout: shown, commit, required }] as const];
       }),
     );
     const zuul = {
       ...request.zuul,
-      build: request.build,
       job: request.job,
-      attempts: request.attempt,
-      max_attempts: request.attempts,
+      ...(request.shared
+        ? {}
+        : { build: request.build, attempts: request.attempt, max_attempts: request.attempts }),
       project: projects[request.project]!,
       projects,
       executor: {
@@ -481,9 +487,8 @@ export class Execution {
       LANG: "C.UTF-8",
       CI: "true",
       DROVER_EXECUTION: id,
-      DROVER_BUILD: request.build,
       DROVER_JOB: request.job,
-      DROVER_ATTEMPT: String(request.attempt),
+      ...(request.shared ? {} : { DROVER_BUILD: request.build, DROVER_ATTEMPT: String(request.attempt) }),
       DROVER_PHASE: phase,
       DROVER_PROJECT: request.project,
       DROVER_PIPELINE: text(zuul.pipeline),
@@ -498,7 +503,10 @@ export class Execution {
       DROVER_RESULT: this.#inside(join(this.#folders.out, "result.json")),
       DROVER_ARTIFACTS: this.#inside(join(this.#folders.out, "artifacts")),
       ...(phase === "post-run"
-        ? { DROVER_SUCCESS: String(told.zuul_success), DROVER_WILL_RETRY: String(told.zuul_will_retry) }
+        ? {
+            DROVER_SUCCESS: String(told.zuul_success),
+            ...(request.shared ? {} : { DROVER_WILL_RETRY: String(told.zuul_will_retry) }),
+          }
         : {}),
     };
   }

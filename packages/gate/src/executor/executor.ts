@@ -2,10 +2,11 @@ import { createHash, randomUUID } from "node:crypto";
 import { existsSync, lstatSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
-import { BuildLog, type OutputChunk, readLogFile } from "./build-log.ts";
+import { BuildLog, type OutputChunk } from "./build-log.ts";
 import { type BuildOutcome, type BuildRequest, checkRequest, ExecutorError } from "./build-request.ts";
 import { DiskWatch } from "./disk-watch.ts";
 import { Execution, type ExecutionRecord, writeRecord } from "./execution.ts";
+import { ExecutionStore } from "./execution-store.ts";
 import { type Isolation, isRoot, Sandbox } from "./isolation.ts";
 import { endTrail, isSame, markOf, type ProcessMark } from "./processes.ts";
 import { removeFolder } from "./workspace.ts";
@@ -39,6 +40,8 @@ export const DEFAULT_EXECUTOR_LIMITS: ExecutorLimits = {
 export interface ExecutorOptions {
   /** Where logs, artifacts and workspaces are. Nobody else's. */
   readonly folder: string;
+  /** Where logs and artifacts are. Default: one in the folder. */
+  readonly store?: ExecutionStore;
   /** The best isolation that is wanted. Default: `bubblewrap`. */
   readonly isolation?: Isolation;
   /** Files and folders that builds are not to see, where a system folder would show them: state, tokens. */
@@ -63,10 +66,6 @@ export interface RunOptions {
   readonly onOutput?: (chunk: OutputChunk) => unknown;
 }
 
-/** How much of a log is read at a time. */
-const READ_BYTES = 256 * 1024;
-const MIN_READ_BYTES = 4;
-
 /** Runs builds on this machine: each in a workspace of its own, isolated as well as the machine allows. */
 export class Executor implements AsyncDisposable {
   readonly isolation: Isolation;
@@ -75,24 +74,28 @@ export class Executor implements AsyncDisposable {
   /** Processes of earlier runs that were ended at the start could not all be ended: how many are left. */
   readonly leftovers: number;
   readonly limits: ExecutorLimits;
-  readonly #executions: string;
+  readonly store: ExecutionStore;
+  readonly #folder: string;
   readonly #work: string;
   readonly #sandbox: Sandbox;
   readonly #diskWatch: DiskWatch;
   readonly #ansiblePlaybook: string;
   readonly #running = new Map<string, Promise<unknown>>();
+  readonly #builds = new Map<string, string>();
   readonly #closing = new AbortController();
 
   private constructor(
-    executions: string,
+    folder: string,
+    store: ExecutionStore,
     work: string,
     sandbox: Sandbox,
     limits: ExecutorLimits,
     { diskLookMs = 1_000, ansiblePlaybook = "ansible-playbook" }: ExecutorOptions,
     leftovers: number,
   ) {
+    this.#folder = folder;
+    this.store = store;
     this.#ansiblePlaybook = ansiblePlaybook;
-    this.#executions = executions;
     this.#work = work;
     this.#sandbox = sandbox;
     this.#diskWatch = new DiskWatch(diskLookMs);
@@ -109,9 +112,8 @@ export class Executor implements AsyncDisposable {
   static async start(options: ExecutorOptions): Promise<Executor> {
     const folder = resolve(options.folder);
     const limits = { ...DEFAULT_EXECUTOR_LIMITS, ...options.limits };
-    const executions = join(folder, "executions");
     try {
-      await mkdir(executions, { recursive: true, mode: 0o700 });
+      const store = options.store ?? new ExecutionStore(join(folder, "executions"));
       claim(folder);
       const terms = {
         readOnly: options.readOnly ?? [],
@@ -120,11 +122,11 @@ export class Executor implements AsyncDisposable {
         maxFileBytes: limits.diskBytes,
       };
       const sandbox = await Sandbox.find(folder, terms, options.isolation ?? "bubblewrap");
-      const leftovers = await endLeftovers(executions);
+      const leftovers = await endLeftovers(store.folder);
       const work = sandbox.isolation === "user" ? openWorkFolder(folder) : join(folder, "work");
       await removeFolder(work);
       await mkdir(work, { recursive: true, mode: sandbox.isolation === "user" ? 0o711 : 0o700 });
-      return new Executor(executions, work, sandbox, limits, options, leftovers);
+      return new Executor(folder, store, work, sandbox, limits, options, leftovers);
     } catch (error) {
       if (error instanceof ExecutorError) throw error;
       throw new ExecutorError("EXECUTOR_UNUSABLE", `${folder}: ${(error as Error).message}`);
@@ -136,6 +138,11 @@ export class Executor implements AsyncDisposable {
     return this.#running.size;
   }
 
+  /** Their names. */
+  get builds(): string[] {
+    return [...this.#builds.values()];
+  }
+
   /**
    * Runs a build to its end. Whatever the build does is told by the outcome.
    * @throws ExecutorError `BUILD_REQUEST_INVALID`; `BUILD_CANCELLED` when the signal aborted or the executor was closed, and
@@ -145,7 +152,7 @@ export class Executor implements AsyncDisposable {
     const checked = checkRequest(request);
     if (this.#closing.signal.aborted) throw new ExecutorError("EXECUTOR_CLOSED", "the executor was closed");
     const id = randomUUID();
-    const folder = join(this.#executions, id);
+    const folder = join(this.store.folder, id);
     const { signal, onStart, onOutput = () => {}, onFailing = () => {} } = options;
     let execution: Execution;
     let log: BuildLog;
@@ -172,64 +179,26 @@ export class Executor implements AsyncDisposable {
     const outcome = execution.run().finally(() => {
       log.close();
       this.#running.delete(id);
+      this.#builds.delete(id);
+      this.store.running.delete(id);
     });
     this.#running.set(id, outcome);
+    this.#builds.set(id, checked.build);
+    this.store.running.add(id);
     return await outcome;
   }
 
-  /**
-   * A piece of an execution's log, which may still grow.
-   * @param from An offset that was told before, or 0.
-   * @returns `undefined` when there is no such execution. `isEnded`: nothing comes after this piece.
-   */
-  async readLog(
-    execution: string,
-    from = 0,
-    maxBytes = READ_BYTES,
-  ): Promise<(OutputChunk & { readonly isEnded: boolean }) | undefined> {
-    const folder = this.folderOf(execution);
-    if (folder === undefined) return undefined;
-    // Asked before it is read: what was written between the two is not the end then.
-    const isRunning = this.#running.has(execution);
-    try {
-      const chunk = await readLogFile(join(folder, "log"), from, Math.max(MIN_READ_BYTES, maxBytes));
-      const rest = chunk.bytes.length === 0 || chunk.bytes.length < maxBytes - MIN_READ_BYTES;
-      return { ...chunk, isEnded: !isRunning && rest };
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-      throw error;
-    }
+  /** As `store` does. */
+  readLog(...args: Parameters<ExecutionStore["readLog"]>): ReturnType<ExecutionStore["readLog"]> {
+    return this.store.readLog(...args);
   }
 
-  /** Where an execution's log and its `artifacts/` are; `undefined` for what is no name of one. */
   folderOf(execution: string): string | undefined {
-    if (!/^[0-9a-f-]{36}$/.test(execution)) return undefined;
-    const folder = join(this.#executions, execution);
-    return existsSync(folder) ? folder : undefined;
+    return this.store.folderOf(execution);
   }
 
-  /**
-   * Forgets logs and artifacts of executions that ended before `olderThanMs`, and then the oldest, until what is left is no
-   * more than `maxBytes`.
-   * @returns The executions that are gone.
-   */
-  async sweep(olderThanMs: number, maxBytes: number): Promise<string[]> {
-    const ended: { readonly id: string; readonly endedMs: number; readonly bytes: number }[] = [];
-    for (const id of await readdir(this.#executions)) {
-      if (this.#running.has(id)) continue;
-      const record = readRecord(join(this.#executions, id));
-      ended.push({ id, endedMs: record?.endedMs ?? record?.startedMs ?? 0, bytes: record?.bytes ?? 0 });
-    }
-    ended.sort((a, b) => a.endedMs - b.endedMs);
-    let bytes = ended.reduce((sum, one) => sum + one.bytes, 0);
-    const gone: string[] = [];
-    for (const one of ended) {
-      if (one.endedMs >= olderThanMs && bytes <= maxBytes) break;
-      await removeFolder(join(this.#executions, one.id));
-      bytes -= one.bytes;
-      gone.push(one.id);
-    }
-    return gone;
+  sweep(olderThanMs: number, maxBytes: number): Promise<string[]> {
+    return this.store.sweep(olderThanMs, maxBytes);
   }
 
   /** Cancels what runs. Resolves when no process of it is left. */
@@ -237,7 +206,7 @@ export class Executor implements AsyncDisposable {
     this.#closing.abort();
     await Promise.allSettled(this.#running.values());
     await removeFolder(this.#work);
-    await rm(join(this.#executions, "..", OWNER), { force: true });
+    await rm(join(this.#folder, OWNER), { force: true });
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -9,6 +9,7 @@ export {
   type Step,
   type StepEnd,
 } from "./build-request.ts";
+export { ExecutionStore, type HandedInLimits, isExecution } from "./execution-store.ts";
 export {
   DEFAULT_EXECUTOR_LIMITS,
   Executor,

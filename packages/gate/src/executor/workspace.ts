@@ -3,7 +3,7 @@ import { existsSync, lstatSync } from "node:fs";
 import { chmod, mkdir, symlink, writeFile } from "node:fs/promises";
 import { basename, dirname, join, relative } from "node:path";
 import { promisify } from "node:util";
-import { GitError, git } from "../git/git.ts";
+import { GitError, git, gitLine } from "../git/git.ts";
 import { type CheckedRequest, type Entry, isPlaybook, type RepositoryState } from "./build-request.ts";
 import type { Folders } from "./isolation.ts";
 
@@ -48,7 +48,8 @@ export async function makeWorkspace(
   ]);
   const sources = new Map<string, { path: string; commit: string }>();
   const taken = new Set<string>();
-  for (const { project } of request.repositories) {
+  const mounted = request.repositories.filter((state) => state.mounted);
+  for (const { project } of mounted) {
     const path = join(folders.src, folderOf(project, request.workspaceScheme));
     for (const other of taken) {
       if (path === other || path.startsWith(`${other}/`) || other.startsWith(`${path}/`))
@@ -58,13 +59,13 @@ export async function makeWorkspace(
     sources.set(project, { path, commit: "" });
   }
   await Promise.all(
-    request.repositories.map(async (state) => {
+    mounted.map(async (state) => {
       const source = sources.get(state.project)!;
       source.commit = await checkOut(state, source.path, sharesObjects);
     }),
   );
   const { executables, roles } = await exportExecutables(request, folders);
-  const objectStores = request.repositories.map(({ repository }) => join(repository, "objects"));
+  const objectStores = mounted.map(({ repository }) => join(repository, "objects"));
   return { sources, executables, roles, objectStores };
 }
 
@@ -75,10 +76,10 @@ function folderOf(project: string, scheme: CheckedRequest["workspaceScheme"]): s
 
 /** A clone as `git clone` would make it, of which git itself need only write the files. @returns The commit. */
 async function checkOut(state: RepositoryState, path: string, sharesObjects: boolean): Promise<string> {
-  const { project, repository, branches, before, checkout } = state;
+  const { project, repository, branches, before, checkout, history } = state;
   const store = join(repository, "objects");
   if (!existsSync(store)) throw new WorkspaceImpossible(`the repository of ${project} is not there`);
-  const tags = await tagsOf(repository);
+  const tags = history ? await tagsOf(repository) : new Map<string, string>();
   const branch = Object.hasOwn(branches, checkout) ? checkout : undefined;
   const commit =
     (branch === undefined ? tags.get(`refs/tags/${checkout}`) : branches[branch]) ??
@@ -93,39 +94,59 @@ async function checkOut(state: RepositoryState, path: string, sharesObjects: boo
     mkdir(join(gitDir, "info")),
     mkdir(join(gitDir, "hooks")),
   ]);
-  const refs = new Map(tags);
-  for (const [name, tip] of Object.entries(branches)) {
-    refs.set(`refs/heads/${name}`, tip);
-    refs.set(`refs/remotes/origin/${name}`, tip);
-  }
-  for (const [name, tip] of Object.entries(before)) refs.set(`refs/remotes/origin/${name}`, tip);
   const isSha256 = commit.length === 64;
   await Promise.all([
-    writeFile(
-      join(gitDir, "packed-refs"),
-      `# pack-refs with: sorted \n${[...refs]
-        .sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
-        .map(([name, tip]) => `${tip} ${name}\n`)
-        .join("")}`,
-    ),
-    writeFile(join(gitDir, "HEAD"), branch === undefined ? `${commit}\n` : `ref: refs/heads/${branch}\n`),
+    writeFile(join(gitDir, "HEAD"), `${commit}\n`),
     writeFile(join(gitDir, "config"), configOf(isSha256)),
     sharesObjects
       ? writeFile(join(gitDir, "objects", "info", "alternates"), `${store}\n`)
       : run("cp", ["-r", "--reflink=auto", "--", `${store}/.`, join(gitDir, "objects")]),
   ]);
+  const refs = new Map(tags);
   try {
-    await git(["read-tree", "--reset", "-u", commit], { gitDir, cwd: path });
+    const head = history ? commit : await commitAlone(gitDir, commit);
+    for (const [name, tip] of Object.entries(branches)) {
+      refs.set(`refs/heads/${name}`, history ? tip : head);
+      if (history) refs.set(`refs/remotes/origin/${name}`, tip);
+    }
+    for (const [name, tip] of Object.entries(before)) refs.set(`refs/remotes/origin/${name}`, tip);
+    await Promise.all([
+      writeFile(
+        join(gitDir, "packed-refs"),
+        `# pack-refs with: sorted \n${[...refs]
+          .sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+          .map(([name, tip]) => `${tip} ${name}\n`)
+          .join("")}`,
+      ),
+      writeFile(join(gitDir, "HEAD"), branch === undefined ? `${head}\n` : `ref: refs/heads/${branch}\n`),
+    ]);
+    await git(["read-tree", "--reset", "-u", head], { gitDir, cwd: path });
+    return head;
   } catch (error) {
     if (
       error instanceof GitError &&
       error.code === "GIT_FAILED" &&
-      /not a tree|bad object|unpack/i.test(error.stderr)
+      /not a tree|bad object|unpack|not a valid object/i.test(error.stderr)
     )
       throw new WorkspaceImpossible(`${project} does not have the commit ${commit}`);
     throw error;
   }
-  return commit;
+}
+
+/** Commits of states without a history are of this instant, which every archive format can hold. */
+const ALONE_DATE = "946684800 +0000";
+const ALONE = {
+  GIT_AUTHOR_NAME: "Drover",
+  GIT_AUTHOR_EMAIL: "drover@localhost",
+  GIT_AUTHOR_DATE: ALONE_DATE,
+  GIT_COMMITTER_NAME: "Drover",
+  GIT_COMMITTER_EMAIL: "drover@localhost",
+  GIT_COMMITTER_DATE: ALONE_DATE,
+};
+
+/** A commit of the tree of another one, without parents: equal trees give equal commits. */
+function commitAlone(gitDir: string, commit: string): Promise<string> {
+  return gitLine(["commit-tree", `${commit}^{tree}`, "-m", "The state under test"], { gitDir, env: ALONE });
 }
 
 async function tagsOf(repository: string): Promise<Map<string, string>> {

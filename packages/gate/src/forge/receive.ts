@@ -99,6 +99,8 @@ export class Receiver {
       try {
         const problem = pushedNameProblem(command.ref, this.#parts.limits.maxRefBytes);
         if (problem !== null) throw new PushRefused(problem);
+        if (push.user.role === "worker")
+          throw new PushRefused("this token is a worker's, which pushes nothing");
         const updates = isForReview(command.ref)
           ? await this.#forReview(push, command, lines)
           : await this.#directly(push, command);

@@ -2,8 +2,11 @@ import { isSecretOf, makeToken, readToken } from "@drover/server";
 import type { GateDatabase } from "../store/database.ts";
 import { ForgeError } from "./errors.ts";
 
-/** Operators may do everything; users push for review, comment, and approve what is not their own. */
-export type Role = "user" | "operator";
+/**
+ * Operators may do everything; users push for review, comment, and approve what is not their own; workers are executors and
+ * mergers on other machines, and may read repositories and bring what they made, nothing else.
+ */
+export type Role = "user" | "operator" | "worker";
 
 export interface User {
   readonly name: string;
@@ -46,8 +49,8 @@ export class Users {
         `${JSON.stringify(name.slice(0, 80))}: a user's name has 1 to 64 letters, digits, '.', '_', '@' and '-', the first a letter or digit`,
       );
     }
-    if (role !== "user" && role !== "operator")
-      throw new ForgeError("USER_INVALID", "a role is user or operator");
+    if (role !== "user" && role !== "operator" && role !== "worker")
+      throw new ForgeError("USER_INVALID", "a role is user, operator or worker");
     this.#db.db
       .prepare(
         "INSERT INTO forge_users (name, role, created_ms) VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET role = excluded.role",

@@ -20,8 +20,11 @@ export interface WantedFiles {
 /** Contents by path, those of `files` first, each folder's in git's order. */
 export type Files = ReadonlyMap<string, Buffer>;
 
-/** Reads regular files of a tree; links are none. */
-export async function readFiles(reader: ObjectReader, tree: string, wanted: WantedFiles): Promise<Files> {
+/** Ids of the contents of regular files by path, those of `files` first, each folder's in git's order. */
+export type FileIds = ReadonlyMap<string, string>;
+
+/** Finds regular files of a tree; links are none. */
+export async function findFiles(reader: ObjectReader, tree: string, wanted: WantedFiles): Promise<FileIds> {
   const found = new Map<string, string>();
   const add = (path: string, id: string): void => {
     found.set(path, id);
@@ -43,6 +46,11 @@ export async function readFiles(reader: ObjectReader, tree: string, wanted: Want
     const entry = await entryOf(reader, tree, path);
     if (entry?.mode === "40000") await walk(entry.id, path);
   }
+  return found;
+}
+
+/** Reads what was found. */
+export async function readFiles(reader: ObjectReader, found: FileIds): Promise<Files> {
   const files = new Map<string, Buffer>();
   let total = 0;
   for (const [path, id] of found) {

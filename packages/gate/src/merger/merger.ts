@@ -8,7 +8,14 @@ import { moveRefs, type RefState, readRefs } from "../git/refs.ts";
 import { gitVersion } from "../git/version.ts";
 import { MergeCache, type StepResult } from "./cache.ts";
 import { checkRequest, isHoldId } from "./checks.ts";
-import { type Files, MAX_CHANGED_FILES, readFiles, type WantedFiles } from "./files.ts";
+import {
+  type FileIds,
+  type Files,
+  findFiles,
+  MAX_CHANGED_FILES,
+  readFiles,
+  type WantedFiles,
+} from "./files.ts";
 import { Repository } from "./repository.ts";
 import {
   type BranchTip,
@@ -129,11 +136,22 @@ export class Merger {
    * @throws GitError, MergerError `MERGER_LIMIT`
    */
   async readFiles(project: string, commit: string, wanted: WantedFiles): Promise<Files> {
+    return this.readFound(project, await this.findFiles(project, commit, wanted));
+  }
+
+  /** The same, but only where their contents are: equal ids are equal contents. @throws GitError, MergerError `MERGER_LIMIT` */
+  async findFiles(project: string, commit: string, wanted: WantedFiles): Promise<FileIds> {
     checkId(commit);
     const repository = await this.#repository(project);
     return repository.reading(async () =>
-      readFiles(repository.reader, (await repository.commit(commit)).tree, wanted),
+      findFiles(repository.reader, (await repository.commit(commit)).tree, wanted),
     );
+  }
+
+  /** Contents of what `findFiles` has found. @throws GitError, MergerError `MERGER_LIMIT` */
+  async readFound(project: string, found: FileIds): Promise<Files> {
+    const repository = await this.#repository(project);
+    return repository.reading(() => readFiles(repository.reader, found));
   }
 
   /** Branches and tags as they are now, by full name. */

@@ -186,7 +186,9 @@ function zuulOf(
       commit_id: link.commit,
     })),
     artifacts: parents.flatMap(({ job, outcome }) =>
-      (outcome?.artifacts ?? []).map((artifact) => ({ job, name: artifact.name })),
+      (outcome?.artifacts ?? []).map(({ name, sha256 }) =>
+        sha256 === undefined ? { job, name } : { job, name, sha256 },
+      ),
     ),
   };
   if (subject.kind === "ref") {

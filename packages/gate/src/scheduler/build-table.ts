@@ -246,7 +246,9 @@ export class BuildTable {
     const row = this.#db.db
       .prepare(
         `SELECT avg(ended_ms - started_ms) AS ms FROM (SELECT ended_ms, started_ms FROM gate_builds
-         WHERE job = ? AND project = ? AND branch IS ? AND result = 'SUCCESS' ORDER BY id DESC LIMIT ?)`,
+         WHERE job = ? AND project = ? AND branch IS ? AND result = 'SUCCESS' AND NOT EXISTS
+         (SELECT 1 FROM gate_shared_builds WHERE build = gate_builds.id AND sharing IS NOT NULL)
+         ORDER BY id DESC LIMIT ?)`,
       )
       .get(job, project, branch, GUESSED_FROM) as { ms: number | null };
     const estimate = row.ms === null ? null : Math.round(row.ms);

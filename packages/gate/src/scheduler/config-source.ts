@@ -1,4 +1,4 @@
-import { type ConfigFile, type ConfigSource, isConfigPath } from "../config/index.ts";
+import { CONFIG_LIMITS, type ConfigFile, type ConfigSource, isConfigPath, Kept } from "../config/index.ts";
 import type { LocalForge } from "../forge/index.ts";
 import { gitLine } from "../git/git.ts";
 import type { Merger, WantedFiles } from "../merger/index.ts";
@@ -6,20 +6,26 @@ import type { Merger, WantedFiles } from "../merger/index.ts";
 const FILES = ["zuul.yaml", ".zuul.yaml"];
 const FOLDERS = ["zuul.d", ".zuul.d"];
 
-/** Reads configuration from the forge's repositories: what is merged, or what a commit would make of it. */
+/**
+ * Reads configuration from the forge's repositories: what is merged, or what a commit would make of it. Files whose contents
+ * are as they were are not read again: then it is the same list that is given back.
+ */
 export class RepositoryConfig implements ConfigSource {
-  readonly #forge: LocalForge;
+  readonly #forge: Pick<LocalForge, "branches" | "gitDir">;
   readonly #merger: Merger;
+  readonly #tips = new Map<string, ReadonlyMap<string, string>>();
+  readonly #kept = new Kept<readonly ConfigFile[]>(CONFIG_LIMITS.maxKeptLength);
 
-  constructor(forge: LocalForge, merger: Merger) {
+  constructor(forge: Pick<LocalForge, "branches" | "gitDir">, merger: Merger) {
     this.#forge = forge;
     this.#merger = merger;
   }
 
-  /** The one that `HEAD` names is first. */
+  /** The one that `HEAD` names is first. What `files` reads from then on is what they are now. */
   async branches(project: string): Promise<readonly string[]> {
-    const names = [...(await this.#forge.branches(project)).keys()];
-    const head = await this.defaultBranch(project);
+    const [tips, head] = await Promise.all([this.#forge.branches(project), this.defaultBranch(project)]);
+    this.#tips.set(project, tips);
+    const names = [...tips.keys()];
     return names.includes(head) ? [head, ...names.filter((name) => name !== head)] : names;
   }
 
@@ -33,7 +39,8 @@ export class RepositoryConfig implements ConfigSource {
     branch: string,
     extraPaths: readonly string[],
   ): Promise<readonly ConfigFile[]> {
-    const commit = (await this.#forge.branches(project)).get(branch);
+    // Asked anew for each of hundreds of branches, they would cost a process each.
+    const commit = (this.#tips.get(project) ?? (await this.#forge.branches(project))).get(branch);
     if (commit === undefined) throw new Error(`there is no branch ${branch}`);
     return this.filesAt(project, commit, extraPaths);
   }
@@ -49,7 +56,13 @@ export class RepositoryConfig implements ConfigSource {
       folders: [...FOLDERS, ...extraPaths.filter(isFolder).map((path) => path.slice(0, -1))],
       wants: (path) => isConfigPath(path, extraPaths),
     };
-    const files = await this.#merger.readFiles(project, commit, wanted);
-    return [...files].map(([path, bytes]) => ({ path, text: bytes.toString() }));
+    const found = await this.#merger.findFiles(project, commit, wanted);
+    const key = JSON.stringify([...found]);
+    const known = this.#kept.find(key);
+    if (known !== undefined) return known;
+    const read = await this.#merger.readFound(project, found);
+    const files = [...read].map(([path, bytes]) => ({ path, text: bytes.toString() }));
+    const length = files.reduce((sum, { path, text }) => sum + path.length + text.length, 1);
+    return this.#kept.keep(key, files, length);
   }
 }

@@ -38,8 +38,12 @@ CREATE TABLE gate_self (id TEXT NOT NULL) STRICT;
 
 /** Batches after which the state is written as a whole, so that a start replays few. */
 const BATCHES_PER_SNAPSHOT = 2_000;
-/** Snapshots that are kept, with the events between them: for looking back. */
+/** Snapshots that are always kept, with the events between them: for looking back. */
 const KEPT_SNAPSHOTS = 3;
+/** How far back events are kept, in milliseconds, unless that are too many. */
+export const KEPT_EVENTS_MS = 7 * 24 * 3_600_000;
+/** Batches that are kept at most, besides those of the snapshots that are always kept. */
+export const MAX_KEPT_BATCHES = 100_000;
 
 /**
  * What the core was told, in order. A batch is on the disk before it is stepped, and the same batches give the same state:
@@ -100,10 +104,15 @@ export class EventLog {
         atMs,
         state,
       );
-      const [oldest] = db
+      const [always] = db
         .prepare("SELECT seq FROM gate_snapshots ORDER BY seq DESC LIMIT 1 OFFSET ?")
         .all(KEPT_SNAPSHOTS - 1) as { seq: number }[];
-      if (oldest === undefined) return;
+      if (always === undefined) return;
+      // The newest from which everything that is to be seen can be found again.
+      const oldest = db
+        .prepare("SELECT max(seq) AS seq FROM gate_snapshots WHERE seq <= ? AND (at_ms <= ? OR seq <= ?)")
+        .get(always.seq, atMs - KEPT_EVENTS_MS, this.#seq - MAX_KEPT_BATCHES) as { seq: number | null };
+      if (oldest.seq === null) return;
       db.prepare("DELETE FROM gate_snapshots WHERE seq < ?").run(oldest.seq);
       db.prepare("DELETE FROM gate_events WHERE seq <= ?").run(oldest.seq);
     });
@@ -121,7 +130,7 @@ function writeEvents(events: readonly GateEvent[]): string {
   );
 }
 
-function readEvents(text: string): GateEvent[] {
+export function readEvents(text: string): GateEvent[] {
   return (JSON.parse(text) as StoredEvent[]).map((event) =>
     event.kind === "configured" ? { ...event, layout: layoutFrom(event.layout) } : event,
   );

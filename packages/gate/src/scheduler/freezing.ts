@@ -1,14 +1,9 @@
-import {
-  type ConfigLoader,
-  type FreezeSubject,
-  type FrozenJobDefinition,
-  isConfigPath,
-  type Layout,
-} from "../config/index.ts";
+import type { ConfigLoader, FreezeSubject, FrozenJobDefinition, Layout } from "../config/index.ts";
 import type { ConfigProblem, GateEffect, JobGraph } from "../core/index.ts";
 import type { LocalForge } from "../forge/index.ts";
 import type { FrozenBuildset, FrozenRepository } from "./build-table.ts";
 import type { RepositoryConfig } from "./config-source.ts";
+import { changedFiles, speculate } from "./speculation.ts";
 
 type FreezeEffect = Extract<GateEffect, { kind: "freeze" }>;
 
@@ -27,26 +22,21 @@ interface Parts {
  * repositories that they may want, with the changes of the chain merged.
  */
 export async function freezeBuildset(parts: Parts, effect: FreezeEffect): Promise<Frozen> {
-  const { forge, loader, source } = parts;
-  const { pipeline, subject, chain, steps } = effect;
+  const { forge, loader } = parts;
+  const { pipeline, subject, chain } = effect;
   const layout = loader.current?.layout;
   if (layout === undefined) throw new Error("bug: no configuration is loaded");
-  let frozenFor: FreezeSubject = { project: subject.project, branch: subject.branch, files: null };
-  let frozenBy = layout;
-  if (subject.kind === "ref") frozenFor = { ...frozenFor, ref: subject.ref };
-  else {
-    frozenFor = { ...frozenFor, files: await filesOf(forge, subject.id, subject.revision) };
-    const { project, branch } = subject;
-    const { trusted = false, extraConfigPaths = [] } = loader.tenant.projects.get(project) ?? {};
-    if (await changesConfig(forge, effect, extraConfigPaths)) {
-      const files = await source.filesAt(project, steps.at(-1)!.commit, extraConfigPaths);
-      const proposed = loader.validateChange({ project, branch, files });
-      if (proposed.problems.length > 0) return { kind: "problems", problems: proposed.problems };
-      // What a config-project says counts when it has merged.
-      frozenBy = trusted ? layout : proposed.layout;
-      frozenFor = { ...frozenFor, compared: (trusted ? proposed.layout : layout).parts };
-    }
-  }
+  const speculation = await speculate(parts, effect);
+  if (speculation.kind === "problems") return speculation;
+  const { layout: frozenBy, compared } = speculation;
+  const { project, branch } = subject;
+  const frozenFor: FreezeSubject = {
+    project,
+    branch,
+    files: subject.kind === "ref" ? null : await changedFiles(forge, subject.id, subject.revision),
+    ...(subject.kind === "ref" ? { ref: subject.ref } : {}),
+    ...(compared === undefined ? {} : { compared }),
+  };
   const result = frozenBy.freeze(pipeline, frozenFor);
   if (result.kind === "problems") return result;
   const jobs = Object.fromEntries(result.jobs);
@@ -57,38 +47,6 @@ export async function freezeBuildset(parts: Parts, effect: FreezeEffect): Promis
     repositories[project] = await frozenRepository(parts, layout, project, effect);
   }
   return { kind: "graph", graph: result.graph, buildset: { chain, jobs, repositories } };
-}
-
-async function filesOf(forge: LocalForge, change: string, revision: number): Promise<string[]> {
-  const paths = await forge.paths(forge.numberOf(change)!, revision);
-  return paths.map((path) => path.toString());
-}
-
-/** Whether a revision changes configuration: asked of it for each item behind, and always the same. */
-const knownToChange = new WeakMap<LocalForge, Map<string, boolean>>();
-const MAX_KNOWN = 10_000;
-
-/** Whether the change, or one ahead of it on its branch, changes what is configured there. */
-async function changesConfig(
-  forge: LocalForge,
-  { subject, chain }: FreezeEffect,
-  extraPaths: readonly string[],
-): Promise<boolean> {
-  const known = knownToChange.get(forge) ?? new Map<string, boolean>();
-  knownToChange.set(forge, known);
-  for (const { project, branch, change, revision } of chain) {
-    if (project !== subject.project || branch !== subject.branch) continue;
-    const key = [change, revision, ...extraPaths].join("\0");
-    let does = known.get(key);
-    if (does === undefined) {
-      const files = await filesOf(forge, change, revision);
-      does = files.some((path) => isConfigPath(path, extraPaths));
-      if (known.size >= MAX_KNOWN) known.clear();
-      known.set(key, does);
-    }
-    if (does) return true;
-  }
-  return false;
 }
 
 /** Projects that a job's workspace holds besides the change's own. */

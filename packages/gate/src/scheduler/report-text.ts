@@ -1,5 +1,5 @@
 import type { Reporting } from "../config/index.ts";
-import type { GateEffect } from "../core/index.ts";
+import type { ConfigProblem, GateEffect, Subject } from "../core/index.ts";
 import type { BuildRow } from "./build-table.ts";
 
 type ReportEffect = Extract<GateEffect, { kind: "report" }>;
@@ -11,7 +11,7 @@ const SHOWN_WARNINGS = 5;
 
 /** What a report says, for people. */
 export function reportText(
-  { what, reason, builds, problems }: ReportEffect,
+  { what, subject, reason, builds, problems }: ReportEffect,
   { message, footer }: Reporting,
   buildOf: (id: number) => BuildRow | undefined,
   urlOf: (id: number) => string | null,
@@ -21,7 +21,7 @@ export function reportText(
   if (problems.length > 0) {
     const shown = problems
       .slice(0, SHOWN_PROBLEMS)
-      .map(({ file, line, message: text }) => `- ${file}${line === null ? "" : `:${line}`}: ${text}`);
+      .map((problem) => `- ${placeOf(problem, subject)}${problem.message}`);
     if (problems.length > SHOWN_PROBLEMS) shown.push(`- and ${problems.length - SHOWN_PROBLEMS} more`);
     parts.push(shown.join("\n"));
   }
@@ -40,6 +40,14 @@ export function reportText(
   }
   if (footer !== "") parts.push(footer);
   return parts.filter((part) => part !== "").join("\n\n");
+}
+
+/** `zuul.yaml:3: `, with project and branch before it where they are not the subject's own. */
+function placeOf({ project, branch, file, line }: ConfigProblem, subject: Subject): string {
+  const isOwn = project === subject.project && branch === (subject.branch ?? "");
+  const where = [...(isOwn ? [] : [project, branch]), line === null ? file : `${file}:${line}`];
+  const text = where.filter((part) => part !== "").join(" ");
+  return text === "" ? "" : `${text}: `;
 }
 
 /** `1 h 02 m 03 s`, `4 m 05 s`, `6 s` */

@@ -283,11 +283,9 @@ describe("a change that alters a job runs it, whatever files it is for", () => {
         text === undefined
           ? {}
           : {
-              compared: loader.validateChange({
-                project: "app",
-                branch: "main",
-                files: [{ path: "zuul.yaml", text }],
-              }).layout.parts,
+              compared: loader.propose([
+                { project: "app", branch: "main", files: [{ path: "zuul.yaml", text }] },
+              ]).layout.parts,
             };
       const result = layout.freeze("check", { ...change("app", "main", files), ...proposed });
       return result.kind === "graph" ? [...result.jobs.keys()] : result.problems;
@@ -313,7 +311,8 @@ test("explainJobs says of each job why it runs or not", async () => {
       },
     },
   });
-  expect(layout.explainJobs("check", change("app"))).toEqual([
+  const explained = layout.explainJobs("check", change("app"));
+  expect(explained.map(({ inheritance: _, ...rest }) => rest)).toEqual([
     { job: "t", runs: true, reasons: ["It runs: t in check, as app main zuul.yaml:7 says."] },
     { job: "u", runs: false, reasons: ["None of the change's files is one of its files (^doc/)."] },
     {
@@ -327,4 +326,9 @@ test("explainJobs says of each job why it runs or not", async () => {
     { job: "w", runs: false, reasons: ["It cannot run: job w is abstract, so that it cannot run itself."] },
     { job: "zzz", runs: false, reasons: ["It cannot run: job zzz is not defined."] },
   ]);
+  const definitions = explained.map(({ inheritance }) =>
+    inheritance.map(({ job, project, line }) => `${job} ${project}:${line}`),
+  );
+  expect(definitions.slice(1).flat()).toEqual([]);
+  expect(definitions[0]!.slice(-2)).toEqual(["t app:1", "t app:7"]);
 });

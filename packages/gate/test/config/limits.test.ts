@@ -194,7 +194,7 @@ describe("whatever the text, there is nothing but problems", () => {
       layout.explainJobs(pipeline, change("app"));
     }
     layout.toCoreLayout();
-    loader.validateChange({ project: "config", branch: "main", files: [{ path: "zuul.yaml", text }] });
+    loader.propose([{ project: "config", branch: "main", files: [{ path: "zuul.yaml", text }] }]);
     parseTenants(text);
     parseTenants(text.replaceAll("job", "tenant").replaceAll("check", "source"));
   };

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { parseTenants } from "../../src/index.ts";
+import { type ConfigLoader, parseTenants, problemsOfChange } from "../../src/index.ts";
 import { BASE, change, filesOf, load, plainTenant, tenantOf } from "./memory-source.ts";
 
 /** What is told of a file of the untrusted project `app`, whose only branch is `main`. */
@@ -23,14 +23,12 @@ describe("what is not built is refused by name, at its line", () => {
     "failure-url: x",
     "image-build-name: x",
     "include-vars: x.yaml",
-    "inputs: [history]",
     "override-branch: x",
     "provides: [x]",
     "requires: [x]",
     "secrets: [s]",
     "success-url: x",
     "workspace-checkout: false",
-    "reuse: true",
   ])("job %s", async (attribute) => {
     const name = attribute.slice(0, attribute.indexOf(":"));
     const [first, ...more] = await told(job(attribute));
@@ -408,8 +406,11 @@ describe("one fault leaves the rest in effect", () => {
 
   test("a change is told its own problems and new ones, not those of others", async () => {
     const { loader } = await load(repositories);
-    const validate = (project: string, text: string) =>
-      loader.validateChange({ project, branch: "main", files: filesOf({ "zuul.yaml": text }) }).problems;
+    const ofChange = (of: ConfigLoader, project: string, texts: Record<string, string>) => {
+      const proposed = of.propose([{ project, branch: "main", files: filesOf(texts) }]);
+      return problemsOfChange(proposed, of.current!, [{ project, branch: "main" }]);
+    };
+    const validate = (project: string, text: string) => ofChange(loader, project, { "zuul.yaml": text });
     expect(validate("broken", "- job: {name: b, run: b}\n")).toEqual([]);
     expect(validate("app", "- job: {name: t, run: t}\n")).toEqual([]);
     // A name that another project's job needs.
@@ -418,8 +419,7 @@ describe("one fault leaves the rest in effect", () => {
       lib: { main: { "zuul.yaml": "- job: {name: l, parent: t, run: l}\n" } },
     };
     const { loader: other } = await load(shared);
-    const removed = other.validateChange({ project: "app", branch: "main", files: [] });
-    expect(removed.problems).toEqual([
+    expect(ofChange(other, "app", {})).toEqual([
       expect.objectContaining({
         project: "lib",
         line: 1,

@@ -1,9 +1,10 @@
-import type { BuildView } from "@drover/gate/api";
+import type { BuildView, SharedView } from "@drover/gate/api";
+import type { ComponentChildren } from "preact";
 import { nowMs } from "../live.ts";
 import { useLoaded } from "../loaded.ts";
 import { Moment } from "../moment.tsx";
 import { Empty, Facts } from "../pieces.tsx";
-import { changeHref } from "../route.ts";
+import { buildHref, changeHref } from "../route.ts";
 import { ConsoleView } from "./console.tsx";
 import { dateOf, GateTrouble, placeOf, Result, SubjectLink, spentOf } from "./pieces.tsx";
 
@@ -46,10 +47,12 @@ export function BuildPage({ id }: { readonly id: string }) {
 }
 
 function Summary({ of: build }: { readonly of: BuildView }) {
-  const { subject, pipeline, attempt, voting, startedMs, endedMs, buildset } = build;
+  const { subject, pipeline, attempt, voting, startedMs, endedMs, buildset, shared } = build;
+  const sharing = shared == null ? [] : [sharingFact(shared)];
   return (
     <Facts
       of={[
+        ...sharing,
         [
           "Of",
           <>
@@ -66,6 +69,12 @@ function Summary({ of: build }: { readonly of: BuildView }) {
       ]}
     />
   );
+}
+
+/** Whose execution it is. */
+function sharingFact({ how, build }: SharedView): [string, ComponentChildren] {
+  const whose = <a href={buildHref(build)}>build {build}</a>;
+  return [how === "reused" ? "Result of" : "One with", <>{whose}, which is of equal content</>];
 }
 
 function Chain({ of: { chain } }: { readonly of: BuildView }) {

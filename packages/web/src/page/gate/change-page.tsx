@@ -9,6 +9,7 @@ import { acted } from "./acting.ts";
 import { BuildTable } from "./build-table.tsx";
 import { CommentForm, Comments } from "./comments.tsx";
 import { Diff, type Spot } from "./diff.tsx";
+import { ExplainedJobs } from "./explained-jobs.tsx";
 import { dateOf, GateTrouble } from "./pieces.tsx";
 
 const REFRESH_MS = 2500;
@@ -48,6 +49,12 @@ export function ChangePage({ number }: { readonly number: number }) {
             <Needs of={change} />
             <Explanation of={explained.value} />
           </div>
+          {explained.value !== undefined && explained.value.jobs.length > 0 && (
+            <section class="part">
+              <h2>Jobs</h2>
+              <ExplainedJobs of={explained.value.jobs} />
+            </section>
+          )}
           <Revisions path={path} change={change} again={again} />
           <section class="part">
             <h2>Builds</h2>

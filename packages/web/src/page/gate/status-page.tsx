@@ -41,7 +41,7 @@ function Status({ of: status, filter }: { readonly of: StatusView; readonly filt
           The gate is paused: no build starts and nothing is merged. Pushes are accepted.
         </p>
       )}
-      {status.configProblems > 0 && (
+      {status.configProblems !== null && status.configProblems > 0 && (
         <p class="trouble">
           <a href="#/gate/config">
             {status.configProblems} {status.configProblems === 1 ? "problem" : "problems"} in the

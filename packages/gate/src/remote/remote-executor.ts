@@ -1,0 +1,159 @@
+import { statfs } from "node:fs/promises";
+import { availableParallelism, loadavg, totalmem } from "node:os";
+import { join } from "node:path";
+import type { Log } from "@drover/server";
+import type { Worker } from "@drover/worker";
+import { acceptBuilds, buildWorker, refuseBuilds } from "../bus/build-worker.ts";
+import { Executor, type Isolation } from "../executor/index.ts";
+import { executorFacts } from "../scheduler/worker-list.ts";
+import { GateLink, type GateLinkOptions } from "./gate-link.ts";
+import { DEFAULT_GOVERNORS, type Governors, refusalOf } from "./governors.ts";
+import { Presence } from "./presence.ts";
+import { RemoteBuilds } from "./remote-builds.ts";
+import { RepositoryCache } from "./repository-cache.ts";
+
+export interface RemoteExecutorOptions {
+  /** For workspaces and copies of repositories. Nobody else's. */
+  readonly folder: string;
+  readonly gate: GateLinkOptions;
+  /** Addresses of job servers, and the token of an identity with the role `executor` there. */
+  readonly servers: readonly string[];
+  readonly token?: string | undefined;
+  /** Tells it from other executors. */
+  readonly name: string;
+  /** Builds at a time. */
+  readonly slots: number;
+  readonly log: Log;
+  /** Default: `local`. */
+  readonly zone?: string;
+  readonly governors?: Partial<Governors>;
+  /** The best isolation that is wanted. Default: `bubblewrap`. */
+  readonly isolation?: Isolation;
+}
+
+/** How often the machine is looked at. */
+const LOOK_MS = 2_000;
+const TIDY_MS = 600_000;
+
+/** An executor that is a process of its own: builds come by a job server, commits from the gate, logs go there. */
+export class RemoteExecutor {
+  readonly executor: Executor;
+  readonly #options: RemoteExecutorOptions;
+  readonly #builds: RemoteBuilds;
+  readonly #worker: Worker;
+  readonly #presence: Presence;
+  readonly #zone: string;
+  readonly #governors: Governors;
+  readonly #timers: NodeJS.Timeout[] = [];
+  #isConnected = false;
+  #isDraining = false;
+  #why: string | null = null;
+
+  private constructor(options: RemoteExecutorOptions, executor: Executor, gate: GateLink) {
+    const { folder, zone = "local", slots, servers, token, log, name } = options;
+    this.#options = options;
+    this.executor = executor;
+    this.#zone = zone;
+    this.#governors = { ...DEFAULT_GOVERNORS, ...options.governors };
+    const repositories = new RepositoryCache(join(folder, "repositories"), gate);
+    this.#builds = new RemoteBuilds(executor, repositories, gate);
+    this.#worker = buildWorker(this.#builds, {
+      zone,
+      slots,
+      servers,
+      token,
+      clientId: `gate-executor-${name}`.slice(0, 60),
+      onNotice: (notice) => {
+        if (notice.type === "connected") this.#isConnected = true;
+        else if (notice.type === "disconnected" || notice.type === "unreachable") {
+          if (this.#isConnected || notice.type === "unreachable")
+            log.warn(
+              { server: notice.server, error: notice.error },
+              "the job server is not there; trying again",
+            );
+          this.#isConnected = false;
+        } else if (notice.type === "server error")
+          log.error(
+            { server: notice.server, code: notice.code, detail: notice.text },
+            "the job server refused",
+          );
+      },
+    });
+    this.#presence = new Presence(
+      gate,
+      () => ({
+        ...executorFacts(name, executor, slots),
+        isConnected: this.#isConnected,
+        accepts: this.#why === null && !this.#isDraining,
+        why: this.#isDraining ? "it ends when its builds have" : this.#why,
+      }),
+      (error) => log.warn({ error }, "the gate does not take what this executor tells of itself"),
+    );
+    this.#timers.push(
+      setInterval(() => void this.#look(), LOOK_MS).unref(),
+      setInterval(() => {
+        repositories.tidy().catch((error: Error) => log.warn({ error }, "repositories were not tidied"));
+      }, TIDY_MS).unref(),
+    );
+  }
+
+  /**
+   * Ends what an earlier process left, and takes builds as soon as a job server is there.
+   * @throws ExecutorError `EXECUTOR_UNUSABLE`
+   */
+  static async start(options: RemoteExecutorOptions): Promise<RemoteExecutor> {
+    const executor = await Executor.start({
+      folder: options.folder,
+      ...(options.isolation === undefined ? {} : { isolation: options.isolation }),
+    });
+    // What an earlier process did not hand in belongs to builds that were run again.
+    await executor.sweep(Number.POSITIVE_INFINITY, 0);
+    const remote = new RemoteExecutor(options, executor, new GateLink(options.gate));
+    await remote.#look();
+    void remote.#worker.run();
+    await remote.#presence.start();
+    return remote;
+  }
+
+  /** Why it takes no builds now; `null`: it does. */
+  get why(): string | null {
+    return this.#why;
+  }
+
+  /** Takes no more builds, and resolves when those that run have ended. */
+  async drain(): Promise<void> {
+    this.#isDraining = true;
+    await this.#worker.drain();
+    await this.close();
+  }
+
+  /** Ends its builds, which run again elsewhere. */
+  async close(): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#presence.stop();
+    await this.executor.close();
+    await this.#worker.close();
+  }
+
+  async #look(): Promise<void> {
+    if (this.#isDraining) return;
+    const disk = await statfs(this.#options.folder);
+    const why = refusalOf(this.#governors, {
+      processors: availableParallelism(),
+      load: loadavg()[0]!,
+      freeMemoryBytes: process.availableMemory(),
+      memoryBytes: Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY),
+      freeDiskBytes: disk.bavail * disk.bsize,
+      starting: this.#builds.starting,
+    });
+    const before = this.#why;
+    this.#why = why;
+    if (before === null && why !== null) {
+      refuseBuilds(this.#worker, this.#zone);
+      this.#options.log.warn({ why }, "this executor takes no builds for now");
+    } else if (before !== null && why === null) {
+      acceptBuilds(this.#worker, this.#builds, this.#zone);
+      this.#options.log.info({}, "this executor takes builds again");
+    }
+  }
+}
