@@ -2,9 +2,10 @@ import { parseArgs } from "node:util";
 import { buildGearbench } from "../../bench/tools.ts";
 import { Broken, type Totals } from "./books.ts";
 import { type GateCrashTotals, playGateCrashes } from "./gate/play.ts";
+import { type ProcessCrashTotals, playProcessCrashes } from "./gate/play-processes.ts";
 import { playCrashes } from "./play.ts";
 
-const USAGE = `Usage: npm run crash -- [gate] [options]
+const USAGE = `Usage: npm run crash -- [gate | gate-processes] [options]
 
 Starts \`drover serve --store sqlite:…\` under load, kills it at a random moment, starts it again, and so on; then checks that
 every acknowledged job ran, that none ran more often than the kills explain, and that the dead letters add up.
@@ -12,7 +13,11 @@ every acknowledged job ran, that none ran more often than the kills explain, and
 With \`gate\`: \`drover gate up --slots 50\` with builds that sleep, while changes are pushed and approved; then checks that all that
 was approved is merged, that results stayed as they were, and that no process of a build is left.
 
-  --rounds N   kills (default: 500; of a gate 50)
+With \`gate-processes\`: a gate of which job server, scheduler, executors and mergers are processes of their own, one of them killed
+at a time, while changes are pushed that pass and some that fail; then checks that each is merged once, or has failed and was told.
+
+  --rounds N   kills (default: 500; of a gate 50, of its processes 100)
+  --minutes M  begins no round after them (of \`gate-processes\`; default: 60)
   --seed S     of the moments (default: from the clock)
 
 Exit codes: 0 nothing was lost, 1 something was.
@@ -22,12 +27,14 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     rounds: { type: "string" },
+    minutes: { type: "string", default: "60" },
     seed: { type: "string", default: String(Date.now() % 1_000_000) },
     help: { type: "boolean", short: "h", default: false },
   },
 });
 const isGate = positionals[0] === "gate";
-const rounds = Number(values.rounds ?? (isGate ? 50 : 500));
+const isOfProcesses = positionals[0] === "gate-processes";
+const rounds = Number(values.rounds ?? (isGate ? 50 : isOfProcesses ? 100 : 500));
 const seed = Number(values.seed);
 if (values.help || !Number.isSafeInteger(rounds) || rounds < 1 || !Number.isSafeInteger(seed)) {
   process.stdout.write(USAGE);
@@ -45,7 +52,24 @@ function shownOfGate({ approved, resultsSeen, mostRunning, builds }: GateCrashTo
   return `${approved} changes approved, ${builds} builds begun, ${mostRunning} at a time at most, ${resultsSeen} results seen`;
 }
 
+function shownOfProcesses({ kills, good, bad, builds, lost, resultsSeen }: ProcessCrashTotals): string {
+  const parts = Object.entries(kills).map(([part, count]) => `${part} ${count}`);
+  return (
+    `kills: ${parts.join(", ")}; ${good + bad} changes approved, ${bad} of them failing; ${builds} builds, ${lost} lost with ` +
+    `their executor; ${resultsSeen} results seen`
+  );
+}
+
 async function play(tell: (round: number, so: string) => void): Promise<string> {
+  if (isOfProcesses) {
+    const totals = await playProcessCrashes({
+      rounds,
+      seed,
+      minutes: Number(values.minutes),
+      progress: (round, so) => tell(round, shownOfProcesses(so)),
+    });
+    return `seed ${seed}: nothing was forgotten or done twice; ${shownOfProcesses(totals)}`;
+  }
   if (isGate) {
     const totals = await playGateCrashes({
       rounds,

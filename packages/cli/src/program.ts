@@ -105,6 +105,7 @@ const GATE_ERRORS = new Set([
   "ForgeError",
   "ExecutorError",
   "HistoryError",
+  "TrialError",
 ]);
 
 /** What the gate's package cannot do, which other commands do without. */

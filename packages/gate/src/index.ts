@@ -24,3 +24,6 @@ export * from "./remote/index.ts";
 export { replayGate } from "./replay.ts";
 export { HistoryError, type HistoryErrorCode } from "./scheduler/history.ts";
 export { GateDatabase, GateStoreError, type Migration } from "./store/database.ts";
+export { readClone, type TrialClone } from "./trial/clones.ts";
+export { Trial, type TrialOptions, type TrialPlan } from "./trial/trial.ts";
+export { TrialError, type TrialErrorCode } from "./trial/trial-error.ts";

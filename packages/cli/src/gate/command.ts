@@ -88,6 +88,21 @@ function addLocal(gate: Command): void {
       "folder of a gate, or a copy (default: the gate that runs, and its state is compared as well)",
     )
     .action(async (dir, flags) => (await import("./history.ts")).replay(dir, flags));
+  gate
+    .command("try")
+    .description(
+      "Tells what a gate would test of what is committed in clones here, and why, without a gate; --run runs it.",
+    )
+    .argument(
+      "[clones...]",
+      "clones in the order in which they are merged, the last is tried; NAME=DIR of a project called otherwise (default: .)",
+    )
+    .option("--branch <name>", "for which branch (default: the one that the clone follows)")
+    .option("--pipeline <name>", "in which pipeline (default: the first for a new change)")
+    .option("--run", "run the jobs here; exit code 1 when they do not pass")
+    .option("--slots <number>", "builds at a time (default: one for each processor)")
+    .option("--json", "as JSON")
+    .action(async (clones, flags) => (await import("./try.ts")).tryClones(clones, flags));
   const config = gate.command("config").description("Looks for what is wrong in a configuration.");
   config
     .command("check")

@@ -7,6 +7,7 @@ import { buildLayout } from "./build.ts";
 import { CONFIG_ROOTS, type ConfigFile, type ConfigSource, chooseFiles, isConfigPath } from "./files.ts";
 import type { Layout } from "./layout.ts";
 import { ConfigLoader } from "./loader.ts";
+import type { ParsedFile } from "./model.ts";
 import { parseFile } from "./parse.ts";
 import { parseTenants, type Tenant } from "./tenant.ts";
 
@@ -78,6 +79,19 @@ async function workTreeFiles(dir: string): Promise<readonly ConfigFile[]> {
   return Promise.all(wanted.map(async (path) => ({ path, text: await readFile(join(dir, path), "utf8") })));
 }
 
+/** Whether a work tree is one of a config-project: whether its files define a pipeline or a base job. */
+export async function definesPipelines(dir: string): Promise<boolean> {
+  const name = basename(resolve(dir));
+  const { chosen } = chooseFiles(await workTreeFiles(dir));
+  return chosen.some(({ path, text }) =>
+    isTrustedFile(parseFile(text, { project: name, branch: "main", file: path, trusted: false })),
+  );
+}
+
+function isTrustedFile({ pipelines, jobs }: ParsedFile): boolean {
+  return pipelines.length > 0 || jobs.some(({ parent }) => parent === null);
+}
+
 function checkWorkTree(name: string, files: readonly ConfigFile[]): FolderCheck {
   const branch = "main";
   const { chosen, refused } = chooseFiles(files);
@@ -87,9 +101,7 @@ function checkWorkTree(name: string, files: readonly ConfigFile[]): FolderCheck 
       parsed: parseFile(text, { project: name, branch, file: path, trusted }),
     }));
   const untrusted = parse(false);
-  const trusted = untrusted.some(
-    ({ parsed }) => parsed.pipelines.length > 0 || parsed.jobs.some(({ parent }) => parent === null),
-  );
+  const trusted = untrusted.some(({ parsed }) => isTrustedFile(parsed));
   const tenant = tenantOfOne(name, trusted);
   const project = { ...tenant.projects.get(name)!, branches: [branch], defaultBranch: branch };
   const { problems, unresolved } = buildLayout(tenant, 1, [

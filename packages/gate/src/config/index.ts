@@ -1,7 +1,7 @@
 export type { BranchedSubject, LoadedProject } from "./branches.ts";
 export type { LoadedLayout } from "./build.ts";
 export { CONFIG_ROOTS, type ConfigFile, type ConfigSource, isConfigPath } from "./files.ts";
-export { checkConfigFolder, type FolderCheck } from "./folder.ts";
+export { checkConfigFolder, definesPipelines, type FolderCheck } from "./folder.ts";
 export {
   type FreezeResult,
   type FreezeSubject,
