@@ -1,4 +1,4 @@
-import type { ChangeView, StatusView } from "@drover/gate/api";
+import type { ChangeView, ExplanationView, StatusView } from "@drover/gate/api";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { stringify } from "yaml";
 import type { Clone } from "../../packages/gate/test/forge/stage.ts";
@@ -104,7 +104,11 @@ describe("after the merge", () => {
   test("every merged change is deployed, one at a time and as it merged; a branch is published as it is last", async () => {
     const numbers: number[] = [];
     for (const title of ["one", "two", "three"]) numbers.push(await merge(title));
-    expect((await itemsOf("deploy")).map(({ subject, active }) => [subject.number, active])).toEqual([
+    const told = await running.get<ExplanationView>(`/explain/${numbers[0]}`);
+    expect(
+      (await itemsOf("deploy")).map(({ subject, active }) => [subject.number, active]),
+      JSON.stringify(told),
+    ).toEqual([
       [numbers[0], true],
       [numbers[1], false],
       [numbers[2], false],
@@ -149,9 +153,9 @@ describe("after the merge", () => {
   });
 
   test("the clock starts what is for it, once until that is done", async () => {
+    await finish("always");
     const said = await finish("always");
     expect(said).toEqual(expect.arrayContaining(["at three", 'given "newrev":null', 'given "oldrev":null']));
-    await finish("always");
     expect((await itemsOf("always")).length).toBeLessThan(2);
   });
 });

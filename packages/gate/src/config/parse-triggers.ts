@@ -32,7 +32,7 @@ function timeOf(time: string): Pick<TimerTrigger, "cron" | "jitterSec"> | string
   const [minute, hour, day, month, weekday, second = "0", jitter = "0"] = parts;
   if (parts.length < 5 || parts.length > 7)
     return `${JSON.stringify(time)} has ${parts.length} parts; a time has five, or with seconds six, or with a jitter seven`;
-  if (!parts.every((part) => /^(?:[0-9*,/-]|[a-z]{3})+$/i.test(part)))
+  if (!parts.slice(0, 6).every((part) => /^(?:[0-9*,/-]|[a-z]{3})+$/i.test(part)))
     return `${JSON.stringify(time)} has more than numbers, names, and * , / -`;
   const jitterSec = Number(jitter);
   if (!/^\d+$/.test(jitter) || jitterSec > MAX_JITTER_SEC)
