@@ -75,6 +75,8 @@ export interface EffectParts {
 export class Effects {
   readonly #parts: EffectParts;
   readonly #running = new Map<BuildId, RunningBuild>();
+  /** Builds of which was told that they are paused. */
+  readonly #paused = new Set<BuildId>();
   /** Builds whose content is looked at before they start, unless they were taken back meanwhile. */
   readonly #preparing = new Set<BuildId>();
   readonly #held = new HeldExecutions();
@@ -111,6 +113,9 @@ export class Effects {
         break;
       case "startBuild":
         this.#do(effect, async () => this.#start(effect));
+        break;
+      case "resumeBuild":
+        this.#resume(effect.build);
         break;
       case "cancelBuild":
         this.#cancel(effect.build);
@@ -240,7 +245,7 @@ export class Effects {
     if (frozen === undefined)
       throw new Error(`nothing is on record of what was frozen for buildset ${buildset}`);
     const definition = frozen.jobs[job];
-    slots.adopt(build, definition?.nodes.length ?? 1);
+    if (effect.isPaused !== true) slots.adopt(build, definition?.nodes.length ?? 1);
     let request = builds.request(build);
     if (request === undefined) {
       const layout = loader.current!.layout;
@@ -278,7 +283,7 @@ export class Effects {
       });
       if (isWithdrawn || this.#isOver) return;
     }
-    this.#submit(build, request, (definition?.maxAgeSec ?? 0) * 1_000);
+    this.#submit(effect, request, (definition?.maxAgeSec ?? 0) * 1_000);
   }
 
   /** `undefined`: it shares nothing. What cannot be looked at is no reason not to run it. */
@@ -295,7 +300,12 @@ export class Effects {
   }
 
   /** Has a build run, or gives it the result that there is. */
-  #submit(build: BuildId, request: BuildRequest, maxAgeMs: number): void {
+  #submit(
+    effect: Extract<GateEffect, { kind: "startBuild" }>,
+    request: BuildRequest,
+    maxAgeMs: number,
+  ): void {
+    const { build } = effect;
     const { builds, record, bus, gateId, zone, ledger } = this.#parts;
     const shared = ledger.of(build);
     const known = shared === undefined ? undefined : ledger.ended(shared.unique);
@@ -306,7 +316,7 @@ export class Effects {
       return;
     }
     const follower: BuildFollower = {
-      execution: (execution) => record(() => builds.setExecution(build, execution)),
+      execution: (execution) => this.#execution(effect, running, execution),
       news: (news) => this.#news(build, running, news),
     };
     const running: RunningBuild =
@@ -325,8 +335,39 @@ export class Effects {
     });
   }
 
-  #news(build: BuildId, running: RunningBuild, { failing }: BuildNews): void {
+  #execution(
+    { build, isPaused }: Extract<GateEffect, { kind: "startBuild" }>,
+    running: RunningBuild,
+    execution: string,
+  ): void {
+    const { builds, record } = this.#parts;
+    const before = builds.get(build)?.execution ?? null;
+    record(() => builds.setExecution(build, execution));
+    const wasPaused = isPaused === true || this.#paused.has(build);
+    if (!wasPaused || before === execution || this.#running.get(build) !== running) return;
+    // It has begun anew, while what depends on it has used the one that is gone.
+    this.#running.delete(build);
+    running.cancel();
+    this.#end(build, { result: { kind: "lost" }, outcome: null, detail: "it was lost while it was paused" });
+  }
+
+  #resume(build: BuildId): void {
+    this.#paused.delete(build);
+    const execution = this.#parts.builds.get(build)?.execution ?? null;
+    if (execution !== null) this.#running.get(build)?.resume(execution);
+  }
+
+  #news(build: BuildId, running: RunningBuild, { failing, paused }: BuildNews): void {
     if (this.#isOver || this.#running.get(build) !== running) return;
+    if (paused !== undefined && !this.#paused.has(build)) {
+      const { builds, record } = this.#parts;
+      const { childJobs } = paused;
+      this.#paused.add(build);
+      record(
+        () => builds.setReturned(build, paused),
+        [{ kind: "paused", build, ...(childJobs === null ? {} : { childJobs }) }],
+      );
+    }
     if (failing !== undefined) this.#parts.tell({ kind: "failing", build, detail: failing });
   }
 
@@ -350,6 +391,7 @@ export class Effects {
   }
 
   #end(build: BuildId, { result, outcome, detail }: BuildEnd): void {
+    this.#paused.delete(build);
     const { builds, record, nowMs } = this.#parts;
     const childJobs = outcome?.data.childJobs;
     const ended = { kind: "ended" as const, build, result, ...(childJobs == null ? {} : { childJobs }) };
@@ -372,6 +414,7 @@ export class Effects {
     const { builds, record, nowMs, ledger } = this.#parts;
     const running = this.#running.get(build);
     this.#running.delete(build);
+    this.#paused.delete(build);
     this.#preparing.delete(build);
     const shared = running === undefined ? undefined : ledger.of(build);
     if (shared === undefined) running?.cancel();

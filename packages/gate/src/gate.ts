@@ -90,6 +90,8 @@ const KEEP_BYTES = 10 * 1024 ** 3;
 const TIDY_MS = 600_000;
 /** Merges that may be under way at a time: of one repository they are done one after the other. */
 const MERGES = 4;
+/** Builds that may be paused at a time; the next one waits as if it ran. */
+const MAX_PAUSED = 100;
 
 /** File names within the folder of a gate. */
 export const DATABASE_FILE = "gate.db";
@@ -234,7 +236,8 @@ export class Gate {
       undo.push(() => client.close());
       const workers: Worker[] = [];
       if (options.hasMerger !== false) workers.push(mergerWorker(merger, { ...place, concurrency: MERGES }));
-      if (executor !== undefined) workers.push(buildWorker(executor, { ...place, zone, slots: slotCount }));
+      if (executor !== undefined)
+        workers.push(buildWorker(executor, { ...place, zone, slots: slotCount, paused: MAX_PAUSED }));
       undo.push(() => Promise.all(workers.map((worker) => worker.close())));
       const source = new RepositoryConfig(forge, merger);
       const loader = new ConfigLoader(tenant, source);

@@ -23,9 +23,14 @@ for folder in "$DROVER_WORKSPACE"/src/*/*; do
   done
 done
 echo waits
-while read -r code < "CONTROL/\${DROVER_BUILD##*-}"; do
-  [ "$code" = early ] || exit "$code"
-  echo "fails, and goes on"
+while :; do
+  read -r code < "CONTROL/\${DROVER_BUILD##*-}" || continue
+  case "$code" in
+    early) echo "fails, and goes on" ;;
+    pause) echo '{"zuul": {"pause": true}}' > "$DROVER_RESULT"; exit 0 ;;
+    children*) echo "{\\"zuul\\": {\\"child_jobs\\": \${code#children}}}" > "$DROVER_RESULT" ;;
+    *) exit "$code" ;;
+  esac
 done
 `;
 

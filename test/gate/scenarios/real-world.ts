@@ -58,6 +58,8 @@ export class RealWorld implements ScenarioWorld {
   readonly #failing = new Set<string>();
   /** Builds that have said that they wait. */
   readonly #waitingBuilds = new Set<string>();
+  /** Builds that have asked to be paused. */
+  readonly #paused = new Set<string>();
   /** Branches that cannot be moved, until a change has been told so. */
   readonly #locks = new Map<string, string>();
 
@@ -171,6 +173,24 @@ export class RealWorld implements ScenarioWorld {
     );
   }
 
+  async pauseBuild(name: string): Promise<void> {
+    const build = await this.#waitingBuild(name);
+    this.#paused.add(build.view.id);
+    await this.#running.tellBuild(build.view.id, "pause");
+    await this.#until(`${name} is paused, or over`, ({ items, builds }) => {
+      const isPaused = items.some(({ jobs }) =>
+        jobs.some((job) => job.build === build.view.id && job.state === "paused"),
+      );
+      return isPaused || builds.some(({ view }) => view.id === build.view.id && view.result !== null);
+    });
+  }
+
+  async chooseChildren(name: string, ...jobs: readonly string[]): Promise<void> {
+    const build = await this.#waitingBuild(name);
+    const names = jobs.map((job) => `${this.#prefix}-${job}`);
+    await this.#running.tellBuild(build.view.id, `children${JSON.stringify(names)}`);
+  }
+
   async #waitingBuild(name: string): Promise<SeenBuild> {
     const found = (seen: Seen) =>
       seen.builds.find((build) => build.name === name && build.isWaiting && build.view.result === null);
@@ -189,7 +209,8 @@ export class RealWorld implements ScenarioWorld {
     const ended = new Set<string>();
     await this.#until("all builds have run", async (seen) => {
       for (const build of seen.builds) {
-        if (!build.isWaiting || build.view.result !== null || ended.has(build.view.id)) continue;
+        const { id, result } = build.view;
+        if (!build.isWaiting || result !== null || ended.has(id) || this.#paused.has(id)) continue;
         ended.add(build.view.id);
         await this.#end(build);
       }
@@ -351,6 +372,7 @@ export class RealWorld implements ScenarioWorld {
     const isOver = jobs.every(({ state }) => state === "ended");
     if (isOver) return itemAhead !== null;
     return jobs.every(({ state, build, reason }) => {
+      if (state === "paused") return jobs.some((job) => job.state !== "paused" && job.state !== "ended");
       if (state === "queued")
         return this.#setup.slots !== undefined || reason?.startsWith("waits for semaphore") === true;
       return state !== "running" || (build !== null && known.get(build)?.isWaiting === true);

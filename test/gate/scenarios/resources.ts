@@ -1,6 +1,19 @@
-import type { Scenario } from "./world.ts";
+import { type Scenario, SMALL } from "./world.ts";
 
-/* Semaphores, and builds that fail before their end. */
+/* Semaphores, builds that fail before their end, and builds that are paused. */
+
+/** A and B depend on PARENT, and C on B. */
+const FAMILY = [
+  {
+    name: "P",
+    jobs: [
+      { name: "PARENT" },
+      { name: "A", after: ["PARENT"] },
+      { name: "B", after: ["PARENT"] },
+      { name: "C", after: ["B"] },
+    ],
+  },
+];
 
 /** N needs nothing, S and T the same semaphore. */
 const SHARING = [
@@ -25,6 +38,93 @@ export const RESOURCES: readonly Scenario[] = [
       await world.release();
       await world.expectMerged("B");
       await world.expectHistory("J{A}✗", "K{A}✓", "J{A,B}∅", "K{A,B}∅", "J{B}✓", "K{B}✓");
+    },
+  },
+  {
+    title: "59: a paused build goes on when all that depends on it has ended, on one slot",
+    setup: { projects: FAMILY, slots: 1 },
+    async play(world) {
+      await world.create("X", { project: "P" });
+      await world.approve("X");
+      await world.pauseBuild("PARENT{X}");
+      await world.expectRunning("PARENT{X}", "A{X}");
+      await world.release("A{X}");
+      await world.expectRunning("PARENT{X}", "B{X}");
+      await world.release("B{X}");
+      await world.expectRunning("PARENT{X}", "C{X}");
+      await world.release("C{X}");
+      await world.expectMerged("X");
+      await world.expectHistory("A{X}✓", "B{X}✓", "C{X}✓", "PARENT{X}✓");
+    },
+  },
+  {
+    title: "59: a build on which nothing depends goes on at once when it asks to be paused",
+    setup: { projects: SMALL },
+    async play(world) {
+      await world.create("X", { project: "P" });
+      await world.approve("X");
+      await world.pauseBuild("J{X}");
+      await world.expectMerged("X");
+    },
+  },
+  {
+    title: "59: a paused build is cancelled with its item",
+    setup: { projects: FAMILY },
+    async play(world) {
+      await world.create("X", { project: "P" });
+      await world.approve("X");
+      await world.pauseBuild("PARENT{X}");
+      await world.expectRunning("PARENT{X}", "A{X}", "B{X}");
+      await world.dequeue("X", "gate");
+      await world.expectHistory("PARENT{X}∅", "A{X}∅", "B{X}∅");
+    },
+  },
+  {
+    title: "59: a build says which of the jobs that depend on it run",
+    setup: { projects: FAMILY },
+    async play(world) {
+      await world.create("X", { project: "P" });
+      await world.approve("X");
+      await world.expectRunning("PARENT{X}");
+      await world.chooseChildren("PARENT{X}", "A", "unknown");
+      await world.release();
+      await world.expectMerged("X");
+      await world.expectHistory("PARENT{X}✓", "A{X}✓");
+    },
+  },
+  {
+    title: "59: paused builds with different semaphores do not wait for each other",
+    setup: {
+      projects: [
+        {
+          name: "P",
+          jobs: [
+            { name: "P1", semaphores: ["one"] },
+            { name: "C2", semaphores: ["two"], after: ["P1"] },
+          ],
+        },
+        {
+          name: "Q",
+          jobs: [
+            { name: "P2", semaphores: ["two"] },
+            { name: "C1", semaphores: ["one"], after: ["P2"] },
+          ],
+        },
+      ],
+    },
+    async play(world) {
+      await world.create("X", { project: "P" });
+      await world.create("Y", { project: "Q" });
+      await world.approve("X");
+      await world.approve("Y");
+      await world.expectRunning("P1{X}", "P2{Y}");
+      await world.pauseBuild("P1{X}");
+      await world.pauseBuild("P2{Y}");
+      await world.expectRunning("P1{X}", "C2{X}");
+      await world.release();
+      await world.expectHistory("P2{Y}∅", "C2{X}✓", "P1{X}✓", "P2{Y}✓", "C1{Y}✓");
+      await world.expectReports("X", "start", "success");
+      await world.expectReports("Y", "start", "success");
     },
   },
   {

@@ -43,6 +43,8 @@ export class SimulatedWorld implements ScenarioWorld {
   /** Jobs that revisions give to their branch, by `CHANGE@REVISION`. */
   readonly #configs = new Map<string, Configured>();
   readonly #failingEarly = new Set<number>();
+  readonly #paused = new Set<number>();
+  readonly #children = new Map<number, readonly string[]>();
   readonly #history: string[] = [];
   readonly #reports: Effect<"report">[] = [];
   #layout: CoreLayout;
@@ -97,6 +99,12 @@ export class SimulatedWorld implements ScenarioWorld {
         const chain = this.#chains.get(buildset)!.map(({ change }) => change);
         this.#running.set(build, { build, job, change: subject.id, name: `${job}{${chain.join(",")}}` });
         return [];
+      }
+      case "resumeBuild": {
+        const { build, name } = this.#running.get(effect.build)!;
+        this.#running.delete(build);
+        this.#history.push(`${name}✓`);
+        return [{ kind: "ended", build, result: { kind: "final", result: "SUCCESS" } }];
       }
       case "cancelBuild":
         this.#history.push(`${this.#running.get(effect.build)!.name}∅`);
@@ -165,12 +173,14 @@ export class SimulatedWorld implements ScenarioWorld {
 
   #end({ build, job, change, name }: Running): void {
     const isFailing = this.#failing.has(`${job} ${change}`);
+    const childJobs = this.#children.get(build);
     this.#running.delete(build);
     this.#history.push(`${name}${isFailing || this.#failingEarly.has(build) ? "✗" : "✓"}`);
     this.tell({
       kind: "ended",
       build,
       result: { kind: "final", result: isFailing ? "FAILURE" : "SUCCESS" },
+      ...(childJobs === undefined ? {} : { childJobs }),
     });
   }
 
@@ -224,6 +234,16 @@ export class SimulatedWorld implements ScenarioWorld {
     this.tell({ kind: "failing", build, detail: "its output says so" });
   }
 
+  async pauseBuild(name: string): Promise<void> {
+    const { build } = this.#find(name);
+    this.#paused.add(build);
+    this.tell({ kind: "paused", build });
+  }
+
+  async chooseChildren(name: string, ...jobs: readonly string[]): Promise<void> {
+    this.#children.set(this.#find(name).build, jobs);
+  }
+
   #find(name: string): Running {
     expect(this.#names(), `of which ${name} is one`).toContain(name);
     return [...this.#running.values()].find((build) => build.name === name)!;
@@ -236,7 +256,7 @@ export class SimulatedWorld implements ScenarioWorld {
   }
 
   #first(): Running | undefined {
-    return this.#running.values().next().value;
+    return [...this.#running.values()].find(({ build }) => !this.#paused.has(build));
   }
 
   async refuseMerge(name: string): Promise<void> {

@@ -90,6 +90,10 @@ export interface ScenarioWorld {
   fail(job: string, change: string): Promise<void>;
   /** Has a build that runs say that it will fail; it goes on. */
   failEarly(build: string): Promise<void>;
+  /** Has a build that runs ask to be paused, and end its run. It succeeds when it has gone on. */
+  pauseBuild(build: string): Promise<void>;
+  /** Has a build that runs say which of the jobs that depend on it run. */
+  chooseChildren(build: string, ...jobs: readonly string[]): Promise<void>;
   /** Has these builds end, which must be running; without names all that run, and those that follow them. */
   release(...builds: readonly string[]): Promise<void>;
   /** From now on the forge will not merge this change. */

@@ -13,6 +13,7 @@ import type {
 import { ensure } from "../violation.ts";
 import type { Forge } from "./forge.ts";
 import { InOrderJudge } from "./in-order.ts";
+import { PauseJudge } from "./pause-judge.ts";
 import { SemaphoreJudge } from "./semaphore-judge.ts";
 
 type Effect<K extends GateEffect["kind"]> = Extract<GateEffect, { kind: K }>;
@@ -53,6 +54,7 @@ export class Judge {
   readonly #starts = new Set<number>();
   readonly #reported = new Set<number>();
   readonly #inGate = new Set<number>();
+  readonly #pauses = new PauseJudge();
   readonly #semaphores = new SemaphoreJudge();
   /** Buildsets that could not merge since their branch had moved. */
   readonly #outrun = new Set<number>();
@@ -86,6 +88,7 @@ export class Judge {
       }
       ensure(name !== "gate" || !hasTwice(queues), "twice", () => "a change is in the gate twice");
     }
+    this.#pauses.step(events, effects, items, (buildset) => this.#buildsets.get(buildset)?.graph ?? null);
     this.#semaphores.step(events, effects, (buildset) => this.#buildsets.get(buildset)?.graph ?? null, core);
     this.#inOrder.step(events, effects, status);
     this.#mergedAlone(events, items);
@@ -94,7 +97,9 @@ export class Judge {
     this.#before = items;
     this.#running = new Set(
       [...items.values()].flatMap(({ jobs }) =>
-        jobs.flatMap(({ state, build }) => (state === "running" && build !== null ? [build] : [])),
+        jobs.flatMap(({ state, build }) =>
+          (state === "running" || state === "paused") && build !== null ? [build] : [],
+        ),
       ),
     );
   }
@@ -341,7 +346,8 @@ export class Judge {
   /** G4: something runs, or something says why not. */
   #waits({ name, items }: QueueStatus): void {
     const moves = items.some(
-      ({ waiting, jobs }) => waiting.length > 0 || jobs.some(({ state }) => state === "running"),
+      ({ waiting, jobs }) =>
+        waiting.length > 0 || jobs.some(({ state }) => state === "running" || state === "paused"),
     );
     ensure(moves || items.length === 0, "G4", () => `queue ${name} stands still and does not say why`);
   }

@@ -137,6 +137,23 @@ export const GATE_MUTANTS: readonly GateMutant[] = [
   hearing("a build that fails is not heard before its end", (event) =>
     event.kind === "failing" ? { kind: "tick" } : event,
   ),
+  hearing("a paused build counts as one that has ended", (event) =>
+    event.kind === "paused"
+      ? { kind: "ended", build: event.build, result: { kind: "final", result: "SUCCESS" } }
+      : event,
+  ),
+  hearing("a paused build that is lost counts as one that has ended", (event) =>
+    event.kind === "ended" && event.result.kind === "lost"
+      ? { ...event, result: { kind: "final", result: "SUCCESS" } }
+      : event,
+  ),
+  asking("a paused build goes on before what depends on it has ended", (effects) =>
+    effects.flatMap((effect): GateEffect[] =>
+      effect.kind === "startBuild" && effect.build % 7 === 0
+        ? [effect, { kind: "resumeBuild", build: effect.build - 1 }]
+        : [effect],
+    ),
+  ),
   hearing("a job's semaphores do not count", (event) =>
     withGraph(event, (graph) => ({ ...graph, jobs: graph.jobs.map((job) => ({ ...job, semaphores: [] })) })),
   ),

@@ -57,13 +57,14 @@ export class SemaphoreJudge {
       .status()
       .pipelines.flatMap(({ queues }) => queues.flatMap(({ items }) => items.flatMap((item) => item.jobs)));
     const live = new Set(
-      jobs.filter(({ state }) => state === "queued" || state === "running").map(({ build }) => build),
+      jobs.filter(({ state }) => state !== "waiting" && state !== "ended").map(({ build }) => build),
     );
     const semaphores = core.semaphores();
     for (const { name, holders } of semaphores)
       for (const { build } of holders)
         ensure(live.has(build), "semaphore", () => `build ${build} is over and holds ${name}`);
-    for (const { reason, name: job } of jobs) {
+    for (const { reason, name: job, state } of jobs) {
+      if (state === "ended") continue;
       const name = /^waits for semaphore (\S+),/.exec(reason ?? "")?.[1];
       if (name === undefined) continue;
       const held = semaphores.find((one) => one.name === name)?.holders.length ?? 0;

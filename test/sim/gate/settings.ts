@@ -34,6 +34,8 @@ export class Settings {
   readonly #usesSemaphores: number;
   /** How often it is told of a build that it will fail, before it has ended. */
   readonly failsEarly: number;
+  /** How often a build pauses. */
+  readonly pauses: number;
   #version = 0;
   #graphs = new Map<string, JobGraph>();
   layout: CoreLayout;
@@ -45,6 +47,7 @@ export class Settings {
     this.#failures = random.pick([0.02, 0.1, 0.3]);
     this.#usesSemaphores = random.pick([0, 0.1, 0.4]);
     this.failsEarly = random.pick([0, 0.05]);
+    this.pauses = random.pick([0, 0.1, 0.4]);
     const step = () => ({
       type: random.pick(["linear", "exponential"] as const),
       factor: random.between(1, 2),

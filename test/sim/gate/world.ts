@@ -17,7 +17,7 @@ import { Settings } from "./settings.ts";
  */
 
 type Effect<K extends GateEffect["kind"]> = Extract<GateEffect, { kind: K }>;
-type Asked = Exclude<GateEffect, { kind: "releaseNodes" | "cancelBuild" }>;
+type Asked = Exclude<GateEffect, { kind: "releaseNodes" | "cancelBuild" | "resumeBuild" }>;
 
 /** A core that is wrong in one way. */
 export interface Tampering {
@@ -55,6 +55,10 @@ export class GateWorld {
   readonly #asked = new Map<string, Asked>();
   /** Builds whose nodes are taken. */
   readonly #held = new Set<number>();
+  /** Builds that wait between their run and their end; those of them that were told to go on; those that are lost. */
+  readonly #paused = new Set<number>();
+  readonly #resumed = new Set<number>();
+  readonly #lost = new Set<number>();
   /** Answers that may be told once more. */
   #told: GateEvent[] = [];
   #nowMs = 0;
@@ -128,6 +132,20 @@ export class GateWorld {
         return [{ kind: "nodes", build: asked.build, granted: true }];
       }
       case "startBuild":
+        if (this.#lost.delete(asked.build))
+          return [{ kind: "ended", build: asked.build, result: { kind: "lost" } }];
+        if (this.#paused.has(asked.build)) {
+          this.#asked.set(keyOf(asked), asked);
+          if (this.#isCalm || !random.chance(0.02)) return [];
+          this.#paused.delete(asked.build);
+          this.#asked.delete(keyOf(asked));
+          return [{ kind: "ended", build: asked.build, result: { kind: "lost" } }];
+        }
+        if (random.chance(settings.pauses) && !this.#resumed.has(asked.build)) {
+          this.#asked.set(keyOf(asked), asked);
+          this.#paused.add(asked.build);
+          return [{ kind: "paused", build: asked.build }];
+        }
         if (!this.#isCalm && random.chance(settings.failsEarly)) {
           this.#asked.set(keyOf(asked), asked);
           return [{ kind: "failing", build: asked.build, detail: "its output says so" }];
@@ -199,9 +217,22 @@ export class GateWorld {
       if (this.random.chance(0.8)) this.#asked.delete(`startBuild ${effect.build}`);
     } else if (effect.kind === "releaseNodes") {
       this.#held.delete(effect.build);
+      // A paused build asks for others under the same number.
+      this.#told = this.#told.filter((told) => told.kind !== "nodes" || told.build !== effect.build);
       if (this.random.chance(0.8)) this.#asked.delete(`requestNodes ${effect.build}`);
+    } else if (effect.kind === "resumeBuild") {
+      this.#paused.delete(effect.build);
+      this.#resumed.add(effect.build);
     } else {
-      if (effect.kind === "startBuild") this.#held.add(effect.build);
+      if (effect.kind === "startBuild" && effect.isPaused === true) {
+        // It is as it was, or gone with the process.
+        if (this.#asked.has(keyOf(effect)) && this.#paused.has(effect.build)) return;
+        this.#lost.add(effect.build);
+        this.#paused.delete(effect.build);
+      } else if (effect.kind === "startBuild") {
+        this.#held.add(effect.build);
+        this.#paused.delete(effect.build);
+      }
       this.#asked.set(keyOf(effect), effect);
     }
     ensure(this.#held.size <= this.settings.slots, "G3", () => `${this.#held.size} slots are taken`);

@@ -41,7 +41,7 @@ const ROLES: Readonly<
   Record<GateRole, { readonly submit: readonly string[]; readonly work: readonly string[] }>
 > = {
   gate: { submit: ["gate:*"], work: ["gate:*"] },
-  executor: { submit: [], work: ["gate:build:*"] },
+  executor: { submit: [], work: ["gate:build:*", "gate:resume:*"] },
   merger: { submit: [], work: ["gate:merge"] },
 };
 

@@ -3,7 +3,7 @@
 /** An element of `GET /api/gate/config-problems`. */
 export type { ConfigProblem } from "../core/events.ts";
 
-export type BuildState = "waiting" | "queued" | "running" | "ended";
+export type BuildState = "waiting" | "queued" | "running" | "paused" | "ended";
 
 /** A job of an item, and the build that does it. */
 export interface JobView {

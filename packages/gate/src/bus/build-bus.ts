@@ -11,7 +11,7 @@ import {
 import type { RunResult } from "../core/index.ts";
 import type { OutputChunk } from "../executor/build-log.ts";
 import type { BuildOutcome, BuildRequest } from "../executor/build-request.ts";
-import { type BuildNews, buildFunction, decodeMessage } from "./build-messages.ts";
+import { type BuildNews, buildFunction, decodeMessage, resumeFunction } from "./build-messages.ts";
 
 /** Who follows a build. Must not throw. */
 export interface BuildFollower {
@@ -91,6 +91,11 @@ export class RunningBuild {
     submitted.add(follower);
   }
 
+  /** Has it go on, if it is paused. That it still is so is told again if this did not come through. */
+  resume(execution: string): void {
+    this.#submitted.resume(execution);
+  }
+
   /** Takes it back. When nobody else waits for it, it is ended, wherever it is. */
   cancel(): void {
     this.#giveUp();
@@ -116,8 +121,24 @@ class SubmittedBuild {
   /** All that was told so far. */
   #news: BuildNews | undefined;
 
+  readonly #client: Client;
+  /** Ends what asks it to go on. */
+  readonly #hasEnded = new AbortController();
+
   constructor(client: Client, name: string, submission: BuildSubmission) {
-    this.ended = this.#follow(client, name, submission).finally(() => this.onOver());
+    this.#client = client;
+    this.ended = this.#follow(client, name, submission).finally(() => {
+      this.#hasEnded.abort();
+      this.onOver();
+    });
+  }
+
+  resume(execution: string): void {
+    this.#news = {};
+    this.#client
+      .submit(resumeFunction(execution), "", { unique: execution, signal: this.#hasEnded.signal })
+      .result()
+      .catch(() => {});
   }
 
   add(follower: BuildFollower): void {

@@ -1,5 +1,6 @@
 import { DEFAULT_FUNCTION_SETTINGS, type FunctionSettings } from "@drover/server";
 import type { OutputChunk } from "../executor/build-log.ts";
+import type { ReturnedData } from "../executor/build-request.ts";
 
 /** Function of the executors of a zone. */
 export function buildFunction(zone: string): string {
@@ -37,6 +38,13 @@ export function encodeOutput(execution: string, { offset, bytes }: OutputChunk):
 export interface BuildNews {
   /** It will fail: why, in a sentence. */
   readonly failing?: string;
+  /** It is paused, and goes on when `resumeFunction` of its execution is called. What it has returned so far. */
+  readonly paused?: ReturnedData;
+}
+
+/** Function by which a paused execution goes on. */
+export function resumeFunction(execution: string): string {
+  return `gate:resume:${execution}`;
 }
 
 /** Stands where output has its offset, which is never so large. */

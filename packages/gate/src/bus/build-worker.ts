@@ -6,12 +6,14 @@ import {
   MAX_REQUEST_BYTES,
 } from "../executor/build-request.ts";
 import type { Executor } from "../executor/executor.ts";
-import { type BuildNews, buildFunction, encodeNews, encodeOutput } from "./build-messages.ts";
+import { type BuildNews, buildFunction, encodeNews, encodeOutput, resumeFunction } from "./build-messages.ts";
 
 export interface BuildWorkerOptions extends Omit<WorkerOptions, "concurrency"> {
   readonly zone: string;
   /** Builds at a time. */
   readonly slots: number;
+  /** Builds that may be paused besides. Default: 0. */
+  readonly paused?: number;
 }
 
 /** How often a build tells which execution it is and what is new of it, for those who have joined late. */
@@ -21,15 +23,23 @@ const TELL_MS = 15_000;
 export type RunsBuilds = Pick<Executor, "run">;
 
 /** A worker that runs builds. The caller calls its `run`, and closes it before the executor. */
-export function buildWorker(executor: RunsBuilds, { zone, slots, ...options }: BuildWorkerOptions): Worker {
-  const worker = new Worker({ clientId: `gate-executor-${zone}`, ...options, concurrency: slots });
-  acceptBuilds(worker, executor, zone);
+export function buildWorker(
+  executor: RunsBuilds,
+  { zone, slots, paused = 0, ...options }: BuildWorkerOptions,
+): Worker {
+  const worker = new Worker({ clientId: `gate-executor-${zone}`, ...options, concurrency: slots + paused });
+  acceptBuilds(worker, executor, zone, options);
   return worker;
 }
 
-/** Lets a worker take builds of a zone, until `refuseBuilds`. */
-export function acceptBuilds(worker: Worker, executor: RunsBuilds, zone: string): void {
-  worker.handle(buildFunction(zone), (job) => runBuild(executor, job));
+/** Lets a worker take builds of a zone, until `refuseBuilds`. @param options Of a worker for each build that is paused. */
+export function acceptBuilds(
+  worker: Worker,
+  executor: RunsBuilds,
+  zone: string,
+  options: WorkerOptions,
+): void {
+  worker.handle(buildFunction(zone), (job) => runBuild(executor, job, options));
 }
 
 /** Lets a worker take no more; those that run go on. */
@@ -37,7 +47,7 @@ export function refuseBuilds(worker: Worker, zone: string): void {
   worker.unhandle(buildFunction(zone));
 }
 
-async function runBuild(executor: RunsBuilds, job: WorkerJob): Promise<string> {
+async function runBuild(executor: RunsBuilds, job: WorkerJob, options: WorkerOptions): Promise<string> {
   const request = readRequest(job.workload);
   let telling: ReturnType<typeof setInterval> | undefined;
   let execution = "";
@@ -59,6 +69,14 @@ async function runBuild(executor: RunsBuilds, job: WorkerJob): Promise<string> {
         news = { ...news, failing };
         void job.data(encodeNews(execution, news));
       },
+      onPaused: async (data) => {
+        news = { ...news, paused: data };
+        const resumed = untilResumed(execution, options, job.signal);
+        void job.data(encodeNews(execution, news));
+        await resumed;
+        const { paused: _, ...rest } = news;
+        news = rest;
+      },
       onOutput: (chunk) => {
         written = chunk.offset + chunk.bytes.length;
         return job.data(encodeOutput(execution, chunk));
@@ -72,6 +90,20 @@ async function runBuild(executor: RunsBuilds, job: WorkerJob): Promise<string> {
   } finally {
     clearInterval(telling);
   }
+}
+
+/** Waits until the function of this execution is called, as a worker of its own: the other may have its hands full. */
+async function untilResumed(execution: string, options: WorkerOptions, signal: AbortSignal): Promise<void> {
+  const { onNotice: _, ...terms } = options;
+  const control = new Worker({ ...terms, clientId: `gate-paused-${execution}`, concurrency: 1 });
+  await new Promise<void>((resolve, reject) => {
+    control.handle(resumeFunction(execution), () => {
+      resolve();
+      return "";
+    });
+    signal.addEventListener("abort", () => resolve(), { once: true });
+    control.run().catch(reject);
+  }).finally(() => control.close());
 }
 
 /** @throws ExecutorError `BUILD_REQUEST_INVALID` */

@@ -72,6 +72,8 @@ export class Inheritance {
   readonly name: string;
   #last: string | undefined;
   #protectedBy: string | undefined;
+  /** By attribute as written: the job that made it final. */
+  readonly #finalAttributes = new Map<string, string>();
   abstract = false;
   intermediate = false;
   final = false;
@@ -133,10 +135,18 @@ export class Inheritance {
     this.description = set.description ?? this.description;
     this.voting = set.voting ?? this.voting;
     this.attempts = set.attempts ?? this.attempts;
-    this.files = set.files ?? this.files;
-    this.irrelevantFiles = set.irrelevantFiles ?? this.irrelevantFiles;
+    this.#override(variant);
+    const added = <T>(key: "files" | "irrelevantFiles" | "dependencies", before: readonly T[] | undefined) =>
+      variant.controls[key] === "inherit" ? (before ?? []) : [];
+    if (set.files !== undefined) this.files = [...added("files", this.files), ...set.files];
+    if (set.irrelevantFiles !== undefined)
+      this.irrelevantFiles = [...added("irrelevantFiles", this.irrelevantFiles), ...set.irrelevantFiles];
     this.matchOnConfigUpdates = set.matchOnConfigUpdates ?? this.matchOnConfigUpdates;
-    this.dependencies = set.dependencies ?? this.dependencies;
+    if (set.dependencies !== undefined) {
+      const names = new Set(set.dependencies.map(({ name }) => name));
+      const before = added("dependencies", this.dependencies).filter(({ name }) => !names.has(name));
+      this.dependencies = [...before, ...set.dependencies];
+    }
     this.holdFollowingChanges = set.holdFollowingChanges ?? this.holdFollowingChanges;
     this.nodeset = set.nodeset ?? this.nodeset;
     this.timeout = set.timeout ?? this.timeout;
@@ -180,8 +190,25 @@ export class Inheritance {
     if (set.hostVars !== undefined) this.hostVars = Inheritance.merge(this.hostVars, set.hostVars);
     if (set.groupVars !== undefined) this.groupVars = Inheritance.merge(this.groupVars, set.groupVars);
 
+    for (const key of variant.finalAttributes)
+      if (!this.#finalAttributes.has(key)) this.#finalAttributes.set(key, variant.name);
     this.path.push({ ...origin, job: variant.name });
     this.#last = variant.name;
+  }
+
+  /** Forgets what a definition does not add to. */
+  #override({ controls }: JobVariant): void {
+    const replaces = (key: keyof JobAttributes): boolean => controls[key] === "override";
+    if (replaces("tags")) this.tags.clear();
+    if (replaces("failureOutput")) this.failureOutput.clear();
+    if (replaces("semaphores")) this.semaphores.clear();
+    if (replaces("requiredProjects")) this.requiredProjects.clear();
+    if (replaces("preRun")) this.preRun = [];
+    if (replaces("postRun")) this.postRun = [];
+    if (replaces("vars")) this.vars = {};
+    if (replaces("extraVars")) this.extraVars = {};
+    if (replaces("hostVars")) this.hostVars = {};
+    if (replaces("groupVars")) this.groupVars = {};
   }
 
   /** As Zuul orders them: a definition's own repository, those that it names, and then those that were there before. */
@@ -215,6 +242,13 @@ export class Inheritance {
           `job ${this.#last} is protected by ${this.#protectedBy}, so that ${where(variant)} may not set ${kebab(touched)}`,
         );
       }
+    }
+    for (const key of Object.keys(set)) {
+      const by = this.#finalAttributes.get(kebab(key));
+      if (by === undefined) continue;
+      throw new RefusedVariant(
+        `${kebab(key)} is final since job ${by}, so that ${where(variant)} may not set it`,
+      );
     }
     if (this.intermediate && set.abstract !== true) {
       throw new RefusedVariant(

@@ -7,12 +7,17 @@ export interface FileProblem {
   readonly message: string;
 }
 
+/** `!override` replaces what a job has from its parent, `!inherit` adds to it. */
+export type InheritanceTag = "override" | "inherit";
+
 /** An element of a file's list: a map of one key, which says what it is. */
 export interface ConfigItem {
   readonly kind: string;
   /** Plain: maps without surprises in their prototype, lists, texts, finite numbers, booleans and nulls. */
   readonly value: unknown;
   readonly line: number;
+  /** How the value at `path` is tagged, which says what becomes of the parent job's. */
+  tagOf(path: readonly PropertyKey[]): InheritanceTag | undefined;
   /** Where the value at `path` begins, or as much of the path as there is. */
   lineOf(path: readonly PropertyKey[]): number;
 }
@@ -83,7 +88,18 @@ export function readItems(text: string): { items: readonly ConfigItem[]; problem
       }
       const kind = keys[0]!;
       const [from, , to] = element.range!;
-      const tag = document.warnings.find(({ pos }) => pos[0] >= from && pos[0] < to);
+      const tags = document.warnings.filter(({ pos }) => pos[0] >= from && pos[0] < to);
+      const inner = element.items[0]!.value;
+      const nameOf = ({ pos }: { pos: [number, number] }): string => text.slice(pos[0], pos[1]);
+      // Where a tag of inheritance may not stand, there are more of them than where it may.
+      const isInheritance = tags.every((one) => /^!(override|inherit)\b/.test(nameOf(one)));
+      const areRight = isInheritance && tags.length === countTagged(kind, inner);
+      const tag = areRight ? undefined : tags[0];
+      if (tag !== undefined && isInheritance) {
+        const message = `the tag ${/^!\w+/.exec(nameOf(tag))![0]} stands at an attribute of a job only`;
+        problems.push({ line: lineAt(tag.pos[0]), message });
+        continue;
+      }
       if (tag !== undefined && kind !== "secret") {
         const name = /![^\s]*/.exec(text.slice(tag.pos[0], tag.pos[1]))?.[0] ?? tag.message;
         problems.push({ line: lineAt(tag.pos[0]), message: `the tag ${name} is not built yet` });
@@ -93,6 +109,7 @@ export function readItems(text: string): { items: readonly ConfigItem[]; problem
         kind,
         value: (plain as Record<string, unknown>)[kind],
         line,
+        tagOf: (path) => tagOf(nodeAt(inner, path)),
         lineOf: (path) => lineAt(find(element, [kind, ...path])),
       });
     } catch (error) {
@@ -224,6 +241,40 @@ function find(root: unknown, path: readonly PropertyKey[]): number {
     } else return offset;
   }
   return offset;
+}
+
+function tagOf(node: unknown): InheritanceTag | undefined {
+  const { tag } = (node ?? {}) as { tag?: unknown };
+  if (tag === "!override") return "override";
+  return tag === "!inherit" ? "inherit" : undefined;
+}
+
+function nodeAt(root: unknown, path: readonly PropertyKey[]): unknown {
+  let node = root;
+  for (const step of path) {
+    if (isMap(node)) node = node.items.find(({ key }) => isScalar(key) && String(key.value) === step)?.value;
+    else node = isSeq(node) && typeof step === "number" ? node.items[step] : undefined;
+  }
+  return node;
+}
+
+/** Values of a map of attributes that have a tag of inheritance. */
+function countAmong(attributes: unknown): number {
+  if (!isMap(attributes)) return 0;
+  return attributes.items.filter(({ value }) => tagOf(value) !== undefined).length;
+}
+
+/** Those of a job, or of the jobs of a project's pipelines. */
+function countTagged(kind: string, value: unknown): number {
+  if (kind === "job") return countAmong(value);
+  if (!kind.startsWith("project") || !isMap(value)) return 0;
+  let count = 0;
+  for (const { value: pipeline } of value.items) {
+    const jobs = nodeAt(pipeline, ["jobs"]);
+    if (!isSeq(jobs)) continue;
+    for (const job of jobs.items) if (isMap(job)) count += countAmong(job.items[0]?.value);
+  }
+  return count;
 }
 
 function start(node: unknown): number {

@@ -108,6 +108,9 @@ export interface JobAttributes {
   readonly maxAge?: number;
 }
 
+/** What becomes of what a job has already, where a definition says otherwise than is usual for the attribute. */
+export type InheritanceControls = Readonly<Partial<Record<keyof JobAttributes, "override" | "inherit">>>;
+
 /** One definition of a job; those of one name add up. */
 export interface JobVariant {
   readonly name: string;
@@ -117,6 +120,9 @@ export interface JobVariant {
   /** `null`: a base job. `undefined`: not said. */
   readonly parent: string | null | undefined;
   readonly attributes: JobAttributes;
+  readonly controls: InheritanceControls;
+  /** Attributes, by their names as written, that nobody may set after this definition. */
+  readonly finalAttributes: readonly string[];
   /** As written. */
   readonly branches: readonly Regex[] | undefined;
   /** From a pragma, in place of the branch that the file is on. */

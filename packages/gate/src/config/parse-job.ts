@@ -1,6 +1,7 @@
 import type * as z from "zod";
 import type { SemaphoreUse } from "../core/index.ts";
 import type { FileCheck } from "./check.ts";
+import { controlsOf, finalAttributesOf } from "./inheritance-controls.ts";
 import type { ConfigItem } from "./items.ts";
 import type {
   JobAttributes,
@@ -13,7 +14,7 @@ import type {
   Variables,
 } from "./model.ts";
 import type { Regex } from "./regex.ts";
-import { jobSchema, projectJobSchema } from "./schema.ts";
+import { jobFields, jobSchema, projectJobSchema } from "./schema.ts";
 import { UNBUILT_JOB } from "./unbuilt.ts";
 
 type Path = readonly PropertyKey[];
@@ -152,11 +153,25 @@ function variant(
     inputs: written.inputs,
     maxAge: written["max-age"],
   });
+  const controls = controlsOf(check, item, path, Object.keys(written));
+  const known = Object.keys(jobFields);
+  const finalAttributes = finalAttributesOf(check, item, path, written["attribute-control"], known);
   // It was told; half of a job must not run as the whole of it.
   if (check.problems.length > before) return undefined;
   const lines: Record<string, number> = {};
   for (const key of REFERENCES) if (written[key] !== undefined) lines[key] = item.lineOf([...path, key]);
-  return { name, origin, isOfProject, parent: written.parent, attributes, branches, ...pragma, lines };
+  return {
+    name,
+    origin,
+    isOfProject,
+    parent: written.parent,
+    attributes,
+    controls,
+    finalAttributes,
+    branches,
+    ...pragma,
+    lines,
+  };
 }
 
 /** How a repository is called by those who do not say where it is. */

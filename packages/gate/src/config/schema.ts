@@ -101,6 +101,7 @@ export const jobFields = {
   files: regexList.optional(),
   "irrelevant-files": regexList.optional(),
   "match-on-config-updates": z.boolean().optional(),
+  "attribute-control": z.record(nameSchema, z.strictObject({ final: z.literal(true) })).optional(),
   voting: z.boolean().optional(),
   tags: listOf(z.string()).optional(),
   "allowed-projects": listOf(nameSchema).optional(),

@@ -18,7 +18,6 @@ export const UNBUILT_KINDS: Names = {
 export const UNBUILT_JOB: Names = {
   "ansible-split-streams": null,
   "ansible-version": null,
-  "attribute-control": null,
   "cleanup-run": "a step of post-run also runs after a failure",
   deduplicate: null,
   "failure-url": "it does nothing in Zuul either",

@@ -2,7 +2,15 @@ import type { GateEvent, Result } from "./events.ts";
 import { hasFailed, MAX_LOST_EXECUTORS, readinessOf } from "./job-graph.ts";
 import type { Precedence } from "./layout.ts";
 import { managerOf } from "./managers.ts";
-import { giveBack, lacksBeforeNodes, takeBeforeNodes, takeWithNodes } from "./semaphores.ts";
+import { askToResume, hasBegun, isPaused, mayResume, resetDependants, resume } from "./pausing.ts";
+import {
+  giveBack,
+  isHeldByPaused,
+  lacksBeforeNodes,
+  takeBeforeNodes,
+  takeWithNodes,
+  waitsForItself,
+} from "./semaphores.ts";
 import { type Buildset, type Gate, type Item, type JobRun, liveAhead, markDirty, memberOf } from "./state.ts";
 
 /* From a job that may start to its result: nodes are asked for, granted, used and given back. */
@@ -16,6 +24,7 @@ export function advanceJobs(gate: Gate, item: Item): void {
     changed = false;
     for (const run of buildset.jobs.values()) {
       if (run.state === "granted") startOnNodes(gate, run);
+      if (run.state === "paused" && mayResume(run)) askToResume(gate, run);
       if (run.state !== "waiting") continue;
       const readiness = readinessOf(run, buildset.jobs);
       if (readiness.kind === "skip") {
@@ -30,14 +39,17 @@ export function advanceJobs(gate: Gate, item: Item): void {
       } else {
         const lack = lacksBeforeNodes(gate, run);
         if (lack === null) requestNodes(gate, run);
-        else run.reason = lack;
+        else if (waitsForItself(gate, run)) {
+          end(gate, run, "FAILURE", `${lack}, and waits for it`);
+          changed = true;
+        } else run.reason = lack;
       }
     }
   }
 }
 
 /** Why nothing of an item may start now. */
-function obstacleOf(gate: Gate, item: Item): string | null {
+export function obstacleOf(gate: Gate, item: Item): string | null {
   if (gate.isPaused) return "the gate is paused";
   if (!item.active) return "its item is outside of the window";
   if (item.buildset!.isRefreezing) return "its item's jobs are read from the new configuration";
@@ -78,7 +90,7 @@ export function requestEffect(run: JobRun): Gate["effects"][number] {
   return { kind: "requestNodes", build: run.build!, pipeline, labels, rank: rankOf(item) };
 }
 
-function requestNodes(gate: Gate, run: JobRun): void {
+export function requestNodes(gate: Gate, run: JobRun): void {
   run.build = ++gate.last.build;
   run.attempt = Math.max(1, run.attempt);
   run.state = "queued";
@@ -102,6 +114,7 @@ export function startEffect(run: JobRun): Gate["effects"][number] {
     subject,
     job: job.name,
     attempt,
+    ...(isPaused(run) ? { isPaused: true } : {}),
   };
 }
 
@@ -119,14 +132,17 @@ export function onNodes(gate: Gate, { build, granted }: Extract<GateEvent, { kin
     if (granted) gate.effects.push({ kind: "releaseNodes", build });
     return;
   }
-  if (run.state !== "queued") {
+  if (run.state !== "queued" && run.state !== "resuming") {
     gate.counters.stale++;
     return;
   }
   if (!granted) {
+    if (run.state === "resuming") gate.effects.push({ kind: "cancelBuild", build });
     gate.builds.delete(build);
     giveBack(gate, run);
     end(gate, run, "NODE_FAILURE", "its nodes could not be had");
+  } else if (run.state === "resuming") {
+    resume(gate, run);
   } else {
     run.state = "granted";
     startOnNodes(gate, run);
@@ -134,10 +150,19 @@ export function onNodes(gate: Gate, { build, granted }: Extract<GateEvent, { kin
 }
 
 /** Its nodes are there. */
-function startOnNodes(gate: Gate, run: JobRun): void {
+export function startOnNodes(gate: Gate, run: JobRun): void {
   const obstacle = gate.isPaused ? "the gate is paused" : takeWithNodes(gate, run);
   if (obstacle === null) start(gate, run);
-  else run.reason = obstacle;
+  else if (!gate.isPaused && waitsForItself(gate, run)) {
+    const build = run.build!;
+    gate.builds.delete(build);
+    gate.effects.push({ kind: "releaseNodes", build });
+    end(gate, run, "FAILURE", `${obstacle}, and waits for it`);
+  } else if (!gate.isPaused && isHeldByPaused(gate, run)) {
+    withdraw(gate, run);
+    run.state = "waiting";
+    run.reason = obstacle;
+  } else run.reason = obstacle;
 }
 
 /** The gate is no longer paused. */
@@ -148,16 +173,20 @@ export function startGranted(gate: Gate): void {
 /** A run of an executor is over. Told twice, the second time does not count. */
 export function onEnded(gate: Gate, event: Extract<GateEvent, { kind: "ended" }>): void {
   const run = gate.builds.get(event.build);
-  if (run?.state !== "running") {
+  if (run === undefined || !hasBegun(run)) {
     gate.counters.stale++;
     return;
   }
+  const wasPaused = isPaused(run);
   giveBack(gate, run);
   gate.builds.delete(event.build);
   gate.effects.push({ kind: "releaseNodes", build: event.build });
   const { result } = event;
+  // What they have done they did with what is lost now.
+  if (wasPaused && result.kind !== "final") resetDependants(gate, run);
   if (result.kind === "final") {
-    run.childJobs = event.childJobs ?? null;
+    // Those of a build that was paused have run already.
+    run.childJobs = event.childJobs ?? run.childJobs;
     if (result.result === "SUCCESS" && run.failing !== null) end(gate, run, "FAILURE", run.failing);
     else end(gate, run, result.result, null);
   } else if (run.failing !== null) {
@@ -208,7 +237,7 @@ function failFast(gate: Gate, run: JobRun): void {
 /** A build will fail, though it runs. Told twice, or of one that has ended, it does not count. */
 export function onFailing(gate: Gate, { build, detail }: Extract<GateEvent, { kind: "failing" }>): void {
   const run = gate.builds.get(build);
-  if (run?.state !== "running" || run.failing !== null) {
+  if (run === undefined || !hasBegun(run) || run.failing !== null) {
     gate.counters.stale++;
     return;
   }
@@ -224,7 +253,7 @@ export function withdraw(gate: Gate, run: JobRun): void {
   if (state === "waiting" || state === "ended") return;
   giveBack(gate, run);
   gate.builds.delete(build!);
-  if (state === "running") {
+  if (hasBegun(run)) {
     gate.counters.builds.CANCELED = (gate.counters.builds.CANCELED ?? 0) + 1;
     gate.effects.push({ kind: "cancelBuild", build: build! });
   }

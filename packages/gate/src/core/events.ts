@@ -92,6 +92,11 @@ export type GateEvent =
   | { readonly kind: "nodes"; readonly build: BuildId; readonly granted: boolean }
   /** It runs, and will fail: what is behind its item need not wait for its end. `detail`: why, in a sentence. */
   | { readonly kind: "failing"; readonly build: BuildId; readonly detail: string }
+  /**
+   * It has run, and waits with what it holds for the jobs that depend on it, before its post-run. `childJobs`: of these only
+   * those run.
+   */
+  | { readonly kind: "paused"; readonly build: BuildId; readonly childJobs?: readonly string[] }
   /** `childJobs`: of the jobs that depend on it only these run; the others are skipped. */
   | {
       readonly kind: "ended";
@@ -193,7 +198,14 @@ export type GateEffect =
       readonly job: string;
       /** From 1. */
       readonly attempt: number;
+      /**
+       * Only after a restart: it is paused, and has no nodes. Unless it is found as it was it is `lost`, so that it begins
+       * again with the jobs that depend on it.
+       */
+      readonly isPaused?: true;
     }
+  /** A paused build goes on with its post-run, on nodes that were granted once more. */
+  | { readonly kind: "resumeBuild"; readonly build: BuildId }
   /** Whatever it still tells does not matter. Not asked again after a restart: what nobody asked for then ends unheard. */
   | { readonly kind: "cancelBuild"; readonly build: BuildId }
   /** Answered by `reported`. */

@@ -1,12 +1,14 @@
 import { onEnded, onFailing, onNodes, rankOf, startGranted } from "./builds.ts";
 import { onFrozen, onMerged, retryMerges } from "./buildsets.ts";
 import type { ChangeId } from "./change.ts";
+import { breakDeadlock } from "./deadlock.ts";
 import type { Decision } from "./decisions.ts";
 import type { BuildId, GateEffect, GateEvent, ReportId } from "./events.ts";
 import { onBranchMoved, onLanded } from "./landing.ts";
 import type { CoreLayout } from "./layout.ts";
 import { onChange, onDequeue, onEnqueue, onOffer } from "./offers.ts";
 import { settle } from "./pass.ts";
+import { onPaused } from "./pausing.ts";
 import { onPromote, promotionObstacle } from "./promoting.ts";
 import { onConfigured } from "./reconfigure.ts";
 import { onRestarted } from "./restart.ts";
@@ -30,6 +32,7 @@ function phaseOf({ kind }: GateEvent): 0 | 1 | 2 {
     case "nodes":
     case "ended":
     case "failing":
+    case "paused":
     case "landed":
     case "reported":
     case "branchMoved":
@@ -75,6 +78,7 @@ export class GateCore {
         for (const event of events) if (phaseOf(event) === phase) this.#apply(event);
     if (gate.retrying.size > 0) retryMerges(gate);
     settle(gate);
+    while (breakDeadlock(gate)) settle(gate);
     const { effects } = gate;
     gate.effects = [];
     return effects;
@@ -89,6 +93,7 @@ export class GateCore {
     else if (event.kind === "nodes") onNodes(gate, event);
     else if (event.kind === "ended") onEnded(gate, event);
     else if (event.kind === "failing") onFailing(gate, event);
+    else if (event.kind === "paused") onPaused(gate, event);
     else if (event.kind === "landed") onLanded(gate, event);
     else if (event.kind === "reported") onReported(gate, event.report);
     else if (event.kind === "branchMoved") onBranchMoved(gate, event);
@@ -125,7 +130,7 @@ export class GateCore {
   /** Where a build that asked for nodes stands now: lower is served first. `null` when it does not ask. */
   rankOf(build: BuildId): number | null {
     const run = this.#gate.builds.get(build);
-    return run?.state === "queued" ? rankOf(run.buildset.item) : null;
+    return run?.state === "queued" || run?.state === "resuming" ? rankOf(run.buildset.item) : null;
   }
 
   /** When a `tick` is due at the latest. `null`: never. */

@@ -1,4 +1,4 @@
-import type { JobGraph } from "./layout.ts";
+import type { FrozenJob, JobGraph } from "./layout.ts";
 import type { JobRun } from "./state.ts";
 
 /*
@@ -46,16 +46,35 @@ export function readinessOf({ job }: JobRun, jobs: ReadonlyMap<string, JobRun>):
   for (const { name, soft } of job.dependencies) {
     const parent = jobs.get(name);
     if (parent === undefined) continue;
-    if (parent.state !== "ended") waitsFor ??= name;
+    if (parent.state === "paused" || parent.state === "resuming") {
+      if (isLeftOut(job, parent)) return { kind: "skip", reason: `job ${name} left it out` };
+    } else if (parent.state !== "ended") waitsFor ??= name;
     else if (parent.result === "SKIPPED") {
       if (!soft) return { kind: "skip", reason: `job ${name} was skipped` };
     } else if (parent.result !== "SUCCESS") {
       return { kind: "skip", reason: `job ${name} ended with ${parent.result}` };
-    } else if (parent.childJobs !== null && !parent.childJobs.includes(job.of?.job ?? job.name)) {
+    } else if (isLeftOut(job, parent)) {
       return { kind: "skip", reason: `job ${name} left it out` };
     }
   }
   return waitsFor === null ? READY : { kind: "wait", reason: `waits for job ${waitsFor}` };
+}
+
+function isLeftOut({ name, of }: FrozenJob, { childJobs }: JobRun): boolean {
+  return childJobs !== null && !childJobs.includes(of?.job ?? name);
+}
+
+/** The jobs that depend on one, directly or by way of others. */
+export function dependantsOf(run: JobRun): JobRun[] {
+  const { jobs } = run.buildset;
+  const found = new Set<string>([run.job.name]);
+  for (let size = 0; size !== found.size; ) {
+    size = found.size;
+    for (const { job } of jobs.values())
+      if (job.dependencies.some(({ name }) => found.has(name))) found.add(job.name);
+  }
+  found.delete(run.job.name);
+  return [...found].map((name) => jobs.get(name)!);
 }
 
 /** A job whose result keeps its item from merging. Results of jobs that do not vote never do (I6). */

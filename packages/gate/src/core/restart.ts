@@ -1,7 +1,7 @@
 import { requestEffect, startEffect, WAITS_FOR_NODES } from "./builds.ts";
 import { freezeEffect } from "./buildsets.ts";
 import { landEffect } from "./pass.ts";
-import type { Gate } from "./state.ts";
+import { type Gate, markDirty } from "./state.ts";
 
 /**
  * Asks again for everything that was asked for and not answered: a process that ended may have asked for it or not, and
@@ -20,7 +20,12 @@ export function onRestarted(gate: Gate): void {
       run.state = "queued";
       run.reason = WAITS_FOR_NODES;
     }
-    gate.effects.push(run.state === "running" ? startEffect(run) : requestEffect(run));
+    // It asks again when it is looked at.
+    if (run.state === "resuming") {
+      run.state = "paused";
+      markDirty(gate, run.buildset.item);
+    }
+    gate.effects.push(run.state === "queued" ? requestEffect(run) : startEffect(run));
   }
   for (const report of gate.reports.values()) gate.effects.push(report);
 }

@@ -1,5 +1,6 @@
 import type { BuildId } from "./events.ts";
-import { readinessOf } from "./job-graph.ts";
+import { dependantsOf, readinessOf } from "./job-graph.ts";
+import { isPaused } from "./pausing.ts";
 import { listed, subjectName } from "./reasons.ts";
 import { type Gate, type JobRun, markDirty } from "./state.ts";
 
@@ -52,13 +53,39 @@ function isResourcesFirst({ job }: JobRun): boolean {
   return job.semaphores?.some(({ resourcesFirst }) => resourcesFirst) ?? false;
 }
 
-function missing({ job, held }: JobRun): string[] {
+/** What a job needs and its build does not hold. */
+export function missing({ job, held }: JobRun): string[] {
   return (job.semaphores ?? []).map(({ name }) => name).filter((name) => !held.includes(name));
 }
 
 /** What keeps a job from asking for nodes; `null`: nothing does. */
 export function lacksBeforeNodes(gate: Gate, run: JobRun): string | null {
-  return isResourcesFirst(run) ? null : lackOf(gate, run);
+  return isResourcesFirst(run) && !isHeldByPaused(gate, run) ? null : lackOf(gate, run);
+}
+
+/** Whether what it lacks is held by a paused build, whose dependants may need the nodes that this one would wait with. */
+export function isHeldByPaused(gate: Gate, run: JobRun): boolean {
+  return missing(run).some(
+    (name) => roomOf(gate, name) <= 0 && holdersOf(gate, name).some((holder) => isPaused(holder)),
+  );
+}
+
+/** Has those looked at that have their nodes and wait for what a build holds. */
+export function tellWaiting(gate: Gate, { held }: JobRun): void {
+  if (held.length > 0) wake(gate, new Set(held));
+}
+
+/** Whether a job depends on one that holds semaphores, as far as it is paused. */
+export function isOwnHolder(holder: JobRun, run: JobRun): boolean {
+  return holder.buildset === run.buildset && dependantsOf(holder).includes(run);
+}
+
+/** Whether a job lacks what is held by jobs that it depends on, which are paused until it has ended. */
+export function waitsForItself(gate: Gate, run: JobRun): boolean {
+  return missing(run).some((name) => {
+    const own = holdersOf(gate, name).filter((holder) => isOwnHolder(holder, run));
+    return own.length >= capacityOf(gate, name);
+  });
 }
 
 /** For a build that has just asked for nodes. */
@@ -98,6 +125,10 @@ export function giveBack(gate: Gate, run: JobRun): void {
   const names = new Set(run.held);
   for (const name of names) gate.holders.remove(name, run.build!);
   run.held = [];
+  wake(gate, names);
+}
+
+function wake(gate: Gate, names: ReadonlySet<string>): void {
   for (const { item, jobs } of gate.buildsets.values()) {
     for (const { state, job } of jobs.values()) {
       if (state !== "waiting" && state !== "granted") continue;
@@ -119,7 +150,7 @@ function hold(gate: Gate, run: JobRun): void {
 }
 
 /** Oldest first. */
-function holdersOf(gate: Gate, name: string): JobRun[] {
+export function holdersOf(gate: Gate, name: string): JobRun[] {
   return gate.holders.of(name).flatMap((build) => gate.builds.get(build) ?? []);
 }
 

@@ -23,8 +23,12 @@ import type { Holders } from "./semaphores.ts";
 export interface JobRun {
   readonly job: FrozenJob;
   readonly buildset: Buildset;
-  /** `queued`: nodes are asked for. `granted`: they are there, and the gate is paused or a semaphore is not free. */
-  state: "waiting" | "queued" | "granted" | "running" | "ended";
+  /**
+   * `queued`: nodes are asked for. `granted`: they are there, and the gate is paused or a semaphore is not free. `paused`: its
+   * build has run, has lent its nodes to others, and waits for the jobs that depend on it. `resuming`: it has asked for nodes
+   * again, to end.
+   */
+  state: "waiting" | "queued" | "granted" | "running" | "paused" | "resuming" | "ended";
   /** The newest one. */
   build: BuildId | null;
   /** From 1; 0 before the first. */

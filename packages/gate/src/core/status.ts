@@ -9,8 +9,11 @@ import type { Gate, Item, JobRun } from "./state.ts";
 export interface JobStatus {
   readonly name: string;
   readonly voting: boolean;
-  /** `queued` has asked for nodes, and may have them while the gate is paused. */
-  readonly state: "waiting" | "queued" | "running" | "ended";
+  /**
+   * `queued` has asked for nodes, and may have them while the gate is paused. `paused` has run, and waits for the jobs that
+   * depend on it, or for nodes to end on.
+   */
+  readonly state: "waiting" | "queued" | "running" | "paused" | "ended";
   readonly result: Result | null;
   readonly build: BuildId | null;
   /** From 1; 0 before the first. */
@@ -144,7 +147,7 @@ function jobStatus({ job, state, result, build, attempt, reason, failing }: JobR
   return {
     name: job.name,
     voting: job.voting,
-    state: state === "granted" ? "queued" : state,
+    state: state === "granted" ? "queued" : state === "resuming" ? "paused" : state,
     result,
     build,
     attempt,

@@ -167,6 +167,8 @@ export interface ReturnedData {
   /** What is said on the change beside the report; `null`: nothing. */
   readonly comment: string | null;
   readonly fileComments: { readonly [path: string]: readonly JsonObject[] };
+  /** After its run it waits for the jobs that depend on it. */
+  readonly pause: boolean;
   /** `false`: it asked not to be run again. */
   readonly retry: boolean;
   /** For jobs that depend on this one. */

@@ -24,6 +24,7 @@ import {
   isPlaybook,
   type JsonObject,
   type Phase,
+  type ReturnedData,
   type Step,
   type StepEnd,
 } from "./build-request.ts";
@@ -69,6 +70,8 @@ export interface ExecutionTerms {
   readonly diskWatch: DiskWatch;
   /** Its output says that it fails, though it goes on. */
   readonly onFailing: (detail: string) => void;
+  /** It has run, and goes on when the promise resolves. */
+  readonly onPaused: (data: ReturnedData) => Promise<void>;
   readonly signal: AbortSignal;
 }
 
@@ -87,6 +90,7 @@ export class Execution {
   readonly #failureOutput: FailureOutput;
   /** Why it fails, although it goes on. */
   #failing: string | null = null;
+  #endPause: (() => void) | undefined;
   /** Why nothing more is started. */
   #stopped: StepEnd | undefined;
 
@@ -180,6 +184,7 @@ export class Execution {
     if (broken !== undefined) reachedLevel = Math.max(0, broken.entry.level ?? 0);
     else broken = await this.#phase(workspace, "run", request.run, timeLeft, {});
     await this.#lookAtDisk();
+    if (broken === undefined && this.#failing === null) await this.#pause();
 
     const wantsRetry = readReturned(this.#returned).retry;
     const endsPost = () => this.#stopped !== undefined;
@@ -422,6 +427,19 @@ export class Execution {
     if (bytes > limits.diskBytes) this.#stopped ??= { kind: "disk full" };
   }
 
+  /** Stays as it is, if it has asked for that, until somebody lets it go on or ends it. */
+  async #pause(): Promise<void> {
+    const data = readReturned(this.#returned);
+    if (!data.pause || this.#stopped !== undefined) return;
+    this.#say("paused until the jobs that depend on it have ended");
+    await new Promise<void>((resolve) => {
+      this.#endPause = resolve;
+      this.#terms.onPaused(data).then(resolve, resolve);
+    });
+    this.#endPause = undefined;
+    if (this.#stopped === undefined) this.#say("goes on");
+  }
+
   #fail(pattern: string): void {
     this.#failing = `its output matched failure-output ${JSON.stringify(pattern)}`;
     this.#say(this.#failing);
@@ -431,6 +449,7 @@ export class Execution {
   #stop(reason: StepEnd): void {
     this.#stopped ??= reason;
     this.#running?.stop(reason);
+    this.#endPause?.();
   }
 
   #inside(path: string): string {

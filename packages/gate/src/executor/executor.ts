@@ -3,7 +3,13 @@ import { existsSync, lstatSync, mkdirSync, readFileSync, writeFileSync } from "n
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { BuildLog, type OutputChunk } from "./build-log.ts";
-import { type BuildOutcome, type BuildRequest, checkRequest, ExecutorError } from "./build-request.ts";
+import {
+  type BuildOutcome,
+  type BuildRequest,
+  checkRequest,
+  ExecutorError,
+  type ReturnedData,
+} from "./build-request.ts";
 import { DiskWatch } from "./disk-watch.ts";
 import { Execution, type ExecutionRecord, writeRecord } from "./execution.ts";
 import { ExecutionStore } from "./execution-store.ts";
@@ -62,6 +68,8 @@ export interface RunOptions {
   readonly onStart?: (execution: string) => void;
   /** It will fail, though it goes on: why, in a sentence. Told once at most. */
   readonly onFailing?: (detail: string) => void;
+  /** It has returned `zuul.pause`, and has run: before its post-run it waits for the promise. Default: it goes on at once. */
+  readonly onPaused?: (data: ReturnedData) => Promise<void>;
   /** A promise is waited for before the build may write much more. */
   readonly onOutput?: (chunk: OutputChunk) => unknown;
 }
@@ -153,7 +161,7 @@ export class Executor implements AsyncDisposable {
     if (this.#closing.signal.aborted) throw new ExecutorError("EXECUTOR_CLOSED", "the executor was closed");
     const id = randomUUID();
     const folder = join(this.store.folder, id);
-    const { signal, onStart, onOutput = () => {}, onFailing = () => {} } = options;
+    const { signal, onStart, onOutput = () => {}, onFailing = () => {}, onPaused = async () => {} } = options;
     let execution: Execution;
     let log: BuildLog;
     try {
@@ -170,6 +178,7 @@ export class Executor implements AsyncDisposable {
         ansiblePlaybook: this.#ansiblePlaybook,
         diskWatch: this.#diskWatch,
         onFailing,
+        onPaused,
         signal: AbortSignal.any([this.#closing.signal, ...(signal === undefined ? [] : [signal])]),
       });
     } catch (error) {

@@ -105,6 +105,7 @@ export function readReturned(data: JsonObject): ReturnedData {
     fileComments: Object.fromEntries(
       Object.entries(comments).map(([path, list]) => [path, objectsOf(list)] as const),
     ),
+    pause: zuul.pause === true,
     retry: zuul.retry !== false,
     variables,
   };

@@ -152,7 +152,8 @@ export class RemoteExecutor {
       refuseBuilds(this.#worker, this.#zone);
       this.#options.log.warn({ why }, "this executor takes no builds for now");
     } else if (before !== null && why === null) {
-      acceptBuilds(this.#worker, this.#builds, this.#zone);
+      const { servers, token } = this.#options;
+      acceptBuilds(this.#worker, this.#builds, this.#zone, { servers, token });
       this.#options.log.info({}, "this executor takes builds again");
     }
   }

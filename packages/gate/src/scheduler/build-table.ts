@@ -1,6 +1,6 @@
 import type { FrozenJobDefinition } from "../config/index.ts";
 import type { BuildId, BuildsetId, ChainLink, ItemId, Subject } from "../core/index.ts";
-import type { BuildOutcome, BuildRequest } from "../executor/index.ts";
+import type { BuildOutcome, BuildRequest, ReturnedData } from "../executor/index.ts";
 import type { GateDatabase, Migration } from "../store/database.ts";
 
 /** Tables of what was run. Times are milliseconds since 1970. */
@@ -165,6 +165,13 @@ export class BuildTable {
 
   setExecution(id: BuildId, execution: string): void {
     this.#db.db.prepare("UPDATE gate_builds SET execution = ? WHERE id = ?").run(execution, id);
+  }
+
+  /** What a paused build has returned so far: those that depend on it get it. */
+  setReturned(id: BuildId, data: ReturnedData): void {
+    this.#db.db
+      .prepare("UPDATE gate_builds SET outcome = ? WHERE id = ? AND ended_ms IS NULL")
+      .run(JSON.stringify({ data, artifacts: [] }), id);
   }
 
   end(

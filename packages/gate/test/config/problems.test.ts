@@ -17,7 +17,6 @@ describe("what is not built is refused by name, at its line", () => {
   test.each([
     "ansible-split-streams: true",
     "ansible-version: 9",
-    "attribute-control: {vars: {final: true}}",
     "cleanup-run: [clean]",
     "deduplicate: false",
     "failure-url: x",
@@ -41,7 +40,7 @@ describe("what is not built is refused by name, at its line", () => {
     ["post-run: [{name: x, cleanup: true}]", "post-run: cleanup is not built yet"],
     ["pre-run: [{name: x, semaphores: s}]", "pre-run: semaphores is not built yet"],
     ["nodeset: {alternatives: [a, b]}", "nodeset.alternatives is not built yet"],
-    ["vars: !override {a: 1}", "the tag !override is not built yet"],
+    ["vars: !other {a: 1}", "the tag !other is not built yet"],
   ])("job %s", async (attribute, message) => {
     expect((await told(job(attribute)))[0]).toContain(`:4 ${message}`);
   });
