@@ -105,7 +105,7 @@ class Stream {
   #land({ buildset, steps }: Extract<GateEffect, { kind: "land" }>): { refused: string | null } {
     if (this.#judge === null) return { refused: null };
     const answer = this.#forge.land(steps);
-    for (const { link, commit } of steps) this.#judge.moved(buildset, link, commit);
+    this.#judge.landed(buildset, steps);
     return answer;
   }
 

@@ -1,7 +1,14 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { Client } from "@drover/client";
-import type { BuildView, ChangeSummaryView, ChangeView, ExplanationView, StatusView } from "@drover/gate/api";
+import type {
+  BuildView,
+  ChangeSummaryView,
+  ChangeView,
+  ExplanationView,
+  JobDefinitionsView,
+  StatusView,
+} from "@drover/gate/api";
 import { encodePacket, PacketType, REQ } from "@drover/protocol";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Clone } from "../../packages/gate/test/forge/stage.ts";
@@ -198,6 +205,16 @@ describe("configuration", () => {
     expect(text).toContain("tests-ap");
     expect(await buildsOf(number, "check")).toEqual([]);
     expect(await running.get("/config-problems")).toEqual([]);
+    const jobs = await running.get<JobDefinitionsView[]>("/jobs");
+    const defined = { project: "app", branch: "main", file: "zuul.yaml", isFor: "any branch", parent: null };
+    expect(jobs.find(({ name }) => name === "tests-app")).toMatchObject({
+      ancestors: ["base"],
+      definitions: [{ ...defined, job: "tests-app", sets: expect.any(Array) }],
+    });
+    expect(jobs.find(({ name }) => name === "base")).toMatchObject({
+      ancestors: [],
+      definitions: [{ sets: expect.arrayContaining(["abstract", "timeout"]) }],
+    });
   });
 
   test("a change of it is tested by itself, and is in effect for the next one once it has landed", async () => {

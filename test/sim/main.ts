@@ -17,6 +17,7 @@ const USAGE = `Usage: npm run sim -- [gate | fleet] [options]
   --seed S      run this seed only
   --steps N     steps of each seed (default: 10000)
   --threads N   threads (default: 2)
+  --day         with gate: one working day of it, with builds of equal content as one execution and without
   --crashes     the server with a store, which crashes between any two effects (default: 2000 steps)
 
 Every 20th seed is run a second time, which must come out the same to the last byte, and without the peers that speak
@@ -37,6 +38,7 @@ const { values, positionals } = parseArgs({
     steps: { type: "string" },
     threads: { type: "string", default: "2" },
     crashes: { type: "boolean", default: false },
+    day: { type: "boolean", default: false },
     help: { type: "boolean", short: "h", default: false },
   },
 });
@@ -58,6 +60,17 @@ function count(name: "seeds" | "from" | "seed" | "steps" | "threads"): number {
 if (values.help) {
   process.stdout.write(USAGE);
   process.exit(0);
+}
+
+if (values.day) {
+  if (!gate) {
+    process.stderr.write("--day is of the gate: npm run sim -- gate --day\n");
+    process.exit(1);
+  }
+  const { compareDays, dayText } = await import("./gate/day.ts");
+  const days = compareDays(values.seed === undefined ? 1 : count("seed"));
+  process.stdout.write(dayText(days));
+  process.exit(days.different.length === 0 ? 0 : 1);
 }
 
 const steps = count("steps");

@@ -111,6 +111,30 @@ afterAll(async () => {
   at.remove();
 });
 
+test("encrypt prints a secret that zuul.yaml takes, from a file or the standard input, and says whose key there is not", async () => {
+  writeFileSync(at.file("password"), "  hidden text\n");
+  const { code, stdout } = await gate(
+    ...["encrypt", "--project", "sample", "--secret-name", "upload", "--field-name", "password"],
+    at.file("password"),
+  );
+  expect(code).toBe(0);
+  expect(stdout).toMatch(
+    /^- secret:\n {4}name: upload\n {4}data:\n {6}password: !encrypted\/pkcs1-oaep\n {8}- \|-\n/,
+  );
+  expect(stdout).not.toContain("hidden");
+  const work = at.file("with-secret");
+  mkdirSync(work);
+  writeFileSync(join(work, "zuul.yaml"), stdout);
+  expect(await gate("config", "check", work)).toMatchObject({ code: 0 });
+  const unknown = await gate("encrypt", "--project", "none", at.file("password"));
+  expect(unknown).toMatchObject({ code: 1, stderr: expect.stringContaining("there is no project none") });
+  writeFileSync(at.file("empty"), "\n");
+  expect(await gate("encrypt", "--project", "sample", at.file("empty"))).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining("there is nothing to encrypt"),
+  });
+});
+
 describe("making and finding a gate", () => {
   test("init keeps the token for its user alone, and makes no gate twice", async () => {
     expect(readFileSync(made.tokenFile, "utf8").trim()).toBe(made.token);

@@ -1,4 +1,5 @@
 import {
+  chmodSync,
   copyFileSync,
   existsSync,
   mkdirSync,
@@ -14,10 +15,11 @@ import * as z from "zod";
 import { DATABASE_FILE, GATE_FILE, GateError, REPOSITORIES } from "./gate.ts";
 import { git, gitLine } from "./git/git.ts";
 import { gitVersion } from "./git/version.ts";
+import { KEYS } from "./secrets/keys.ts";
 
 /*
- * A gate in another folder: its database, its tenant file, and each repository as a bundle of git's. Logs and artifacts are not
- * in it.
+ * A gate in another folder: its database, its tenant file, its keys, and each repository as a bundle of git's. Logs and artifacts
+ * are not in it.
  */
 
 /** Written last: a folder without it is no backup. */
@@ -59,6 +61,7 @@ export async function backupGate(folder: string, to: string): Promise<BackupMani
     await git(["bundle", "create", "--quiet", bundle, "--all"], { gitDir, timeoutMs: GIT_TIMEOUT_MS });
     projects.push({ name, head: await gitLine(["symbolic-ref", "HEAD"], { gitDir }) });
   }
+  if (existsSync(join(folder, KEYS))) copyKeys(join(folder, KEYS), join(making, KEYS));
   const manifest = { version: 1 as const, atMs, projects };
   writeFileSync(join(making, MANIFEST_FILE), JSON.stringify(manifest));
   renameSync(making, to);
@@ -99,9 +102,20 @@ export async function restoreGate(from: string, folder: string): Promise<BackupM
   } finally {
     db.close();
   }
+  // Backups of before there were keys have none.
+  if (existsSync(join(from, KEYS))) copyKeys(join(from, KEYS), join(folder, KEYS));
   // Last: a folder without it is no gate.
   copyFileSync(join(from, GATE_FILE), join(folder, GATE_FILE));
   return manifest;
+}
+
+function copyKeys(from: string, to: string): void {
+  mkdirSync(to, { mode: 0o700 });
+  for (const name of readdirSync(from)) {
+    if (name.endsWith(".new")) continue;
+    copyFileSync(join(from, name), join(to, name));
+    chmodSync(join(to, name), 0o600);
+  }
 }
 
 function bundleOf(folder: string, project: string): string {

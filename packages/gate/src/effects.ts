@@ -14,22 +14,22 @@ import type {
   ChainLink,
   GateEffect,
   GateEvent,
-  LandStep,
   MergeResult,
   ReportedBuild,
   RunResult,
   Subject,
 } from "./core/index.ts";
 import type { BuildRequest } from "./executor/index.ts";
-import { ForgeError, type LocalForge, type NewComment } from "./forge/index.ts";
+import { ForgeError, type Landing, type LocalForge, type NewComment } from "./forge/index.ts";
 import type { MergeRequest, Merger } from "./merger/index.ts";
 import type { LocalSlots } from "./nodes/local-slots.ts";
 import { HeldExecutions, type ReuseLedger, type SharedPlan, SharingPlanner } from "./reuse/index.ts";
 import { BuildImpossible, buildRequest, type SubjectFacts } from "./scheduler/build-request.ts";
-import type { BuildRow, BuildTable } from "./scheduler/build-table.ts";
+import type { BuildRow, BuildTable, FrozenBuildset } from "./scheduler/build-table.ts";
 import type { RepositoryConfig } from "./scheduler/config-source.ts";
 import { freezeBuildset } from "./scheduler/freezing.ts";
 import { reportText } from "./scheduler/report-text.ts";
+import type { ProjectKeys } from "./secrets/keys.ts";
 
 /** Author of what pipelines report. */
 export const GATE_AUTHOR = "gate";
@@ -53,6 +53,7 @@ export interface EffectParts {
   readonly sharing: SharingPlanner;
   /** Where builds run. */
   readonly zone: string;
+  readonly keys: ProjectKeys;
   /** Names this gate for ever. */
   readonly gateId: string;
   readonly log: Log;
@@ -256,11 +257,15 @@ export class Effects {
           gitDir: (project) => forge.gitDir(project),
           facts,
           postReview: layout.pipelines.find(({ name }) => name === pipeline)?.postReview ?? false,
-          parents: this.#parentsOf(buildset, job, frozen.jobs),
+          keys: this.#parts.keys,
+          parents: this.#parentsOf(buildset, job, frozen),
         });
       } catch (error) {
         if (!(error instanceof BuildImpossible)) throw error;
         const detail = error.message;
+        const row = { id: build, buildset, item, pipeline, job, subject, attempt, startedMs: nowMs() };
+        // On record, so that its detail can be read.
+        record(() => builds.begin({ ...row, voting: definition?.voting ?? true }, null));
         this.#end(build, { result: { kind: "final", result: "ERROR" }, outcome: null, detail });
         return;
       }
@@ -272,8 +277,9 @@ export class Effects {
         isWithdrawn = !this.#preparing.delete(build);
         request = plan?.request ?? request;
       }
+      const name = definition?.name ?? job;
       const startedMs = nowMs();
-      const row = { id: build, buildset, item, pipeline, job, subject, attempt, startedMs };
+      const row = { id: build, buildset, item, pipeline, job: name, subject, attempt, startedMs };
       const voting = definition?.voting ?? true;
       record(() => {
         builds.begin({ ...row, voting }, request!);
@@ -372,11 +378,8 @@ export class Effects {
   }
 
   /** Builds of the jobs before a job, those of its parents' parents among them, in the order of the graph. */
-  #parentsOf(
-    buildset: number,
-    job: string,
-    jobs: Readonly<Record<string, { dependencies: readonly { name: string }[] }>>,
-  ): BuildRow[] {
+  #parentsOf(buildset: number, job: string, frozen: FrozenBuildset): BuildRow[] {
+    const { jobs } = frozen;
     const wanted = new Set<string>();
     const walk = (name: string): void => {
       for (const { name: parent } of jobs[name]?.dependencies ?? []) {
@@ -386,7 +389,7 @@ export class Effects {
       }
     };
     walk(job);
-    const rows = this.#parts.builds.ofBuildset(buildset);
+    const rows = this.#parts.builds.ofBuildset(buildset, frozen);
     return Object.keys(jobs).flatMap((name) => (wanted.has(name) ? (rows.get(name) ?? []) : []));
   }
 
@@ -406,7 +409,9 @@ export class Effects {
     const row = builds.get(build);
     if (row === undefined) return;
     const { job, subject } = row;
-    const end = { result: nameOf(result), detail, outcome };
+    // What it kept going for the jobs behind it has ended with it, so that nobody else can have it.
+    const hasPaused = outcome?.data.pause === true && nameOf(result) === "SUCCESS";
+    const end = { result: hasPaused ? "PAUSED" : nameOf(result), detail, outcome };
     ledger.record(build, { project: subject.project, job }, end, nowMs());
   }
 
@@ -430,7 +435,9 @@ export class Effects {
 
   #writeReport(effect: Extract<GateEffect, { kind: "report" }>): void {
     const { loader, forge, builds, buildUrl, readable } = this.#parts;
-    const { what, pipeline, subject, builds: reported } = effect;
+    const { what, pipeline, subject } = effect;
+    // In a cycle, what a job said is said on the change that it ran for.
+    const reported = effect.builds.filter(({ change = subject.id }) => change === subject.id);
     const number = forge.numberOf(subject.id);
     if (subject.kind === "ref" || number === undefined) return;
     const { revision } = subject;
@@ -460,36 +467,53 @@ export class Effects {
     }
   }
 
-  async #land(effect: Extract<GateEffect, { kind: "land" }>): Promise<void> {
+  async #land({ buildset, steps }: Extract<GateEffect, { kind: "land" }>): Promise<void> {
     const { forge, gateId, tell, loader } = this.#parts;
-    const { buildset, steps } = effect;
-    const [{ link, base, commit }] = steps as readonly [LandStep];
-    const { project, branch, change, revision } = link;
-    const changeNumber = forge.numberOf(change);
-    if (changeNumber === undefined) {
-      tell({ kind: "landed", buildset, refused: `${change} is no change of this forge` });
-      return;
+    const landings: Omit<Landing, "key">[] = [];
+    const configured = new Set<string>();
+    for (const { link, base, commit } of steps) {
+      const { project, branch, change, revision } = link;
+      const changeNumber = forge.numberOf(change);
+      if (changeNumber === undefined) {
+        tell({ kind: "landed", buildset, refused: `${change} is no change of this forge` });
+        return;
+      }
+      landings.push({ project, branch, base, commit, changeNumber, revision });
+      const extraPaths = loader.tenant.projects.get(project)?.extraConfigPaths ?? [];
+      const files = await forge.paths(changeNumber, revision);
+      if (files.some((path) => isConfigPath(path.toString(), extraPaths))) configured.add(project);
     }
-    const extraPaths = loader.tenant.projects.get(project)?.extraConfigPaths ?? [];
-    const files = await forge.paths(changeNumber, revision);
-    const changesConfig = files.some((path) => isConfigPath(path.toString(), extraPaths));
     const key = `${gateId}-${buildset}`;
-    const landing = forge.land({ key, project, branch, base, commit, changeNumber, revision });
+    const [only] = landings;
+    const landing = landings.length === 1 ? forge.land({ key, ...only! }) : forge.landTogether(key, landings);
     // What is configured now is so for whoever is next.
-    if (changesConfig) await this.#readAfter(landing, project);
+    if (configured.size > 0) await this.#readAfter(landing, [...configured]);
     const { refused } = await landing;
     if (refused === null) {
       tell({ kind: "landed", buildset, refused });
       return;
     }
-    const tip = (await forge.branches(project)).get(branch);
-    tell({ kind: "landed", buildset, refused, moved: tip !== base });
+    tell({ kind: "landed", buildset, refused, moved: await this.#hasMoved(landings) });
   }
 
-  /** Reads the configuration of a project again once it has merged. */
-  async #readAfter(landing: Promise<{ readonly refused: string | null }>, project: string): Promise<void> {
+  /** Whether a branch is not where the first of these that lands there begins. */
+  async #hasMoved(landings: readonly Omit<Landing, "key">[]): Promise<boolean> {
+    const seen = new Set<string>();
+    for (const { project, branch, base } of landings) {
+      const place = `${project}\n${branch}`;
+      if (!seen.has(place) && (await this.#parts.forge.branches(project)).get(branch) !== base) return true;
+      seen.add(place);
+    }
+    return false;
+  }
+
+  /** Reads the configuration of projects again once they have merged. */
+  async #readAfter(
+    landing: Promise<{ readonly refused: string | null }>,
+    projects: readonly string[],
+  ): Promise<void> {
     const read = landing.then(async ({ refused }) => {
-      if (refused === null) await this.#parts.reconfigure([project]);
+      if (refused === null) await this.#parts.reconfigure(projects);
     });
     this.#landingConfig.add(read);
     try {

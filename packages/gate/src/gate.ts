@@ -10,6 +10,7 @@ import {
   BUILD_FUNCTIONS,
   BuildBus,
   buildWorker,
+  MAX_PAUSED_BUILDS,
   MergerClient,
   mergerWorker,
 } from "./bus/index.ts";
@@ -29,6 +30,7 @@ import { EVENT_LOG_MIGRATIONS } from "./scheduler/event-log.ts";
 import { coreAt, replay } from "./scheduler/history.ts";
 import { Scheduler } from "./scheduler/scheduler.ts";
 import { executorFacts, mergerFacts, WorkerList } from "./scheduler/worker-list.ts";
+import { KEYS, ProjectKeys } from "./secrets/keys.ts";
 import { GateDatabase } from "./store/database.ts";
 import { addToTenant, GATE_FILE, GateError, type GateErrorCode, readTenant } from "./tenant-file.ts";
 import { Timers } from "./timers.ts";
@@ -90,8 +92,6 @@ const KEEP_BYTES = 10 * 1024 ** 3;
 const TIDY_MS = 600_000;
 /** Merges that may be under way at a time: of one repository they are done one after the other. */
 const MERGES = 4;
-/** Builds that may be paused at a time; the next one waits as if it ran. */
-const MAX_PAUSED = 100;
 
 /** File names within the folder of a gate. */
 export const DATABASE_FILE = "gate.db";
@@ -171,10 +171,9 @@ export class Gate {
     this.id = parts.id;
     this.executor = parts.executor;
     this.executions = parts.executions;
-    const { hasMerger = true, slots } = options;
     this.workers = new WorkerList(() => [
-      ...(parts.executor === undefined ? [] : [executorFacts("gate", parts.executor, slots)]),
-      ...(hasMerger ? [mergerFacts("gate", MERGES)] : []),
+      ...(parts.executor === undefined ? [] : [executorFacts("gate", parts.executor, options.slots)]),
+      ...(options.hasMerger !== false ? [mergerFacts("gate", MERGES)] : []),
     ]);
     this.scheduler = parts.scheduler;
     this.builds = parts.builds;
@@ -207,6 +206,7 @@ export class Gate {
         const started = await Executor.start({
           folder: inFolder(BUILDS),
           store: executions,
+          sealingKey: new ProjectKeys(inFolder(KEYS)).sealingKey(),
           hidden: [folder],
           readOnly: options.readOnly ?? [],
         });
@@ -237,7 +237,7 @@ export class Gate {
       const workers: Worker[] = [];
       if (options.hasMerger !== false) workers.push(mergerWorker(merger, { ...place, concurrency: MERGES }));
       if (executor !== undefined)
-        workers.push(buildWorker(executor, { ...place, zone, slots: slotCount, paused: MAX_PAUSED }));
+        workers.push(buildWorker(executor, { ...place, zone, slots: slotCount, paused: MAX_PAUSED_BUILDS }));
       undo.push(() => Promise.all(workers.map((worker) => worker.close())));
       const source = new RepositoryConfig(forge, merger);
       const loader = new ConfigLoader(tenant, source);
@@ -252,7 +252,7 @@ export class Gate {
           log,
           nowMs,
           act: (effect) => effects.act(effect),
-          onStep: () => self.#onStep(),
+          onStep: () => self.#tellWatchers(),
           onLost: options.onLost ?? (() => {}),
         });
         const effects: Effects = new Effects({
@@ -267,6 +267,7 @@ export class Gate {
           slots,
           bus: new BuildBus(client),
           zone,
+          keys: new ProjectKeys(inFolder(KEYS)),
           gateId,
           log,
           nowMs,
@@ -373,7 +374,9 @@ export class Gate {
 
   #places(subject: string): Place[] {
     return this.scheduler.status().pipelines.flatMap(({ name, queues, waiting }): Place[] => {
-      const isIn = queues.some(({ items }) => items.some((item) => item.live && item.subject.id === subject));
+      const isIn = queues.some(({ items }) =>
+        items.some((item) => item.live && item.members.some(({ id }) => id === subject)),
+      );
       if (isIn) return [{ pipeline: name, waits: null }];
       return waiting
         .filter(({ change }) => change === subject)
@@ -510,7 +513,7 @@ export class Gate {
       }
     }
     this.scheduler.append(told);
-    this.#parts.database.afterCommit(() => this.#onStep());
+    this.#parts.database.afterCommit(() => this.#tellWatchers());
   }
 
   /** Takes configuration into use that has changed in these projects. */
@@ -547,10 +550,6 @@ export class Gate {
       );
     }
     return pipelines.length === 0 ? [] : [{ kind: "offer", subject, pipelines }];
-  }
-
-  #onStep(): void {
-    this.#tellWatchers();
   }
 
   #tellWatchers(): void {

@@ -23,6 +23,8 @@ export * from "./merger/index.ts";
 export * from "./remote/index.ts";
 export { replayGate } from "./replay.ts";
 export { HistoryError, type HistoryErrorCode } from "./scheduler/history.ts";
+export { encryptedSecret } from "./secrets/encrypt.ts";
+export { readSealingKey } from "./secrets/keys.ts";
 export { GateDatabase, GateStoreError, type Migration } from "./store/database.ts";
 export { readClone, type TrialClone } from "./trial/clones.ts";
 export { Trial, type TrialOptions, type TrialPlan } from "./trial/trial.ts";

@@ -205,6 +205,7 @@ describe("what a build returns", () => {
       },
       childJobs: [],
       retry: true,
+      pause: false,
       variables: { version: { major: 1, minor: 3 } },
     });
   });

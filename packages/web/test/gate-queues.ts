@@ -71,6 +71,7 @@ export function item(number: number, itemAhead: number | null, more: Partial<Ite
   return {
     id: number,
     subject: subject(number),
+    members: [subject(number)],
     live: true,
     active: true,
     failing: false,

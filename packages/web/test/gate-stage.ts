@@ -1,6 +1,14 @@
 import type { ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { BuildView, ChangeView, ConfigProblem, ExplanationView, StatusView } from "@drover/gate/api";
+import type {
+  BuildView,
+  ChangeView,
+  ConfigProblem,
+  ExplanationView,
+  FlakeView,
+  JobDefinitionsView,
+  StatusView,
+} from "@drover/gate/api";
 import Fastify, { type FastifyInstance, type FastifyReply } from "fastify";
 import { addPageFiles } from "../../server/src/http/page-files.ts";
 
@@ -29,6 +37,8 @@ export class GateStage implements AsyncDisposable {
   readonly followedFrom: number[] = [];
   builds: readonly BuildView[] = [];
   problems: readonly ConfigProblem[] = [];
+  jobs: readonly JobDefinitionsView[] = [];
+  flakes: readonly FlakeView[] = [];
   /** Takes what somebody did, after its token was looked at. */
   onAct: (asked: Asked) => void = () => {};
   /** `null`: there is no gate. */
@@ -127,9 +137,10 @@ export class GateStage implements AsyncDisposable {
       },
     );
     app.get<{ Querystring: Record<string, string | undefined> }>("/api/gate/builds", ({ query }) => {
-      const { project, job, result, before, limit } = query;
+      const { project, job, result, buildset, before, limit } = query;
       const found = this.builds.filter(
         (build) =>
+          (buildset === undefined || build.buildset === Number(buildset)) &&
           (project === undefined || build.subject.project === project) &&
           (job === undefined || build.job === job) &&
           (result === undefined || build.result === result),
@@ -142,6 +153,17 @@ export class GateStage implements AsyncDisposable {
       if (build === undefined) return refuse(reply, 404, "no such build");
       return { ...build, logBytes: this.#consoleOf(build.id).bytes.length };
     });
+    app.get<{ Querystring: Record<string, string | undefined> }>("/api/gate/changes", ({ query }) => {
+      const { project, state, limit } = query;
+      return [...this.changes.values()]
+        .filter((one) => project === undefined || one.subject.project === project)
+        .filter((one) => state === undefined || one.state === state)
+        .map(({ subject, state, isApproved }) => ({ subject, state, isApproved, topic: null, updatedMs: 0 }))
+        .toReversed()
+        .slice(0, Number(limit));
+    });
+    app.get("/api/gate/jobs", () => this.jobs);
+    app.get("/api/gate/flakes", () => this.flakes);
     app.get("/api/gate/config-problems", () => this.problems);
   }
 

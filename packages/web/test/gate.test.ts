@@ -403,6 +403,126 @@ describeWith(["chromium"], "pages of the gate", () => {
     expect(tab.faults).toEqual([]);
   });
 
+  test("list changes by project and state, and lead to each", async () => {
+    await using stage = await open();
+    for (let number = 1; number <= 6; number++)
+      stage.changes.set(number, change(number, { state: number > 4 ? "open" : "merged" }));
+    await using tab = await viewer.look(`${stage.url}/#/gate`);
+    const { page } = tab;
+    await page.getByRole("link", { name: "Changes" }).click();
+    const rows = page.getByRole("table", { name: "Changes, newest first" }).locator("tbody tr");
+    await rows.first().getByText("6,1").waitFor();
+    expect(await rows.count()).toBe(6);
+    await page.getByLabel("State").selectOption("merged");
+    await until("there are fewer", DEADLINE_MS, async () => (await rows.count()) === 4);
+    expect(page.url()).toContain("#/gate/changes?state=merged");
+    await page.getByLabel("Project").fill("nobody's");
+    await page.keyboard.press("Enter");
+    await page.getByText("No change is like that").waitFor();
+    await page.getByLabel("Project").fill("");
+    await page.keyboard.press("Enter");
+    await rows.first().getByRole("link", { name: "4,1" }).click();
+    await page.getByRole("heading", { name: "Change 4", exact: true }).waitFor();
+    expect(tab.faults).toEqual([]);
+  });
+
+  test("show when the builds of a buildset ran, one beside the other", async () => {
+    await using stage = await open();
+    const beganMs = Date.now() - 60_000;
+    const at = (from: number, to: number) => ({
+      buildset: 7,
+      startedMs: beganMs + from * 1_000,
+      endedMs: beganMs + to * 1_000,
+    });
+    stage.builds = [
+      build("b3", { job: "package", result: "FAILURE", ...at(20, 40) }),
+      build("b2", { job: "lint", result: "SUCCESS", ...at(0, 10) }),
+      build("b1", { job: "unit", result: "SUCCESS", ...at(0, 20) }),
+      build("b0", { job: "another", buildset: 6 }),
+    ];
+    await using tab = await viewer.look(`${stage.url}/#/gate/builds/b3`);
+    const { page } = tab;
+    await page.getByRole("link", { name: "when it ran" }).click();
+    const rows = page.getByRole("list", { name: "Builds in the order in which they began" }).locator("li");
+    await rows.first().waitFor();
+    expect(await rows.locator(".gate-timeline-name").allTextContents()).toEqual(["unit", "lint", "package"]);
+    const bars = await Promise.all(
+      [0, 1, 2].map(async (row) => {
+        const [line, bar] = [".gate-timeline-line", ".gate-timeline-line > i"].map((selector) =>
+          rows.nth(row).locator(selector).boundingBox(),
+        );
+        const [whole, own] = [(await line!)!, (await bar!)!];
+        return [(own.x - whole.x) / whole.width, own.width / whole.width].map((part) =>
+          Math.round(part * 100),
+        );
+      }),
+    );
+    expect(bars).toEqual([
+      [0, 50],
+      [0, 25],
+      [50, 50],
+    ]);
+    await page.goto(`${stage.url}/#/gate/buildsets/99`);
+    await page.getByText("Nothing of it has run").waitFor();
+    expect(tab.faults).toEqual([]);
+  });
+
+  test("list jobs with their ancestors and definitions, and flakes with each way in which they ended", async () => {
+    await using stage = await open();
+    const at = (line: number) => ({ job: "unit", project: "lib", branch: "main", file: "zuul.yaml", line });
+    const base = {
+      ...at(1),
+      job: "base",
+      project: "config",
+      isFor: "any branch",
+      parent: null,
+      sets: ["timeout"],
+    };
+    stage.jobs = [
+      { name: "base", description: null, ancestors: [], definitions: [base] },
+      {
+        name: "unit",
+        description: "Tests parts.",
+        ancestors: ["fast", "base"],
+        definitions: [
+          { ...at(3), isFor: "any branch", parent: "fast", sets: ["command", "required-projects"] },
+          { ...at(9), isFor: "old", parent: null, sets: ["voting"] },
+        ],
+      },
+    ];
+    const ended = (id: string, result: string) => ({ build: id, result, detail: null, endedMs: Date.now() });
+    stage.flakes = [
+      {
+        project: "lib",
+        job: "unit",
+        key: "k",
+        firstMs: 0,
+        lastMs: Date.now(),
+        executions: [ended("b1", "FAILURE"), ended("b2", "SUCCESS")],
+      },
+    ];
+    await using tab = await viewer.look(`${stage.url}/#/gate/jobs`);
+    const { page } = tab;
+    const unit = page.getByRole("table", { name: "Definitions of unit" });
+    await unit.waitFor();
+    expect(await unit.locator("tbody tr").allTextContents()).toEqual([
+      "lib main zuul.yaml:3any branchfastcommand, required-projects",
+      "lib main zuul.yaml:9old–voting",
+    ]);
+    await page.getByText("It begins with all of fast, and that with all of base.").waitFor();
+    await page.getByLabel("Name or description").fill("parts");
+    await until(
+      "others are left out",
+      DEADLINE_MS,
+      async () => (await page.locator("main table").count()) === 1,
+    );
+    await page.getByRole("link", { name: "Flakes" }).click();
+    const flakes = page.getByRole("table", { name: "Flakes, newest first" });
+    await flakes.getByRole("link").first().waitFor();
+    expect(await flakes.getByRole("link").allTextContents()).toEqual(["FAILURE", "SUCCESS"]);
+    expect(tab.faults).toEqual([]);
+  });
+
   test("are light or dark as the system is", async () => {
     const items = [item(1, null), item(2, null, { failing: true, jobs: [ended("unit", "FAILURE", 1)] })];
     await using stage = await open(status([pipeline("gate", [queue("shop", items)])]));

@@ -1,4 +1,5 @@
 import { CONFIGURATION } from "./configuration.ts";
+import { CYCLES } from "./cycles.ts";
 import { DEPENDENCIES } from "./dependencies.ts";
 import { DEPENDENT } from "./dependent.ts";
 import { EXAMPLES } from "./examples.ts";
@@ -13,6 +14,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...EXAMPLES,
   ...DEPENDENT,
   ...DEPENDENCIES,
+  ...CYCLES,
   ...LIFECYCLE,
   ...CONFIGURATION,
   ...OPERATING,

@@ -96,7 +96,7 @@ export function repositoryName(prefix: string, project: string): string {
  */
 export function projectFiles(
   { name: project, queue, jobs }: ProjectSetup,
-  { check = false, semaphores = {} }: Setup,
+  { check = false, semaphores = {}, cycles = false }: Setup,
   prefix: string,
   defined: Map<string, string>,
 ): Readonly<Record<string, string>> {
@@ -105,7 +105,10 @@ export function projectFiles(
     return defined.get(name) === project;
   };
   const stanzas: object[] = [];
-  if (queue !== undefined && isOwn(`queue ${queue}`)) stanzas.push({ queue: { name: `${prefix}-${queue}` } });
+  if (queue !== undefined && isOwn(`queue ${queue}`)) {
+    const allows = cycles ? { "allow-circular-dependencies": true } : {};
+    stanzas.push({ queue: { name: `${prefix}-${queue}`, ...allows } });
+  }
   for (const [name, max] of Object.entries(semaphores))
     if (isOwn(`semaphore ${name}`)) stanzas.push({ semaphore: { name: `${prefix}-${name}`, max } });
   for (const job of jobs)
@@ -123,7 +126,7 @@ export function projectFiles(
 }
 
 function definitionOf(
-  { name, after = [], voting, holds, attempts, semaphores = [] }: JobSetup,
+  { name, after = [], voting, holds, attempts, semaphores = [], deduplicate }: JobSetup,
   prefix: string,
 ): object {
   const uses = semaphores.map((text) =>
@@ -141,6 +144,7 @@ function definitionOf(
     ...(voting === undefined ? {} : { voting }),
     ...(holds === undefined ? {} : { "hold-following-changes": holds }),
     ...(attempts === undefined ? {} : { attempts }),
+    ...(deduplicate === undefined ? {} : { deduplicate }),
     ...(uses.length === 0 ? {} : { semaphores: uses }),
   };
 }

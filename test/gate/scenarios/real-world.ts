@@ -154,6 +154,10 @@ export class RealWorld implements ScenarioWorld {
     this.#failing.add(`${job} ${change}`);
   }
 
+  async pass(job: string, change: string): Promise<void> {
+    this.#failing.delete(`${job} ${change}`);
+  }
+
   /** Git refuses to move the branch while somebody holds its lock. */
   async refuseMerge(name: string): Promise<void> {
     const { project, branch } = this.#changeOf(name).setup;
@@ -244,9 +248,10 @@ export class RealWorld implements ScenarioWorld {
     await this.#expect(`what is in ${pipeline}`, names, ({ items }) =>
       items
         .filter((item) => item.pipeline === pipeline)
-        .map(({ live, subject }) =>
-          live ? this.#nameOf(subject.number) : `(${this.#nameOf(subject.number)})`,
-        ),
+        .map(({ live, members }) => {
+          const name = members.map(({ number }) => this.#nameOf(number)).join("+");
+          return live ? name : `(${name})`;
+        }),
     );
   }
 

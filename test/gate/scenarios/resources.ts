@@ -1,6 +1,6 @@
 import { type Scenario, SMALL } from "./world.ts";
 
-/* Semaphores, builds that fail before their end, and builds that are paused. */
+/* Who has nodes first, semaphores, builds that fail before their end, and builds that are paused. */
 
 /** A and B depend on PARENT, and C on B. */
 const FAMILY = [
@@ -23,7 +23,54 @@ const SHARING = [
   },
 ];
 
+/** Each is gated alone, with one job. */
+const APART = ["P", "Q", "R"].map((name) => ({ name, jobs: [{ name: "J" }] }));
+
 export const RESOURCES: readonly Scenario[] = [
+  {
+    title:
+      "58: in check the first change of each project has nodes before the second of another, which moves up",
+    setup: { projects: APART, check: true, slots: 2 },
+    async play(world) {
+      await world.create("A", { project: "P" });
+      await world.create("D", { project: "R" });
+      await world.expectRunning("J{A}", "J{D}");
+      await world.create("B", { project: "P" });
+      await world.create("C", { project: "Q" });
+      await world.release("J{D}");
+      await world.expectRunning("J{A}", "J{C}");
+      await world.create("E", { project: "Q" });
+      await world.release("J{A}");
+      await world.expectRunning("J{C}", "J{B}");
+      await world.release();
+      await world.expectReports("E", "success");
+    },
+  },
+  {
+    title: "58: in gate the first change of each queue has nodes before the second of another",
+    setup: { projects: APART, slots: 2 },
+    async play(world) {
+      for (const [name, project] of [
+        ["A", "P"],
+        ["D", "R"],
+        ["B", "P"],
+        ["C", "Q"],
+      ] as const)
+        await world.create(name, { project });
+      await world.approve("A");
+      await world.approve("D");
+      await world.expectRunning("J{A}", "J{D}");
+      await world.approve("B");
+      await world.approve("C");
+      await world.release("J{D}");
+      await world.expectRunning("J{A}", "J{C}");
+      await world.release("J{A}");
+      await world.expectRunning("J{A,B}", "J{C}");
+      await world.release();
+      await world.expectReports("B", "start", "success");
+      await world.expectReports("C", "start", "success");
+    },
+  },
   {
     title: "a build that says that it fails resets what is behind at once, and is a failure however it ends",
     setup: { projects: [{ name: "P", jobs: [{ name: "J" }, { name: "K" }] }] },

@@ -2,13 +2,19 @@ import { expect } from "vitest";
 import {
   type ChainLink,
   type CoreLayout,
+  cycleGraph,
   type FrozenJob,
   GateCore,
   type GateEffect,
   type GateEvent,
+  type MergeStep,
+  type QueueRules,
+  type Subject,
+  type WantedJob,
 } from "../../../packages/gate/src/core/index.ts";
 import { Forge, type Proposal } from "../../sim/gate/forge.ts";
 import { checkPipeline, gatePipeline, job, layoutOf, WINDOW } from "../../sim/gate/layouts.ts";
+import type { SimulatedSharing } from "../../sim/gate/sharing.ts";
 import type { ChangeSetup, JobSetup, ReportName, ScenarioWorld, Setup } from "./world.ts";
 
 interface Running {
@@ -34,6 +40,8 @@ export class SimulatedWorld implements ScenarioWorld {
   readonly forge = new Forge();
   readonly #setup: Setup;
   readonly #proposals = new Map<string, Proposal>();
+  /** Of jobs of cycles, their names in the configuration. */
+  readonly #jobNames = new Map<string, string>();
   readonly #chains = new Map<number, readonly ChainLink[]>();
   readonly #requests = new Set<number>();
   /** Builds that have their slots. */
@@ -47,18 +55,25 @@ export class SimulatedWorld implements ScenarioWorld {
   readonly #children = new Map<number, readonly string[]>();
   readonly #history: string[] = [];
   readonly #reports: Effect<"report">[] = [];
+  readonly #steps = new Map<number, readonly MergeStep[]>();
+  readonly #sharing: SimulatedSharing | null;
+  /** Builds that were started. */
+  builds = 0;
   #layout: CoreLayout;
   #nowMs = 0;
 
-  constructor(setup: Setup) {
+  /** @param sharing How builds of equal content are one execution. Default: none is. */
+  constructor(setup: Setup, sharing: SimulatedSharing | null = null) {
     this.#setup = setup;
-    const queues = new Map<string, { name: string; perBranch: boolean }>();
+    this.#sharing = sharing;
+    const queues = new Map<string, QueueRules>();
+    const allowsCycles = setup.cycles === true;
     for (const { name, queue } of setup.projects)
-      if (queue !== undefined) queues.set(name, { name: queue, perBranch: false });
+      if (queue !== undefined) queues.set(name, { name: queue, perBranch: false, allowsCycles });
     const gate = gatePipeline(queues, { ...WINDOW, ...setup.window });
     const names = setup.projects.map(({ name }) => name);
     const pipelines = setup.check
-      ? [checkPipeline(), setup.supercedes ? gate : { ...gate, supercedes: [] }]
+      ? [checkPipeline(queues), setup.supercedes ? gate : { ...gate, supercedes: [] }]
       : [gate];
     const semaphores = new Map(Object.entries(setup.semaphores ?? {}));
     this.#layout = { ...layoutOf(1, pipelines, names), semaphores };
@@ -69,6 +84,7 @@ export class SimulatedWorld implements ScenarioWorld {
   tell(...events: readonly GateEvent[]): void {
     for (let next: readonly GateEvent[] = events; next.length > 0; )
       next = this.#do(this.core.step(next, ++this.#nowMs));
+    this.#sharing?.letGo();
   }
 
   #do(effects: readonly GateEffect[]): GateEvent[] {
@@ -83,7 +99,9 @@ export class SimulatedWorld implements ScenarioWorld {
       case "merge": {
         const { buildset, chain } = effect;
         this.#chains.set(buildset, chain);
-        return [{ kind: "merged", buildset, result: this.forge.merge(chain) }];
+        const result = this.forge.merge(chain);
+        if (result.kind === "merged") this.#steps.set(buildset, result.steps);
+        return [{ kind: "merged", buildset, result }];
       }
       case "freeze":
         return [this.#freeze(effect)];
@@ -95,8 +113,13 @@ export class SimulatedWorld implements ScenarioWorld {
         this.#held.delete(effect.build);
         return [];
       case "startBuild": {
-        const { build, job, subject, buildset } = effect;
+        const { build, subject, buildset } = effect;
+        const job = this.#jobNames.get(effect.job) ?? effect.job;
         const chain = this.#chains.get(buildset)!.map(({ change }) => change);
+        this.builds++;
+        const key = this.#contentOf(effect);
+        if (this.#sharing?.begin(build, key).how === "reused")
+          return [{ kind: "ended", build, result: { kind: "final", result: "SUCCESS" } }];
         this.#running.set(build, { build, job, change: subject.id, name: `${job}{${chain.join(",")}}` });
         return [];
       }
@@ -107,6 +130,7 @@ export class SimulatedWorld implements ScenarioWorld {
         return [{ kind: "ended", build, result: { kind: "final", result: "SUCCESS" } }];
       }
       case "cancelBuild":
+        this.#sharing?.leave(effect.build);
         this.#history.push(`${this.#running.get(effect.build)!.name}∅`);
         this.#running.delete(effect.build);
         return [];
@@ -118,20 +142,43 @@ export class SimulatedWorld implements ScenarioWorld {
     }
   }
 
-  #freeze({ buildset, subject, chain, layout }: Effect<"freeze">): GateEvent {
+  /**
+   * What a result depends on: the job, the repository as it is with the chain merged, and, since scenarios have jobs fail for
+   * changes, the change and whether it does.
+   */
+  #contentOf({ job, subject, buildset }: Effect<"startBuild">): string {
     const { project, branch } = subject;
+    const own = this.#chains
+      .get(buildset)!
+      .findLastIndex((link) => link.project === project && link.branch === branch);
+    const commit = this.#steps.get(buildset)?.[own]?.commit ?? this.forge.tip(project, branch!);
+    const isFailing = this.#failing.has(`${job} ${subject.id}`);
+    return JSON.stringify([job, project, this.forge.tree(commit), subject.id, isFailing]);
+  }
+
+  #freeze({ buildset, members, chain, layout }: Effect<"freeze">): GateEvent {
     const configs = this.#configsOf(chain);
-    const { jobs } = configs.get(`${project} ${branch}`) ?? configs.get(`${project} main`)!;
     const all = [...configs.values()].flatMap((config) => config.jobs);
-    const missing = jobs.filter(
-      ({ name, isDefined = true }) =>
-        !isDefined && !all.some((job) => job.name === name && job.isDefined !== false),
+    const jobsOf = ({ project, branch }: Subject): readonly JobSetup[] =>
+      (configs.get(`${project} ${branch}`) ?? configs.get(`${project} main`)!).jobs;
+    const isMissing = ({ name, isDefined = true }: JobSetup): boolean =>
+      !isDefined && !all.some((job) => job.name === name && job.isDefined !== false);
+    const problems = members.flatMap((member) =>
+      jobsOf(member)
+        .filter(isMissing)
+        .map(({ name }) => ({
+          ...{ project: member.project, branch: member.branch!, file: "zuul.yaml", line: 1 },
+          message: `there is the job ${name}, which is not defined`,
+        })),
     );
-    const problems = missing.map(({ name }) => ({
-      ...{ project, branch: branch!, file: "zuul.yaml", line: 1 },
-      message: `there is the job ${name}, which is not defined`,
+    const graphs = members.map((member) => ({
+      change: member.id,
+      graph: { jobs: jobsOf(member).map(frozen), failFast: false },
     }));
-    const graph = { jobs: jobs.map(frozen), failFast: false };
+    const isSame = ({ job }: WantedJob): boolean =>
+      all.some(({ name, deduplicate }) => name === job.name && deduplicate === true);
+    const graph = graphs.length === 1 ? graphs[0]!.graph : cycleGraph(graphs, isSame);
+    for (const { name, of } of graph.jobs) if (of !== undefined) this.#jobNames.set(name, of.job);
     const result = problems.length > 0 ? { kind: "problems", problems } : { kind: "graph", graph };
     return { kind: "frozen", buildset, layout, result } as GateEvent;
   }
@@ -171,17 +218,18 @@ export class SimulatedWorld implements ScenarioWorld {
     return granted.map((build) => ({ kind: "nodes", build, granted: true }));
   }
 
-  #end({ build, job, change, name }: Running): void {
+  #end({ build, job, change }: Running): void {
     const isFailing = this.#failing.has(`${job} ${change}`);
     const childJobs = this.#children.get(build);
-    this.#running.delete(build);
-    this.#history.push(`${name}${isFailing || this.#failingEarly.has(build) ? "✗" : "✓"}`);
-    this.tell({
-      kind: "ended",
-      build,
-      result: { kind: "final", result: isFailing ? "FAILURE" : "SUCCESS" },
-      ...(childJobs === undefined ? {} : { childJobs }),
-    });
+    const isFailure = isFailing || this.#failingEarly.has(build);
+    const ended = this.#sharing?.end(this.#sharing.idOf(build), !isFailure) ?? [build];
+    for (const one of ended) {
+      this.#history.push(`${this.#running.get(one)!.name}${isFailure ? "✗" : "✓"}`);
+      this.#running.delete(one);
+    }
+    const result = { kind: "final", result: isFailing ? "FAILURE" : "SUCCESS" } as const;
+    const children = childJobs === undefined ? {} : { childJobs };
+    this.tell(...ended.map((one) => ({ kind: "ended", build: one, result, ...children }) as const));
   }
 
   async create(name: string, change: ChangeSetup): Promise<void> {
@@ -230,8 +278,10 @@ export class SimulatedWorld implements ScenarioWorld {
 
   async failEarly(name: string): Promise<void> {
     const { build } = this.#find(name);
-    this.#failingEarly.add(build);
-    this.tell({ kind: "failing", build, detail: "its output says so" });
+    for (const one of this.#sharing?.buildsWith(build) ?? [build]) {
+      this.#failingEarly.add(one);
+      this.tell({ kind: "failing", build: one, detail: "its output says so" });
+    }
   }
 
   async pauseBuild(name: string): Promise<void> {
@@ -249,6 +299,10 @@ export class SimulatedWorld implements ScenarioWorld {
     return [...this.#running.values()].find((build) => build.name === name)!;
   }
 
+  async pass(job: string, change: string): Promise<void> {
+    this.#failing.delete(`${job} ${change}`);
+  }
+
   async release(...builds: readonly string[]): Promise<void> {
     for (const name of builds) this.#end(this.#find(name));
     if (builds.length > 0) return;
@@ -261,6 +315,22 @@ export class SimulatedWorld implements ScenarioWorld {
 
   async refuseMerge(name: string): Promise<void> {
     this.forge.refuse(name);
+  }
+
+  isRunning(name: string): boolean {
+    return this.#names().includes(name);
+  }
+
+  /** What has merged, in its order, and what was reported of each change. */
+  verdicts(): {
+    readonly merged: readonly string[];
+    readonly reports: Readonly<Record<string, readonly string[]>>;
+  } {
+    const names = [...this.#proposals.keys()].sort();
+    return {
+      merged: this.forge.merged.map(({ change }) => change),
+      reports: Object.fromEntries(names.map((name) => [name, this.#of(name).map(({ what }) => what)])),
+    };
   }
 
   #names(): string[] {
@@ -310,7 +380,11 @@ export class SimulatedWorld implements ScenarioWorld {
 
   async expectQueue(pipeline: string, ...names: readonly string[]): Promise<void> {
     const items = this.#pipeline(pipeline).queues.flatMap((queue) => queue.items);
-    expect(items.map(({ live, subject }) => (live ? subject.id : `(${subject.id})`))).toEqual(names);
+    const shown = items.map(({ live, members }) => {
+      const name = members.map(({ id }) => id).join("+");
+      return live ? name : `(${name})`;
+    });
+    expect(shown).toEqual(names);
   }
 
   async expectWindow(project: string, window: number): Promise<void> {

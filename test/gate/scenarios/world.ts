@@ -16,6 +16,8 @@ export interface JobSetup {
   readonly holds?: boolean;
   /** Default: 3. */
   readonly attempts?: number;
+  /** Runs once for all changes of a cycle that want it. Default: false. */
+  readonly deduplicate?: boolean;
   /** The built-in job that does nothing. Default: false. */
   readonly noop?: boolean;
   /** `false`: the project only names it. Default: true. */
@@ -36,6 +38,8 @@ export interface Setup {
   readonly projects: readonly ProjectSetup[];
   /** Of the pipeline `gate`. Default: 20, 3. */
   readonly window?: { readonly size: number; readonly floor: number };
+  /** Whether queues allow changes that need each other. Default: false. */
+  readonly cycles?: boolean;
   /** Whether there is a pipeline `check`, which tests each new revision. Default: false. */
   readonly check?: boolean;
   /** Whether what enters `gate` leaves `check`. Default: false. */
@@ -90,6 +94,8 @@ export interface ScenarioWorld {
   fail(job: string, change: string): Promise<void>;
   /** Has a build that runs say that it will fail; it goes on. */
   failEarly(build: string): Promise<void>;
+  /** From now on this job succeeds for this change, as every other one does. */
+  pass(job: string, change: string): Promise<void>;
   /** Has a build that runs ask to be paused, and end its run. It succeeds when it has gone on. */
   pauseBuild(build: string): Promise<void>;
   /** Has a build that runs say which of the jobs that depend on it run. */
@@ -113,7 +119,7 @@ export interface ScenarioWorld {
   expectMerged(...names: readonly string[]): Promise<void>;
   /** Exactly these changes wait to enter `gate`, in any order. */
   expectWaiting(...names: readonly string[]): Promise<void>;
-  /** Exactly these are in a pipeline, queues one after the other: live ones as `A`, others as `(A)`. */
+  /** Exactly these are in a pipeline, queues one after the other: live ones as `A`, others as `(A)`, cycles as `B+A`. */
   expectQueue(pipeline: string, ...names: readonly string[]): Promise<void>;
   /** Of the queue that a project is in, in `gate`. */
   expectWindow(project: string, window: number): Promise<void>;

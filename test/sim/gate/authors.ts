@@ -1,6 +1,7 @@
 import type { Change, ChangeId, GateEvent, RefUpdate } from "../../../packages/gate/src/core/index.ts";
 import type { Random } from "../random.ts";
 import type { Forge, Proposal } from "./forge.ts";
+import { queueOf } from "./layouts.ts";
 import type { Settings } from "./settings.ts";
 
 /** Changes that are open at a time, about; more would only be more of the same. */
@@ -32,6 +33,7 @@ export class Authors {
       [4, (known) => this.#edited(known, { isApproved: false })],
       [5, (known) => this.#edited(known, { state: "abandoned" })],
       [6, (known) => this.#editNeeds(known)],
+      [10, (known) => this.#tie(known)],
       [3, ({ project, branch }) => this.#push(project, branch)],
       [2, ({ id }) => this.#submit(id)],
       [1, (known) => this.#refuse(known)],
@@ -105,6 +107,26 @@ export class Authors {
       problem: source === "nowhere" ? "there is no such change" : null,
     }));
     return [{ kind: "change", change: this.#forge.edit(id, { needs: [...git, ...told] }) }];
+  }
+
+  /** It and one or two others need each other, whoever else they need; mostly where they can merge together. */
+  #tie(known: Change): GateEvent[] {
+    const random = this.#random;
+    const open = this.#forge.changes.filter(({ state, id }) => state === "open" && id !== known.id);
+    const { layout } = this.#settings;
+    const near = open.filter((other) => queueOf(layout, other) === queueOf(layout, known));
+    const others = near.length > 0 && random.chance(0.85) ? near : open;
+    if (others.length === 0) return [];
+    const count = random.between(1, 2);
+    const ring = [...new Set([known, ...Array.from({ length: count }, () => random.pick(others))])];
+    const isGood = random.chance(0.7);
+    return ring.flatMap(({ id, needs }, i) => {
+      const source = ring[(i + 1) % ring.length]!.id;
+      const told = { source, change: source, revision: null, problem: null };
+      const kept = isGood ? needs.filter((need) => need.source === "git") : needs;
+      const change = this.#forge.edit(id, { needs: [...kept, told] });
+      return [{ kind: "change", change } as const, ...(isGood ? this.#approve(change) : [])];
+    });
   }
 
   #push(project: string, branch: string): GateEvent[] {

@@ -54,6 +54,11 @@ export class Forge {
     return [...this.#changes.values()];
   }
 
+  /** What a commit holds, whichever way it came about. */
+  tree(commit: string): string {
+    return JSON.stringify([...this.#commits.get(commit)!.files].sort(([a], [b]) => (a < b ? -1 : 1)));
+  }
+
   tip(project: string, branch: string): string {
     return this.#tip(`${project} ${branch}`).id;
   }

@@ -35,14 +35,13 @@ describe("a wrong core of the gate is caught", () => {
       try {
         for (let seed = 1; seed <= SEEDS && rules.length === 0; seed++) {
           const { failure } = runGate(seed, EVENTS, { tampering: make() });
-          // A core that falls over would be noticed by anybody.
-          if (failure !== null) rules.push(failure.rule);
+          // A core that falls over would be noticed by anybody: another seed has to show what is wrong.
+          if (failure !== null && failure.rule !== "exception") rules.push(failure.rule);
         }
       } finally {
         undo?.();
       }
       expect(rules).toHaveLength(1);
-      expect(rules).not.toContain("exception");
     });
   }
 });

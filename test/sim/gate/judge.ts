@@ -7,12 +7,14 @@ import type {
   GateEvent,
   ItemStatus,
   JobGraph,
+  LandStep,
   MergeResult,
   QueueStatus,
 } from "../../../packages/gate/src/core/index.ts";
 import { ensure } from "../violation.ts";
 import type { Forge } from "./forge.ts";
 import { InOrderJudge } from "./in-order.ts";
+import { queueOf } from "./layouts.ts";
 import { PauseJudge } from "./pause-judge.ts";
 import { SemaphoreJudge } from "./semaphore-judge.ts";
 
@@ -20,6 +22,8 @@ type Effect<K extends GateEffect["kind"]> = Extract<GateEffect, { kind: K }>;
 
 interface JudgedBuildset {
   readonly chain: readonly ChainLink[];
+  /** Links at the end of the chain that are the item's own. */
+  readonly own: number;
   readonly item: number;
   merge: MergeResult | null;
   graph: JobGraph | null;
@@ -36,7 +40,8 @@ interface JudgedBuildset {
  */
 export class Judge {
   readonly #forge: Forge;
-  readonly #settings: { readonly layout: CoreLayout };
+  /** As the core was told last. */
+  #layout: CoreLayout;
   readonly #changes = new Map<string, Change>();
   readonly #buildsets = new Map<number, JudgedBuildset>();
   readonly #builds = new Map<number, { readonly buildset: number; readonly job: string }>();
@@ -50,8 +55,9 @@ export class Judge {
   readonly #started = new Set<number>();
   /** Approved revisions that were offered to the gate, and that it owes a word. */
   readonly #owed = new Map<string, number>();
-  readonly #finals = new Map<number, string>();
-  readonly #starts = new Set<number>();
+  /** By item and change. */
+  readonly #finals = new Map<string, string>();
+  readonly #starts = new Set<string>();
   readonly #reported = new Set<number>();
   readonly #inGate = new Set<number>();
   readonly #pauses = new PauseJudge();
@@ -62,14 +68,15 @@ export class Judge {
   #before = new Map<number, ItemStatus>();
   #queued = new Set<string>();
 
-  /** @param settings Tells the layout that is in force. */
+  /** @param settings Tells the layout that is in force at first. */
   constructor(forge: Forge, settings: { readonly layout: CoreLayout }) {
     this.#forge = forge;
-    this.#settings = settings;
+    this.#layout = settings.layout;
   }
 
   step(events: readonly GateEvent[], effects: readonly GateEffect[], core: GateCore): void {
     const restarted = events.some(({ kind }) => kind === "restarted");
+    for (const event of events) if (event.kind === "configured") this.#layout = event.layout;
     // Of one batch a new layout is taken first, and what answers for the old one is dropped.
     if (events.some(({ kind }) => kind === "configured"))
       for (const effect of effects) if (effect.kind === "freeze") this.#freeze(effect);
@@ -84,6 +91,8 @@ export class Judge {
         this.#waits(queue);
         if (manager === "dependent") this.#dependent(queue, items);
         if (manager === "dependent") for (const { id } of queue.items) this.#inGate.add(id);
+        if (name === "gate" || name === "check")
+          for (const item of queue.items) this.#whole(item, items, name);
         for (const item of queue.items) this.#shown(item);
       }
       ensure(name !== "gate" || !hasTwice(queues), "twice", () => "a change is in the gate twice");
@@ -119,6 +128,10 @@ export class Judge {
         this.#owed.set(change.id, change.revision);
     } else if (event.kind === "dequeue" && event.pipeline === "gate") {
       this.#owed.delete(event.subject);
+      // The others of its cycle leave with it.
+      for (const { id, members } of this.#before.values())
+        if (this.#inGate.has(id) && members.some((one) => one.id === event.subject))
+          for (const member of members) this.#owed.delete(member.id);
     } else if (event.kind === "merged") {
       const buildset = this.#buildsets.get(event.buildset);
       if (buildset !== undefined && (buildset.merge === null || buildset.merge.kind === "error"))
@@ -176,12 +189,13 @@ export class Judge {
     if (item === undefined) return;
     const tree: string[] = [];
     for (let link: ItemStatus | undefined = item; link !== undefined; link = items.get(link.itemAhead ?? -1))
-      tree.unshift(nameOf(link.subject));
+      tree.unshift(...link.members.map(nameOf));
     const told = chain.map(({ change, revision }) => `${change}@${revision}`);
     ensure(same(told, tree), "I1", () => `buildset ${buildset} is of ${told}, and its item hangs at ${tree}`);
     ensure(item.active, "window", () => `item ${item.id} is outside of the window and is merged`);
     this.#buildsets.set(buildset, {
       chain,
+      own: item.members.length,
       item: item.id,
       merge: null,
       graph: null,
@@ -211,14 +225,15 @@ export class Judge {
       ensure(!this.#reported.has(report), "G6", () => `report ${report} is made again though it was made`);
       return;
     }
+    const key = `${item} ${subject.id}`;
     if (what === "start") {
-      ensure(!this.#starts.has(item), "reports", () => `item ${item} starts twice`);
-      this.#starts.add(item);
+      ensure(!this.#starts.has(key), "reports", () => `item ${item} starts twice`);
+      this.#starts.add(key);
       return;
     }
-    const earlier = this.#finals.get(item);
+    const earlier = this.#finals.get(key);
     ensure(earlier === undefined, "reports", () => `item ${item} is told of as ${what} after ${earlier}`);
-    this.#finals.set(item, what);
+    this.#finals.set(key, what);
     if (pipeline !== "gate") return;
     if (this.#owed.get(subject.id) === (subject.kind === "change" ? subject.revision : 0))
       this.#owed.delete(subject.id);
@@ -226,22 +241,31 @@ export class Judge {
     ensure(!isBlamed, "moved", () => `${subject.id} is blamed for a push: ${reason}`);
     const judged = buildset === null ? undefined : this.#buildsets.get(buildset);
     if (judged === undefined || !reason.includes(" failed: ")) return;
-    for (const { change } of judged.chain.slice(0, -1)) {
+    for (const { change } of judged.chain.slice(0, -judged.own)) {
       const merged = this.#forge.get(change).state === "merged";
       ensure(merged, "I3", () => `item ${item} was told of with ${change} still ahead: ${reason}`);
     }
   }
 
+  /** What merged as one step: the changes of one item, every one of them, in its order. */
+  landed(buildset: number, steps: readonly LandStep[]): void {
+    const judged = this.#buildsets.get(buildset);
+    const own = judged?.chain.slice(-judged.own).map(({ change }) => change) ?? [];
+    const landed = steps.map(({ link }) => link.change);
+    ensure(same(own, landed), "cycle", () => `of ${own} only ${landed} merged`);
+    for (const { link, commit } of steps) this.#moved(buildset, link, commit);
+  }
+
   /** G1 and I2: a branch moves only to what was tested on exactly what is there. */
-  moved(buildset: number, link: ChainLink, commit: string): void {
+  #moved(buildset: number, link: ChainLink, commit: string): void {
     const judged = this.#buildsets.get(buildset);
     ensure(judged?.merge?.kind === "merged", "G1", () => `${link.change} merged without a tested commit`);
     const { chain, merge, graph } = judged;
-    const last = merge.steps.at(-1);
+    const tested = merge.steps[chain.findIndex(({ change }) => change === link.change)];
     ensure(
-      last?.commit === commit,
+      tested?.commit === commit,
       "G1",
-      () => `${link.change} merged as ${commit}, tested as ${last?.commit}`,
+      () => `${link.change} merged as ${commit}, tested as ${tested?.commit}`,
     );
     const history = this.#forge.history(link.project, link.branch);
     // What somebody had brought in already was merged by nothing, wherever it is.
@@ -282,7 +306,7 @@ export class Judge {
       );
       const needed = this.#needs(item).map((id) => ahead.get(id));
       const isLost = !item.isLanding && needed.includes(undefined);
-      ensure(!isLost, "needs", () => `${item.subject.id} stays without what it needs`);
+      ensure(!isLost, "needs", () => `${item.members.map(nameOf)} stays without what it needs`);
       const needsFailing = needed.some((need) => (need?.failing ?? null) !== null);
       const failing = needsFailing || this.#hasFailed(item);
       ensure(
@@ -301,25 +325,83 @@ export class Judge {
       const isLinked = parent === undefined ? item.itemAhead === null : parent.itemsBehind.includes(item.id);
       ensure(isLinked, "tree", () => `item ${item.id} and item ${item.itemAhead} disagree`);
       if (!failing) nnfi = item;
-      ahead.set(item.subject.id, item);
+      for (const { id } of item.members) ahead.set(id, item);
     });
   }
 
   /** Changes that a queued one needs ahead of it. */
-  #needs({ subject }: ItemStatus): string[] {
-    const { needs = [] } = this.#changes.get(subject.id) ?? {};
-    return needs
-      .map(({ change }) => change)
-      .filter((id) => id !== null && this.#changes.get(id)?.state !== "merged") as string[];
+  #needs({ members }: ItemStatus): string[] {
+    return members.flatMap((member) => {
+      const { needs = [] } = this.#changes.get(member.id) ?? {};
+      return needs
+        .map(({ change }) => change)
+        .filter((id) => {
+          const isOther = id === member.id || !members.some((one) => one.id === id);
+          return id !== null && isOther && this.#changes.get(id)?.state !== "merged";
+        }) as string[];
+    });
+  }
+
+  /** Changes that need this one and that it needs, by way of whatever others. */
+  #cycle(id: string): Set<string> {
+    const reach = (from: string): Set<string> => {
+      const reached = new Set([from]);
+      for (const at of reached)
+        for (const { change: needed, revision } of this.#changes.get(at)?.needs ?? []) {
+          const target = needed === null ? undefined : this.#changes.get(needed);
+          if (target?.state === "open" && (revision === null || revision === target.revision))
+            reached.add(target.id);
+        }
+      return reached;
+    };
+    return new Set([...reach(id)].filter((other) => reach(other).has(id)));
+  }
+
+  #allows(cycle: ReadonlySet<string>): boolean {
+    const [first, ...others] = [...cycle].map((id) => this.#changes.get(id)!);
+    const { queues } = this.#layout.pipelines.find(({ name }) => name === "gate")!;
+    if (others.length === 0) return true;
+    return (
+      queues.get(first!.project)?.allowsCycles === true &&
+      others.every((other) => !this.#isElsewhere(first!, other))
+    );
+  }
+
+  /** No item holds a part of a cycle, or what is none, or one that its queue does not allow. */
+  #whole(
+    { id, live, isLanding, members }: ItemStatus,
+    items: ReadonlyMap<number, ItemStatus>,
+    pipeline: string,
+  ): void {
+    if (!live || isLanding || members[0]!.kind === "ref") return;
+    const cycle = this.#cycle(members[0]!.id);
+    const near = new Set(members.flatMap((member) => [...this.#cycle(member.id)]));
+    for (const other of items.values())
+      if (other.isLanding && this.#inGate.has(other.id) && other.members.some((one) => near.has(one.id)))
+        return;
+    const held = members.map((member) => member.id).sort();
+    ensure(
+      same(held, [...cycle].sort()),
+      "cycle",
+      () => `item ${id} of ${pipeline} holds ${held} of ${[...cycle]}`,
+    );
+    ensure(
+      this.#allows(cycle),
+      "cycle",
+      () => `item ${id} of ${pipeline} holds ${held}, which its queue does not allow`,
+    );
   }
 
   /** By its own buildset. */
-  #hasFailed({ buildset, jobs }: ItemStatus): boolean {
+  #hasFailed({ buildset, jobs, members }: ItemStatus): boolean {
     if (buildset === null) return false;
     const judged = this.#buildsets.get(buildset);
     const merge = judged?.merge;
     if (judged?.isBroken || judged?.graph?.jobs.length === 0) return true;
-    if (merge?.kind === "conflict" && merge.link === judged!.chain.length - 1) return true;
+    const tested = judged?.graph?.jobs.flatMap(({ of }) => of?.changes ?? []);
+    if (tested !== undefined && members.length > 1 && members.some(({ id }) => !tested.includes(id)))
+      return true;
+    if (merge?.kind === "conflict" && merge.link >= judged!.chain.length - judged!.own) return true;
     const voting = new Set(judged?.graph?.jobs.filter((job) => job.voting).map(({ name }) => name));
     const isBad = ({ build, result }: ItemStatus["jobs"][number]) =>
       !PASSES.has(result ?? "SUCCESS") || (build !== null && this.#failing.has(build));
@@ -373,9 +455,10 @@ export class Judge {
     { project, branch }: Extract<GateEvent, { kind: "branchMoved" }>,
     items: ReadonlyMap<number, ItemStatus>,
   ): void {
-    for (const { id, subject, buildset, isLanding } of this.#before.values()) {
+    for (const { id, members, buildset, isLanding } of this.#before.values()) {
       const now = items.get(id);
-      if (subject.project !== project || subject.branch !== branch || !this.#inGate.has(id)) continue;
+      const isThere = members.some((one) => one.project === project && one.branch === branch);
+      if (!isThere || !this.#inGate.has(id)) continue;
       const goesOn = buildset !== null && now?.buildset === buildset && !isLanding && !now.isLanding;
       ensure(!goesOn, "moved", () => `item ${id} goes on although ${branch} of ${project} was moved`);
     }
@@ -385,15 +468,20 @@ export class Judge {
   #forgotten(core: GateCore): void {
     const gate = core.status().pipelines.find(({ name }) => name === "gate");
     const there = new Set(gate?.waiting.map(({ change }) => change));
-    for (const queue of gate?.queues ?? []) for (const { subject } of queue.items) there.add(subject.id);
+    for (const queue of gate?.queues ?? [])
+      for (const { members } of queue.items) for (const { id } of members) there.add(id);
     for (const [id] of this.#owed) {
       // A project that is gone takes its changes along.
-      if (this.#queued.has(id) && !this.#settings.layout.projects.has(this.#changes.get(id)!.project))
-        continue;
+      if (this.#queued.has(id) && !this.#layout.projects.has(this.#changes.get(id)!.project)) continue;
       const isKnown = there.has(id) || this.#changes.get(id)?.state === "merged";
       ensure(isKnown, "G2", () => `${id} is approved, and forgotten`);
     }
     this.#queued = there;
+    const landing = (gate?.queues ?? []).flatMap(({ items }) => items.filter(({ isLanding }) => isLanding));
+    const merging = new Set(landing.flatMap(({ members }) => members.map(({ id }) => id)));
+    for (const { change, reason } of gate?.waiting ?? []) {
+      ensure(this.#hasReason(change, merging), "G2", () => `${change} waits in gate for nothing: ${reason}`);
+    }
   }
 
   /** Everything that could be done is done. */
@@ -408,27 +496,25 @@ export class Judge {
     ensure(core.snapshot().reports.length === 0, "reports", () => "a report is never made");
   }
 
-  /** Whether something that a change needs, directly or not, is not there. */
-  #hasReason(id: string, path: readonly string[] = []): boolean {
-    if (path.includes(id)) return true;
-    const change = this.#changes.get(id)!;
-    if (!this.#settings.layout.projects.has(change.project)) return true;
-    return change.needs.some(({ change: needed, revision }) => {
-      const target = needed === null ? undefined : this.#changes.get(needed);
-      if (target === undefined || (revision !== null && target.revision !== revision)) return true;
-      if (target.state === "merged") return false;
-      if (target.state === "abandoned" || !target.isApproved) return true;
-      return this.#isElsewhere(change, target) || this.#hasReason(target.id, [...path, id]);
+  /** Whether something that a change needs, directly or not, is not there. @param merging Changes that nothing is done about yet. */
+  #hasReason(id: string, merging: ReadonlySet<string> = new Set()): boolean {
+    const cycle = this.#cycle(id);
+    if (!this.#allows(cycle) || [...cycle].some((one) => merging.has(one))) return true;
+    return [...cycle].some((one) => {
+      const member = this.#changes.get(one)!;
+      if (!this.#layout.projects.has(member.project) || !member.isApproved) return true;
+      return member.needs.some(({ change: needed, revision }) => {
+        const target = needed === null ? undefined : this.#changes.get(needed);
+        if (target === undefined || (revision !== null && target.revision !== revision)) return true;
+        if (target.state === "merged" || (cycle.has(target.id) && target !== member)) return false;
+        if (target.state === "abandoned" || !target.isApproved || target === member) return true;
+        return this.#isElsewhere(member, target) || this.#hasReason(target.id, merging);
+      });
     });
   }
 
   #isElsewhere(change: Change, target: Change): boolean {
-    const { queues } = this.#settings.layout.pipelines.find(({ name }) => name === "gate")!;
-    const keys = [change, target].map(({ project, branch }) => {
-      const queue = queues.get(project);
-      return queue === undefined ? `project ${project}` : `${queue.name} ${queue.perBranch ? branch : ""}`;
-    });
-    return keys[0] !== keys[1];
+    return queueOf(this.#layout, change) !== queueOf(this.#layout, target);
   }
 }
 
@@ -440,6 +526,6 @@ const nameOf = (subject: ItemStatus["subject"]): string =>
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 
 function hasTwice(queues: readonly QueueStatus[]): boolean {
-  const ids = queues.flatMap(({ items }) => items).map(({ subject }) => subject.id);
+  const ids = queues.flatMap(({ items }) => items).flatMap(({ members }) => members.map(({ id }) => id));
   return new Set(ids).size < ids.length;
 }

@@ -1,4 +1,5 @@
 import type {
+  Change,
   CoreLayout,
   FrozenJob,
   PipelineRules,
@@ -28,8 +29,8 @@ export function gatePipeline(queues: Queues, window: WindowRules = WINDOW): Pipe
 }
 
 /** What each new revision is tested by. */
-export function checkPipeline(): PipelineRules {
-  return pipeline("check", "independent", "normal");
+export function checkPipeline(queues: Queues = new Map()): PipelineRules {
+  return { ...pipeline("check", "independent", "normal"), queues };
 }
 
 /** What is run for a branch that moved. */
@@ -57,6 +58,12 @@ function pipeline(
     ...{ require: {}, reject: {}, queues: new Map(), supercedes: [] },
     ...{ dequeueOnNewRevision: true, ignoreDependencies: false },
   };
+}
+
+/** Names the queue that a change merges through. */
+export function queueOf({ pipelines }: CoreLayout, { project, branch }: Change): string {
+  const queue = pipelines.find(({ name }) => name === "gate")!.queues.get(project);
+  return queue === undefined ? `project ${project}` : `${queue.name} ${queue.perBranch ? branch : ""}`;
 }
 
 export function layoutOf(

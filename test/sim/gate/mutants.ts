@@ -1,4 +1,5 @@
 import type {
+  Change,
   GateEffect,
   GateEvent,
   JobGraph,
@@ -84,6 +85,24 @@ function hearingLateAnswers(): GateMutant {
       const late = (event: GateEvent): GateEvent =>
         event.kind === "merged" && event.buildset === last - 1 ? { ...event, buildset: last } : event;
       return { effects, events: (events) => events.map(late) };
+    },
+  };
+}
+
+/** A core to which a change goes on needing what its revision needed at first, whatever it has come to need. */
+function hearingOldNeeds(): GateMutant {
+  return {
+    name: "an item goes on with a part of what is a cycle now",
+    make: () => {
+      const first = new Map<string, Change["needs"]>();
+      const hear = (event: GateEvent): GateEvent => {
+        if (event.kind !== "change") return event;
+        const { change } = event;
+        const key = `${change.id}@${change.revision}`;
+        if (!first.has(key)) first.set(key, change.needs);
+        return { ...event, change: { ...change, needs: first.get(key)! } };
+      };
+      return { events: (events) => events.map(hear) };
     },
   };
 }
@@ -195,6 +214,20 @@ export const GATE_MUTANTS: readonly GateMutant[] = [
         : effect,
     ),
   ),
+  asking("only a part of a cycle merges", (effects) =>
+    effects.map((effect) =>
+      effect.kind === "land" && effect.steps.length > 1
+        ? { ...effect, steps: effect.steps.slice(0, -1) }
+        : effect,
+    ),
+  ),
+  hearing("a failing build of a cycle does not count", (event) =>
+    withGraph(event, (graph) => {
+      const jobs = graph.jobs.map((job) => ({ ...job, voting: job.voting && job.of === undefined }));
+      return { ...graph, jobs };
+    }),
+  ),
+  hearingOldNeeds(),
   {
     name: "reports that nobody answered are forgotten by a restart",
     make: () => ({ snapshot: (snapshot) => ({ ...snapshot, reports: [] }) }),

@@ -1,11 +1,14 @@
-import type {
-  CoreLayout,
-  FrozenJob,
-  GateEffect,
-  GateEvent,
-  JobGraph,
-  RunResult,
-  WindowRules,
+import {
+  type CoreLayout,
+  cycleGraph,
+  type FrozenJob,
+  type GateEffect,
+  type GateEvent,
+  type JobGraph,
+  type QueueRules,
+  type RunResult,
+  type WantedJob,
+  type WindowRules,
 } from "../../../packages/gate/src/core/index.ts";
 import type { Random } from "../random.ts";
 import {
@@ -31,6 +34,8 @@ export class Settings {
   readonly projects: readonly string[];
   readonly #window: WindowRules;
   readonly #failures: number;
+  /** Equal jobs of a cycle run once. */
+  readonly #deduplicates: boolean;
   readonly #usesSemaphores: number;
   /** How often it is told of a build that it will fail, before it has ended. */
   readonly failsEarly: number;
@@ -44,6 +49,7 @@ export class Settings {
     this.#random = random;
     this.slots = random.between(1, 12);
     this.projects = ["P0", "P1", "P2", "P3"].slice(0, random.between(1, 4));
+    this.#deduplicates = random.chance(0.5);
     this.#failures = random.pick([0.02, 0.1, 0.3]);
     this.#usesSemaphores = random.pick([0, 0.1, 0.4]);
     this.failsEarly = random.pick([0, 0.05]);
@@ -65,10 +71,12 @@ export class Settings {
   /** Another layout: queues, windows, projects and jobs may be others. */
   reconfigure(): CoreLayout {
     const random = this.#random;
-    const queues = new Map<string, { name: string; perBranch: boolean }>();
+    const queues = new Map<string, QueueRules>();
+    const rules = ["q1", "q2"].map((name) => {
+      return { name, perBranch: random.chance(0.1), allowsCycles: random.chance(0.7) };
+    });
     for (const project of this.projects)
-      if (random.chance(0.7))
-        queues.set(project, { name: random.pick(["q1", "q1", "q2"]), perBranch: random.chance(0.1) });
+      if (random.chance(0.7)) queues.set(project, rules[random.chance(0.67) ? 0 : 1]!);
     const gone = this.#version > 0 && random.chance(0.2) ? random.pick(this.projects) : null;
     return this.#take(queues, gone);
   }
@@ -81,10 +89,10 @@ export class Settings {
     );
   }
 
-  #take(queues: Map<string, { name: string; perBranch: boolean }>, gone: string | null): CoreLayout {
+  #take(queues: Map<string, QueueRules>, gone: string | null): CoreLayout {
     this.#graphs = new Map(this.projects.map((project) => [project, this.#graph()]));
     const pipelines = [
-      { ...checkPipeline(), triggers: { parentEnqueued: ["gate"], projectMerged: false } },
+      { ...checkPipeline(queues), triggers: { parentEnqueued: ["gate"], projectMerged: false } },
       gatePipeline(queues, this.#window),
       { ...postPipeline(), triggers: { parentEnqueued: null, projectMerged: true } },
       deployPipeline(queues),
@@ -126,13 +134,17 @@ export class Settings {
     return { semaphores: names.map((name) => ({ name, resourcesFirst: random.chance(0.3) })) };
   }
 
-  freeze({ buildset, subject, layout }: Effect<"freeze">, isCalm: boolean): GateEvent {
+  freeze({ buildset, subject, members, layout }: Effect<"freeze">, isCalm: boolean): GateEvent {
     if (!isCalm && this.#random.chance(0.03)) {
       const { project } = subject;
       const problem = { project, branch: "main", file: "zuul.yaml", line: 1, message: "no such job" };
       return { kind: "frozen", buildset, layout, result: { kind: "problems", problems: [problem] } };
     }
-    const graph = this.#graphs.get(subject.project) ?? { jobs: [], failFast: false };
+    const graphOf = (project: string): JobGraph => this.#graphs.get(project) ?? { jobs: [], failFast: false };
+    const wanted = members.map(({ id, project }) => ({ change: id, graph: graphOf(project) }));
+    const isSame = (a: WantedJob, b: WantedJob): boolean =>
+      this.#deduplicates && JSON.stringify(a.job) === JSON.stringify(b.job);
+    const graph = members.length === 1 ? graphOf(subject.project) : cycleGraph(wanted, isSame);
     return { kind: "frozen", buildset, layout, result: { kind: "graph", graph } };
   }
 

@@ -163,7 +163,7 @@ export class GateWorld {
     const answer = this.forge.land(steps);
     const landed: GateEvent = { kind: "landed", buildset, ...answer };
     if (this.forge.merged.length === before) return [landed];
-    for (const { link, commit } of steps) this.#judge.moved(buildset, link, commit);
+    this.#judge.landed(buildset, steps);
     const news = steps.map(({ link }) => ({ kind: "change", change: this.forge.get(link.change) }) as const);
     const moved = steps.map(({ link }) => this.#authors.moved(link.project, link.branch));
     return this.random.chance(0.5) ? [landed, ...news, ...moved] : [...news, ...moved, landed];

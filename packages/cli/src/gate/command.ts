@@ -136,6 +136,10 @@ function addWorkers(gate: Command): void {
     "Runs builds for a gate, on this machine. TERM and INT let them end; a second one ends them.",
   )
     .option("--slots <number>", "builds at a time (default: one for each processor)")
+    .option(
+      "--secrets-key <file>",
+      "copy of the gate's keys/sealing.key (default: builds with secrets cannot begin)",
+    )
     .option("--max-load <number>", "take none while the load of a processor is above this; 0: always", "2.5")
     .option("--min-memory <percent>", "take none while less of the memory is free; 0: always", "5")
     .option("--min-disk <size>", "take none while the disk has less room; 0: always", "1GiB")
@@ -186,6 +190,16 @@ function addReads(gate: Command): void {
   reads(gate, "semaphores", "Lists semaphores: which builds hold them, and which wait for them.").action(
     async (flags) => (await import("./resources.ts")).listSemaphores(flags),
   );
+  addGatePlace(gate.command("encrypt"))
+    .description(
+      "Encrypts a secret for a project, as an item for its zuul.yaml. The text never leaves this machine.",
+    )
+    .argument("[file]", "what to encrypt (default: standard input)", "-")
+    .requiredOption("--project <name>", "whose jobs are to have it")
+    .option("--secret-name <name>", "name of the secret", "secret")
+    .option("--field-name <name>", "name of the value in it", "value")
+    .option("--no-strip", "with the white space at its beginning and its end")
+    .action(async (file, flags) => (await import("./encrypt.ts")).encrypt(file, flags));
   reads(gate, "flakes", "Lists what was run several times on equal content and did not come out the same.")
     .option("--project <name>", "of this project")
     .option("--job <name>", "of this job")

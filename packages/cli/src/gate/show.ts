@@ -63,7 +63,9 @@ function itemLines(item: ItemView, depth: number, nowMs: number): string[] {
   const since = durationText(nowMs - item.enqueuedMs);
   const left = item.remainingMs === null ? "" : `, about ${durationText(item.remainingMs)} left`;
   const resets = item.resets === 0 ? "" : `, reset ${item.resets} times`;
-  const lines = [`${indent}${mark} ${subjectText(item.subject)}  (${since}${left}${resets})`];
+  const [first, ...others] = item.members.map(subjectText);
+  const lines = [`${indent}${mark} ${first}  (${since}${left}${resets})`];
+  for (const other of others) lines.push(`${indent}+ ${other}`);
   for (const reason of item.reasons) lines.push(`${indent}    ${printable(reason, 500)}`);
   for (const job of item.jobs) lines.push(`${indent}    ${jobText(job, nowMs)}`);
   return lines;

@@ -23,6 +23,7 @@ export interface ElsewhereFlags extends ServerFlags {
 }
 
 export interface ExecutorFlags extends ElsewhereFlags {
+  readonly secretsKey?: string;
   readonly maxLoad: string;
   readonly minMemory: string;
   readonly minDisk: string;
@@ -39,7 +40,8 @@ export async function runExecutor(dir: string, flags: ExecutorFlags): Promise<ne
   const { RemoteExecutor } = await import("@drover/gate");
   const slots = slotsOf(flags.slots) ?? availableParallelism();
   const common = commonOf(dir, flags);
-  const executor = await RemoteExecutor.start({ ...common, slots, governors });
+  const secrets = flags.secretsKey === undefined ? {} : { sealingKey: await sealingKeyIn(flags.secretsKey) };
+  const executor = await RemoteExecutor.start({ ...common, ...secrets, slots, governors });
   const { warning, isolation } = executor.executor;
   if (warning !== null) common.log.warn({ isolation }, warning);
   common.log.info({ name: common.name, slots, isolation, gate: common.gate.url }, "an executor runs");
@@ -53,6 +55,16 @@ export async function runMerger(dir: string, flags: ElsewhereFlags): Promise<nev
   const merger = await RemoteMerger.start({ ...common, slots });
   common.log.info({ name: common.name, slots, gate: common.gate.url }, "a merger runs");
   return untilEnded(merger);
+}
+
+/** @throws UsageError */
+async function sealingKeyIn(file: string): Promise<Uint8Array> {
+  const { readSealingKey } = await import("@drover/gate");
+  try {
+    return readSealingKey(file);
+  } catch (error) {
+    throw new UsageError("OPTION_INVALID", `--secrets-key: ${(error as Error).message}`);
+  }
 }
 
 /** @throws UsageError, TransportError */

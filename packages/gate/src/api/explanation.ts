@@ -77,8 +77,14 @@ function placeText({ queue, item }: Place): string {
   const base =
     ahead === undefined
       ? "tested on what is merged"
-      : `tested as if ${ahead.subject.id} ahead of it had merged already`;
-  return `it is ${place} in queue ${queue.name}, ${base}`;
+      : `tested as if ${namesOf(ahead)} ahead of it had merged already`;
+  const cycle = item.members.length === 1 ? "" : `, with all of its cycle: ${namesOf(item)}`;
+  return `it is ${place} in queue ${queue.name}, ${base}${cycle}`;
+}
+
+function namesOf({ members }: ItemStatus): string {
+  const ids = members.map(({ id }) => id);
+  return ids.length === 1 ? ids[0]! : `${ids.slice(0, -1).join(", ")} and ${ids.at(-1)}`;
 }
 
 /** Of a reason the sentence. Some begin with what the change does. */
@@ -97,16 +103,19 @@ async function jobsOf(gate: Gate, number: number, change: Change): Promise<JobEx
     const explained = layout.explainJobs(name, { project, branch, files });
     const item = placeIn(pipelines.get(name) ?? [], change.id)?.item;
     const frozen = item?.buildset == null ? undefined : gate.builds.frozen(item.buildset)?.jobs;
+    const statuses = new Map<string, JobStatus>();
+    for (const one of item?.jobs ?? [])
+      if (one.of?.changes.includes(change.id) ?? true) statuses.set(one.of?.job ?? one.name, one);
     const known = new Map(explained.map((one) => [one.job, one]));
     // What a change adds to the configuration is in none but its own.
-    const names = new Set([...known.keys(), ...(item?.jobs ?? []).map((job) => job.name)]);
+    const names = new Set([...known.keys(), ...statuses.keys()]);
     return [...names].map((job) => {
       const own = builds.filter((row) => row.pipeline === name && row.job === job);
-      const status = item?.jobs.find((one) => one.name === job);
+      const status = statuses.get(job);
       return {
         pipeline: name,
         job,
-        ...whether(known.get(job), status, item, frozen?.[job]?.inheritance),
+        ...whether(known.get(job), status, item, frozen?.[status?.name ?? job]?.inheritance),
         builds: own.slice(0, SHOWN_BUILDS).map((row) => buildText(gate, row)),
       };
     });

@@ -14,7 +14,9 @@ import {
 import { type Gate, GateError } from "../gate.ts";
 import type { BuildRow } from "../scheduler/build-table.ts";
 import { HistoryError } from "../scheduler/history.ts";
+import { KEYS, ProjectKeys } from "../secrets/keys.ts";
 import { explanationView } from "./explanation.ts";
+import { jobsView } from "./jobs-view.ts";
 import { followLog } from "./log-stream.ts";
 import { gateMetrics } from "./metrics.ts";
 import { addResourceRoutes } from "./resource-routes.ts";
@@ -62,6 +64,7 @@ export function gateHttp(gate: Gate, options: GateHttpOptions): HttpExtension {
 
 function addReads(app: FastifyInstance, gate: Gate, status: StatusStream): void {
   const { forge, builds } = gate;
+  const keys = new ProjectKeys(join(gate.folder, KEYS));
   app.get(`${API}/status`, async (request) => {
     const { at } = query(atQuery, request);
     if (at === undefined) return statusView(gate, Date.now());
@@ -136,7 +139,16 @@ function addReads(app: FastifyInstance, gate: Gate, status: StatusStream): void 
       return { ...flake, executions: shown };
     }),
   );
+  app.get(`${API}/jobs`, () => {
+    const layout = gate.loader.current?.layout;
+    return layout === undefined ? [] : jobsView(layout);
+  });
   app.get(`${API}/config-problems`, () => gate.configProblems);
+  app.get(`${API}/projects/:name/key`, async (request, reply) => {
+    const { name } = request.params as { name: string };
+    if (!gate.tenant.projects.has(name)) throw new Problem("not-found", `there is no project ${name}`);
+    return reply.type("application/x-pem-file").send(await keys.publicKey(name));
+  });
   app.get(`${API}/projects`, () =>
     forge.projects().map((name) => ({ name, isConfigured: gate.tenant.projects.has(name) })),
   );
@@ -303,6 +315,7 @@ const buildsQuery = z.object({
   result: name.optional(),
   pipeline: name.optional(),
   change: whole.optional(),
+  buildset: whole.optional(),
   before: whole.optional(),
   limit: whole.optional(),
 });

@@ -41,7 +41,10 @@ export interface SubjectView {
 
 export interface ItemView {
   readonly id: number;
+  /** The last of its members. */
   readonly subject: SubjectView;
+  /** Several are the changes of a cycle, in the order in which they merge. */
+  readonly members: readonly SubjectView[];
   readonly live: boolean;
   /** Inside the window. */
   readonly active: boolean;
@@ -262,6 +265,23 @@ export interface FlakeView {
     readonly detail: string | null;
     readonly endedMs: number;
   }[];
+}
+
+/** An element of `GET /api/gate/jobs`, in the order of the configuration: a job and all that defines it. */
+export interface JobDefinitionsView {
+  readonly name: string;
+  readonly description: string | null;
+  /** Its parent, that one's parent, and so on, by the first definition of each. */
+  readonly ancestors: readonly string[];
+  /** All of them; which count for a change, `explain` tells. */
+  readonly definitions: readonly (DefinitionView & {
+    /** Branches, as `main`, or `any branch`. */
+    readonly isFor: string;
+    /** As written. `null`: it says none. */
+    readonly parent: string | null;
+    /** Zuul's names of the attributes that it sets. */
+    readonly sets: readonly string[];
+  })[];
 }
 
 /** What a write answers: what the gate made of it, in sentences. */

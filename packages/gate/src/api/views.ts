@@ -77,11 +77,12 @@ function runningIn(pipelines: readonly PipelineStatus[]): number {
 }
 
 function itemView(gate: Gate, item: ItemStatus, nowMs: number, isPast: boolean): ItemView {
-  const { failing, waiting, resetReason, subject } = item;
-  const jobs = item.jobs.map((job) => jobView(gate, subject, job, isPast ? nowMs : Number.POSITIVE_INFINITY));
+  const { failing, waiting, resetReason, subject, members } = item;
+  const jobs = item.jobs.map((job) => jobView(gate, item, job, isPast ? nowMs : Number.POSITIVE_INFINITY));
   return {
     id: item.id,
     subject: subjectView(gate, subject),
+    members: members.map((member) => subjectView(gate, member)),
     live: item.live,
     active: item.active,
     failing: failing !== null,
@@ -98,10 +99,11 @@ function itemView(gate: Gate, item: ItemStatus, nowMs: number, isPast: boolean):
   };
 }
 
-function jobView(gate: Gate, subject: Subject, job: JobStatus, untilMs: number): JobView {
+function jobView(gate: Gate, { subject, members }: ItemStatus, job: JobStatus, untilMs: number): JobView {
+  const { project, branch } = members.find(({ id }) => id === job.of?.changes[0]) ?? subject;
   const times = job.build === null ? undefined : gate.builds.timesOf(job.build);
   return {
-    name: job.name,
+    name: gate.readable(job.name),
     voting: job.voting,
     state: job.state,
     result: job.result,
@@ -111,9 +113,9 @@ function jobView(gate: Gate, subject: Subject, job: JobStatus, untilMs: number):
     startedMs: times?.startedMs ?? null,
     // Of a time that has passed, what came later has not happened.
     endedMs: times?.endedMs != null && times.endedMs <= untilMs ? times.endedMs : null,
-    estimatedMs: gate.builds.estimate(job.name, subject.project, subject.branch),
+    estimatedMs: gate.builds.estimate(job.of?.job ?? job.name, project, branch),
     reason: job.reason === null ? null : gate.readable(job.reason),
-    dependencies: job.dependencies,
+    dependencies: job.dependencies.map((name) => gate.readable(name)),
   };
 }
 

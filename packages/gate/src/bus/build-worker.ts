@@ -8,6 +8,9 @@ import {
 import type { Executor } from "../executor/executor.ts";
 import { type BuildNews, buildFunction, encodeNews, encodeOutput, resumeFunction } from "./build-messages.ts";
 
+/** Builds that a gate's own executor may have paused at a time; the next one waits as if it ran. */
+export const MAX_PAUSED_BUILDS = 100;
+
 export interface BuildWorkerOptions extends Omit<WorkerOptions, "concurrency"> {
   readonly zone: string;
   /** Builds at a time. */

@@ -12,6 +12,7 @@ import type {
   PipelineDefinition,
   ProjectStanza,
   QueueDefinition,
+  SecretDefinition,
   SemaphoreDefinition,
 } from "./model.ts";
 import { suggestion } from "./nearest.ts";
@@ -60,6 +61,7 @@ class Builder {
   readonly #nodesets = new Map<string, NamedNodeset>();
   readonly #queues = new Map<string, QueueDefinition>();
   readonly #semaphores = new Map<string, SemaphoreDefinition>();
+  readonly #secrets = new Map<string, SecretDefinition>();
   readonly #templates = new Map<string, ProjectStanza[]>();
   readonly #stanzas = new Map<string, ProjectStanza[]>();
 
@@ -100,6 +102,7 @@ class Builder {
       nodesets: this.#nodesets,
       queues: this.#queues,
       semaphores: this.#semaphores,
+      secrets: this.#secrets,
       templates: this.#templates,
       stanzas: this.#stanzas,
     };
@@ -126,6 +129,7 @@ class Builder {
     if (kinds.has("nodeset")) for (const one of file.nodesets) this.#addNodeset(one);
     if (kinds.has("job")) for (const one of file.jobs) this.#addJob(project, one);
     if (kinds.has("queue")) for (const one of file.queues) this.#addQueue(one);
+    if (kinds.has("secret")) for (const one of file.secrets) this.#addSecret(one);
     if (kinds.has("semaphore")) for (const one of file.semaphores) this.#addSemaphore(one);
     if (kinds.has("project-template")) for (const one of file.templates) this.#addTemplate(one);
     if (kinds.has("project")) for (const one of file.projects) this.#addProject(project, one, byRegex);
@@ -217,11 +221,26 @@ class Builder {
   }
 
   #addQueue(queue: QueueDefinition): void {
-    const { name, origin, perBranch } = queue;
+    const { name, origin, perBranch, allowsCycles } = queue;
     const before = this.#queues.get(name);
     if (before === undefined) this.#queues.set(name, queue);
-    else if (before.origin.project !== origin.project || before.perBranch !== perBranch) {
+    else if (
+      before.origin.project !== origin.project ||
+      before.perBranch !== perBranch ||
+      before.allowsCycles !== allowsCycles
+    ) {
       this.#problem(origin, `queue ${name} is defined already, at ${show(before.origin)}`);
+    }
+  }
+
+  #addSecret(secret: SecretDefinition): void {
+    const { name, origin, data } = secret;
+    const before = this.#secrets.get(name);
+    if (before === undefined) this.#secrets.set(name, secret);
+    else if (before.origin.project !== origin.project) {
+      this.#problem(origin, `secret ${name} is defined already, at ${show(before.origin)}`);
+    } else if (JSON.stringify(before.data) !== JSON.stringify(data)) {
+      this.#problem(origin, `secret ${name} is defined otherwise at ${show(before.origin)}`);
     }
   }
 
@@ -344,6 +363,19 @@ class Builder {
     if (typeof nodeset === "string" && !this.#nodesets.has(nodeset)) {
       const missing = this.#missing("nodeset", nodeset, this.#nodesets.keys());
       this.#unknown(origin, `job ${name} has the nodeset ${nodeset}, ${missing}`, lines.nodeset);
+    }
+    for (const { secret } of attributes.secrets ?? []) {
+      const found = this.#secrets.get(secret);
+      if (found === undefined) {
+        const missing = this.#missing("secret", secret, this.#secrets.keys());
+        this.#unknown(origin, `job ${name} has the secret ${secret}, ${missing}`, lines.secrets);
+      } else if (found.origin.project !== origin.project) {
+        this.#problem(
+          origin,
+          `job ${name} has the secret ${secret} of ${found.origin.project}; a secret is used in the project that defines it`,
+          lines.secrets,
+        );
+      }
     }
     for (const [key, names] of [
       ["required-projects", requiredProjects.map((one) => one.name)],

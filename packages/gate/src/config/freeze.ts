@@ -4,7 +4,14 @@ import { isConfigPath } from "./files.ts";
 import { Inheritance, type PhaseStep, type RefusedVariant } from "./inherit.ts";
 import type { LayoutParts } from "./layout.ts";
 import { CONFIG_LIMITS } from "./limits.ts";
-import type { JobDependency, JobVariant, Origin, RequiredProject, Variables } from "./model.ts";
+import type {
+  JobDependency,
+  JobVariant,
+  Origin,
+  RequiredProject,
+  SecretDefinition,
+  Variables,
+} from "./model.ts";
 import { suggestion } from "./nearest.ts";
 import { showRegex } from "./regex.ts";
 import type { BuildInput } from "./schema.ts";
@@ -56,7 +63,13 @@ export interface FrozenJobDefinition {
   /** Absent: none, as in the next. */
   readonly hostVars?: Readonly<Record<string, Variables>>;
   readonly groupVars?: Readonly<Record<string, Variables>>;
+  /** Those that its files get, by name. Absent: none. Encrypted as they are in the configuration. */
+  readonly secrets?: Readonly<
+    Record<string, { readonly project: string; readonly data: SecretDefinition["data"] }>
+  >;
   readonly network: boolean;
+  /** Absent: `auto`. */
+  readonly deduplicate?: boolean;
   readonly reuse: boolean;
   readonly inputs: readonly BuildInput[];
   /** How old a result may be that is reused, in seconds. */
@@ -220,6 +233,11 @@ function freezeJob(
     if (allowed !== undefined && !allowed.has(subject.project)) {
       return problem(`project ${subject.project} is not among the allowed-projects of job ${name}`);
     }
+    if (inheritance.isPostReviewForSecrets && parts.pipelines.get(pipeline)?.postReview !== true) {
+      return problem(
+        `pipeline ${pipeline} does not allow post-review job ${name}: it gives a secret to what an unreviewed change could alter`,
+      );
+    }
     if (inheritance.postReview && parts.pipelines.get(pipeline)?.postReview !== true) {
       return problem(`job ${name} is post-review, and pipeline ${pipeline} is not`);
     }
@@ -341,6 +359,8 @@ function definition(
   if (typeof nodeset === "string" && named === undefined) {
     return `nodeset ${nodeset} of job ${job.name} is not defined${suggestion(nodeset, parts.nodesets.keys())}`;
   }
+  const secrets = secretsOf(parts, job);
+  if (typeof secrets === "string") return secrets;
   return {
     name: job.name,
     description: job.description ?? null,
@@ -350,7 +370,7 @@ function definition(
     holdFollowingChanges: job.holdFollowingChanges,
     semaphores: [...job.semaphores.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
     tags: [...job.tags].sort(),
-    postReview: job.postReview,
+    postReview: job.postReview || job.isPostReviewForSecrets,
     timeoutSec: job.timeout ?? parts.tenant.maxJobTimeout,
     preTimeoutSec: job.preTimeout ?? null,
     postTimeoutSec: job.postTimeout ?? parts.tenant.maxJobTimeout,
@@ -369,7 +389,9 @@ function definition(
     ...(Object.keys(job.groupVars).length > 0
       ? { groupVars: job.groupVars as Record<string, Variables> }
       : {}),
+    ...(secrets === undefined ? {} : { secrets }),
     network: job.network,
+    ...(job.deduplicate === "auto" ? {} : { deduplicate: job.deduplicate }),
     reuse: job.reuse,
     inputs: [...job.inputs].sort(),
     maxAgeSec: job.maxAge ?? DEFAULT_MAX_AGE_SEC,
@@ -378,6 +400,27 @@ function definition(
     failureOutput: [...job.failureOutput],
     inheritance: job.path,
   };
+}
+
+/** @returns A sentence when one of them cannot be had, `undefined` when there are none. */
+function secretsOf(parts: LayoutParts, job: Inheritance): FrozenJobDefinition["secrets"] | string {
+  const found: Record<string, { project: string; data: SecretDefinition["data"] }> = {};
+  for (const step of [...job.preRun, ...job.run, ...job.postRun]) {
+    for (const { secret, project } of step.secrets ?? []) {
+      const definition = parts.secrets.get(secret);
+      if (definition === undefined)
+        return `secret ${secret} of job ${job.name} is not defined${suggestion(secret, parts.secrets.keys())}`;
+      if (definition.origin.project !== project)
+        return `secret ${secret} of job ${job.name} is ${definition.origin.project}'s, and ${project} may not give it`;
+      found[secret] = { project: definition.origin.project, data: definition.data };
+    }
+  }
+  return Object.keys(found).length === 0 ? undefined : found;
+}
+
+/** Whether a build of a job gets secrets: no other build may have its result. */
+export function hasSecrets(job: FrozenJobDefinition): boolean {
+  return job.secrets !== undefined;
 }
 
 function forCore(job: FrozenJobDefinition): FrozenJob {

@@ -1,4 +1,4 @@
-export type { BranchedSubject, LoadedProject } from "./branches.ts";
+export { type BranchedSubject, branchRule, type LoadedProject, showRule } from "./branches.ts";
 export type { LoadedLayout } from "./build.ts";
 export { CONFIG_ROOTS, type ConfigFile, type ConfigSource, isConfigPath } from "./files.ts";
 export { checkConfigFolder, definesPipelines, type FolderCheck } from "./folder.ts";
@@ -6,6 +6,7 @@ export {
   type FreezeResult,
   type FreezeSubject,
   type FrozenJobDefinition,
+  hasSecrets,
   type JobExplanation,
   LOCAL_LABEL,
   NOOP,

@@ -1,5 +1,6 @@
 import type { SemaphoreUse } from "../core/index.ts";
 import type {
+  Deduplicate,
   JobAttributes,
   JobDependency,
   JobVariant,
@@ -8,6 +9,7 @@ import type {
   Origin,
   RequiredProject,
   RoleSource,
+  SecretUse,
   Step,
   Variables,
 } from "./model.ts";
@@ -27,7 +29,15 @@ export type PhaseStep = {
   readonly level: number;
   /** Of a playbook: those of its definition and of the ones before it, the nearest first. */
   readonly roles?: readonly RoleSource[];
+  /** Of a file: those of its definition, and those that later ones pass to it. */
+  readonly secrets?: readonly GivenSecret[];
 } & Step;
+
+/** A secret that a file gets, as a variable of that name. */
+export interface GivenSecret extends Pick<SecretUse, "name" | "secret"> {
+  /** Where it is said that it gets it: none but that project's secrets can be given. */
+  readonly project: string;
+}
 
 /** Whether Ansible runs it. */
 export function isPlaybook(step: Step): boolean {
@@ -49,6 +59,7 @@ const OF_EXECUTION: readonly (keyof JobAttributes)[] = [
   "hostVars",
   "groupVars",
   "roles",
+  "secrets",
   "nodeset",
   "preRun",
   "run",
@@ -86,6 +97,8 @@ export class Inheritance {
   readonly tags = new Set<string>();
   allowedProjects: ReadonlySet<string> | undefined;
   postReview = false;
+  /** It is so since an untrusted file gets a secret. */
+  isPostReviewForSecrets = false;
   dependencies: readonly JobDependency[] = [];
   holdFollowingChanges = false;
   nodeset: string | NodesetDefinition | undefined;
@@ -106,6 +119,7 @@ export class Inheritance {
   groupVars: Variables = {};
   roles: readonly RoleSource[] = [];
   network = false;
+  deduplicate: Deduplicate = "auto";
   reuse = false;
   readonly inputs = new Set<BuildInput>();
   maxAge: number | undefined;
@@ -155,6 +169,7 @@ export class Inheritance {
     this.workspaceScheme = set.workspaceScheme ?? this.workspaceScheme;
     this.overrideCheckout = set.overrideCheckout ?? this.overrideCheckout;
     this.network = set.network ?? this.network;
+    this.deduplicate = set.deduplicate ?? this.deduplicate;
     this.reuse = set.reuse ?? this.reuse;
     for (const input of set.inputs ?? []) this.inputs.add(input);
     this.maxAge = set.maxAge ?? this.maxAge;
@@ -166,10 +181,16 @@ export class Inheritance {
     for (const pattern of set.failureOutput ?? []) this.failureOutput.add(pattern);
     for (const one of set.semaphores ?? []) this.semaphores.set(one.name, one);
     for (const one of set.requiredProjects ?? []) this.requiredProjects.set(one.name, one);
-    if (set.allowedProjects !== undefined) {
+    const secrets = set.secrets ?? [];
+    const isUntrustedWithSecrets = secrets.length > 0 && !origin.trusted;
+    const allowed = set.allowedProjects ?? (isUntrustedWithSecrets ? [origin.project] : undefined);
+    if (allowed !== undefined) {
       const before = this.allowedProjects;
-      this.allowedProjects = new Set(set.allowedProjects.filter((name) => before?.has(name) ?? true));
+      this.allowedProjects = new Set(allowed.filter((name) => before?.has(name) ?? true));
     }
+    if (isUntrustedWithSecrets) this.isPostReviewForSecrets = true;
+    const given = secrets.map(({ name, secret }): GivenSecret => ({ name, secret, project: origin.project }));
+    this.#passToParents(given.filter((_, at) => secrets[at]!.passToParent));
     this.#addRoles(variant);
     const steps = (list: readonly Step[]): PhaseStep[] =>
       list.map((step) => ({
@@ -178,6 +199,7 @@ export class Inheritance {
         trusted: origin.trusted,
         job: variant.name,
         level: this.path.length,
+        ...("path" in step && given.length > 0 ? { secrets: given } : {}),
         ...(isPlaybook(step) && this.roles.length > 0 ? { roles: this.roles } : {}),
         ...step,
       }));
@@ -196,6 +218,23 @@ export class Inheritance {
     this.#last = variant.name;
   }
 
+  /** What a name stands for already stays. */
+  #passToParents(passed: readonly GivenSecret[]): void {
+    if (passed.length === 0) return;
+    const more = (steps: readonly PhaseStep[]): PhaseStep[] =>
+      steps.map((step) => {
+        if (!("path" in step)) return step;
+        // Dynamic configuration could make that file hand it out.
+        if (!step.trusted) this.isPostReviewForSecrets = true;
+        const known = step.secrets ?? [];
+        const added = passed.filter((one) => !known.some(({ name }) => name === one.name));
+        return { ...step, secrets: [...known, ...added] };
+      });
+    this.preRun = more(this.preRun);
+    this.run = more(this.run);
+    this.postRun = more(this.postRun);
+  }
+
   /** Forgets what a definition does not add to. */
   #override({ controls }: JobVariant): void {
     const replaces = (key: keyof JobAttributes): boolean => controls[key] === "override";
@@ -209,6 +248,7 @@ export class Inheritance {
     if (replaces("extraVars")) this.extraVars = {};
     if (replaces("hostVars")) this.hostVars = {};
     if (replaces("groupVars")) this.groupVars = {};
+    if (replaces("roles")) this.roles = [];
   }
 
   /** As Zuul orders them: a definition's own repository, those that it names, and then those that were there before. */

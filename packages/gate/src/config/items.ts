@@ -1,4 +1,5 @@
 import { Composer, type Document, isAlias, isMap, isScalar, isSeq, Lexer, LineCounter, Parser } from "yaml";
+import { ENCRYPTED } from "../secrets/encrypted.ts";
 import { CONFIG_LIMITS } from "./limits.ts";
 
 /** A thing wrong with a file, at a line of it, from 1. */
@@ -88,7 +89,11 @@ export function readItems(text: string): { items: readonly ConfigItem[]; problem
       }
       const kind = keys[0]!;
       const [from, , to] = element.range!;
-      const tags = document.warnings.filter(({ pos }) => pos[0] >= from && pos[0] < to);
+      const isSecretText = (offset: number): boolean =>
+        kind === "secret" && text.startsWith(ENCRYPTED, offset);
+      const tags = document.warnings.filter(
+        ({ pos }) => pos[0] >= from && pos[0] < to && !isSecretText(pos[0]),
+      );
       const inner = element.items[0]!.value;
       const nameOf = ({ pos }: { pos: [number, number] }): string => text.slice(pos[0], pos[1]);
       // Where a tag of inheritance may not stand, there are more of them than where it may.
@@ -100,7 +105,7 @@ export function readItems(text: string): { items: readonly ConfigItem[]; problem
         problems.push({ line: lineAt(tag.pos[0]), message });
         continue;
       }
-      if (tag !== undefined && kind !== "secret") {
+      if (tag !== undefined) {
         const name = /![^\s]*/.exec(text.slice(tag.pos[0], tag.pos[1]))?.[0] ?? tag.message;
         problems.push({ line: lineAt(tag.pos[0]), message: `the tag ${name} is not built yet` });
         continue;
@@ -178,6 +183,7 @@ class Reader {
     }
     const { anchor } = (node ?? {}) as { anchor?: string };
     if (anchor !== undefined) this.#anchors.set(anchor, node);
+    if ((node as { tag?: string } | null)?.tag === ENCRYPTED) return this.#encrypted(node, depth);
     if (isMap(node)) return this.#map(node.items, depth);
     if (isSeq(node)) return node.items.map((item) => this.plain(item, depth + 1));
     const value = isScalar(node) ? node.value : null;
@@ -188,6 +194,21 @@ class Reader {
     // The one-letter booleans of YAML 1.1 are text to Zuul, whose parser does not have them.
     if (typeof value === "boolean" && isScalar(node) && node.source?.length === 1) return node.source;
     return value;
+  }
+
+  /** One chunk, or a list of them. */
+  #encrypted(node: unknown, depth: number): Record<string, readonly string[]> {
+    const parts = isSeq(node) ? node.items : [node];
+    const chunks = parts.map((part) => {
+      const text = isScalar(part) && part === node ? part.source : this.plain(part, depth + 1);
+      const chunk = typeof text === "string" ? text.replace(/\s+/g, "") : "";
+      if (chunk !== "" && /^[A-Za-z0-9+/]+={0,2}$/.test(chunk)) return chunk;
+      throw new Unreadable(
+        this.#lineAt(start(part)),
+        `${ENCRYPTED} holds base64, as \`drover gate encrypt\` prints it`,
+      );
+    });
+    return { [ENCRYPTED]: chunks };
   }
 
   #map(pairs: readonly { key: unknown; value: unknown }[], depth: number): Record<string, unknown> {

@@ -1,4 +1,4 @@
-import type { CoreLayout, Precedence, ReportKind } from "../core/index.ts";
+import type { CoreLayout, Precedence, QueueRules, ReportKind } from "../core/index.ts";
 import type { LoadedProject } from "./branches.ts";
 import {
   explainJobs,
@@ -15,6 +15,7 @@ import type {
   ProjectStanza,
   QueueDefinition,
   ReporterAction,
+  SecretDefinition,
   SemaphoreDefinition,
   Trigger,
 } from "./model.ts";
@@ -54,6 +55,7 @@ export interface LayoutParts {
   readonly nodesets: ReadonlyMap<string, NamedNodeset>;
   readonly queues: ReadonlyMap<string, QueueDefinition>;
   readonly semaphores: ReadonlyMap<string, SemaphoreDefinition>;
+  readonly secrets: ReadonlyMap<string, SecretDefinition>;
   readonly templates: ReadonlyMap<string, readonly ProjectStanza[]>;
   /** By project: those that name it, then those whose regular expression does. */
   readonly stanzas: ReadonlyMap<string, readonly ProjectStanza[]>;
@@ -83,10 +85,12 @@ export class Layout {
   /** What scheduling must know of it. */
   toCoreLayout(): CoreLayout {
     const { version, projects, queues } = this.parts;
-    const named = new Map<string, { name: string; perBranch: boolean }>();
+    const named = new Map<string, QueueRules>();
     for (const project of projects.keys()) {
       const name = this.queueOf(project);
-      if (name !== null) named.set(project, { name, perBranch: queues.get(name)?.perBranch ?? false });
+      if (name === null) continue;
+      const { perBranch = false, allowsCycles = false } = queues.get(name) ?? {};
+      named.set(project, { name, perBranch, ...(allowsCycles ? { allowsCycles } : {}) });
     }
     return {
       version,
@@ -104,7 +108,7 @@ export class Layout {
         supercedes: pipeline.supercedes,
         triggers: pipeline.innerTriggers,
         disableAfter: pipeline.disableAfter,
-        queues: ["dependent", "serial"].includes(pipeline.manager) ? named : new Map(),
+        queues: pipeline.manager === "supercedent" ? new Map() : named,
       })),
     };
   }

@@ -7,6 +7,7 @@ import type {
   SemaphoreUse,
   WindowRules,
 } from "../core/index.ts";
+import type { SecretValue } from "../secrets/encrypted.ts";
 import type { Regex } from "./regex.ts";
 import type { BuildInput } from "./schema.ts";
 
@@ -43,6 +44,21 @@ export interface RoleSource {
   readonly name: string;
   /** The definition's own repository, which need not have any. */
   readonly implicit: boolean;
+}
+
+/** That a definition's files get a secret, as a variable of that name. */
+export interface SecretUse {
+  readonly name: string;
+  readonly secret: string;
+  /** The files of the definitions before it, too. */
+  readonly passToParent: boolean;
+}
+
+/** What is encrypted in it stays so until a build has begun. */
+export interface SecretDefinition {
+  readonly name: string;
+  readonly origin: Origin;
+  readonly data: Readonly<Record<string, SecretValue>>;
 }
 
 export interface RequiredProject {
@@ -98,15 +114,23 @@ export interface JobAttributes {
   /** By group of nodes. */
   readonly groupVars?: Readonly<Record<string, Variables>>;
   readonly roles?: readonly RoleSource[];
+  readonly secrets?: readonly SecretUse[];
   readonly successMessage?: string;
   readonly failureMessage?: string;
   readonly network?: boolean;
+  readonly deduplicate?: Deduplicate;
   readonly reuse?: boolean;
   /** Added to those of the parents, which go on needing theirs. */
   readonly inputs?: readonly BuildInput[];
   /** Seconds. */
   readonly maxAge?: number;
 }
+
+/**
+ * Whether a job that several changes of a cycle want, and that is the same for all of them, runs once. `auto`: where it
+ * names `required-projects`, so that it sees the same repositories, or the changes are of one project.
+ */
+export type Deduplicate = boolean | "auto";
 
 /** What becomes of what a job has already, where a definition says otherwise than is usual for the attribute. */
 export type InheritanceControls = Readonly<Partial<Record<keyof JobAttributes, "override" | "inherit">>>;
@@ -171,6 +195,8 @@ export interface QueueDefinition {
   readonly name: string;
   readonly origin: Origin;
   readonly perBranch: boolean;
+  /** Changes that need each other are one item. */
+  readonly allowsCycles: boolean;
 }
 
 export interface SemaphoreDefinition {
@@ -250,6 +276,7 @@ export interface ParsedFile {
   readonly queues: readonly QueueDefinition[];
   readonly nodesets: readonly NamedNodeset[];
   readonly semaphores: readonly SemaphoreDefinition[];
+  readonly secrets: readonly SecretDefinition[];
   /** `job unit-tests`: what is named in the file but was refused, so that nobody calls it unknown. */
   readonly refused: readonly string[];
   readonly problems: readonly { readonly line: number; readonly message: string }[];

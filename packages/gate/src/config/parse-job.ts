@@ -59,6 +59,7 @@ const REFERENCES = [
   "allowed-projects",
   "dependencies",
   "roles",
+  "secrets",
   "timeout",
 ] as const;
 
@@ -90,6 +91,9 @@ function variant(
   }
   // Only whether they can be compiled: they are for the executor.
   check.regexes(item, [...path, "failure-output"], written["failure-output"] ?? []);
+  const names = (written.secrets ?? []).map((one) => (typeof one === "string" ? one : one.name));
+  const twice = names.find((one, at) => names.indexOf(one) !== at);
+  if (twice !== undefined) add("secrets", `secrets: two of them have the name ${twice}`);
   const nodeset = written.nodeset;
   if (typeof nodeset === "object" && nodeset.alternatives !== undefined) {
     add("nodeset", "nodeset.alternatives is not built yet");
@@ -145,14 +149,29 @@ function variant(
     hostVars: written["host-vars"] as Readonly<Record<string, Variables>> | undefined,
     groupVars: written["group-vars"] as Readonly<Record<string, Variables>> | undefined,
     roles,
+    secrets: written.secrets?.map((one) =>
+      typeof one === "string"
+        ? { name: one, secret: one, passToParent: false }
+        : { name: one.name, secret: one.secret, passToParent: one["pass-to-parent"] ?? false },
+    ),
     successMessage: written["success-message"],
     failureMessage: written["failure-message"],
     failureOutput: written["failure-output"],
     network: written.network,
+    deduplicate: written.deduplicate,
     reuse: written.reuse,
     inputs: written.inputs,
     maxAge: written["max-age"],
   });
+  const { preRun = [], postRun = [], secrets = [] } = attributes;
+  const isOfCommands =
+    ![...preRun, ...postRun].some((step) => "path" in step) && written.command !== undefined;
+  if (isOfCommands && secrets.some(({ passToParent }) => !passToParent)) {
+    add(
+      "secrets",
+      "secrets: a command gets none, since it runs what the change has; name a playbook or an executable",
+    );
+  }
   const controls = controlsOf(check, item, path, Object.keys(written));
   const known = Object.keys(jobFields);
   const finalAttributes = finalAttributesOf(check, item, path, written["attribute-control"], known);

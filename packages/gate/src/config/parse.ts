@@ -9,6 +9,7 @@ import type {
   ProjectPipeline,
   ProjectStanza,
   QueueDefinition,
+  SecretDefinition,
   SemaphoreDefinition,
   Variables,
 } from "./model.ts";
@@ -22,13 +23,24 @@ import {
   projectPipelineSchema,
   projectSchema,
   queueSchema,
+  secretSchema,
   semaphoreSchema,
   templateFields,
   templateSchema,
 } from "./schema.ts";
-import { UNBUILT_KINDS, UNBUILT_PROJECT_PIPELINE, unbuilt } from "./unbuilt.ts";
+import { UNBUILT_KINDS, UNBUILT_PROJECT_PIPELINE, UNBUILT_SECRET, unbuilt } from "./unbuilt.ts";
 
-const KINDS = ["job", "project", "project-template", "pipeline", "queue", "nodeset", "semaphore", "pragma"];
+const KINDS = [
+  "job",
+  "project",
+  "project-template",
+  "pipeline",
+  "queue",
+  "nodeset",
+  "semaphore",
+  "secret",
+  "pragma",
+];
 
 /**
  * What one file says, as far as it can be said without the others. Items that are wrong are left out, and told; it throws
@@ -44,6 +56,7 @@ export function parseFile(text: string, place: Omit<Origin, "line">): ParsedFile
   const queues: QueueDefinition[] = [];
   const nodesets: NamedNodeset[] = [];
   const semaphores: SemaphoreDefinition[] = [];
+  const secrets: SecretDefinition[] = [];
   const refused: string[] = [];
 
   const pragma = pragmaOf(check, items);
@@ -63,6 +76,7 @@ export function parseFile(text: string, place: Omit<Origin, "line">): ParsedFile
     else if (item.kind === "queue") keep(queues, parseQueue(check, item, origin));
     else if (item.kind === "nodeset") keep(nodesets, parseNodeset(check, item, origin));
     else if (item.kind === "semaphore") keep(semaphores, parseSemaphore(check, item, origin));
+    else if (item.kind === "secret") keep(secrets, parseSecret(check, item, origin));
     else if (item.kind !== "pragma") {
       const message = unbuilt(UNBUILT_KINDS, item.kind);
       const near = suggestion(item.kind, KINDS);
@@ -77,6 +91,7 @@ export function parseFile(text: string, place: Omit<Origin, "line">): ParsedFile
     queues,
     nodesets,
     semaphores,
+    secrets,
     refused,
     problems: capped([...problems, ...check.problems].toSorted((a, b) => a.line - b.line)),
   };
@@ -100,13 +115,18 @@ function pragmaOf(check: FileCheck, items: readonly ConfigItem[]): FilePragma {
 function parseQueue(check: FileCheck, item: ConfigItem, origin: Origin): QueueDefinition | undefined {
   const written = check.shape(item, [], item.value, queueSchema);
   if (written === undefined) return undefined;
-  let isRefused = false;
-  for (const key of ["allow-circular-dependencies", "dependencies-by-topic"] as const) {
-    if (written[key] !== true) continue;
-    check.add(item, [key], `${key} is not built yet`);
-    isRefused = true;
+  if (written["dependencies-by-topic"] === true) {
+    check.add(item, ["dependencies-by-topic"], "dependencies-by-topic is not built yet");
+    return undefined;
   }
-  return isRefused ? undefined : { name: written.name, origin, perBranch: written["per-branch"] ?? false };
+  const { "per-branch": perBranch = false, "allow-circular-dependencies": allowsCycles = false } = written;
+  return { name: written.name, origin, perBranch, allowsCycles };
+}
+
+function parseSecret(check: FileCheck, item: ConfigItem, origin: Origin): SecretDefinition | undefined {
+  const written = check.shape(item, [], item.value, secretSchema, UNBUILT_SECRET);
+  if (written === undefined) return undefined;
+  return { name: written.name, origin, data: written.data as SecretDefinition["data"] };
 }
 
 function parseNodeset(check: FileCheck, item: ConfigItem, origin: Origin): NamedNodeset | undefined {

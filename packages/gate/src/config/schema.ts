@@ -89,6 +89,11 @@ const semaphoreUseSchema = z.union([
   z.strictObject({ name: nameSchema, "resources-first": z.boolean().optional() }),
 ]);
 
+const secretUseName = nameSchema.refine(
+  (name) => !["zuul", "nodepool"].includes(name),
+  "this name is taken by the gate itself",
+);
+
 export const jobFields = {
   description: z.string().optional(),
   "variant-description": z.string().optional(),
@@ -133,6 +138,16 @@ export const jobFields = {
   "extra-vars": variablesSchema.optional(),
   "host-vars": z.record(nameSchema, variablesSchema).optional(),
   "group-vars": z.record(nameSchema, variablesSchema).optional(),
+  secrets: listOf(
+    z.union([
+      secretUseName,
+      z.strictObject({
+        name: secretUseName,
+        secret: nameSchema,
+        "pass-to-parent": z.boolean().optional(),
+      }),
+    ]),
+  ).optional(),
   roles: listOf(
     z.strictObject({
       zuul: nameSchema.optional(),
@@ -144,6 +159,7 @@ export const jobFields = {
   "failure-message": z.string().optional(),
   "failure-output": listOf(z.string()).optional(),
   network: z.boolean().optional(),
+  deduplicate: z.union([z.boolean(), z.literal("auto")]).optional(),
   reuse: z.boolean().optional(),
   inputs: listOf(
     z.enum(BUILD_INPUTS, { error: `an input is one of: ${BUILD_INPUTS.join(", ")}` }),
@@ -195,6 +211,11 @@ export const queueSchema = z.strictObject({
   "per-branch": z.boolean().optional(),
   "allow-circular-dependencies": z.boolean().optional(),
   "dependencies-by-topic": z.boolean().optional(),
+});
+
+export const secretSchema = z.strictObject({
+  name: nameSchema,
+  data: z.record(z.string().min(1), z.unknown()),
 });
 
 export const nodesetSchema = z.strictObject({ name: nameSchema, ...nodesetFields });

@@ -7,7 +7,6 @@ type Names = Readonly<Record<string, string | null>>;
 
 /** Kinds of items. The text says what to do instead. */
 export const UNBUILT_KINDS: Names = {
-  secret: null,
   image: null,
   flavor: null,
   label: null,
@@ -19,17 +18,17 @@ export const UNBUILT_JOB: Names = {
   "ansible-split-streams": null,
   "ansible-version": null,
   "cleanup-run": "a step of post-run also runs after a failure",
-  deduplicate: null,
   "failure-url": "it does nothing in Zuul either",
   "image-build-name": null,
   "include-vars": null,
   "override-branch": "Zuul calls it override-checkout now",
   provides: null,
   requires: null,
-  secrets: null,
   "success-url": "it does nothing in Zuul either",
   "workspace-checkout": null,
 };
+
+export const UNBUILT_SECRET: Names = { oidc: null };
 
 export const UNBUILT_PROJECT_PIPELINE: Names = {
   debug: "`drover gate explain` says why jobs run",

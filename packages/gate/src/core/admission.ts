@@ -1,11 +1,13 @@
 import { admitAlone } from "./alone.ts";
 import type { Change, ChangeId, Dependency } from "./change.ts";
+import { cycleObstacle, cycleOf, holdsExactly, isAnyLanding, NEEDS_ITSELF } from "./cycles.ts";
 import { append, type Terms } from "./entering.ts";
 import type { Requirements } from "./layout.ts";
 import { managerOf } from "./managers.ts";
 import { isOutdated, needObstacle } from "./needs.ts";
 import { ownQueue, queueFor, queueKey } from "./project-queues.ts";
-import { type Gate, liveItem, MAX_ITEMS, type Pipeline } from "./state.ts";
+import { listed } from "./reasons.ts";
+import { type Gate, type Item, liveItem, MAX_ITEMS, markDirty, type Pipeline } from "./state.ts";
 
 /*
  * Who may enter a pipeline, and whom it brings along. In a dependent one, what a change needs goes ahead of it in the
@@ -62,6 +64,12 @@ function ignoredNeeds(gate: Gate, { rules }: Pipeline, id: ChangeId): readonly s
   return gate.intents.find(id, rules.name)?.ignoreNeeds ?? [];
 }
 
+/** What goes in as one item. */
+interface Planned {
+  readonly members: readonly Change[];
+  readonly terms: Terms;
+}
+
 /** One change's way in: it enters with everything that it needs, or nothing does. */
 class Admission {
   readonly #gate: Gate;
@@ -69,7 +77,8 @@ class Admission {
   /** Everything that the answer depends on. */
   readonly #asked = new Set<ChangeId>();
   /** What is going to enter, in its order. */
-  readonly #planned = new Map<ChangeId, { readonly change: Change; readonly terms: Terms }>();
+  readonly #planned: Planned[] = [];
+  readonly #isPlanned = new Set<ChangeId>();
 
   constructor(gate: Gate, pipeline: Pipeline) {
     this.#gate = gate;
@@ -84,10 +93,10 @@ class Admission {
   dependent(id: ChangeId, terms: Terms, entered: Change[]): Refusal | null {
     const refusal = this.#plan(id, terms, []);
     if (refusal !== null) return refusal;
-    if (this.#pipeline.size + this.#planned.size > MAX_ITEMS) return this.#refuse(FULL, true);
-    for (const { change, terms } of this.#planned.values()) {
-      append(this.#gate, queueFor(this.#gate, this.#pipeline, change), [change], true, terms);
-      entered.push(change);
+    if (this.#pipeline.size + this.#planned.length > MAX_ITEMS) return this.#refuse(FULL, true);
+    for (const { members, terms } of this.#planned) {
+      append(this.#gate, queueFor(this.#gate, this.#pipeline, members[0]!), members, true, terms);
+      entered.push(...members);
     }
     return null;
   }
@@ -95,26 +104,68 @@ class Admission {
   /** @param path The changes on whose behalf this one is asked for, outermost first. */
   #plan(id: ChangeId, terms: Terms, path: readonly ChangeId[]): Refusal | null {
     const gate = this.#gate;
-    const { rules } = this.#pipeline;
     this.#asked.add(id);
     const change = gate.changes.get(id);
     if (change === undefined) return this.#refuse("is not known", false);
-    if (liveItem(gate, this.#pipeline, id, change.revision) !== null) return null;
-    const unmet = unmetRequirement(rules.require, rules.reject, change);
-    if (!terms.ignoreRequirements && unmet !== null) return this.#refuse(unmet, false);
-    if (change.state !== "open") return this.#refuse(`is ${change.state}`, false);
-    if (!change.isApproved) return this.#refuse("is not approved", false);
-    const absent = absence(gate, change);
-    if (absent !== null) return this.#refuse(absent, true);
-    if (liveItem(gate, this.#pipeline, id) !== null)
+    const members = cycleOf(gate, id, terms.ignoreNeeds);
+    for (const member of members) this.#asked.add(member.id);
+    const there = liveItem(gate, this.#pipeline, id, change.revision);
+    if (there !== null && (holdsExactly(there, members) || this.#staysAsItIs(there, members))) return null;
+    const own = this.#obstacle(change, terms);
+    if (own !== null) return this.#refuse(own.reason, own.waits);
+    if (path.length + members.length - 1 > MAX_DEPENDENCIES) return this.#refuse(TOO_MANY, true);
+    const cycle = cycleObstacle(gate, this.#pipeline, id, members) ?? this.#apart(id, members);
+    if (cycle !== null) return this.#refuse(cycle, true);
+    for (const member of members) {
+      const reason = member === change ? null : this.#obstacle(member, terms)?.reason;
+      if (reason != null) return this.#refuse(`needs ${member.id}, which ${reason}`, true);
+    }
+    if (members.some((member) => liveItem(gate, this.#pipeline, member.id) !== null))
       return this.#refuse("is being merged at an older revision", true);
     const key = queueKey(this.#pipeline, change);
     const onward = [...path, id];
-    for (const need of change.needs) {
-      const refusal = this.#planNeed(need, key, terms, onward);
-      if (refusal !== null) return refusal;
+    for (const member of members) {
+      for (const need of member.needs) {
+        if (isWithin(need, member, members)) continue;
+        const refusal = this.#planNeed(need, key, terms, onward);
+        if (refusal !== null) return refusal;
+      }
     }
-    this.#planned.set(id, { change, terms });
+    this.#planned.push({ members, terms });
+    for (const member of members) this.#isPlanned.add(member.id);
+    return null;
+  }
+
+  /** It is not as it should be, and is left alone until what is being merged has. */
+  #staysAsItIs(item: Item, members: readonly Change[]): boolean {
+    const held = cycleOf(this.#gate, item.subject.id, item.ignoreNeeds);
+    return isAnyLanding(this.#gate, this.#pipeline, [...members, ...held]);
+  }
+
+  /** Why a change must not merge as it is. */
+  #obstacle(change: Change, terms: Terms): { readonly reason: string; readonly waits: boolean } | null {
+    const { rules } = this.#pipeline;
+    const unmet = unmetRequirement(rules.require, rules.reject, change);
+    if (!terms.ignoreRequirements && unmet !== null) return { reason: unmet, waits: false };
+    if (change.state !== "open") return { reason: `is ${change.state}`, waits: false };
+    if (!change.isApproved) return { reason: "is not approved", waits: false };
+    const absent = absence(this.#gate, change);
+    return absent === null ? null : { reason: absent, waits: true };
+  }
+
+  /** Of a cycle whose members are in the pipeline as other items: those have to leave first, and are looked at. */
+  #apart(id: ChangeId, members: readonly Change[]): string | null {
+    for (const member of members) {
+      const item = liveItem(this.#gate, this.#pipeline, member.id);
+      if (item === null || holdsExactly(item, members)) continue;
+      markDirty(this.#gate, item);
+      const rest = item.members.filter((one) => !members.some((now) => now.id === one.id));
+      if (members.length === 1)
+        return `is in the pipeline together with ${listed(rest.map((one) => one.id))}`;
+      return member.id === id
+        ? "is in the pipeline without its cycle"
+        : `is in a cycle with ${member.id}, which is in the pipeline without it`;
+    }
     return null;
   }
 
@@ -126,9 +177,9 @@ class Admission {
     if (obstacle !== null) return this.#refuse(obstacle, true);
     const needed = this.#gate.changes.get(need.change!)!;
     const { id, revision, state } = needed;
-    if (state === "merged" || this.#planned.has(id)) return null;
+    if (state === "merged" || this.#isPlanned.has(id)) return null;
     if (path.includes(id)) return this.#refuse(circle(path, id), true);
-    if (path.length + this.#planned.size > MAX_DEPENDENCIES) return this.#refuse(TOO_MANY, true);
+    if (path.length + this.#isPlanned.size > MAX_DEPENDENCIES) return this.#refuse(TOO_MANY, true);
     if (queueKey(this.#pipeline, needed) !== key)
       return this.#refuse(`needs ${id}, which is in another queue and has to merge first`, true);
     if (liveItem(this.#gate, this.#pipeline, id, revision) !== null) return null;
@@ -136,7 +187,7 @@ class Admission {
     const refusal = this.#plan(id, onItsTerms, path);
     if (refusal === null) return null;
     const { reason } = refusal;
-    return this.#refuse(reason.startsWith(CIRCLE) ? reason : `needs ${id}, which ${reason}`, true);
+    return this.#refuse(reason.startsWith(NEEDS_ITSELF) ? reason : `needs ${id}, which ${reason}`, true);
   }
 
   independent(id: ChangeId, terms: Terms): Refusal | null {
@@ -145,49 +196,72 @@ class Admission {
     this.#asked.add(id);
     const change = gate.changes.get(id);
     if (change === undefined) return this.#refuse("is not known", false);
-    if (liveItem(gate, this.#pipeline, id, change.revision) !== null) return null;
+    const members = rules.ignoreDependencies ? [change] : cycleOf(gate, id, terms.ignoreNeeds);
+    for (const member of members) this.#asked.add(member.id);
+    const there = liveItem(gate, this.#pipeline, id, change.revision);
+    if (there !== null && holdsExactly(there, members)) return null;
     const unmet = unmetRequirement(rules.require, rules.reject, change);
     if (!terms.ignoreRequirements && unmet !== null) return this.#refuse(unmet, false);
     const absent = absence(gate, change);
     if (absent !== null) return this.#refuse(absent, true);
-    const underneath: Change[] = [];
+    const cycle = cycleObstacle(gate, this.#pipeline, id, members) ?? this.#apart(id, members);
+    if (cycle !== null) return this.#refuse(cycle, true);
+    const underneath: (readonly Change[])[] = [];
     if (!rules.ignoreDependencies) {
-      const refusal = this.#underneath(change, terms, underneath, [id]);
+      const refusal = this.#underneath(members, terms, underneath, [id]);
       if (refusal !== null) return refusal;
     }
     if (this.#pipeline.size + underneath.length >= MAX_ITEMS) return this.#refuse(FULL, true);
     const queue = ownQueue(gate, this.#pipeline);
-    for (const needed of underneath) append(gate, queue, [needed], false, terms);
-    append(gate, queue, [change], true, terms);
+    for (const needed of underneath) append(gate, queue, needed, false, terms);
+    append(gate, queue, members, true, terms);
     return null;
   }
 
-  /** Collects the open changes that one needs, each after what it needs itself. */
-  #underneath(change: Change, terms: Terms, into: Change[], path: readonly ChangeId[]): Refusal | null {
-    for (const need of change.needs) {
-      if (terms.ignoreNeeds.includes(need.source)) continue;
-      if (need.change !== null) this.#asked.add(need.change);
-      const obstacle = needObstacle(this.#gate, need);
-      const needed = need.change === null ? undefined : this.#gate.changes.get(need.change);
-      // An older revision that it is built on is part of its own commits.
-      if (needed !== undefined && isOutdated(need, needed)) continue;
-      if (obstacle !== null) return this.#refuse(obstacle, true);
-      if (needed!.state === "merged" || into.includes(needed!)) continue;
-      if (path.includes(needed!.id)) return this.#refuse(circle(path, needed!.id), true);
-      if (path.length + into.length > MAX_DEPENDENCIES) return this.#refuse(TOO_MANY, true);
-      const refusal = this.#underneath(needed!, terms, into, [...path, needed!.id]);
-      if (refusal !== null) return refusal;
-      if (!into.includes(needed!)) into.push(needed!);
+  /** Collects the open changes that some need, each after what it needs itself, and those of a cycle together. */
+  #underneath(
+    changes: readonly Change[],
+    terms: Terms,
+    into: (readonly Change[])[],
+    path: readonly ChangeId[],
+  ): Refusal | null {
+    for (const change of changes) {
+      for (const need of change.needs) {
+        if (terms.ignoreNeeds.includes(need.source) || isWithin(need, change, changes)) continue;
+        if (need.change !== null) this.#asked.add(need.change);
+        const obstacle = needObstacle(this.#gate, need);
+        const needed = need.change === null ? undefined : this.#gate.changes.get(need.change);
+        // An older revision that it is built on is part of its own commits.
+        if (needed !== undefined && isOutdated(need, needed)) continue;
+        if (obstacle !== null) return this.#refuse(obstacle, true);
+        if (needed!.state === "merged" || into.some((group) => group.includes(needed!))) continue;
+        if (path.includes(needed!.id)) return this.#refuse(circle(path, needed!.id), true);
+        const group = cycleOf(this.#gate, needed!.id, terms.ignoreNeeds);
+        const count = into.reduce((sum, { length }) => sum + length, group.length);
+        if (path.length + count > MAX_DEPENDENCIES + 1) return this.#refuse(TOO_MANY, true);
+        const cycle = cycleObstacle(this.#gate, this.#pipeline, needed!.id, group);
+        if (cycle !== null) return this.#refuse(cycle, true);
+        const refusal = this.#underneath(group, terms, into, [...path, needed!.id]);
+        if (refusal !== null) return refusal;
+        if (!into.some((other) => other.includes(needed!))) into.push(group);
+      }
     }
     return null;
   }
 }
 
+/** Changes of one item need nothing of each other that they have not. An older revision of another is not part of it. */
+function isWithin({ change, revision }: Dependency, by: Change, members: readonly Change[]): boolean {
+  if (change === by.id) return false;
+  const needed = members.find(({ id }) => id === change);
+  return needed !== undefined && (revision === null || revision === needed.revision);
+}
+
 const TOO_MANY = `needs more than ${MAX_DEPENDENCIES} changes that are not merged`;
 /** The end of a sentence that begins with what did not enter. */
 export const FULL = `finds the pipeline full: ${MAX_ITEMS} items`;
-const CIRCLE = "needs itself: ";
-const circle = (path: readonly ChangeId[], id: ChangeId): string => CIRCLE + [...path, id].join(" needs ");
+const circle = (path: readonly ChangeId[], id: ChangeId): string =>
+  NEEDS_ITSELF + [...path, id].join(" needs ");
 
 /** The end of a sentence that begins with the change. */
 export function unmetRequirement(require: Requirements, reject: Requirements, change: Change): string | null {

@@ -14,6 +14,11 @@ export interface Terms {
   readonly ignoreNeeds: readonly string[];
 }
 
+/** On which an item entered, and enters again. */
+export function termsOf({ ignoreRequirements, ignoreNeeds }: Item): Terms {
+  return { ignoreRequirements, ignoreNeeds };
+}
+
 /** Puts what was admitted at the tail of a queue: one subject, or the changes of a cycle in the order in which they merge. */
 export function append(
   gate: Gate,

@@ -152,6 +152,8 @@ export type ReportKind =
 /** What a report tells of one job. */
 export interface ReportedBuild {
   readonly job: string;
+  /** In a cycle: the change that it ran for. */
+  readonly change?: ChangeId;
   /** `null` when it never ran. */
   readonly build: BuildId | null;
   readonly result: Result;

@@ -15,6 +15,8 @@ export class KnownChanges {
   readonly #needing = new Map<ChangeId, Set<ChangeId>>();
   /** Longest closed first. */
   readonly #closed = new Set<ChangeId>();
+  /** Of changes that are in a cycle, its members; looked for once, until any change is told anew. */
+  readonly cycles = new Map<ChangeId, readonly ChangeId[]>();
   #lastSeq = 0;
 
   get(id: ChangeId): Change | undefined {
@@ -27,6 +29,7 @@ export class KnownChanges {
     const before = known?.change;
     if (before?.state === "merged" && change.state !== "merged" && change.revision <= before.revision)
       return before;
+    this.cycles.clear();
     if (before !== undefined) this.#link(before, false);
     const kept = change.state === "open" ? change : { ...change, needs: [] };
     if (known === undefined) this.#known.set(change.id, { change: kept, seq: ++this.#lastSeq });
@@ -38,6 +41,11 @@ export class KnownChanges {
       this.#forget();
     }
     return before;
+  }
+
+  /** Changes as they were given, in the order in which they were first told. */
+  inOrder(changes: Iterable<Change>): Change[] {
+    return [...changes].sort((a, b) => this.#known.get(a.id)!.seq - this.#known.get(b.id)!.seq);
   }
 
   /** Open changes that say they need this one, in the order in which they were first told. */

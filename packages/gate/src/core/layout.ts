@@ -32,6 +32,14 @@ export interface InnerTriggers {
   readonly projectMerged: boolean;
 }
 
+/** A queue that projects share, as it is configured. */
+export interface QueueRules {
+  readonly name: string;
+  readonly perBranch: boolean;
+  /** Changes that need each other are one item; where not, they wait. Default: false. */
+  readonly allowsCycles?: boolean;
+}
+
 export interface PipelineRules {
   readonly name: string;
   readonly manager: "dependent" | "independent" | "serial" | "supercedent";
@@ -49,8 +57,8 @@ export interface PipelineRules {
   readonly disableAfter?: number | null;
   /** Pipelines that a change leaves when it enters this one. */
   readonly supercedes: readonly string[];
-  /** Dependent and serial only. The queue that a project is in by name; a project without one has a queue of its own. */
-  readonly queues: ReadonlyMap<string, { readonly name: string; readonly perBranch: boolean }>;
+  /** Not of a supercedent one. The queue that a project is in by name; a project without one has a queue of its own. */
+  readonly queues: ReadonlyMap<string, QueueRules>;
 }
 
 export interface CoreLayout {

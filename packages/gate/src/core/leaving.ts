@@ -13,7 +13,10 @@ export function report(gate: Gate, item: Item, what: ReportKind, reason: string)
   const { buildset, pipeline, members } = item;
   const builds: ReportedBuild[] = [];
   for (const { job, build, result } of buildset?.jobs.values() ?? [])
-    builds.push({ job: job.name, build, result: result ?? "CANCELED", voting: job.voting });
+    builds.push({
+      ...{ job: job.name, build, result: result ?? "CANCELED", voting: job.voting },
+      ...(job.of === undefined ? {} : { change: job.of.changes[0]! }),
+    });
   for (const subject of members) {
     const told: Report = {
       kind: "report",

@@ -1,5 +1,5 @@
 import type { Change, Dependency } from "./change.ts";
-import { type Gate, type Item, itemsOf, memberOf } from "./state.ts";
+import { type Gate, type Item, itemsOf, memberOf, revisionOf } from "./state.ts";
 
 /* What a change says it needs, and what came of that. */
 
@@ -38,11 +38,10 @@ export function missingNeed(gate: Gate, item: Item): string | null {
 export function needsOf(gate: Gate, item: Item): Dependency[] {
   const { members, ignoreNeeds } = item;
   return members.flatMap(({ id }) =>
-    (gate.changes.get(id)?.needs ?? []).filter(({ source, change }) => {
-      return (
-        !ignoreNeeds.includes(source) &&
-        (change === null || change === id || memberOf(item, change) === undefined)
-      );
+    (gate.changes.get(id)?.needs ?? []).filter(({ source, change, revision }) => {
+      if (ignoreNeeds.includes(source)) return false;
+      const other = change === null || change === id ? undefined : memberOf(item, change);
+      return other === undefined || (revision !== null && revision !== revisionOf(other));
     }),
   );
 }

@@ -1,13 +1,15 @@
 import { admitChange } from "./admission.ts";
 import { admitRef } from "./alone.ts";
 import type { Change, ChangeId, RefUpdate } from "./change.ts";
-import type { Terms } from "./entering.ts";
+import { cycleOf } from "./cycles.ts";
+import { type Terms, termsOf } from "./entering.ts";
 import type { GateEvent } from "./events.ts";
-import { dropItem, removeUnmerged } from "./leaving.ts";
+import { dropItem } from "./leaving.ts";
 import { managerOf } from "./managers.ts";
 import { needsDiffer, touch } from "./news.ts";
-import { note, ofMember } from "./reasons.ts";
-import { type Gate, itemsOf, liveItem, memberOf, type Pipeline } from "./state.ts";
+import { ofMember } from "./reasons.ts";
+import { reenqueue } from "./regrouping.ts";
+import { type Gate, type Item, itemsOf, liveItem, markDirty, memberOf, type Pipeline } from "./state.ts";
 
 /* What forges and operators say of changes, and what is remembered of it. */
 
@@ -24,7 +26,8 @@ export function onEnqueue(gate: Gate, event: Extract<GateEvent, { kind: "enqueue
   if (pipeline !== undefined) offer(gate, pipeline, subject, { ignoreRequirements, ignoreNeeds });
 }
 
-function offer(gate: Gate, pipeline: Pipeline, subject: ChangeId | RefUpdate, terms: Terms): void {
+/** Has a change or a ref enter a pipeline, or remembers that it wants to. */
+export function offer(gate: Gate, pipeline: Pipeline, subject: ChangeId | RefUpdate, terms: Terms): void {
   const { name } = pipeline.rules;
   const say = (id: string, reason: string) =>
     gate.decisions.note(id, { atMs: gate.nowMs, pipeline: name, text: `was refused: it ${reason}` });
@@ -36,7 +39,10 @@ function offer(gate: Gate, pipeline: Pipeline, subject: ChangeId | RefUpdate, te
   const known = gate.intents.find(subject, name);
   const kept = { ...terms, ignoreNeeds: [...new Set([...terms.ignoreNeeds, ...(known?.ignoreNeeds ?? [])])] };
   const refusal = admitChange(gate, pipeline, subject, kept);
-  if (refusal === null) return;
+  if (refusal === null) {
+    gate.intents.drop(subject, name);
+    return;
+  }
   const { reason, waits, waitsFor } = refusal;
   const change = gate.changes.get(subject);
   if (!waits || change === undefined) {
@@ -100,30 +106,30 @@ export function onChange(gate: Gate, change: Change): void {
   const now = gate.changes.get(change.id)!;
   for (const item of [...itemsOf(gate, change.id)]) {
     const member = memberOf(item, change.id)!;
-    if (!item.live || member.kind !== "change") continue;
+    if (!item.live || member.kind !== "change" || gate.items.get(item.id) !== item) continue;
     const { rules } = item.pipeline;
     const { merges, needs } = managerOf(item.pipeline);
     const isOld = now.revision > member.revision;
-    const drop = (why: string): void => dropItem(gate, item, ofMember(item, change.id, why));
+    const drop = (why: string): void => dropMember(gate, item, change.id, why);
     if (isOld && (merges || rules.dequeueOnNewRevision)) drop("has a newer revision");
     else if (now.state === "abandoned") drop("was abandoned");
     else if (item.landing !== null && !now.isApproved && now.state === "open")
       drop("is not approved any more");
-    else if (before !== undefined && needs === "underneath" && !isOld && needsDiffer(before, now))
-      regroup(gate, item.pipeline, change.id);
+    else if (before !== undefined && needs === "underneath" && !isOld && needsDiffer(before, now)) {
+      if (!rules.ignoreDependencies && now.state === "open")
+        reenqueue(gate, item, "what it needs was changed");
+    }
   }
   touch(gate, change.id);
+  // Who is in a cycle by way of it may be far from it.
+  for (const { id } of cycleOf(gate, change.id, []))
+    for (const item of itemsOf(gate, id)) markDirty(gate, item);
 }
 
-/** What a change needs is not what it was: it is tested with what it needs now. */
-function regroup(gate: Gate, pipeline: Pipeline, id: ChangeId): void {
-  const item = liveItem(gate, pipeline, id);
-  if (item === null || pipeline.rules.ignoreDependencies) return;
-  if (gate.changes.get(id)!.state !== "open") return;
-  const { ignoreRequirements, ignoreNeeds, hasReportedStart } = item;
-  note(gate, item, "is enqueued again: what it needs was changed");
-  removeUnmerged(gate, item, "is enqueued again");
-  offer(gate, pipeline, id, { ignoreRequirements, ignoreNeeds });
-  const again = liveItem(gate, pipeline, id);
-  if (again !== null) again.hasReportedStart = hasReportedStart;
+/** Takes an item out because of one of its members. The others of its cycle wait for that one from then on. */
+export function dropMember(gate: Gate, item: Item, id: ChangeId, why: string): void {
+  const { pipeline, members, landing } = item;
+  dropItem(gate, item, ofMember(item, id, why));
+  if (landing !== null) return;
+  for (const member of members) if (member.id !== id) offer(gate, pipeline, member.id, termsOf(item));
 }

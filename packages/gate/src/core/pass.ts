@@ -1,15 +1,17 @@
 import { advanceJobs } from "./builds.ts";
 import { prepare, resetTree, resolveBlocked } from "./buildsets.ts";
-import type { Change } from "./change.ts";
+import type { Change, ChangeId } from "./change.ts";
+import { termsOf } from "./entering.ts";
 import type { ReportKind } from "./events.ts";
 import { offerTriggered } from "./inner-triggers.ts";
 import { haveAllEnded } from "./job-graph.ts";
-import { dirtyFollowers, dropItem, remove, removeUnmerged, report, resizeWindow } from "./leaving.ts";
+import { dirtyFollowers, remove, removeUnmerged, report, resizeWindow } from "./leaving.ts";
 import { managerOf } from "./managers.ts";
 import { itemAheadOf, missingNeed, needsOf } from "./needs.ts";
-import { retryIntents } from "./offers.ts";
+import { dropMember, offer, retryIntents } from "./offers.ts";
 import { isHead, type Queue } from "./queue.ts";
 import { isHolding, note, ofMember, ownFailure, subjectName } from "./reasons.ts";
+import { regroupIfOutdated } from "./regrouping.ts";
 import { type Buildset, type Gate, type Item, itemsOf, liveAhead, markDirty, ownLinks } from "./state.ts";
 import { shrunk } from "./window.ts";
 
@@ -47,8 +49,11 @@ function visit(gate: Gate, item: Item): void {
   if (item.landing !== null) return;
   if (!item.live) {
     if (item.itemsBehind.size === 0) remove(gate, item);
+    // What it is in a cycle with may have changed, which is for the live one to see.
+    for (const behind of item.itemsBehind) markDirty(gate, behind);
     return;
   }
+  if (regroupIfOutdated(gate, item)) return;
   if (!mayStay(gate, item)) return;
   const failingNeed = failingNeedOf(gate, item);
   if (failingNeed !== null) {
@@ -74,22 +79,26 @@ function visit(gate: Gate, item: Item): void {
 function mayStay(gate: Gate, item: Item): boolean {
   const { members, pipeline } = item;
   if (!managerOf(pipeline).merges) return true;
-  let unapproved: string | null = null;
+  let unapproved: ChangeId | null = null;
   for (const member of members) {
     if (member.kind !== "change") continue;
     const change = gate.changes.get(member.id);
     const outdated = outdatedBecause(member, change);
     if (outdated !== null) {
-      dropItem(gate, item, ofMember(item, member.id, outdated));
+      dropMember(gate, item, member.id, outdated);
       return false;
     }
-    if (!change!.isApproved) unapproved ??= ofMember(item, member.id, "is not approved any more");
+    if (!change!.isApproved) unapproved ??= member.id;
   }
-  const reason = unapproved ?? missingNeed(gate, item);
+  const reason =
+    unapproved === null ? missingNeed(gate, item) : ofMember(item, unapproved, "is not approved any more");
   if (reason === null) return true;
   note(gate, item, `left the pipeline: it ${reason}`);
   report(gate, item, "failure", `${subjectName(item)} ${reason}`);
-  removeUnmerged(gate, item, unapproved ?? "lost what it needs");
+  removeUnmerged(gate, item, unapproved === null ? "lost what it needs" : reason);
+  if (unapproved === null) return false;
+  // The others of its cycle wait for the approval.
+  for (const { id } of members) if (id !== unapproved) offer(gate, pipeline, id, termsOf(item));
   return false;
 }
 

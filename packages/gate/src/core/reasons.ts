@@ -34,6 +34,13 @@ function withAhead({ buildset }: Item): string {
   return ahead.length === 0 ? "" : `, with ${listed(ahead)} ahead`;
 }
 
+/** A member for which nothing was tested. */
+function memberWithoutJobs({ members, buildset }: Item): string | null {
+  const jobs = [...buildset!.jobs.values()].map(({ job }) => job);
+  if (members.length === 1) return jobs.length === 0 ? members[0]!.id : null;
+  return members.find(({ id }) => !jobs.some(({ of }) => of?.changes.includes(id)))?.id ?? null;
+}
+
 /** Why an item cannot merge by what its own buildset has shown. */
 export function ownFailure(item: Item): string | null {
   const { buildset, pipeline } = item;
@@ -44,7 +51,10 @@ export function ownFailure(item: Item): string | null {
     case "broken":
       return `its configuration is wrong${withAhead(item)}: ${buildset.problems[0]?.message ?? "no jobs could be frozen"}`;
     case "ready": {
-      if (buildset.jobs.size === 0) return managerOf(pipeline).merges ? "has no jobs in this pipeline" : null;
+      if (managerOf(pipeline).merges) {
+        const without = memberWithoutJobs(item);
+        if (without !== null) return ofMember(item, without, "has no jobs in this pipeline");
+      } else if (buildset.jobs.size === 0) return null;
       const failure = failureOf(buildset.jobs);
       return failure === null ? null : `${failure}${withAhead(item)}`;
     }

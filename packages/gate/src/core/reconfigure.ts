@@ -2,8 +2,9 @@ import { refreeze, resetTree } from "./buildsets.ts";
 import type { CoreLayout, PipelineRules } from "./layout.ts";
 import { dropItem, resizeWindow } from "./leaving.ts";
 import { managerOf, windowOf } from "./managers.ts";
+import { dropMember } from "./offers.ts";
 import { queueFor, queueKey } from "./project-queues.ts";
-import { note, ofMember, subjectName } from "./reasons.ts";
+import { note, subjectName } from "./reasons.ts";
 import { emptyPipeline } from "./snapshot.ts";
 import { type Gate, type Item, markDirty, type Pipeline } from "./state.ts";
 import { carried } from "./window.ts";
@@ -51,7 +52,7 @@ function carryOver(gate: Gate, pipeline: Pipeline, rules: PipelineRules): void {
     const gone = item.members.find(({ project }) => !gate.layout.projects.has(project));
     if (item.live && gone !== undefined) {
       const why = `is of project ${gone.project}, which is not in this tenant any more`;
-      dropItem(gate, item, ofMember(item, gone.id, why));
+      dropMember(gate, item, gone.id, why);
     }
   }
   if (managerOf(pipeline).queues === "shared") regroup(gate, pipeline);

@@ -3,7 +3,7 @@ import { Decisions } from "./decisions.ts";
 import type { BuildId, ChainLink, ConfigProblem, ItemId, MergeStep, Result } from "./events.ts";
 import { type Intent, Intents } from "./intents.ts";
 import { KnownChanges } from "./known-changes.ts";
-import type { CoreLayout, FrozenJob, JobGraph, PipelineRules } from "./layout.ts";
+import type { CoreLayout, FrozenJob, JobGraph, PipelineRules, QueueRules } from "./layout.ts";
 import { Queue } from "./queue.ts";
 import { Holders, index as indexSemaphores } from "./semaphores.ts";
 import {
@@ -26,7 +26,7 @@ export const SNAPSHOT_VERSION = 1;
 export interface LayoutData {
   readonly version: number;
   readonly pipelines: readonly (Omit<PipelineRules, "queues"> & {
-    readonly queues: readonly (readonly [string, { readonly name: string; readonly perBranch: boolean }])[];
+    readonly queues: readonly (readonly [string, QueueRules])[];
   })[];
   readonly projects: readonly string[];
   readonly semaphores?: readonly (readonly [string, number])[];

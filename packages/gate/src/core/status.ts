@@ -1,5 +1,6 @@
 import type { ChangeId, Subject } from "./change.ts";
 import type { BuildId, BuildsetId, ItemId, Result } from "./events.ts";
+import type { FrozenJob } from "./layout.ts";
 import { managerOf } from "./managers.ts";
 import { waitingReasons } from "./reasons.ts";
 import type { Gate, Item, JobRun } from "./state.ts";
@@ -8,6 +9,8 @@ import type { Gate, Item, JobRun } from "./state.ts";
 
 export interface JobStatus {
   readonly name: string;
+  /** In a cycle: its name in the configuration, and the changes that it is a job of. */
+  readonly of?: FrozenJob["of"];
   readonly voting: boolean;
   /**
    * `queued` has asked for nodes, and may have them while the gate is paused. `paused` has run, and waits for the jobs that
@@ -146,6 +149,7 @@ function itemStatus(gate: Gate, item: Item): ItemStatus {
 function jobStatus({ job, state, result, build, attempt, reason, failing }: JobRun): JobStatus {
   return {
     name: job.name,
+    ...(job.of === undefined ? {} : { of: job.of }),
     voting: job.voting,
     state: state === "granted" ? "queued" : state === "resuming" ? "paused" : state,
     result,

@@ -1,5 +1,5 @@
 import { accessSync, constants } from "node:fs";
-import { chown, mkdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, rm, writeFile } from "node:fs/promises";
 import { dirname, isAbsolute, join } from "node:path";
 import { PLUGINS } from "./ansible-plugins.ts";
 import { type AnsibleValue, ansibleYaml, Unsafe } from "./ansible-yaml.ts";
@@ -12,6 +12,7 @@ import {
   type JsonValue,
   type Phase,
 } from "./build-request.ts";
+import { writeForBuild } from "./build-secrets.ts";
 import type { Folders } from "./isolation.ts";
 import { ReturnedDataInvalid, takeText } from "./returned-data.ts";
 import { WorkspaceImpossible } from "./workspace.ts";
@@ -54,6 +55,7 @@ export interface PlaybookTerms {
   readonly roles: readonly string[];
   readonly zuul: JsonObject;
   readonly told: JsonObject;
+  readonly secrets: JsonObject;
   /** How the build sees a path. */
   readonly inside: (path: string) => string;
   /** As the build sees it. */
@@ -66,7 +68,7 @@ export interface PlaybookTerms {
  */
 export async function preparePlaybook(terms: PlaybookTerms): Promise<string[]> {
   const { folders, uid, inside, program, playbook } = terms;
-  const folder = folders.ansible;
+  const folder = folders.given;
   await rm(folder, { recursive: true, force: true });
   // An entry before it may have made it a link.
   await rm(toldFile(folders), { recursive: true, force: true });
@@ -78,14 +80,14 @@ export async function preparePlaybook(terms: PlaybookTerms): Promise<string[]> {
   const files: [string, string][] = [
     ["ansible.cfg", configOf(terms)],
     ["inventory.yaml", ansibleYaml(inventoryOf(terms))],
+    ["secrets.yaml", ansibleYaml(new Unsafe(terms.secrets))],
     ["extra-vars.yaml", ansibleYaml(inventory.extraVars)],
     ["told.yaml", ansibleYaml(new Unsafe(toldOf(terms)))],
   ];
   const words = [program];
   for (const [name, text] of files) {
     const path = join(folder, name);
-    await writeFile(path, text, { mode: uid === null ? 0o600 : 0o400 });
-    if (uid !== null) await chown(path, uid, uid);
+    await writeForBuild(path, text, uid);
     // The last one counts most.
     if (name === "inventory.yaml") words.push("-i", inside(path));
     else if (name !== "ansible.cfg") words.push("-e", `@${inside(path)}`);
@@ -99,7 +101,7 @@ export function playbookEnvironment(
   inside: (path: string) => string,
 ): Record<string, string> {
   return {
-    ANSIBLE_CONFIG: inside(join(folders.ansible, "ansible.cfg")),
+    ANSIBLE_CONFIG: inside(join(folders.given, "ansible.cfg")),
     DROVER_TOLD: inside(toldFile(folders)),
     PYTHONDONTWRITEBYTECODE: "1",
   };
@@ -110,7 +112,7 @@ function toldFile(folders: Folders): string {
 }
 
 function configOf({ folders, roles, inside, home }: PlaybookTerms): string {
-  const plugins = (kind: string) => inside(join(folders.ansible, kind));
+  const plugins = (kind: string) => inside(join(folders.given, kind));
   return `[defaults]
 action_plugins = ${plugins("action")}
 callback_plugins = ${plugins("callback")}
@@ -186,11 +188,10 @@ export interface Told {
 }
 
 /**
- * Takes what a playbook has told, and removes what was written for it.
+ * Takes what a playbook has told.
  * @throws ReturnedDataInvalid
  */
-export async function endPlaybook(folders: Folders): Promise<Told> {
-  await rm(folders.ansible, { recursive: true, force: true });
+export async function readTold(folders: Folders): Promise<Told> {
   const told = { data: [], secretData: [], unreachable: [], withoutHosts: [] } as {
     data: JsonObject[];
     secretData: JsonObject[];

@@ -1,5 +1,6 @@
 import { closeSync, openSync, writeSync } from "node:fs";
 import { open } from "node:fs/promises";
+import { Masker } from "./masking.ts";
 
 /** A piece of a log, cut between characters. */
 export interface OutputChunk {
@@ -16,6 +17,7 @@ export class BuildLog {
   readonly #descriptor: number;
   readonly #onChunk: (chunk: OutputChunk) => unknown;
   #decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+  readonly #masker = new Masker();
   #endsLine = true;
   #bytes = 0;
   /** What the build may still write. */
@@ -32,6 +34,16 @@ export class BuildLog {
     return this.#bytes;
   }
 
+  /** Values that are not to be seen in it from now on. */
+  hide(values: readonly string[]): void {
+    this.#masker.add(values);
+  }
+
+  /** A text without the values that are hidden. */
+  masked(text: string): string {
+    return this.#masker.whole(text);
+  }
+
   /** Lets the build write more than it was to. */
   allow(bytes: number): void {
     this.#left = Math.max(0, this.#left) + bytes;
@@ -44,19 +56,18 @@ export class BuildLog {
    */
   output(bytes: Uint8Array): { readonly accepted: boolean; readonly taken: unknown } {
     const accepted = bytes.length <= this.#left;
-    const taken = this.#write(
-      this.#decoder.decode(accepted ? bytes : bytes.subarray(0, Math.max(0, this.#left)), { stream: true }),
-    );
+    const written = accepted ? bytes : bytes.subarray(0, Math.max(0, this.#left));
+    const taken = this.#write(this.#masker.push(this.#decoder.decode(written, { stream: true })));
     this.#left -= bytes.length;
     return { accepted, taken };
   }
 
   /** A line of the executor's own, which begins at the beginning of one. */
   line(text: string): void {
-    const rest = this.#decoder.decode();
+    const rest = this.#masker.push(this.#decoder.decode()) + this.#masker.flush();
     this.#decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-    const isCut = rest === "" ? !this.#endsLine : true;
-    this.#write(`${rest}${isCut ? "\n" : ""}drover: ${text}\n`);
+    const isCut = rest === "" ? !this.#endsLine : !rest.endsWith("\n");
+    this.#write(`${rest}${isCut ? "\n" : ""}drover: ${this.#masker.whole(text)}\n`);
   }
 
   close(): void {

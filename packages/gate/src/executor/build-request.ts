@@ -40,6 +40,8 @@ const entry = z.union([
     trusted: z.boolean().default(false),
     /** What a playbook finds roles in, the nearest first. */
     roles: z.array(role).default([]),
+    /** Variables for it alone, sealed for this build. */
+    secrets: z.string().optional(),
   }),
 ]);
 
@@ -92,6 +94,8 @@ export const buildRequestSchema = z.strictObject({
   postTimeoutMs: milliseconds.nullable().default(null),
   vars: z.record(z.string(), z.json()).default({}),
   inventory: inventory.prefault({}),
+  /** What jobs before it returned for its files alone, sealed. */
+  returnedSecrets: z.array(z.string()).default([]),
   network: z.boolean().default(false),
   /** A line of `run` that one of them matches makes the build fail, at once. */
   failureOutput: z.array(z.string()).default([]),
@@ -173,6 +177,8 @@ export interface ReturnedData {
   readonly retry: boolean;
   /** For jobs that depend on this one. */
   readonly variables: JsonObject;
+  /** For the files of those, and nobody else's eyes. Absent: nothing. */
+  readonly sealed?: string;
 }
 
 export interface BuildOutcome {

@@ -3,13 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { RunResult } from "../core/index.ts";
 import { GitError } from "../git/git.ts";
-import {
-  endPlaybook,
-  PROGRAM_PATH,
-  playbookEnvironment,
-  preparePlaybook,
-  requireAnsible,
-} from "./ansible.ts";
+import { playbookEnvironment, preparePlaybook, readTold, requireAnsible } from "./ansible.ts";
 import { collectArtifacts } from "./artifacts.ts";
 import type { BuildLog } from "./build-log.ts";
 import {
@@ -28,10 +22,13 @@ import {
   type Step,
   type StepEnd,
 } from "./build-request.ts";
+import { BuildSecrets, withoutSecrets, writeForBuild } from "./build-secrets.ts";
 import { bytesIn, type DiskWatch } from "./disk-watch.ts";
+import { environmentOf } from "./environment.ts";
 import type { ExecutorLimits } from "./executor.ts";
 import { FailureOutput } from "./failure-output.ts";
 import { type Folders, foldersIn, type Sandbox } from "./isolation.ts";
+import { textsOf } from "./masking.ts";
 import { endTrail, makeCgroup, markOf, type ProcessTrail } from "./processes.ts";
 import { mergeReturned, ReturnedDataInvalid, readReturned, takeReturned } from "./returned-data.ts";
 import { describeEnd, RunningStep } from "./steps.ts";
@@ -67,6 +64,7 @@ export interface ExecutionTerms {
   readonly sandbox: Sandbox;
   readonly limits: ExecutorLimits;
   readonly ansiblePlaybook: string;
+  readonly sealingKey: Uint8Array | null;
   readonly diskWatch: DiskWatch;
   /** Its output says that it fails, though it goes on. */
   readonly onFailing: (detail: string) => void;
@@ -87,6 +85,8 @@ export class Execution {
   #returned: JsonObject = {};
   #warnings: string[] = [];
   #running: RunningStep | undefined;
+  /** Until they are opened there are none. */
+  #secrets: BuildSecrets | undefined;
   readonly #failureOutput: FailureOutput;
   /** Why it fails, although it goes on. */
   #failing: string | null = null;
@@ -133,15 +133,21 @@ export class Execution {
     );
     this.#record(Date.now(), artifacts);
     if (isCancelled) throw new ExecutorError("BUILD_CANCELLED", `${this.#terms.request.build} was cancelled`);
-    const data = readReturned(this.#returned);
+    const masked = (text: string) => log.masked(text);
+    const data = withoutSecrets(readReturned(this.#returned), masked);
+    const sealed = this.#secrets?.sealed();
     return {
       execution: id,
       result,
-      detail,
+      detail: detail === null ? null : masked(detail),
       startedMs: this.#startedMs,
       endedMs: Date.now(),
-      steps: this.#steps,
-      data: { ...data, warnings: [...data.warnings, ...this.#warnings] },
+      steps: withoutSecrets(this.#steps, masked),
+      data: {
+        ...data,
+        warnings: [...data.warnings, ...this.#warnings.map(masked)],
+        ...(sealed === undefined ? {} : { sealed }),
+      },
       artifacts,
       outputBytes: log.bytes,
     };
@@ -160,6 +166,8 @@ export class Execution {
   async #prepare(): Promise<Workspace> {
     const { request, sandbox, limits, work, diskWatch } = this.#terms;
     requireAnsible(request, this.#terms.ansiblePlaybook);
+    this.#secrets = new BuildSecrets(request, this.#terms.sealingKey);
+    this.#terms.log.hide(this.#secrets.texts());
     await mkdir(work, { recursive: true, mode: 0o700 });
     const sharesObjects = sandbox.isolation !== "user";
     const workspace = await makeWorkspace(request, this.#folders, sharesObjects);
@@ -258,7 +266,11 @@ export class Execution {
     let end: StepEnd;
     try {
       const zuul = this.#writeVariables(workspace, told);
-      end = this.#stopped ?? (await this.#execute(workspace, place, timeLeft(), told, zuul));
+      try {
+        end = this.#stopped ?? (await this.#execute(workspace, place, timeLeft(), told, zuul));
+      } finally {
+        await removeFolder(this.#folders.given);
+      }
       if (isPlaybook(entry)) end = await this.#endPlaybook(end);
       end = await this.#takeReturned(end);
     } catch (error) {
@@ -288,10 +300,14 @@ export class Execution {
     told: JsonObject,
     zuul: JsonObject,
   ): Promise<StepEnd> {
-    const { request, sandbox, log } = this.#terms;
+    const { id, request, sandbox, log } = this.#terms;
     const { entry } = place;
     const forPlaybook = isPlaybook(entry);
-    const isApart = forPlaybook && entry.trusted;
+    const given = this.#secrets?.of(entry);
+    const isApart = "path" in entry && entry.trusted && (forPlaybook || given !== undefined);
+    const secretsFile = join(this.#folders.given, "secrets.json");
+    if (given !== undefined && !forPlaybook)
+      await writeForBuild(secretsFile, JSON.stringify(given), this.#uid);
     const cwd = forPlaybook ? this.#folders.root : workspace.sources.get(request.project)!.path;
     const argv = forPlaybook
       ? await this.#playbook(workspace, { ...place, entry }, told, zuul)
@@ -312,9 +328,13 @@ export class Execution {
       failureOutput: phase === "run" ? this.#failureOutput : null,
       command: sandbox.command(terms),
       env: {
-        ...this.#environment(phase, told),
+        ...environmentOf({
+          ...{ id, request, folders: this.#folders, isolation: sandbox.isolation, phase, told },
+          inside: (path) => this.#inside(path),
+        }),
         ...(forPlaybook ? playbookEnvironment(this.#folders, (path) => this.#inside(path)) : {}),
         ...(isApart ? this.#apart() : {}),
+        ...(given !== undefined && !forPlaybook ? { DROVER_SECRETS: this.#inside(secretsFile) } : {}),
       },
       cwd: sandbox.isolation === "bubblewrap" ? this.#folders.root : cwd,
       cgroup: this.#cgroup,
@@ -351,6 +371,7 @@ export class Execution {
       roles: workspace.roles.get(entry) ?? [],
       zuul,
       told,
+      secrets: this.#secrets?.of(entry) ?? {},
       inside: (path) => this.#inside(path),
       home: entry.trusted ? this.#apart().HOME : this.#inside(this.#folders.home),
     });
@@ -366,7 +387,10 @@ export class Execution {
 
   async #endPlaybook(end: StepEnd): Promise<StepEnd> {
     try {
-      const { data, unreachable, withoutHosts } = await endPlaybook(this.#folders);
+      const { data, secretData, unreachable, withoutHosts } = await readTold(this.#folders);
+      const secret = secretData.reduce(mergeReturned, {});
+      this.#terms.log.hide(textsOf(secret));
+      this.#secrets?.keep(secret);
       for (const more of data) this.#returned = mergeReturned(this.#returned, more);
       for (const play of withoutHosts) {
         const node = "a job has those of its nodeset, and localhost besides";
@@ -491,43 +515,6 @@ export class Execution {
     writeFileSync(`${path}.new`, JSON.stringify(variables, null, 2), { mode: 0o644 });
     renameSync(`${path}.new`, path);
     return zuul;
-  }
-
-  #environment(phase: Phase, told: JsonObject): Record<string, string> {
-    const { request, id } = this.#terms;
-    const { zuul } = request;
-    const text = (value: unknown) =>
-      typeof value === "string" || typeof value === "number" ? String(value) : "";
-    return {
-      PATH: PROGRAM_PATH,
-      HOME: this.#inside(this.#folders.home),
-      TMPDIR: this.#terms.sandbox.isolation === "bubblewrap" ? "/tmp" : join(this.#folders.tmp, "tmp"),
-      USER: "build",
-      LANG: "C.UTF-8",
-      CI: "true",
-      DROVER_EXECUTION: id,
-      DROVER_JOB: request.job,
-      ...(request.shared ? {} : { DROVER_BUILD: request.build, DROVER_ATTEMPT: String(request.attempt) }),
-      DROVER_PHASE: phase,
-      DROVER_PROJECT: request.project,
-      DROVER_PIPELINE: text(zuul.pipeline),
-      DROVER_TENANT: text(zuul.tenant),
-      DROVER_BUILDSET: text(zuul.buildset),
-      DROVER_BRANCH: text(zuul.branch),
-      DROVER_REF: text(zuul.ref),
-      DROVER_CHANGE: text(zuul.change),
-      DROVER_REVISION: text(zuul.patchset),
-      DROVER_WORKSPACE: this.#inside(this.#folders.root),
-      DROVER_VARIABLES: this.#inside(this.#folders.variables),
-      DROVER_RESULT: this.#inside(join(this.#folders.out, "result.json")),
-      DROVER_ARTIFACTS: this.#inside(join(this.#folders.out, "artifacts")),
-      ...(phase === "post-run"
-        ? {
-            DROVER_SUCCESS: String(told.zuul_success),
-            ...(request.shared ? {} : { DROVER_WILL_RETRY: String(told.zuul_will_retry) }),
-          }
-        : {}),
-    };
   }
 
   /** A line of the executor's own. That the log's disk is full must not keep it from ending what it began. */

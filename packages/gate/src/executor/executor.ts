@@ -56,6 +56,8 @@ export interface ExecutorOptions {
   readonly readOnly?: readonly string[];
   /** What runs playbooks: a name that is looked up in the system's folders of programs, or a path. Default: `ansible-playbook`. */
   readonly ansiblePlaybook?: string;
+  /** Shared with the gate whose secrets builds are to have. Default: none, and a build with secrets cannot begin. */
+  readonly sealingKey?: Uint8Array;
   readonly limits?: Partial<ExecutorLimits>;
   /** Between two looks at how full builds have made the disk. Default: 1,000. */
   readonly diskLookMs?: number;
@@ -88,6 +90,7 @@ export class Executor implements AsyncDisposable {
   readonly #sandbox: Sandbox;
   readonly #diskWatch: DiskWatch;
   readonly #ansiblePlaybook: string;
+  readonly #sealingKey: Uint8Array | null;
   readonly #running = new Map<string, Promise<unknown>>();
   readonly #builds = new Map<string, string>();
   readonly #closing = new AbortController();
@@ -98,12 +101,13 @@ export class Executor implements AsyncDisposable {
     work: string,
     sandbox: Sandbox,
     limits: ExecutorLimits,
-    { diskLookMs = 1_000, ansiblePlaybook = "ansible-playbook" }: ExecutorOptions,
+    { diskLookMs = 1_000, ansiblePlaybook = "ansible-playbook", sealingKey }: ExecutorOptions,
     leftovers: number,
   ) {
     this.#folder = folder;
     this.store = store;
     this.#ansiblePlaybook = ansiblePlaybook;
+    this.#sealingKey = sealingKey ?? null;
     this.#work = work;
     this.#sandbox = sandbox;
     this.#diskWatch = new DiskWatch(diskLookMs);
@@ -176,6 +180,7 @@ export class Executor implements AsyncDisposable {
         sandbox: this.#sandbox,
         limits: this.limits,
         ansiblePlaybook: this.#ansiblePlaybook,
+        sealingKey: this.#sealingKey,
         diskWatch: this.#diskWatch,
         onFailing,
         onPaused,

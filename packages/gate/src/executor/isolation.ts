@@ -36,8 +36,8 @@ export interface Folders {
   /** Read by builds. */
   readonly executables: string;
   readonly variables: string;
-  /** What a playbook is told, while it runs. */
-  readonly ansible: string;
+  /** What one entry is given, while it runs. */
+  readonly given: string;
   /** `home`, `tmp` and `shm` of entries that trust no other. */
   readonly apart: string;
 }
@@ -51,7 +51,7 @@ export function foldersIn(root: string): Folders {
     out: join(root, "out"),
     executables: join(root, "executables"),
     variables: join(root, "drover.json"),
-    ansible: join(root, "ansible"),
+    given: join(root, "given"),
     apart: join(root, "apart"),
   };
 }
@@ -162,13 +162,13 @@ export class Sandbox {
     words.push("--proc", "/proc", "--dev", "/dev");
     if (network) words.push(...resolverOf());
     if (!isProbe) {
-      const { src, out, executables, variables, ansible } = folders;
+      const { src, out, executables, variables, given } = folders;
       const [home, tmp] =
         terms.isApart === true ? [join(folders.apart, "home"), folders.apart] : [folders.home, folders.tmp];
       words.push(...openFolders(`${INSIDE}/.`), ...openFolders("/var/."));
       for (const path of [src, out]) words.push("--bind", path, this.inside(folders, path));
       words.push("--bind", home, this.inside(folders, folders.home));
-      words.push("--ro-bind-try", ansible, this.inside(folders, ansible));
+      words.push("--ro-bind-try", given, this.inside(folders, given));
       for (const path of [executables, variables]) words.push("--ro-bind", path, this.inside(folders, path));
       words.push("--bind", join(tmp, "tmp"), "/tmp", "--bind", join(tmp, "shm"), "/dev/shm");
       words.push("--symlink", "/tmp", "/var/tmp", "--ro-bind", join(folders.root, "passwd"), "/etc/passwd");

@@ -1,18 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { realpathSync } from "node:fs";
 import { relative } from "node:path";
-import type { Log } from "@drover/server";
 import type { Change, RefUpdate } from "../core/index.ts";
 import { git } from "../git/git.ts";
 import type { GateDatabase } from "../store/database.ts";
-import {
-  type ChangeFilter,
-  type ChangeRow,
-  ChangeTable,
-  type CommentRow,
-  type RevisionRow,
-} from "./change-table.ts";
+import { type ChangeFilter, type ChangeRow, ChangeTable, type RevisionRow } from "./change-table.ts";
 import { refCommit } from "./commits.ts";
+import { type BranchMove, type CycleLanding, CycleMoves } from "./cycle-moves.ts";
 import { type Diff, diffOf, pathsOf } from "./diff.ts";
 import { ForgeError } from "./errors.ts";
 import type { ForgeEvent } from "./events.ts";
@@ -20,65 +14,11 @@ import { installHook } from "./hook.ts";
 import { type HookedPush, HookServer } from "./hook-server.ts";
 import { DEFAULT_FORGE_LIMITS, type ForgeLimits } from "./limits.ts";
 import { ProjectLocks } from "./locks.ts";
-import { type Move, Moves } from "./moves.ts";
+import { KEEP_MS, type Move, Moves } from "./moves.ts";
 import { changeRef, type Push, type PushAnswer, Receiver } from "./receive.ts";
 import { Repositories } from "./repositories.ts";
+import type { ChangeDetails, Landing, LocalForgeOptions, NewComment } from "./shapes.ts";
 import { type User, Users } from "./users.ts";
-
-export interface LocalForgeOptions {
-  /** With `FORGE_MIGRATIONS`. */
-  readonly database: GateDatabase;
-  /** Of the bare repositories, `NAME.git` each. Made when it is not there. */
-  readonly folder: string;
-  /** Called in the transaction of the act that causes the events; what it throws undoes the act. */
-  readonly onEvents: (events: readonly ForgeEvent[]) => void;
-  readonly log: Log;
-  /** Goes before a change's number in its id. Default: `local`. */
-  readonly connection?: string;
-  /** Base URLs by which this gate is called, in links and in `Depends-On`; the first is shown. Default: none. */
-  readonly urls?: readonly string[];
-  /** Branches that only the gate moves. Default: all. */
-  readonly isGated?: (project: string, branch: string) => boolean;
-  /** Whether operators may push to gated branches all the same. Default: false. */
-  readonly directPush?: boolean;
-  /** Whether a user's approval of his own change counts. Default: false. */
-  readonly selfApproval?: boolean;
-  readonly limits?: Partial<ForgeLimits>;
-  readonly nowMs?: () => number;
-}
-
-/** Everything about a change but its commits. */
-export interface ChangeDetails extends ChangeRow {
-  /** As the core is told. */
-  readonly record: Change;
-  readonly revisions: readonly RevisionRow[];
-  readonly approvals: readonly { readonly user: string; readonly revision: number; readonly atMs: number }[];
-  readonly comments: readonly CommentRow[];
-  /** Numbers of open changes that need this one. */
-  readonly neededBy: readonly number[];
-}
-
-export interface NewComment {
-  readonly text: string;
-  readonly vote?: number;
-  /** Default: the current one. */
-  readonly revision?: number;
-  readonly file?: string;
-  readonly line?: number;
-}
-
-/** Move a branch from `base` to exactly `commit`, which is what was tested of a change. */
-export interface Landing {
-  /** Asked with one key twice, it is done once. */
-  readonly key: string;
-  readonly project: string;
-  readonly branch: string;
-  readonly base: string;
-  readonly commit: string;
-  readonly changeNumber: number;
-  /** The one that was tested. */
-  readonly revision: number;
-}
 
 /**
  * A forge of bare repositories: takes pushes for review, keeps changes, and lands them. The database and git are changed in
@@ -95,6 +35,7 @@ export class LocalForge {
   readonly #db: GateDatabase;
   readonly #table: ChangeTable;
   readonly #moves: Moves;
+  readonly #cycles: CycleMoves;
   readonly #receiver: Receiver;
   readonly #locks = new ProjectLocks();
   /** Of pushes over HTTP that are under way. */
@@ -115,6 +56,9 @@ export class LocalForge {
     const gitDir = (project: string): string => this.repositories.gitDir(project);
     this.#table = new ChangeTable(database, connection, options.selfApproval ?? false);
     this.#moves = new Moves(database, gitDir, (move) => this.#told(move), nowMs);
+    const toldCycle = (landing: CycleLanding, moves: readonly BranchMove[]): void =>
+      this.#toldCycle(landing, moves);
+    this.#cycles = new CycleMoves(database, gitDir, toldCycle, options.log, nowMs);
     this.#receiver = new Receiver({
       db: database,
       table: this.#table,
@@ -165,6 +109,7 @@ export class LocalForge {
         this.#options.log.error({ code: "PROJECT_UNREADABLE", project: name }, "a project has no repository");
     }
     await this.#moves.recover();
+    await this.#cycles.recover();
   }
 
   /**
@@ -507,11 +452,8 @@ export class LocalForge {
     return this.#locks.run(project, async () => {
       const before = this.#moves.result(`land:${key}`);
       if (before !== undefined) return before;
-      const row = this.#table.get(changeNumber);
-      if (row === undefined) return { refused: `there is no change ${changeNumber}` };
-      if (row.state !== "open") return { refused: `change ${changeNumber} is ${row.state}` };
-      if (row.revision !== revision)
-        return { refused: `change ${changeNumber} has a newer revision, ${row.revision}` };
+      const obstacle = this.#landingObstacle(changeNumber, revision);
+      if (obstacle !== null) return { refused: obstacle };
       const refused = await this.#moves.run({
         key: `land:${key}`,
         project,
@@ -533,16 +475,73 @@ export class LocalForge {
     return base === null ? null : { base, commit };
   }
 
+  /**
+   * Moves the branches of several changes to exactly the commits that were tested, all or none, and closes the changes as
+   * merged. Who reads meanwhile may see one repository before another.
+   * @param landings In the order in which they merge; of several on one branch each begins where the one before it ends.
+   * @returns as `land`; `refused` says why none of them did.
+   * @throws ForgeError `LANDING_KEY_REUSED`
+   */
+  landTogether(
+    key: string,
+    landings: readonly Omit<Landing, "key">[],
+  ): Promise<{ readonly refused: string | null }> {
+    const land = async (): Promise<{ readonly refused: string | null }> => {
+      const before = this.#cycles.result(`land:${key}`);
+      if (before !== undefined) return before;
+      for (const { changeNumber, revision } of landings) {
+        const obstacle = this.#landingObstacle(changeNumber, revision);
+        if (obstacle !== null) return { refused: obstacle };
+      }
+      const changes = landings.map(({ project, branch, base, commit, changeNumber, revision }) => {
+        return { project, branch, base, commit, change: changeNumber, revision };
+      });
+      return { refused: await this.#cycles.run({ key: `land:${key}`, changes }) };
+    };
+    // In one order for all, so that no two wait for each other.
+    const projects = [...new Set(landings.map(({ project }) => project))].sort();
+    const locked = projects.reduceRight<typeof land>(
+      (act, project) => () => this.#locks.run(project, act),
+      land,
+    );
+    return locked();
+  }
+
+  /** Why a change must not land, whatever its branch is at. */
+  #landingObstacle(number: number, revision: number): string | null {
+    const row = this.#table.get(number);
+    if (row === undefined) return `there is no change ${number}`;
+    if (row.state !== "open") return `change ${number} is ${row.state}`;
+    return row.revision === revision ? null : `change ${number} has a newer revision, ${row.revision}`;
+  }
+
+  /** In the transaction that ends the landing of a cycle. */
+  #toldCycle({ changes }: CycleLanding, moves: readonly BranchMove[]): void {
+    for (const { change, commit } of changes) this.#setState(change, "merged", commit);
+    for (const { change, base, commit } of changes) if (base !== commit) this.#tellMerged(change);
+    for (const { project, branch, old, new: to } of moves)
+      this.#tellUpdate(project, `refs/heads/${branch}`, old, to);
+  }
+
   /** In the transaction that ends a move. */
   #told({ project, ref, old, new: to, change }: Move): void {
     const branch = ref.startsWith("refs/heads/") ? ref.slice("refs/heads/".length) : null;
     if (change !== null) this.#setState(change, "merged", to);
     else if (branch !== null) this.#emit({ kind: "branchMoved", project, branch });
+    if (change !== null && old !== to) this.#tellMerged(change);
+    this.#tellUpdate(project, ref, old, to);
+  }
+
+  #tellMerged(change: number): void {
+    const id = this.#table.idOf(change);
+    this.#emit({ kind: "trigger", trigger: { event: "change-merged", change: id } });
+  }
+
+  #tellUpdate(project: string, ref: string, old: string | null, to: string | null): void {
     if (old === to) return;
+    const branch = ref.startsWith("refs/heads/") ? ref.slice("refs/heads/".length) : null;
     const id = `ref:${project}:${ref}@${to ?? "0".repeat(old!.length)}`;
     const update: RefUpdate = { kind: "ref", id, project, ref, branch, oldCommit: old, newCommit: to };
-    const landed = { event: "change-merged", change: this.#table.idOf(change ?? 0) } as const;
-    if (change !== null) this.#emit({ kind: "trigger", trigger: landed });
     this.#emit({ kind: "trigger", trigger: { event: "ref-updated", ref: update } });
   }
 
@@ -560,6 +559,7 @@ export class LocalForge {
   /** Packs refs and objects, and removes what nothing refers to after a day. One project at a time. */
   async maintain(): Promise<void> {
     this.#moves.prune();
+    this.#cycles.prune(this.#nowMs() - KEEP_MS);
     for (const project of this.projects()) {
       const gitDir = this.repositories.gitDir(project);
       try {

@@ -1,10 +1,8 @@
-import { rmSync, statSync } from "node:fs";
-import { join } from "node:path";
-import { setTimeout as after } from "node:timers/promises";
 import { type GitError, git } from "../git/git.ts";
 import type { GateDatabase } from "../store/database.ts";
 import { isAncestor, refCommit, short } from "./commits.ts";
 import { ForgeError } from "./errors.ts";
+import { removeStaleLocks } from "./stale-locks.ts";
 
 /** A branch or tag that goes from one commit to another, for the change that lands or for somebody who pushed it. */
 export interface Move {
@@ -27,9 +25,8 @@ interface MoveRow extends Move {
   readonly refused: string | null;
 }
 
-/** A lock of git's that is older was left by a process that was killed: git holds it for as long as a rename takes. */
-const STALE_LOCK_MS = 2_000;
-const KEEP_MS = 30 * 24 * 3_600_000;
+/** Moves and landings that ended are kept so long, in milliseconds. */
+export const KEEP_MS = 30 * 24 * 3_600_000;
 
 /**
  * The journal of moves. Each is decided in the database, then done in its repository, then told with the events that it
@@ -128,7 +125,8 @@ export class Moves {
       } catch (error) {
         complaint = (error as GitError).stderr || (error as Error).message;
       }
-      if (isAgain || !(await removeStaleLock(gitDir, ref, complaint))) break;
+      if (isAgain || !complaint.includes(".lock")) break;
+      await removeStaleLocks(gitDir, [ref]);
     }
     try {
       const now = await refCommit(gitDir, ref);
@@ -164,21 +162,4 @@ export class Moves {
 async function updateRef(gitDir: string, ref: string, old: string | null, to: string | null): Promise<void> {
   const args = to === null ? ["-d", ref, old!] : [ref, to, old ?? ""];
   await git(["update-ref", "--no-deref", ...args], { gitDir });
-}
-
-/** @returns whether it may be tried again. */
-async function removeStaleLock(gitDir: string, ref: string, complaint: string): Promise<boolean> {
-  if (!complaint.includes(".lock")) return false;
-  await after(STALE_LOCK_MS);
-  for (const name of [ref, "packed-refs"]) {
-    const path = join(gitDir, `${name}.lock`);
-    const age = ageOf(path);
-    if (age !== undefined && age >= STALE_LOCK_MS) rmSync(path, { force: true });
-  }
-  return true;
-}
-
-function ageOf(path: string): number | undefined {
-  const stat = statSync(path, { throwIfNoEntry: false });
-  return stat === undefined ? undefined : Date.now() - stat.mtimeMs;
 }

@@ -129,4 +129,20 @@ CREATE TABLE forge_tokens (
 CREATE INDEX forge_tokens_of_user ON forge_tokens (user);
 `,
   },
+  {
+    name: "forge 2",
+    sql: `
+-- cycles: changes of several repositories that land together or not at all
+CREATE TABLE forge_cycles (
+  key TEXT PRIMARY KEY,
+  -- JSON, in their order: project, branch, base, commit, change, revision
+  changes TEXT NOT NULL,
+  -- 'preparing', 'decided', 'done' or 'refused'
+  state TEXT NOT NULL,
+  refused TEXT,
+  at_ms INTEGER NOT NULL
+) WITHOUT ROWID, STRICT;
+CREATE INDEX forge_cycles_by_state ON forge_cycles (state, at_ms);
+`,
+  },
 ];

@@ -27,6 +27,8 @@ export interface RemoteExecutorOptions {
   /** Default: `local`. */
   readonly zone?: string;
   readonly governors?: Partial<Governors>;
+  /** Shared with the gate. Default: none, and builds with secrets cannot begin. */
+  readonly sealingKey?: Uint8Array;
   /** The best isolation that is wanted. Default: `bubblewrap`. */
   readonly isolation?: Isolation;
 }
@@ -104,6 +106,7 @@ export class RemoteExecutor {
   static async start(options: RemoteExecutorOptions): Promise<RemoteExecutor> {
     const executor = await Executor.start({
       folder: options.folder,
+      ...(options.sealingKey === undefined ? {} : { sealingKey: options.sealingKey }),
       ...(options.isolation === undefined ? {} : { isolation: options.isolation }),
     });
     // What an earlier process did not hand in belongs to builds that were run again.

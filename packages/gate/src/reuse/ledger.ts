@@ -166,7 +166,8 @@ export class ReuseLedger {
     const row = this.#db.db
       .prepare(
         `SELECT shared.build FROM gate_shared_builds AS shared JOIN gate_builds ON gate_builds.id = shared.build
-         WHERE shared.unique_name = ? AND gate_builds.ended_ms IS NULL ORDER BY shared.build LIMIT 1`,
+         WHERE shared.unique_name = ? AND shared.sharing IS NOT 'reused' AND gate_builds.ended_ms IS NULL
+         ORDER BY shared.build LIMIT 1`,
       )
       .get(unique) as { build: number } | undefined;
     return row?.build ?? null;

@@ -1,4 +1,4 @@
-import type { FrozenJobDefinition } from "../config/index.ts";
+import { type FrozenJobDefinition, hasSecrets } from "../config/index.ts";
 import type { Subject } from "../core/index.ts";
 import type { BuildRequest } from "../executor/index.ts";
 import { contentKey } from "./key.ts";
@@ -34,7 +34,7 @@ export class SharingPlanner {
    * what it does, such as to publish, not for what it says.
    */
   static mayShare(job: FrozenJobDefinition | undefined, subject: Subject): job is FrozenJobDefinition {
-    return job?.reuse === true && subject.kind === "change";
+    return job?.reuse === true && !hasSecrets(job) && subject.kind === "change";
   }
 
   /**
@@ -51,7 +51,8 @@ export class SharingPlanner {
       if (Object.hasOwn(branches, checkout)) return branches[checkout];
       return tagged.get(project) ?? (/^[0-9a-f]{40,64}$/.test(checkout) ? checkout : undefined);
     });
-    if (shared === undefined) return undefined;
+    // What others may have must not depend on what they may not see.
+    if (shared === undefined || (request.returnedSecrets?.length ?? 0) > 0) return undefined;
     const trees = new Map<string, ReadonlyMap<string, string>>();
     const tags: Record<string, readonly string[]> = {};
     for (const state of shared.repositories) {

@@ -1,6 +1,9 @@
 import { type FrozenJobDefinition, isPlaybook, type PhaseStep } from "../config/index.ts";
 import type { GateEffect, Subject } from "../core/index.ts";
 import type { BuildRequest } from "../executor/index.ts";
+import { decrypted } from "../secrets/encrypt.ts";
+import type { ProjectKeys } from "../secrets/keys.ts";
+import { seal, secretsPurpose } from "../secrets/sealing.ts";
 import type { BuildRow, FrozenBuildset, FrozenRepository } from "./build-table.ts";
 import { projectsOf } from "./freezing.ts";
 
@@ -27,6 +30,7 @@ interface Parts {
   readonly postReview: boolean;
   /** Builds of the jobs that this one depends on, in the order of the graph. */
   readonly parents: readonly BuildRow[];
+  readonly keys: ProjectKeys;
 }
 
 /** Why a build cannot even be asked for, in a sentence. */
@@ -39,21 +43,24 @@ export class BuildImpossible extends Error {
  * @throws BuildImpossible
  */
 export function buildRequest(
-  { build, pipeline, subject, job: name, attempt, buildset }: StartEffect,
+  { build, pipeline, subject, job: nameThere, attempt, buildset }: StartEffect,
   frozen: FrozenBuildset,
   parts: Parts,
 ): BuildRequest {
-  const job = frozen.jobs[name];
-  if (job === undefined) throw new BuildImpossible(`there is no job ${name} among those that were frozen`);
+  const job = frozen.jobs[nameThere];
+  if (job === undefined)
+    throw new BuildImpossible(`there is no job ${nameThere} among those that were frozen`);
   const projects = [
     ...new Set([subject.project, ...frozen.chain.map((link) => link.project), ...projectsOf(job)]),
   ];
   const returned = parts.parents.map((parent) => (parent.outcome?.data.variables ?? {}) as Variables);
   const vars = [...returned, job.vars as Variables, job.extraVars as Variables].reduce(merged, {});
-  const steps = (list: readonly PhaseStep[]) => list.map((step) => entryOf(step, subject, job, frozen));
+  const returnedSecrets = parts.parents.flatMap(({ outcome }) => outcome?.data.sealed ?? []);
+  const steps = (list: readonly PhaseStep[]) =>
+    list.map((step) => withSecrets(entryOf(step, subject, job, frozen), step, job, parts));
   return {
     build: parts.buildName,
-    job: name,
+    job: job.name,
     attempt,
     attempts: job.attempts,
     preRun: steps(job.preRun),
@@ -65,6 +72,7 @@ export function buildRequest(
     ...([...job.preRun, ...job.run, ...job.postRun].some(isPlaybook)
       ? { inventory: inventoryOf(job, returned.reduce(merged, {})) }
       : {}),
+    ...(returnedSecrets.length > 0 ? { returnedSecrets } : {}),
     network: job.network,
     // Not there in what was frozen by an older version.
     failureOutput: [...(job.failureOutput ?? [])],
@@ -120,6 +128,28 @@ function entryOf(
       return { name: role.name, project: role.project, commit: of, implicit: role.implicit };
     }),
   };
+}
+
+/** Secrets leave the gate sealed: whoever sees the request elsewhere sees nothing of them. */
+function withSecrets(
+  entry: BuildRequest["run"][number],
+  step: PhaseStep,
+  job: FrozenJobDefinition,
+  { keys, buildName }: Parts,
+): BuildRequest["run"][number] {
+  if (!("path" in entry) || step.secrets === undefined) return entry;
+  const given = step.secrets.map(({ name, secret }) => {
+    const { project, data } = job.secrets![secret]!;
+    try {
+      return [name, decrypted(keys.privateKey(project) ?? "", data)] as const;
+    } catch {
+      throw new BuildImpossible(
+        `secret ${secret} was not encrypted for ${project} of this gate; encrypt it anew: drover gate encrypt --project ${project}`,
+      );
+    }
+  });
+  const secrets = seal(keys.sealingKey(), Object.fromEntries(given), secretsPurpose(buildName));
+  return { ...entry, trusted: "path" in step && step.trusted, secrets };
 }
 
 /** The branch of a repository that roles are taken from. */

@@ -51,6 +51,8 @@ CREATE INDEX gate_builds_unfinished ON gate_builds (id) WHERE ended_ms IS NULL;
 export interface FrozenBuildset {
   readonly chain: readonly ChainLink[];
   readonly jobs: Readonly<Record<string, FrozenJobDefinition>>;
+  /** Of a cycle: the id of the change that each job runs for; its jobs have names of their own there. */
+  readonly owners?: Readonly<Record<string, string>>;
   /** Tips of each repository that a job may want, with the changes of the chain merged. */
   readonly repositories: Readonly<Record<string, FrozenRepository>>;
 }
@@ -94,6 +96,7 @@ export interface BuildFilter {
   readonly result?: string | undefined;
   readonly pipeline?: string | undefined;
   readonly subjectId?: string | undefined;
+  readonly buildset?: BuildsetId | undefined;
   /** Only those with a lower id: newest come first. */
   readonly before?: BuildId | undefined;
   /** Default: 50. At most 500. */
@@ -132,7 +135,8 @@ export class BuildTable {
 
   begin(
     build: Omit<BuildRow, "execution" | "result" | "detail" | "outcome" | "endedMs">,
-    request: BuildRequest,
+    /** `null`: it cannot even be asked for. */
+    request: BuildRequest | null,
   ): void {
     const { id, buildset, item, pipeline, job, subject, voting, attempt, startedMs } = build;
     this.#db.db
@@ -152,7 +156,7 @@ export class BuildTable {
         subject.branch,
         Number(voting),
         attempt,
-        JSON.stringify(request),
+        request === null ? null : JSON.stringify(request),
         startedMs,
       );
   }
@@ -213,18 +217,24 @@ export class BuildTable {
     return this.#db.db.prepare(`SELECT ${COLUMNS} FROM gate_builds WHERE ended_ms IS NULL`).all().map(rowOf);
   }
 
-  /** The newest build of each job of a buildset. */
-  ofBuildset(buildset: BuildsetId): ReadonlyMap<string, BuildRow> {
+  /** The newest build of each job of a buildset, by the names that its jobs have there. */
+  ofBuildset(buildset: BuildsetId, { jobs, owners }: FrozenBuildset): ReadonlyMap<string, BuildRow> {
+    const nameOf = ({ job, subject }: BuildRow): string => {
+      const name = Object.keys(owners ?? {}).find(
+        (one) => owners![one] === subject.id && jobs[one]!.name === job,
+      );
+      return name ?? job;
+    };
     const rows = this.#db.db
       .prepare(`SELECT ${COLUMNS} FROM gate_builds WHERE buildset = ? ORDER BY id`)
       .all(buildset)
       .map(rowOf);
-    return new Map(rows.map((row) => [row.job, row]));
+    return new Map(rows.map((row) => [nameOf(row), row]));
   }
 
   /** Newest first. */
   list(filter: BuildFilter = {}): BuildRow[] {
-    const { project, job, result, pipeline, subjectId, before, limit = 50 } = filter;
+    const { project, job, result, pipeline, subjectId, buildset, before, limit = 50 } = filter;
     const conditions: string[] = [];
     const values: (string | number)[] = [];
     const add = (condition: string, value: string | number | undefined): void => {
@@ -237,6 +247,7 @@ export class BuildTable {
     add("result = ?", result);
     add("pipeline = ?", pipeline);
     add("subject_id = ?", subjectId);
+    add("buildset = ?", buildset);
     add("id < ?", before);
     const where = conditions.length === 0 ? "" : `WHERE ${conditions.join(" AND ")}`;
     return this.#db.db

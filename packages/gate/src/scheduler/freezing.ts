@@ -1,9 +1,23 @@
-import type { ConfigLoader, FreezeSubject, FrozenJobDefinition, Layout } from "../config/index.ts";
-import type { ConfigProblem, GateEffect, JobGraph } from "../core/index.ts";
+import { isDeepStrictEqual } from "node:util";
+import type {
+  ConfigLoader,
+  FreezeResult,
+  FreezeSubject,
+  FrozenJobDefinition,
+  Layout,
+} from "../config/index.ts";
+import {
+  type ConfigProblem,
+  cycleGraph,
+  type GateEffect,
+  type JobGraph,
+  type Subject,
+  type WantedJob,
+} from "../core/index.ts";
 import type { LocalForge } from "../forge/index.ts";
 import type { FrozenBuildset, FrozenRepository } from "./build-table.ts";
 import type { RepositoryConfig } from "./config-source.ts";
-import { changedFiles, speculate } from "./speculation.ts";
+import { changedFiles, type Speculation, speculate } from "./speculation.ts";
 
 type FreezeEffect = Extract<GateEffect, { kind: "freeze" }>;
 
@@ -18,35 +32,86 @@ interface Parts {
 }
 
 /**
- * Finds what runs for an item and on what: the jobs as the configuration has them with the change merged, and the tips of all
- * repositories that they may want, with the changes of the chain merged.
+ * Finds what runs for an item and on what: the jobs as the configuration has them with the changes merged, of each member its
+ * own, and the tips of all repositories that they may want, with the changes of the chain merged.
  */
 export async function freezeBuildset(parts: Parts, effect: FreezeEffect): Promise<Frozen> {
-  const { forge, loader } = parts;
-  const { pipeline, subject, chain } = effect;
+  const { loader } = parts;
+  const { chain, members } = effect;
   const layout = loader.current?.layout;
   if (layout === undefined) throw new Error("bug: no configuration is loaded");
   const speculation = await speculate(parts, effect);
   if (speculation.kind === "problems") return speculation;
-  const { layout: frozenBy, compared } = speculation;
-  const { project, branch } = subject;
-  const frozenFor: FreezeSubject = {
-    project,
-    branch,
-    files: subject.kind === "ref" ? null : await changedFiles(forge, subject.id, subject.revision),
-    ...(subject.kind === "ref" ? { ref: subject.ref } : {}),
-    ...(compared === undefined ? {} : { compared }),
-  };
-  const result = frozenBy.freeze(pipeline, frozenFor);
-  if (result.kind === "problems") return result;
-  const jobs = Object.fromEntries(result.jobs);
-  const wanted = new Set([subject.project, ...chain.map(({ project }) => project)]);
-  for (const job of result.jobs.values()) for (const name of projectsOf(job)) wanted.add(name);
+  const frozen: FrozenMember[] = [];
+  for (const member of members) {
+    const result = await freezeMember(parts, effect, member, speculation);
+    if (result.kind === "problems") return result;
+    frozen.push({ member, ...result });
+  }
+  const { graph, jobs, owners } = members.length === 1 ? alone(frozen[0]!) : together(frozen);
+  const wanted = new Set([...members, ...chain].map(({ project }) => project));
+  for (const job of Object.values(jobs)) for (const name of projectsOf(job)) wanted.add(name);
   const repositories: Record<string, FrozenRepository> = {};
   for (const project of wanted) {
     repositories[project] = await frozenRepository(parts, layout, project, effect);
   }
-  return { kind: "graph", graph: result.graph, buildset: { chain, jobs, repositories } };
+  return {
+    kind: "graph",
+    graph,
+    buildset: { chain, jobs, repositories, ...(owners === undefined ? {} : { owners }) },
+  };
+}
+
+async function freezeMember(
+  { forge }: Parts,
+  { pipeline }: FreezeEffect,
+  member: Subject,
+  { layout, compared }: Extract<Speculation, { kind: "layout" }>,
+): Promise<FreezeResult> {
+  const { project, branch } = member;
+  const frozenFor: FreezeSubject = {
+    project,
+    branch,
+    files: member.kind === "ref" ? null : await changedFiles(forge, member.id, member.revision),
+    ...(member.kind === "ref" ? { ref: member.ref } : {}),
+    ...(compared === undefined ? {} : { compared }),
+  };
+  return layout.freeze(pipeline, frozenFor);
+}
+
+interface FrozenMember {
+  readonly member: Subject;
+  readonly graph: JobGraph;
+  readonly jobs: ReadonlyMap<string, FrozenJobDefinition>;
+}
+
+type FrozenJobs = Pick<FrozenBuildset, "jobs" | "owners"> & { readonly graph: JobGraph };
+
+function alone({ graph, jobs }: FrozenMember): FrozenJobs {
+  return { graph, jobs: Object.fromEntries(jobs) };
+}
+
+/** The jobs of a cycle, those that run once for several changes among them. */
+function together(frozen: readonly FrozenMember[]): FrozenJobs {
+  const byId = new Map(frozen.map((one) => [one.member.id, one]));
+  const definitionOf = ({ change, job }: WantedJob): FrozenJobDefinition =>
+    byId.get(change)!.jobs.get(job.name)!;
+  const isSame = (earlier: WantedJob, later: WantedJob): boolean => {
+    const job = definitionOf(earlier);
+    if (!isDeepStrictEqual(job, definitionOf(later))) return false;
+    const [a, b] = [earlier, later].map(({ change }) => byId.get(change)!.member.project);
+    return job.deduplicate ?? (job.requiredProjects.length > 0 || a === b);
+  };
+  const graphs = frozen.map(({ member, graph }) => ({ change: member.id, graph }));
+  const graph = cycleGraph(graphs, isSame);
+  const jobs: Record<string, FrozenJobDefinition> = {};
+  const owners: Record<string, string> = {};
+  for (const job of graph.jobs) {
+    const change = job.of!.changes[0]!;
+    jobs[job.name] = { ...byId.get(change)!.jobs.get(job.of!.job)!, dependencies: job.dependencies };
+    owners[job.name] = change;
+  }
+  return { graph, jobs, owners };
 }
 
 /** Projects that a job's workspace holds besides the change's own. */
@@ -60,7 +125,7 @@ async function frozenRepository(
   { forge, source }: Parts,
   layout: Layout,
   project: string,
-  { subject, chain, steps }: FreezeEffect,
+  { subject, members, chain, steps }: FreezeEffect,
 ): Promise<FrozenRepository> {
   const branches = new Map(await forge.branches(project));
   const merged: Record<string, string> = {};
@@ -71,7 +136,7 @@ async function frozenRepository(
     // What the chain began on, though the branch may have moved since.
     merged[link.branch] ??= base;
     branches.set(link.branch, commit);
-    if (at === chain.length - 1) before[link.branch] = base;
+    if (members.some(({ id }) => id === link.change)) before[link.branch] ??= base;
   }
   if (subject.kind === "ref" && subject.project === project && subject.branch !== null) {
     if (subject.newCommit === null && subject.oldCommit !== null) branches.delete(subject.branch);

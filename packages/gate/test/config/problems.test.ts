@@ -18,14 +18,12 @@ describe("what is not built is refused by name, at its line", () => {
     "ansible-split-streams: true",
     "ansible-version: 9",
     "cleanup-run: [clean]",
-    "deduplicate: false",
     "failure-url: x",
     "image-build-name: x",
     "include-vars: x.yaml",
     "override-branch: x",
     "provides: [x]",
     "requires: [x]",
-    "secrets: [s]",
     "success-url: x",
     "workspace-checkout: false",
   ])("job %s", async (attribute) => {
@@ -59,7 +57,7 @@ describe("what is not built is refused by name, at its line", () => {
     ]);
   });
 
-  test.each(["secret", "image", "flavor", "label", "section", "provider"])("item %s", async (kind) => {
+  test.each(["image", "flavor", "label", "section", "provider"])("item %s", async (kind) => {
     expect(await told(`\n- ${kind}:\n    name: x\n    data: !encrypted/pkcs1-oaep x\n`)).toContainEqual(
       expect.stringMatching(/^:[24] .* is not built yet/),
     );
@@ -83,7 +81,6 @@ describe("what is not built is refused by name, at its line", () => {
   });
 
   test.each([
-    ["queue: {name: q, allow-circular-dependencies: true}", "allow-circular-dependencies is not built yet"],
     ["queue: {name: q, dependencies-by-topic: true}", "dependencies-by-topic is not built yet"],
     ["nodeset: {name: n, alternatives: [a]}", "alternatives is not built yet"],
     ["project: {gate: {queue: q}}", "queue is not built yet: Zuul has it at the project now"],

@@ -165,13 +165,14 @@ describe("admission", () => {
     expect(told.items()).toHaveLength(1);
   });
 
-  it("names the circle in which changes need each other", () => {
+  it("names the cycle in which changes need each other, and that no queue allows it", () => {
     const told = new Told(GATE, CHECK);
     told.tell({ kind: "change", change: changeOf("A", { needs: [need("B")] }) });
     told.offer(changeOf("B", { needs: [need("A")] }));
     told.tell({ kind: "offer", subject: "A", pipelines: ["check"] });
-    expect(told.waiting()[0]!.reason).toBe("needs itself: B needs A needs B");
-    expect(told.waiting("check")[0]!.reason).toBe("needs itself: A needs B needs A");
+    const why = ", and its project is in no queue that allows that (allow-circular-dependencies)";
+    expect(told.waiting()[0]!.reason).toBe(`needs itself: B needs A needs B${why}`);
+    expect(told.waiting("check")[0]!.reason).toBe(`needs itself: A needs B needs A${why}`);
   });
 
   it.each(["gate", "check"])(

@@ -9,11 +9,12 @@ export type Route =
   | GateRoute;
 
 export type GateRoute =
-  | { readonly page: "gate" | "gate-config" }
+  | { readonly page: "gate" | "gate-config" | "gate-jobs" | "gate-flakes" }
+  | { readonly page: "gate-timeline"; readonly buildset: string }
   | { readonly page: "gate-change"; readonly number: number }
   | { readonly page: "gate-build"; readonly id: string }
   /** `query`: what its filter was. */
-  | { readonly page: "gate-builds"; readonly query: string };
+  | { readonly page: "gate-builds" | "gate-changes"; readonly query: string };
 
 export const route = signal<Route>(parse(location.hash));
 
@@ -50,6 +51,11 @@ function parseGate([first = "", ...rest]: readonly string[]): Route {
   const name = decoded(rest.join("/"));
   if (page === "" && name === "") return { page: "gate" };
   if (page === "config" && name === "") return { page: "gate-config" };
+  if (page === "jobs" && name === "") return { page: "gate-jobs" };
+  if (page === "flakes" && name === "") return { page: "gate-flakes" };
+  if (page === "buildsets" && /^\d{1,15}$/.test(name ?? ""))
+    return { page: "gate-timeline", buildset: name! };
+  if (page === "changes" && name === "") return { page: "gate-changes", query };
   if (page === "builds") return name ? { page: "gate-build", id: name } : { page: "gate-builds", query };
   if (page === "changes" && /^[1-9]\d{0,14}$/.test(name ?? ""))
     return { page: "gate-change", number: Number(name) };
@@ -73,3 +79,4 @@ export const jobHref = (handle: string): string => `#/jobs/${encodeURIComponent(
 export const searchHref = (text: string): string => `#/search/${encodeURIComponent(text)}`;
 export const changeHref = (number: number): string => `#/gate/changes/${number}`;
 export const buildHref = (id: string): string => `#/gate/builds/${encodeURIComponent(id)}`;
+export const buildsetHref = (id: number): string => `#/gate/buildsets/${id}`;

@@ -4,7 +4,7 @@ import { nowMs } from "../live.ts";
 import { useLoaded } from "../loaded.ts";
 import { Moment } from "../moment.tsx";
 import { Empty, Facts } from "../pieces.tsx";
-import { buildHref, changeHref } from "../route.ts";
+import { buildHref, buildsetHref, changeHref } from "../route.ts";
 import { ConsoleView } from "./console.tsx";
 import { dateOf, GateTrouble, placeOf, Result, SubjectLink, spentOf } from "./pieces.tsx";
 
@@ -61,7 +61,12 @@ function Summary({ of: build }: { readonly of: BuildView }) {
         ],
         ["Project", placeOf(subject)],
         ["Pipeline", pipeline],
-        ["Buildset", String(buildset)],
+        [
+          "Buildset",
+          <>
+            {buildset}, <a href={buildsetHref(buildset)}>when it ran</a>
+          </>,
+        ],
         ["Attempt", String(attempt)],
         ["Voting", voting ? "yes" : "no"],
         ["Started", startedMs === null ? "not yet" : <Moment at={dateOf(startedMs)} />],

@@ -21,7 +21,7 @@ export function ItemPanel({
   /** It is in its queue no more. */
   readonly hasLeft: boolean;
 }) {
-  const { subject, reasons, enqueuedMs, resets, jobs, itemAhead, live, active, failing } = item;
+  const { subject, members, reasons, enqueuedMs, resets, jobs, itemAhead, live, active, failing } = item;
   const remaining = remainingOf(item, atMs, nowMs.value);
   return (
     <>
@@ -53,6 +53,7 @@ export function ItemPanel({
           ["Pipeline", pipeline],
           ["Project", placeOf(subject)],
           ["Owner", subject.owner ?? "–"],
+          ...(members.length > 1 ? [["Together with", <Others of={members} />] as const] : []),
           ["Enqueued", <Moment at={dateOf(enqueuedMs)} />],
           ["Stands on", itemAhead === null ? "the branch" : "the item ahead"],
           ["Remaining", remaining === null ? "not known" : remaining === 0 ? "soon" : duration(remaining)],
@@ -91,6 +92,16 @@ export function ItemPanel({
       )}
     </>
   );
+}
+
+/** Of a cycle: those that are tested and merged together with the last of them. */
+function Others({ of }: { readonly of: ItemView["members"] }) {
+  return of.slice(0, -1).map((member) => (
+    <div key={member.id}>
+      {member.number === null ? numberOf(member) : <a href={changeHref(member.number)}>{numberOf(member)}</a>}{" "}
+      {member.title}
+    </div>
+  ));
 }
 
 export function WaitingPanel({ of: { subject, pipeline, reason } }: { readonly of: WaitingView }) {

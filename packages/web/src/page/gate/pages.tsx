@@ -3,9 +3,13 @@ import "./gate.css";
 import { BuildPage } from "./build-page.tsx";
 import { BuildsPage } from "./builds-page.tsx";
 import { ChangePage } from "./change-page.tsx";
+import { ChangesPage } from "./changes-page.tsx";
 import { ConfigPage } from "./config-page.tsx";
+import { FlakesPage } from "./flakes-page.tsx";
+import { JobsPage } from "./jobs-page.tsx";
 import { GateMenu } from "./pieces.tsx";
 import { StatusPage } from "./status-page.tsx";
+import { TimelinePage } from "./timeline-page.tsx";
 
 export function GatePages({ at, filter }: { readonly at: GateRoute; readonly filter: string }) {
   return (
@@ -26,6 +30,14 @@ function Content({ at, filter }: { readonly at: GateRoute; readonly filter: stri
       return <BuildPage key={at.id} id={at.id} />;
     case "gate-builds":
       return <BuildsPage key={at.query} query={at.query} />;
+    case "gate-changes":
+      return <ChangesPage key={at.query} query={at.query} />;
+    case "gate-timeline":
+      return <TimelinePage key={at.buildset} buildset={at.buildset} />;
+    case "gate-jobs":
+      return <JobsPage />;
+    case "gate-flakes":
+      return <FlakesPage />;
     case "gate-config":
       return <ConfigPage />;
   }

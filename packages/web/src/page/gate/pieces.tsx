@@ -53,8 +53,11 @@ export function GateTrouble({ of }: { readonly of: Loaded<unknown> }) {
 }
 
 const PAGES: readonly { href: string; name: string; pages: readonly GateRoute["page"][] }[] = [
-  { href: "#/gate", name: "Status", pages: ["gate", "gate-change"] },
-  { href: "#/gate/builds", name: "Builds", pages: ["gate-builds", "gate-build"] },
+  { href: "#/gate", name: "Status", pages: ["gate"] },
+  { href: "#/gate/changes", name: "Changes", pages: ["gate-changes", "gate-change"] },
+  { href: "#/gate/builds", name: "Builds", pages: ["gate-builds", "gate-build", "gate-timeline"] },
+  { href: "#/gate/jobs", name: "Jobs", pages: ["gate-jobs"] },
+  { href: "#/gate/flakes", name: "Flakes", pages: ["gate-flakes"] },
   { href: "#/gate/config", name: "Configuration", pages: ["gate-config"] },
 ];
 

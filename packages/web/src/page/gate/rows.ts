@@ -83,7 +83,9 @@ function rowsOfPipeline({ name, manager, queues, waiting }: PipelineView, wanted
 function rowsOfItems(pipeline: string, { items, window }: QueueView, wanted: string): Row[] {
   if (wanted !== "") {
     return items
-      .filter(({ subject, jobs }) => matches(subject, wanted) || jobs.some(({ name }) => has(name, wanted)))
+      .filter(({ members, jobs }) => {
+        return members.some((one) => matches(one, wanted)) || jobs.some(({ name }) => has(name, wanted));
+      })
       .map((item) => ({ kind: "item", key: itemKey(item.id), pipeline, item, twig: null }));
   }
   const twigs = twigsOf(items);

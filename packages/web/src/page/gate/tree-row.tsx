@@ -70,9 +70,10 @@ function labelOf(row: Row): string | undefined {
 }
 
 function labelOfItem(item: ItemView): string {
-  const { subject, failing, active, live, resets } = item;
+  const { subject, members, failing, active, live, resets } = item;
   const parts = [
-    `${numberOf(subject)} ${subject.title}`,
+    ...members.map((member) => `${numberOf(member)} ${member.title}`),
+    ...(members.length > 1 ? ["a cycle, tested and merged as one"] : []),
     placeOf(subject),
     ...(failing ? ["failing"] : []),
     ...(live ? [] : ["not live"]),
@@ -113,7 +114,8 @@ function Item({
   readonly twig: Twig | null;
   readonly atMs: number;
 }) {
-  const { subject, failing, live, active, resets, jobs } = of;
+  const { subject, members, failing, live, active, resets, jobs } = of;
+  const titles = members.map(({ title }) => title).join(" + ");
   const remaining = remainingOf(of, atMs, nowMs.value);
   return (
     <>
@@ -123,11 +125,21 @@ function Item({
         knot={{ lane: twig?.lane ?? 0, leaves: twig?.leaves ?? null, isBuiltOn: twig?.isBuiltOn ?? false }}
         stands={twig !== null}
       />
-      <SubjectLink of={subject} tabIndex={-1} />
-      <span class="gate-title" title={subject.title}>
-        {subject.title}
+      {members.map((member) => (
+        <SubjectLink key={member.id} of={member} tabIndex={-1} />
+      ))}
+      <span class="gate-title" title={titles}>
+        {titles}
       </span>
       <span class="gate-marks">
+        {members.length > 1 && (
+          <span
+            class="state"
+            title="Changes that need each other: tested together, and merged together or not at all"
+          >
+            cycle
+          </span>
+        )}
         {failing && <span class="state bad">failing</span>}
         {!live && (
           <span class="state" title="It is merged beneath those behind it, and neither tested nor reported">
