@@ -1,4 +1,4 @@
-import type { ChangeView, ExplanationView, StatusView } from "@drover/gate/api";
+import type { ChangeView, StatusView } from "@drover/gate/api";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { stringify } from "yaml";
 import type { Clone } from "../../packages/gate/test/forge/stage.ts";
@@ -51,7 +51,8 @@ beforeAll(async () => {
   });
   const jobs = { jobs: ["say"] };
   const config = [
-    { job: { name: "say", command: ["sh", "-c", script(running.control)] } },
+    // What is done, and what asks for its own build, is no earlier build's.
+    { job: { name: "say", command: ["sh", "-c", script(running.control)], reuse: false } },
     { project: { gate: { jobs: ["noop"] }, deploy: jobs, publish: jobs, release: jobs, always: jobs } },
   ];
   app = await running.repository("app", "alice", { "zuul.yaml": stringify(config) });
@@ -104,11 +105,7 @@ describe("after the merge", () => {
   test("every merged change is deployed, one at a time and as it merged; a branch is published as it is last", async () => {
     const numbers: number[] = [];
     for (const title of ["one", "two", "three"]) numbers.push(await merge(title));
-    const told = await running.get<ExplanationView>(`/explain/${numbers[0]}`);
-    expect(
-      (await itemsOf("deploy")).map(({ subject, active }) => [subject.number, active]),
-      JSON.stringify(told),
-    ).toEqual([
+    expect((await itemsOf("deploy")).map(({ subject, active }) => [subject.number, active])).toEqual([
       [numbers[0], true],
       [numbers[1], false],
       [numbers[2], false],

@@ -212,7 +212,8 @@ function again(gate: Gate, run: JobRun, reason: string): void {
   markDirty(gate, run.buildset.item);
 }
 
-function end(gate: Gate, run: JobRun, result: Result, reason: string | null): void {
+/** @param reason What `result` does not say. */
+export function end(gate: Gate, run: JobRun, result: Result, reason: string | null): void {
   run.state = "ended";
   run.result = result;
   run.reason = reason;

@@ -1,4 +1,4 @@
-import { obstacleOf, requestNodes, startOnNodes, withdraw } from "./builds.ts";
+import { end, obstacleOf, requestNodes, startOnNodes, withdraw } from "./builds.ts";
 import { dependantsOf, readinessOf } from "./job-graph.ts";
 import { isPaused, resetDependants } from "./pausing.ts";
 import { note } from "./reasons.ts";
@@ -44,9 +44,18 @@ function giveWay(gate: Gate, victim: JobRun, first: JobRun): void {
   const { item } = victim.buildset;
   const other = `job ${first.job.name} of ${first.buildset.item.subject.id}`;
   const why = `gave its semaphores to ${other}: the two waited for each other`;
-  note(gate, item, `job ${victim.job.name} begins again: it ${why}`);
+  note(
+    gate,
+    item,
+    `job ${victim.job.name} ${victim.failing === null ? "begins again" : "has failed"}: it ${why}`,
+  );
   resetDependants(gate, victim);
   withdraw(gate, victim);
+  if (victim.failing !== null) {
+    // What is behind was told so, and does not come back.
+    end(gate, victim, "FAILURE", victim.failing);
+    return;
+  }
   victim.state = "waiting";
   victim.reason = why;
   victim.childJobs = null;

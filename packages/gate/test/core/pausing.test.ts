@@ -115,4 +115,32 @@ describe("a paused build", () => {
     told.end(parent);
     expect(told.asked("requestNodes")).toHaveLength(1);
   });
+
+  it.each([false, true])("of two that wait for each other gives way; told to fail: %s", (fails) => {
+    const told = new Told(CHECK);
+    const start = (id: string, own: string, needed: string): number => {
+      told.offer(changeOf(id), "check");
+      told.freeze(jobOf("parent", using(own)), jobOf("child", { ...on("parent"), ...using(needed) }));
+      told.grant();
+      return told.one("startBuild").build;
+    };
+    const [first, later] = [start("A", "S", "T"), start("B", "T", "S")];
+    if (fails) told.tell({ kind: "failing", build: later, detail: "its output says so" });
+    told.tell({ kind: "paused", build: later });
+    told.tell({ kind: "paused", build: first });
+    expect(told.asked("cancelBuild")).toEqual([{ kind: "cancelBuild", build: later }]);
+    const shown = jobs(told).map(({ name, state }) => `${name} ${state}`);
+    if (fails) {
+      // Others have acted upon it.
+      expect(shown).toEqual(["parent paused", "child queued"]);
+      expect(told.one("report")).toMatchObject({
+        what: "failure",
+        subject: { id: "B" },
+        builds: [
+          { job: "parent", result: "FAILURE" },
+          { job: "child", result: "SKIPPED" },
+        ],
+      });
+    } else expect(shown).toEqual(["parent paused", "child queued", "parent waiting", "child waiting"]);
+  });
 });
