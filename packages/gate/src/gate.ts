@@ -473,7 +473,7 @@ export class Gate {
 
   #begin({ layout }: LoadedLayout): void {
     const { database } = this.#parts;
-    this.scheduler.tell(this.#configured(layout.toCoreLayout()));
+    this.scheduler.tell({ ...this.#configured(layout.toCoreLayout()), atStart: true });
     this.scheduler.resume();
     this.#timers.set(layout);
     database.transaction(() => {
@@ -485,8 +485,11 @@ export class Gate {
     this.#tidying = setInterval(() => void this.#tidy(), TIDY_MS).unref();
   }
 
-  #configured(layout: ReturnType<LoadedLayout["layout"]["toCoreLayout"]>): GateEvent {
-    return { kind: "configured", layout: { ...layout, version: this.#versionBase + layout.version } };
+  #configured(layout: ReturnType<LoadedLayout["layout"]["toCoreLayout"]>) {
+    return {
+      kind: "configured",
+      layout: { ...layout, version: this.#versionBase + layout.version },
+    } satisfies GateEvent;
   }
 
   /** Loads projects again; all when none are named. */

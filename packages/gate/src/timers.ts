@@ -21,6 +21,7 @@ export class Timers {
   #layout: Layout | undefined;
   /** Of the timers that run. */
   #key = "";
+  #isClosed = false;
 
   constructor(options: TimersOptions) {
     this.#options = options;
@@ -28,11 +29,12 @@ export class Timers {
 
   /** Takes the timers of a layout in place of those before. Where they are the same, one that is late stays so. */
   set(layout: Layout): void {
+    if (this.#isClosed) return;
     this.#layout = layout;
     const timers = layout.pipelines.flatMap(({ name, timers }) => timers.map((timer) => ({ name, timer })));
     const key = JSON.stringify(timers);
     if (key === this.#key) return;
-    this.close();
+    this.#stop();
     this.#key = key;
     this.#crons = timers.map(
       ({ name, timer }) =>
@@ -40,12 +42,17 @@ export class Timers {
     );
   }
 
+  /** Nothing is started any more. */
   close(): void {
+    this.#isClosed = true;
+    this.#stop();
+  }
+
+  #stop(): void {
     for (const cron of this.#crons) cron.stop();
     for (const late of this.#late) clearTimeout(late);
     this.#late.clear();
     this.#crons = [];
-    this.#key = "";
   }
 
   #due(pipeline: string, timer: TimerTrigger): void {
@@ -67,6 +74,7 @@ export class Timers {
         const wanted = loaded.filter((branch) => hasJobs(layout, pipeline, project, branch));
         if (wanted.length === 0) continue;
         const tips = await branches(project);
+        if (this.#isClosed) return;
         for (const branch of wanted) {
           const tip = tips.get(branch);
           if (tip === undefined) continue;
@@ -74,6 +82,7 @@ export class Timers {
           tell({ kind: "offer", subject, pipelines: [pipeline] });
         }
       } catch (error) {
+        if (this.#isClosed) return;
         log.error(
           { code: "GATE_EFFECT_FAILED", pipeline, project, error },
           "a timer did not start a project",

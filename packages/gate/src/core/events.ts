@@ -133,7 +133,12 @@ export type GateEvent =
       /** Ids of changes and refs. */
       readonly subjects: readonly string[];
     }
-  | { readonly kind: "configured"; readonly layout: CoreLayout }
+  | {
+      readonly kind: "configured";
+      readonly layout: CoreLayout;
+      /** Nobody has configured anything: a process that starts says what it has read. Default: false. */
+      readonly atStart?: boolean;
+    }
   | { readonly kind: "pause"; readonly on: boolean }
   /** The process has started again: whatever was asked for and not answered is asked for again. */
   | { readonly kind: "restarted" }

@@ -100,7 +100,7 @@ export class GateCore {
     else if (event.kind === "enqueue") onEnqueue(gate, event);
     else if (event.kind === "dequeue") onDequeue(gate, event);
     else if (event.kind === "promote") onPromote(gate, event);
-    else if (event.kind === "configured") onConfigured(gate, event.layout);
+    else if (event.kind === "configured") onConfigured(gate, event);
     else if (event.kind === "pause") onPause(gate, event.on);
     else if (event.kind === "restarted") onRestarted(gate);
   }

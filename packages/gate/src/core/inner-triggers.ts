@@ -30,8 +30,16 @@ function trigger(gate: Gate, changes: readonly { readonly id: ChangeId }[], pipe
   for (const { id } of changes) gate.triggered.push({ change: id, pipelines: names });
 }
 
-/** Makes the offers that what was done so far has brought about. */
-export function offerTriggered(gate: Gate): void {
-  for (const { change, pipelines } of gate.triggered.splice(0))
+/**
+ * Makes the offers that what was done so far has brought about. In one step each is made once: pipelines that supersede each
+ * other, and changes that need each other, could bring them about for ever.
+ * @param offered Those that this step has made.
+ */
+export function offerTriggered(gate: Gate, offered: Set<string>): void {
+  for (const { change, pipelines } of gate.triggered.splice(0)) {
+    const key = JSON.stringify([change, ...pipelines]);
+    if (offered.has(key)) continue;
+    offered.add(key);
     onOffer(gate, { kind: "offer", subject: change, pipelines });
+  }
 }

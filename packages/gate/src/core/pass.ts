@@ -20,8 +20,9 @@ const MAX_ROUNDS = 100_000;
 
 /** Looks at what is dirty until nothing changes any more. */
 export function settle(gate: Gate): void {
+  const offered = new Set<string>();
   for (let round = 0; round < MAX_ROUNDS; round++) {
-    offerTriggered(gate);
+    offerTriggered(gate, offered);
     retryIntents(gate);
     const queues = [...gate.dirtyQueues].sort((a, b) => a.serial - b.serial);
     if (queues.length === 0 && gate.triggered.length === 0) return;

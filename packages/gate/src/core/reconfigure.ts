@@ -1,5 +1,6 @@
 import { refreeze, resetTree } from "./buildsets.ts";
-import type { CoreLayout, PipelineRules } from "./layout.ts";
+import type { GateEvent } from "./events.ts";
+import type { PipelineRules } from "./layout.ts";
 import { dropItem, resizeWindow } from "./leaving.ts";
 import { managerOf, windowOf } from "./managers.ts";
 import { dropMember } from "./offers.ts";
@@ -13,7 +14,8 @@ import { carried } from "./window.ts";
  * Takes a new layout. Items stay with their builds: each is found its queue again, keeps the item ahead of it if that is
  * in the same queue, and has its jobs frozen anew. What has no place any more leaves.
  */
-export function onConfigured(gate: Gate, layout: CoreLayout): void {
+export function onConfigured(gate: Gate, event: Extract<GateEvent, { kind: "configured" }>): void {
+  const { layout, atStart = false } = event;
   const before = gate.pipelines;
   gate.layout = layout;
   gate.pipelines = new Map();
@@ -23,6 +25,7 @@ export function onConfigured(gate: Gate, layout: CoreLayout): void {
     const pipeline = isKept ? known : emptyPipeline(rules);
     gate.pipelines.set(rules.name, pipeline);
     if (isKept) before.delete(rules.name);
+    if (atStart) continue;
     pipeline.failuresInARow = 0;
     pipeline.isDisabled = false;
   }
