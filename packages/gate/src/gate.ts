@@ -381,6 +381,19 @@ export class Gate {
     });
   }
 
+  /** Merges nothing into a branch until it is thawed; what is tested meanwhile waits. Once more: with another reason. */
+  freezeBranch(project: string, branch: string, reason: string, by: string): void {
+    this.scheduler.tellNow({ kind: "freezeBranch", project, branch, reason, by });
+  }
+
+  /** @returns Whether it was frozen. */
+  thawBranch(project: string, branch: string): boolean {
+    const { frozenBranches } = this.scheduler.status();
+    const isFrozen = frozenBranches.some((one) => one.project === project && one.branch === branch);
+    if (isFrozen) this.scheduler.tellNow({ kind: "thawBranch", project, branch });
+    return isFrozen;
+  }
+
   /** While it is paused no build starts and nothing merges; pushes and results are taken. */
   pause(on: boolean): void {
     this.scheduler.tell({ kind: "pause", on });

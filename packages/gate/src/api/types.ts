@@ -112,6 +112,8 @@ export interface StatusView {
   readonly atMs: number;
   readonly version: number;
   readonly isPaused: boolean;
+  /** Into which nothing is merged. */
+  readonly frozenBranches: readonly FrozenBranch[];
   readonly pipelines: readonly PipelineView[];
   readonly slots: { readonly total: number; readonly used: number };
   /** `null` of a time that has passed, which they are not kept of. */

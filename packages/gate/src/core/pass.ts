@@ -2,6 +2,7 @@ import { advanceJobs } from "./builds.ts";
 import { prepare, resetTree, resolveBlocked } from "./buildsets.ts";
 import type { Change } from "./change.ts";
 import type { ReportKind } from "./events.ts";
+import { frozenBecause } from "./frozen-branches.ts";
 import { offerTriggered } from "./inner-triggers.ts";
 import { haveAllEnded } from "./job-graph.ts";
 import { dirtyFollowers, dropItem, remove, removeUnmerged, report, resizeWindow } from "./leaving.ts";
@@ -185,7 +186,7 @@ function finish(gate: Gate, item: Item): void {
     note(gate, item, "succeeded");
     report(gate, item, "success", `${subjectName(item)} passed`);
     remove(gate, item);
-  } else if (!gate.isPaused) {
+  } else if (!gate.isPaused && frozenBecause(gate, item) === null) {
     land(gate, item);
   }
 }
