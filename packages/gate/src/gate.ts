@@ -33,6 +33,7 @@ import { executorFacts, mergerFacts, WorkerList } from "./scheduler/worker-list.
 import { KEYS, ProjectKeys } from "./secrets/keys.ts";
 import { GateDatabase } from "./store/database.ts";
 import { addToTenant, GATE_FILE, GateError, type GateErrorCode, readTenant } from "./tenant-file.ts";
+import { tidy } from "./tidying.ts";
 import { Timers } from "./timers.ts";
 
 export { GATE_FILE, GateError, type GateErrorCode };
@@ -473,7 +474,7 @@ export class Gate {
 
   #begin({ layout }: LoadedLayout): void {
     const { database } = this.#parts;
-    this.scheduler.tell({ ...this.#configured(layout.toCoreLayout()), atStart: true });
+    this.scheduler.tell(this.#configured(layout.toCoreLayout(), true));
     this.scheduler.resume();
     this.#timers.set(layout);
     database.transaction(() => {
@@ -485,11 +486,9 @@ export class Gate {
     this.#tidying = setInterval(() => void this.#tidy(), TIDY_MS).unref();
   }
 
-  #configured(layout: ReturnType<LoadedLayout["layout"]["toCoreLayout"]>) {
-    return {
-      kind: "configured",
-      layout: { ...layout, version: this.#versionBase + layout.version },
-    } satisfies GateEvent;
+  #configured(layout: ReturnType<LoadedLayout["layout"]["toCoreLayout"]>, atStart = false): GateEvent {
+    const version = this.#versionBase + layout.version;
+    return { kind: "configured", layout: { ...layout, version }, atStart };
   }
 
   /** Loads projects again; all when none are named. */
@@ -564,21 +563,8 @@ export class Gate {
     if (this.#isTidying) return;
     this.#isTidying = true;
     const { keepMs = KEEP_MS, keepBytes = KEEP_BYTES, log, nowMs = Date.now } = this.#options;
-    const { merger, builds, ledger, executions, forge } = this.#parts;
     try {
-      const live = new Set<number>();
-      for (const { queues } of this.scheduler.status().pipelines)
-        for (const { items } of queues)
-          for (const { buildset } of items) if (buildset !== null) live.add(buildset);
-      for (const project of forge.projects()) {
-        for (const id of await merger.held(project)) {
-          if (!live.has(Number(id.replace(/^bs-/, "")))) await merger.release(id, [project]);
-        }
-      }
-      builds.prune(nowMs() - keepMs, live);
-      ledger.prune(nowMs() - keepMs);
-      await executions.sweep(nowMs() - keepMs, keepBytes);
-      await forge.maintain();
+      await tidy(this.#parts, nowMs() - keepMs, keepBytes);
     } catch (error) {
       log.warn({ error }, "what nobody needs any more was not all removed");
     } finally {

@@ -112,6 +112,7 @@ export function status(pipelines: readonly PipelineView[], more: Partial<StatusV
     atMs: Date.now(),
     version: ++version,
     isPaused: false,
+    frozenBranches: [],
     pipelines,
     slots: { total: 8, used: 3 },
     configProblems: 0,

@@ -42,6 +42,7 @@ export class Authors {
       [3, () => this.#restore()],
       [4, (known) => this.#updated(known)],
       [3, () => this.#promote()],
+      [2, ({ project, branch }) => [this.#freezes(project, branch)]],
       [2, (known) => this.#timed(known)],
     ]);
     return deed(change);
@@ -172,6 +173,11 @@ export class Authors {
     const open = this.#forge.changes.filter(({ state }) => state === "open").map(({ id }) => id);
     const subjects = Array.from({ length: random.between(1, 3) }, () => random.pick(open));
     return [{ kind: "promote", pipeline: random.pick(["gate", "gate", "check", "deploy"]), subjects }];
+  }
+
+  #freezes(project: string, branch: string): GateEvent {
+    if (this.#random.chance(0.6)) return { kind: "thawBranch", project, branch };
+    return { kind: "freezeBranch", project, branch, reason: "a release", by: "root" };
   }
 
   #restore(): GateEvent[] {

@@ -202,6 +202,9 @@ export const GATE_MUTANTS: readonly GateMutant[] = [
   managing("a serial pipeline works on everything at once", "serial", "independent"),
   managing("a supercedent pipeline does everything", "supercedent", "serial"),
   managing("a serial pipeline leaves out what waits", "serial", "supercedent"),
+  hearing("a branch that is frozen is merged into", (event) =>
+    event.kind === "freezeBranch" ? { kind: "tick" } : event,
+  ),
   hearingLateAnswers(),
   stayingBroken(),
   asking("nodes are not given back", (effects) =>

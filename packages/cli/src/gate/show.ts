@@ -23,6 +23,10 @@ export function statusLines(status: StatusView, nowMs: number): string[] {
     `${printable(tenant)}: ${slots.used} of ${slots.total} slots in use` +
       `${isPaused ? ", PAUSED" : ""}${configProblems !== null && configProblems > 0 ? `, ${configProblems} problems in the configuration: drover gate config problems` : ""}`,
   );
+  for (const { project, branch, by, reason } of status.frozenBranches)
+    lines.push(
+      `${printable(project)}/${printable(branch)} is frozen by ${printable(by)}${reason === "" ? "" : `: ${printable(reason, 1_000)}`}`,
+    );
   for (const { name, queues, waiting } of status.pipelines) {
     const count = queues.reduce((sum, { items }) => sum + items.filter(({ live }) => live).length, 0);
     if (count === 0 && waiting.length === 0) continue;

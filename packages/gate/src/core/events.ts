@@ -133,6 +133,15 @@ export type GateEvent =
       /** Ids of changes and refs. */
       readonly subjects: readonly string[];
     }
+  /** Nothing is merged into a branch from now on. `reason` may be empty. */
+  | {
+      readonly kind: "freezeBranch";
+      readonly project: string;
+      readonly branch: string;
+      readonly reason: string;
+      readonly by: string;
+    }
+  | { readonly kind: "thawBranch"; readonly project: string; readonly branch: string }
   | {
       readonly kind: "configured";
       readonly layout: CoreLayout;

@@ -3,6 +3,7 @@ import { prepare, resetTree, resolveBlocked } from "./buildsets.ts";
 import type { Change, ChangeId } from "./change.ts";
 import { termsOf } from "./entering.ts";
 import type { ReportKind } from "./events.ts";
+import { frozenBecause } from "./frozen-branches.ts";
 import { offerTriggered } from "./inner-triggers.ts";
 import { haveAllEnded } from "./job-graph.ts";
 import { dirtyFollowers, remove, removeUnmerged, report, resizeWindow } from "./leaving.ts";
@@ -195,7 +196,7 @@ function finish(gate: Gate, item: Item): void {
     note(gate, item, "succeeded");
     report(gate, item, "success", `${subjectName(item)} passed`);
     remove(gate, item);
-  } else if (!gate.isPaused) {
+  } else if (!gate.isPaused && frozenBecause(gate, item) === null) {
     land(gate, item);
   }
 }

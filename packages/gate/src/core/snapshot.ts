@@ -1,6 +1,7 @@
 import type { Change, Subject } from "./change.ts";
 import { Decisions } from "./decisions.ts";
 import type { BuildId, ChainLink, ConfigProblem, ItemId, MergeStep, Result } from "./events.ts";
+import { type FrozenBranch, keyOf } from "./frozen-branches.ts";
 import { type Intent, Intents } from "./intents.ts";
 import { KnownChanges } from "./known-changes.ts";
 import type { CoreLayout, FrozenJob, JobGraph, PipelineRules, QueueRules } from "./layout.ts";
@@ -120,6 +121,8 @@ export interface GateSnapshot {
   readonly version: typeof SNAPSHOT_VERSION;
   readonly nowMs: number;
   readonly isPaused: boolean;
+  /** Default: none. */
+  readonly frozenBranches?: readonly FrozenBranch[];
   readonly layout: LayoutData;
   readonly changes: { readonly changes: readonly Change[]; readonly closed: readonly string[] };
   readonly intents: readonly Intent[];
@@ -188,6 +191,7 @@ export function snapshotOf(gate: Gate): GateSnapshot {
     version: SNAPSHOT_VERSION,
     nowMs: gate.nowMs,
     isPaused: gate.isPaused,
+    ...(gate.frozenBranches.size === 0 ? {} : { frozenBranches: [...gate.frozenBranches.values()] }),
     layout: layoutData(gate.layout),
     changes: gate.changes.list(),
     intents: gate.intents.list().map((intent) => ({ ...intent })),
@@ -240,6 +244,7 @@ export function gateFrom(snapshot: GateSnapshot): Gate {
   const gate = emptyGate(layoutFrom(snapshot.layout));
   gate.nowMs = snapshot.nowMs;
   gate.isPaused = snapshot.isPaused;
+  for (const frozen of snapshot.frozenBranches ?? []) gate.frozenBranches.set(keyOf(frozen), frozen);
   Object.assign(gate, {
     changes: KnownChanges.restore(snapshot.changes),
     decisions: Decisions.restore(snapshot.decisions),
@@ -342,6 +347,7 @@ export function emptyGate(layout: CoreLayout): Gate {
   return {
     nowMs: 0,
     isPaused: false,
+    frozenBranches: new Map(),
     layout,
     pipelines: new Map(pipelines),
     changes: new KnownChanges(),

@@ -11,6 +11,7 @@ import type {
   ReportId,
   Result,
 } from "./events.ts";
+import type { FrozenBranch } from "./frozen-branches.ts";
 import type { Intents } from "./intents.ts";
 import type { KnownChanges } from "./known-changes.ts";
 import type { CoreLayout, FrozenJob, JobGraph, PipelineRules } from "./layout.ts";
@@ -173,6 +174,8 @@ export interface Gate {
   /** Not answered yet. */
   readonly reports: Map<ReportId, Report>;
   readonly holders: Holders;
+  /** By project and branch. */
+  readonly frozenBranches: Map<string, FrozenBranch>;
   readonly counters: Counters;
   /** The last number given of each kind. */
   readonly last: {

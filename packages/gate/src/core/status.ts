@@ -1,5 +1,6 @@
 import type { ChangeId, Subject } from "./change.ts";
 import type { BuildId, BuildsetId, ItemId, Result } from "./events.ts";
+import type { FrozenBranch } from "./frozen-branches.ts";
 import type { FrozenJob } from "./layout.ts";
 import { managerOf } from "./managers.ts";
 import { waitingReasons } from "./reasons.ts";
@@ -81,6 +82,8 @@ export interface PipelineStatus {
 
 export interface CoreStatus {
   readonly isPaused: boolean;
+  /** Into which nothing is merged. */
+  readonly frozenBranches: readonly FrozenBranch[];
   /** Of the layout. */
   readonly version: number;
   readonly pipelines: readonly PipelineStatus[];
@@ -104,7 +107,8 @@ export function statusOf(gate: Gate): CoreStatus {
       .filter(({ pipeline }) => pipeline === name)
       .map(({ change, revision, sinceMs, reason }) => ({ change, revision, sinceMs, reason })),
   }));
-  return { isPaused: gate.isPaused, version: gate.layout.version, pipelines };
+  const frozenBranches = [...gate.frozenBranches.values()];
+  return { isPaused: gate.isPaused, frozenBranches, version: gate.layout.version, pipelines };
 }
 
 /** A queue that projects share; empty ones remember their window, too. */
