@@ -12,11 +12,13 @@ import type {
   QueueStatus,
 } from "../../../packages/gate/src/core/index.ts";
 import { ensure } from "../violation.ts";
+import { DisabledJudge } from "./disabled-judge.ts";
 import type { Forge } from "./forge.ts";
 import { InOrderJudge } from "./in-order.ts";
 import { queueOf } from "./layouts.ts";
 import { PauseJudge } from "./pause-judge.ts";
 import { SemaphoreJudge } from "./semaphore-judge.ts";
+import { TriggerJudge } from "./trigger-judge.ts";
 
 type Effect<K extends GateEffect["kind"]> = Extract<GateEffect, { kind: K }>;
 
@@ -66,6 +68,8 @@ export class Judge {
   readonly #outrun = new Set<number>();
   readonly #frozen = new Set<string>();
   readonly #inOrder = new InOrderJudge();
+  readonly #triggers = new TriggerJudge();
+  readonly #disabled = new DisabledJudge();
   #before = new Map<number, ItemStatus>();
   #queued = new Set<string>();
 
@@ -103,6 +107,8 @@ export class Judge {
     for (const event of events) this.#frozenTold(event);
     for (const effect of effects) if (effect.kind === "land" && !restarted) this.#notFrozen(effect);
     this.#inOrder.step(events, effects, status);
+    this.#triggers.step(effects, status, this.#layout, this.#changes);
+    if (!restarted) this.#disabled.step(events, effects, this.#layout);
     this.#mergedAlone(events, items);
     for (const event of events) if (event.kind === "branchMoved") this.#startAnew(event, items);
     this.#forgotten(core);

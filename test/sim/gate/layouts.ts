@@ -33,9 +33,9 @@ export function checkPipeline(queues: Queues = new Map()): PipelineRules {
   return { ...pipeline("check", "independent", "normal"), queues };
 }
 
-/** What is run for a branch that moved. */
-export function postPipeline(): PipelineRules {
-  return pipeline("post", "independent", "low");
+/** What is run for a branch that moved, and for open changes when one has merged. */
+export function postPipeline(queues: Queues = new Map()): PipelineRules {
+  return { ...pipeline("post", "independent", "low"), queues };
 }
 
 /** What is done for each branch that moved, one after the other. */

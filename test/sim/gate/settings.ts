@@ -94,7 +94,7 @@ export class Settings {
     const pipelines = [
       { ...checkPipeline(queues), triggers: { parentEnqueued: ["gate"], projectMerged: false } },
       gatePipeline(queues, this.#window),
-      { ...postPipeline(), triggers: { parentEnqueued: null, projectMerged: true } },
+      { ...postPipeline(queues), triggers: { parentEnqueued: null, projectMerged: true } },
       deployPipeline(queues),
       publishPipeline(),
     ].filter(({ name }) => name === "gate" || this.#random.chance(0.9));
