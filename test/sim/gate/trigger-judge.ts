@@ -14,6 +14,10 @@ const GATE = "gate";
 export class TriggerJudge {
   /** Live items of the gate pipeline, as they were after the step before. */
   #before = new Map<number, ItemStatus>();
+  /** Changes that were in a pipeline or waited for it then, by its name. */
+  #there = new Map<string, ReadonlySet<string>>();
+  /** Changes that were open then. */
+  #open: ReadonlySet<string> = new Set();
 
   /** @param changes As the core was told of them last. */
   step(
@@ -42,14 +46,21 @@ export class TriggerJudge {
       const wanted = open.filter(
         (change) =>
           (isOfParents && change.needs.some((need) => need.change !== null && entered.has(need.change))) ||
-          (triggers?.projectMerged === true && mergedProjects.has(change.project)),
+          (triggers?.projectMerged === true &&
+            mergedProjects.has(change.project) &&
+            this.#open.has(change.id)),
       );
-      if (wanted.length === 0) continue;
       const there = new Set(itemsOf(name).flatMap(({ members }) => members.map(({ id }) => id)));
       for (const { change } of pipelines.find((one) => one.name === name)?.waiting ?? []) there.add(change);
-      for (const { id } of wanted)
-        ensure(there.has(id) || inGate.has(id), "triggers", () => `${id} was not offered to ${name}`);
+      for (const { id } of wanted) {
+        // What was there may have ended in the same step.
+        const wasThere = this.#there.get(name)?.has(id) ?? false;
+        const wasOffered = there.has(id) || inGate.has(id) || wasThere;
+        ensure(wasOffered, "triggers", () => `${id} was not offered to ${name}`);
+      }
+      this.#there.set(name, there);
     }
     this.#before = new Map(now.map((item) => [item.id, item]));
+    this.#open = new Set(open.map(({ id }) => id));
   }
 }

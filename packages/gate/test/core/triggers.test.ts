@@ -52,6 +52,19 @@ describe("what happens in the gate starts pipelines", () => {
   });
 });
 
+describe("pipelines that supersede each other, and that parents start", () => {
+  it("do not offer the changes of a cycle to each other for ever", () => {
+    const triggers = { parentEnqueued: [], projectMerged: false };
+    const queues = new Map([["P", { name: "one", perBranch: false, allowsCycles: true }]]);
+    const one = { ...CHECK, name: "one", ignoreDependencies: true, supercedes: ["two"], triggers, queues };
+    const told = new Told(one, { ...one, name: "two", supercedes: ["one"] });
+    told.tell({ kind: "change", change: changeOf("A", { needs: needs("B") }) });
+    told.tell({ kind: "change", change: changeOf("B", { needs: needs("A") }) });
+    told.tell({ kind: "offer", subject: "A", pipelines: ["one"] });
+    expect([...names(told, "one"), ...names(told, "two")].sort()).toEqual(["A", "B"]);
+  });
+});
+
 describe("a branch as it is, for which the clock asks", () => {
   const standing: RefUpdate = {
     ...{ kind: "ref", id: "ref:P:refs/heads/main", project: "P", ref: "refs/heads/main", branch: "main" },
@@ -100,6 +113,7 @@ describe("a pipeline that fails again and again", () => {
     expect(told.core.status().pipelines[0]?.isDisabled).toBe(true);
     expect(runs(told, "G", "FAILURE")).toBe(true);
     told.restart();
+    told.configure([rules], ["P"], {}, true);
     expect(runs(told, "H", "SUCCESS")).toBe(true);
     told.configure([rules]);
     expect(runs(told, "I", "FAILURE")).toBe(false);
