@@ -27,10 +27,16 @@ export function statusLines(status: StatusView, nowMs: number): string[] {
     lines.push(
       `${printable(project)}/${printable(branch)} is frozen by ${printable(by)}${reason === "" ? "" : `: ${printable(reason, 1_000)}`}`,
     );
-  for (const { name, queues, waiting } of status.pipelines) {
+  let isEmpty = true;
+  for (const { name, queues, waiting, isDisabled } of status.pipelines) {
     const count = queues.reduce((sum, { items }) => sum + items.filter(({ live }) => live).length, 0);
-    if (count === 0 && waiting.length === 0) continue;
-    lines.push("", `${printable(name)}: ${count} ${count === 1 ? "item" : "items"}`);
+    if (count === 0 && waiting.length === 0 && !isDisabled) continue;
+    isEmpty = false;
+    lines.push(
+      "",
+      `${printable(name)}: ${count} ${count === 1 ? "item" : "items"}` +
+        `${isDisabled ? ", reports elsewhere, having failed too often in a row" : ""}`,
+    );
     for (const queue of queues) {
       if (queue.items.length === 0) continue;
       const window = queue.window === 0 ? "" : `, window ${queue.window}`;
@@ -43,7 +49,7 @@ export function statusLines(status: StatusView, nowMs: number): string[] {
       lines.push(`  waits  ${subjectText(subject)}`, `         ${printable(reason, 500)}`);
     }
   }
-  if (lines.length === 1) lines.push("", "Nothing is in a pipeline.");
+  if (isEmpty) lines.push("", "Nothing is in a pipeline.");
   return lines;
 }
 
