@@ -26,6 +26,11 @@ const MESSAGES: Readonly<Record<ReportKind, string>> = {
   dequeue: "Build canceled.",
 };
 
+/** What may stand below one of a pipeline's keys. */
+function driversOf(key: string): readonly string[] {
+  return key === "trigger" ? ["local", "timer", "zuul"] : ["local"];
+}
+
 export function parsePipeline(
   check: FileCheck,
   item: ConfigItem,
@@ -43,13 +48,13 @@ export function parsePipeline(
     const drivers = written[key];
     if (drivers === undefined || drivers === null) return undefined;
     for (const name of Object.keys(drivers)) {
-      if (name === "local" || (key === "trigger" && (name === "timer" || name === "zuul"))) continue;
+      if (driversOf(key).includes(name)) continue;
       check.add(
         item,
         [key, name],
         UNBUILT_DRIVERS.includes(name)
           ? `${key}: the driver ${name} is not built yet; local is`
-          : `${key}: there is no driver ${name}${suggestion(name, ["local"])}`,
+          : `${key}: there is no driver ${name}${suggestion(name, driversOf(key))}`,
       );
     }
     return Object.hasOwn(drivers, "local") ? { value: drivers.local } : undefined;

@@ -251,6 +251,29 @@ describe("pipelines that the clock or the gate itself starts", () => {
     expect(problems).toEqual(problem === undefined ? [] : [expect.stringContaining(problem)]);
   });
 
+  test("only what the tenant allows starts one, and only what there is", async () => {
+    const file = (trigger: string) =>
+      `- pipeline: {name: p, manager: independent, trigger: {${trigger}}, disabled: {local: {}}}\n`;
+    const zuul = "zuul: {event: parent-change-enqueued, pipeline: gaet}";
+    const repositories = (trigger: string) => ({ config: { main: { "zuul.yaml": BASE + file(trigger) } } });
+    expect((await load(repositories(zuul))).told).toEqual([
+      expect.stringContaining(
+        'pipeline p is triggered by pipeline gaet, which is not defined; did you mean "gate"?',
+      ),
+    ]);
+    for (const trigger of ['timer: {time: "0 1 * * *"}', "zuul: {event: project-change-merged}"]) {
+      const tenant = plainTenant({}, "    allowed-triggers: [local]\n");
+      const { told } = await load(repositories(trigger), tenant);
+      const name = trigger.slice(0, trigger.indexOf(":"));
+      expect(told).toEqual([
+        expect.stringContaining(`pipeline p: the tenant does not allow the trigger ${name}`),
+      ]);
+    }
+    expect(await pipeline("require: {timer: {}}")).toEqual([
+      expect.stringContaining("require: there is no driver timer"),
+    ]);
+  });
+
   test("a pipeline is named for parents only", async () => {
     expect(await pipeline("trigger: {zuul: [{event: project-change-merged, pipeline: gate}]}")).toEqual([
       expect.stringContaining("pipeline is looked at for the event parent-change-enqueued only"),
