@@ -15,8 +15,8 @@ export class ProviderJudge {
     pipelineOf: (item: number) => string | undefined,
     graphOf: (buildset: number) => JobGraph | null,
   ): void {
-    // What a new configuration says was not so when they were asked for.
-    const isAnew = events.some(({ kind }) => kind === "frozen" || kind === "restarted");
+    // After a restart what was asked for before is asked for again.
+    const isAnew = events.some(({ kind }) => kind === "restarted");
     const asked = new Set(
       effects.flatMap((effect) => (effect.kind === "requestNodes" && !isAnew ? [effect.build] : [])),
     );
