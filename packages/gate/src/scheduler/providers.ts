@@ -12,9 +12,10 @@ export function providersOnRecord(
 ): PastProvider[] {
   const seen = new Set<number>();
   return subjects.flatMap(({ id, revision }) => {
-    const newest = builds.list({ subjectId: id, pipeline, limit: 1 })[0];
-    if (newest === undefined || revisionOf(newest.subject) !== revision || seen.has(newest.buildset))
-      return [];
+    const newest = builds
+      .list({ subjectId: id, pipeline })
+      .find(({ subject }) => revisionOf(subject) === revision);
+    if (newest === undefined || seen.has(newest.buildset)) return [];
     seen.add(newest.buildset);
     const frozen = builds.frozen(newest.buildset);
     if (frozen === undefined) return [];
