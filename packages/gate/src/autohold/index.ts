@@ -1,0 +1,9 @@
+export {
+  AUTOHOLD_MIGRATIONS,
+  type Autohold,
+  AutoholdTable,
+  DEFAULT_HOLD_MS,
+  type HeldBuild,
+  MAX_AUTOHOLDS,
+  MAX_HOLD_MS,
+} from "./autohold-table.ts";
