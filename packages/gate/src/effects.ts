@@ -1,4 +1,5 @@
 import type { Log } from "@drover/server";
+import type { Autoholds } from "./autohold/index.ts";
 import type {
   BuildBus,
   BuildEnd,
@@ -52,6 +53,7 @@ export interface EffectParts {
   readonly bus: BuildBus;
   readonly ledger: ReuseLedger;
   readonly sharing: SharingPlanner;
+  readonly autoholds: Autoholds;
   /** Where builds run. */
   readonly zone: string;
   readonly keys: ProjectKeys;
@@ -279,7 +281,10 @@ export class Effects {
       }
       let plan: SharedPlan | undefined;
       let isWithdrawn = false;
-      if (SharingPlanner.mayShare(definition, subject)) {
+      const holdMs = this.#parts.autoholds.holdMsFor(definition!.name, subject);
+      // What is to be looked into is one build's own.
+      if (holdMs !== undefined) request = { ...request, holdMs };
+      else if (SharingPlanner.mayShare(definition, subject)) {
         this.#preparing.add(build);
         plan = await this.#plan(definition, request);
         isWithdrawn = !this.#preparing.delete(build);
@@ -403,12 +408,15 @@ export class Effects {
 
   #end(build: BuildId, { result, outcome, detail }: BuildEnd): void {
     this.#paused.delete(build);
-    const { builds, record, nowMs } = this.#parts;
+    const { builds, record, nowMs, autoholds } = this.#parts;
     const childJobs = outcome?.data.childJobs;
     const ended = { kind: "ended" as const, build, result, ...(childJobs == null ? {} : { childJobs }) };
     record(() => {
       builds.end(build, { result: nameOf(result), detail, outcome }, nowMs());
       this.#recordExecution(build, { result, outcome, detail });
+      const row = outcome?.heldUntilMs === undefined ? undefined : builds.get(build);
+      if (row !== undefined)
+        autoholds.keep(row, { execution: outcome!.execution, untilMs: outcome!.heldUntilMs! });
     }, [ended]);
   }
 

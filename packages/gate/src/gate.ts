@@ -5,6 +5,7 @@ import { type FunctionRule, Identity, type JobServer, type Log } from "@drover/s
 import { type Connection, memoryPair } from "@drover/transport";
 import type { Worker } from "@drover/worker";
 import type { ReplayedSpan } from "./api/types.ts";
+import { AUTOHOLD_MIGRATIONS, Autoholds, AutoholdTable } from "./autohold/index.ts";
 import {
   BUILD_FUNCTION_SETTINGS,
   BUILD_FUNCTIONS,
@@ -102,6 +103,7 @@ export const GATE_MIGRATIONS = [
   ...EVENT_LOG_MIGRATIONS,
   ...BUILD_MIGRATIONS,
   ...REUSE_MIGRATIONS,
+  ...AUTOHOLD_MIGRATIONS,
 ];
 
 /** Where a change is. */
@@ -119,6 +121,7 @@ interface Parts {
   readonly merger: Merger;
   readonly loader: ConfigLoader;
   readonly builds: BuildTable;
+  readonly autoholds: Autoholds;
   readonly ledger: ReuseLedger;
   readonly slots: LocalSlots;
   readonly scheduler: Scheduler;
@@ -143,6 +146,7 @@ export class Gate {
   readonly workers: WorkerList;
   readonly scheduler: Scheduler;
   readonly builds: BuildTable;
+  readonly autoholds: Autoholds;
   readonly ledger: ReuseLedger;
   readonly slots: LocalSlots;
   readonly loader: ConfigLoader;
@@ -175,6 +179,7 @@ export class Gate {
     ]);
     this.scheduler = parts.scheduler;
     this.builds = parts.builds;
+    this.autoholds = parts.autoholds;
     this.ledger = parts.ledger;
     this.slots = parts.slots;
     this.loader = parts.loader;
@@ -238,6 +243,7 @@ export class Gate {
       gate = new Gate(options, (self) => {
         const builds = new BuildTable(database);
         const ledger = new ReuseLedger(database);
+        const autoholds = new Autoholds(new AutoholdTable(database), executor, log);
         const environment = localEnvironment(executor?.isolation ?? null, options.image ?? "");
         const slots = new LocalSlots(slotCount, (build) => scheduler.core.rankOf(build));
         const scheduler: Scheduler = new Scheduler({
@@ -257,6 +263,7 @@ export class Gate {
           builds,
           ledger,
           sharing: new SharingPlanner({ tenant: tenant.name, zone, environment }),
+          autoholds,
           slots,
           bus: new BuildBus(client),
           zone,
@@ -282,6 +289,7 @@ export class Gate {
           loader,
           builds,
           ledger,
+          autoholds,
           slots,
           scheduler,
           effects,
@@ -551,17 +559,20 @@ export class Gate {
     if (this.#isTidying) return;
     this.#isTidying = true;
     const { keepMs = KEEP_MS, keepBytes = KEEP_BYTES, log, nowMs = Date.now } = this.#options;
-    const { merger, builds, ledger, executions, forge } = this.#parts;
+    const { merger, builds, ledger, executions, forge, autoholds } = this.#parts;
     try {
       const live = new Set<number>();
       for (const { queues } of this.scheduler.status().pipelines)
         for (const { items } of queues)
           for (const { buildset } of items) if (buildset !== null) live.add(buildset);
+      // Their commits are what held workspaces have checked out.
+      for (const { buildset } of autoholds.held(nowMs())) live.add(buildset);
       for (const project of forge.projects()) {
         for (const id of await merger.held(project)) {
           if (!live.has(Number(id.replace(/^bs-/, "")))) await merger.release(id, [project]);
         }
       }
+      await autoholds.expire(nowMs());
       builds.prune(nowMs() - keepMs, live);
       ledger.prune(nowMs() - keepMs);
       await executions.sweep(nowMs() - keepMs, keepBytes);

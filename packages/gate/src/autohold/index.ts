@@ -7,3 +7,4 @@ export {
   MAX_AUTOHOLDS,
   MAX_HOLD_MS,
 } from "./autohold-table.ts";
+export { Autoholds } from "./autoholds.ts";

@@ -96,6 +96,8 @@ export const buildRequestSchema = z.strictObject({
   inventory: inventory.prefault({}),
   /** What jobs before it returned for its files alone, sealed. */
   returnedSecrets: z.array(z.string()).default([]),
+  /** Its workspace is kept so long when it fails. `null`: it is not. */
+  holdMs: milliseconds.nullable().default(null),
   network: z.boolean().default(false),
   /** A line of `run` that one of them matches makes the build fail, at once. */
   failureOutput: z.array(z.string()).default([]),
@@ -193,6 +195,8 @@ export interface BuildOutcome {
   readonly data: ReturnedData;
   readonly artifacts: readonly Artifact[];
   readonly outputBytes: number;
+  /** Until when its workspace is kept. Absent: it is not. */
+  readonly heldUntilMs?: number;
 }
 
 export type ExecutorErrorCode =

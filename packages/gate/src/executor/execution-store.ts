@@ -13,6 +13,7 @@ import { type Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { type OutputChunk, readLogFile } from "./build-log.ts";
 import { ExecutorError } from "./build-request.ts";
+import { removeHeld } from "./held-workspaces.ts";
 import { removeFolder } from "./workspace.ts";
 
 /** How much of a log is read at a time. */
@@ -190,6 +191,7 @@ export class ExecutionStore {
 
   async remove(execution: string): Promise<void> {
     this.#handedIn.delete(execution);
+    await removeHeld(join(this.folder, execution));
     await removeFolder(join(this.folder, execution));
   }
 
@@ -235,14 +237,15 @@ export function isExecution(name: string): boolean {
 /** When an execution ended, and what it takes. */
 function keptIn(folder: string): { readonly endedMs: number; readonly bytes: number } {
   try {
-    const { startedMs, endedMs, bytes } = JSON.parse(
+    const { startedMs, endedMs, bytes, held } = JSON.parse(
       readFileSync(join(folder, "execution.json"), "utf8"),
     ) as {
       readonly startedMs: number;
       readonly endedMs: number | null;
       readonly bytes: number;
+      readonly held?: { readonly bytes: number } | null;
     };
-    return { endedMs: endedMs ?? startedMs, bytes };
+    return { endedMs: endedMs ?? startedMs, bytes: bytes + (held?.bytes ?? 0) };
   } catch {
     // Not one that ran here.
   }

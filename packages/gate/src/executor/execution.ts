@@ -1,7 +1,7 @@
 import { renameSync, writeFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { basename, join } from "node:path";
-import type { RunResult } from "../core/index.ts";
+import { isHoldable, type RunResult } from "../core/index.ts";
 import { GitError } from "../git/git.ts";
 import { playbookEnvironment, preparePlaybook, readTold, requireAnsible } from "./ansible.ts";
 import { collectArtifacts } from "./artifacts.ts";
@@ -22,11 +22,12 @@ import {
   type Step,
   type StepEnd,
 } from "./build-request.ts";
-import { BuildSecrets, withoutSecrets, writeForBuild } from "./build-secrets.ts";
+import { type BuildSecrets, withoutSecrets, writeForBuild } from "./build-secrets.ts";
 import { bytesIn, type DiskWatch } from "./disk-watch.ts";
 import { environmentOf } from "./environment.ts";
 import type { ExecutorLimits } from "./executor.ts";
 import { FailureOutput } from "./failure-output.ts";
+import { keepForShell } from "./held-workspaces.ts";
 import { type Folders, foldersIn, type Sandbox } from "./isolation.ts";
 import { textsOf } from "./masking.ts";
 import { endTrail, makeCgroup, markOf, type ProcessTrail } from "./processes.ts";
@@ -51,6 +52,8 @@ export interface ExecutionRecord {
   readonly bytes: number;
   readonly trail: ProcessTrail;
   readonly work: string;
+  /** Its workspace is kept. Absent: it is not. */
+  readonly held?: { readonly untilMs: number; readonly bytes: number } | null;
 }
 
 export interface ExecutionTerms {
@@ -85,6 +88,8 @@ export class Execution {
   #returned: JsonObject = {};
   #warnings: string[] = [];
   #running: RunningStep | undefined;
+  #workspace: Workspace | undefined;
+  #held: ExecutionRecord["held"] = null;
   /** Until they are opened there are none. */
   #secrets: BuildSecrets | undefined;
   readonly #failureOutput: FailureOutput;
@@ -121,11 +126,13 @@ export class Execution {
     try {
       [result, detail] = await this.#attempt();
       artifacts = await this.#collect();
+      await this.#hold(result);
     } finally {
       signal.removeEventListener("abort", onAbort);
       diskWatch.remove(work);
       await endTrail(this.#trail);
-      await removeFolder(work).catch((error: Error) => this.#say(`the workspace stays: ${error.message}`));
+      if (this.#held === null)
+        await removeFolder(work).catch((error: Error) => this.#say(`the workspace stays: ${error.message}`));
     }
     const isCancelled = this.#stopped?.kind === "cancelled";
     this.#say(
@@ -150,6 +157,7 @@ export class Execution {
       },
       artifacts,
       outputBytes: log.bytes,
+      ...(this.#held == null ? {} : { heldUntilMs: this.#held.untilMs }),
     };
   }
 
@@ -160,24 +168,25 @@ export class Execution {
     } catch (error) {
       return failedToPrepare(error as Error);
     }
+    this.#workspace = workspace;
     return await this.#runPhases(workspace);
   }
 
-  async #prepare(): Promise<Workspace> {
-    const { request, sandbox, limits, work, diskWatch } = this.#terms;
-    requireAnsible(request, this.#terms.ansiblePlaybook);
-    this.#secrets = new BuildSecrets(request, this.#terms.sealingKey);
-    this.#terms.log.hide(this.#secrets.texts());
-    await mkdir(work, { recursive: true, mode: 0o700 });
-    const sharesObjects = sandbox.isolation !== "user";
-    const workspace = await makeWorkspace(request, this.#folders, sharesObjects);
-    if (entriesOf(request).some(isPlaybook)) await linkSources(this.#folders, (path) => this.#inside(path));
-    sandbox.writePasswd(this.#folders, this.#uid);
-    await handOver(this.#folders, this.#uid);
-    // Copies of the gate's objects are not the build's doing.
-    const copied = sharesObjects ? 0 : ((await bytesIn([work])).get(work) ?? 0);
-    diskWatch.add(work, copied + limits.diskBytes, () => this.#stop({ kind: "disk full" }));
-    return workspace;
+  /** Keeps the workspace if that is wished. */
+  async #hold(result: RunResult): Promise<void> {
+    const { request, work } = this.#terms;
+    const { holdMs, attempt, attempts } = request;
+    if (holdMs === null || this.#workspace === undefined || this.#stopped !== undefined) return;
+    if (!isHoldable(result, attempt >= attempts)) return;
+    await keepForShell({
+      ...this.#terms,
+      folders: this.#folders,
+      uid: this.#uid,
+      workspace: this.#workspace,
+    });
+    const untilMs = Date.now() + holdMs;
+    this.#held = { untilMs, bytes: (await bytesIn([work])).get(work) ?? 0 };
+    this.#say(`the workspace is kept until ${new Date(untilMs).toISOString()}`);
   }
 
   async #runPhases(workspace: Workspace): Promise<[RunResult, string | null]> {
@@ -536,6 +545,7 @@ export class Execution {
       bytes: log.bytes + artifacts.reduce((sum, { bytes }) => sum + bytes, 0),
       trail: this.#trail,
       work,
+      ...(this.#held == null ? {} : { held: this.#held }),
     };
     writeRecord(folder, record);
   }

@@ -11,8 +11,9 @@ import {
   type ReturnedData,
 } from "./build-request.ts";
 import { DiskWatch } from "./disk-watch.ts";
-import { Execution, type ExecutionRecord, writeRecord } from "./execution.ts";
+import { Execution, writeRecord } from "./execution.ts";
 import { ExecutionStore } from "./execution-store.ts";
+import { clearWork, readRecord, removeHeld } from "./held-workspaces.ts";
 import { type Isolation, isRoot, Sandbox } from "./isolation.ts";
 import { endTrail, isSame, markOf, type ProcessMark } from "./processes.ts";
 import { removeFolder } from "./workspace.ts";
@@ -136,7 +137,7 @@ export class Executor implements AsyncDisposable {
       const sandbox = await Sandbox.find(folder, terms, options.isolation ?? "bubblewrap");
       const leftovers = await endLeftovers(store.folder);
       const work = sandbox.isolation === "user" ? openWorkFolder(folder) : join(folder, "work");
-      await removeFolder(work);
+      await clearWork(work, store.folder, Date.now());
       await mkdir(work, { recursive: true, mode: sandbox.isolation === "user" ? 0o711 : 0o700 });
       return new Executor(folder, store, work, sandbox, limits, options, leftovers);
     } catch (error) {
@@ -215,11 +216,26 @@ export class Executor implements AsyncDisposable {
     return this.store.sweep(olderThanMs, maxBytes);
   }
 
+  /** Removes the workspace that was kept of an execution. */
+  async letGo(execution: string): Promise<void> {
+    const folder = this.store.folderOf(execution);
+    const record = folder === undefined ? undefined : await removeHeld(folder);
+    if (record !== undefined) writeRecord(folder!, { ...record, held: null });
+  }
+
+  /** Removes workspaces that were kept until now at most. */
+  async letGoExpired(nowMs: number): Promise<void> {
+    for (const id of await readdir(this.#work)) {
+      const record = readRecord(join(this.store.folder, id));
+      if (record?.held != null && record.held.untilMs <= nowMs) await this.letGo(id);
+    }
+  }
+
   /** Cancels what runs. Resolves when no process of it is left. */
   async close(): Promise<void> {
     this.#closing.abort();
     await Promise.allSettled(this.#running.values());
-    await removeFolder(this.#work);
+    await clearWork(this.#work, this.store.folder, Date.now());
     await rm(join(this.#folder, OWNER), { force: true });
   }
 
@@ -259,14 +275,6 @@ async function endLeftovers(executions: string): Promise<number> {
     writeRecord(folder, { ...record, endedMs: Date.now(), bytes: record.bytes });
   }
   return left;
-}
-
-function readRecord(folder: string): ExecutionRecord | undefined {
-  try {
-    return JSON.parse(readFileSync(join(folder, "execution.json"), "utf8")) as ExecutionRecord;
-  } catch {
-    return undefined;
-  }
 }
 
 /** Where other users can reach what is theirs, though the executor's own folder is closed to them. */

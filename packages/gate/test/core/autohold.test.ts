@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { type AutoholdWish, isHoldable, mostSpecific } from "../../src/core/index.ts";
+import { type AutoholdWish, isHoldable, mostSpecific, type RefUpdate } from "../../src/core/index.ts";
 import { changeOf } from "./told.ts";
 
 const wish = (fields: Partial<AutoholdWish> & { readonly name?: string }) => ({
@@ -29,10 +29,10 @@ describe("of the wishes for a failed build", () => {
   });
 
   it("a ref is matched by its own name, and by its branch", () => {
-    const tag = {
+    const tag: RefUpdate = {
       ...{ kind: "ref", id: "ref:P:refs/tags/1@x", project: "P", ref: "refs/tags/1", branch: null },
       ...{ oldCommit: null, newCommit: "x" },
-    } as const;
+    };
     const found = mostSpecific(
       [wish({ name: "tag", ref: "refs/tags/" })],
       { job: "J", subject: tag },
