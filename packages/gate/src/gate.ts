@@ -1,8 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { Client } from "@drover/client";
-import { type FunctionRule, Identity, type JobServer, type Log } from "@drover/server";
-import { type Connection, memoryPair } from "@drover/transport";
+import type { FunctionRule, JobServer, Log } from "@drover/server";
 import type { Worker } from "@drover/worker";
 import type { ReplayedSpan } from "./api/types.ts";
 import { AUTOHOLD_MIGRATIONS, Autoholds, AutoholdTable } from "./autohold/index.ts";
@@ -17,6 +16,7 @@ import {
 } from "./bus/index.ts";
 import { ConfigLoader, type LoadedLayout, type Tenant } from "./config/index.ts";
 import type { Change, ConfigProblem, GateCore, GateEvent, RefUpdate, Subject } from "./core/index.ts";
+import { dialIn, GATE_FUNCTIONS } from "./dial-in.ts";
 import { Effects } from "./effects.ts";
 import { ExecutionStore, Executor } from "./executor/index.ts";
 import { FORGE_MIGRATIONS, type ForgeEvent, type ForgeTrigger, LocalForge } from "./forge/index.ts";
@@ -35,23 +35,12 @@ import { KEYS, ProjectKeys } from "./secrets/keys.ts";
 import { GateDatabase } from "./store/database.ts";
 import { addToTenant, GATE_FILE, GateError, type GateErrorCode, readTenant } from "./tenant-file.ts";
 
-export { GATE_FILE, GateError, type GateErrorCode };
-
-/** Beginning of the functions that are the gate's own: `reserved` of a job server that has a gate. */
-export const GATE_FUNCTIONS = "gate:";
+export { GATE_FILE, GATE_FUNCTIONS, GateError, type GateErrorCode };
 
 /** What a job server must know of the gate's functions, before any rules of its operator. */
 export const GATE_FUNCTION_RULES: readonly FunctionRule[] = [
   { glob: BUILD_FUNCTIONS, settings: BUILD_FUNCTION_SETTINGS },
 ];
-
-/** Rights of what is in the process with the job server. */
-const GATE_IDENTITY = new Identity("gate", {
-  submit: [`${GATE_FUNCTIONS}*`],
-  work: [`${GATE_FUNCTIONS}*`],
-  status: true,
-  admin: false,
-});
 
 export interface GateOptions {
   /** With `gate.yaml`; database, repositories and what builds leave are kept below it. */
@@ -597,13 +586,4 @@ function selfOf({ db }: GateDatabase): string {
   const id = randomBytes(6).toString("hex");
   db.prepare("INSERT INTO gate_self (id) VALUES (?)").run(id);
   return id;
-}
-
-/** Connections to a job server in this process, with the rights of the gate. */
-function dialIn(server: JobServer): () => Promise<Connection> {
-  return async () => {
-    const [own, others] = memoryPair({}, ["gate", "gate"]);
-    server.accept(others, GATE_IDENTITY);
-    return own;
-  };
 }

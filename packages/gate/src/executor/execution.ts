@@ -22,9 +22,10 @@ import {
   type Step,
   type StepEnd,
 } from "./build-request.ts";
-import { type BuildSecrets, withoutSecrets, writeForBuild } from "./build-secrets.ts";
+import { BuildSecrets, withoutSecrets, writeForBuild } from "./build-secrets.ts";
 import { bytesIn, type DiskWatch } from "./disk-watch.ts";
 import { environmentOf } from "./environment.ts";
+import { type ExecutionRecord, isDiskFull, writeRecord } from "./execution-record.ts";
 import type { ExecutorLimits } from "./executor.ts";
 import { FailureOutput } from "./failure-output.ts";
 import { keepForShell } from "./held-workspaces.ts";
@@ -41,20 +42,6 @@ import {
   type Workspace,
   WorkspaceImpossible,
 } from "./workspace.ts";
-
-/** What stands on the disk of an execution besides its log: enough to end what it left, and to know when it may go. */
-export interface ExecutionRecord {
-  readonly build: string;
-  readonly job: string;
-  readonly startedMs: number;
-  readonly endedMs: number | null;
-  /** Log and artifacts. */
-  readonly bytes: number;
-  readonly trail: ProcessTrail;
-  readonly work: string;
-  /** Its workspace is kept. Absent: it is not. */
-  readonly held?: { readonly untilMs: number; readonly bytes: number } | null;
-}
 
 export interface ExecutionTerms {
   readonly id: string;
@@ -187,6 +174,23 @@ export class Execution {
     const untilMs = Date.now() + holdMs;
     this.#held = { untilMs, bytes: (await bytesIn([work])).get(work) ?? 0 };
     this.#say(`the workspace is kept until ${new Date(untilMs).toISOString()}`);
+  }
+
+  async #prepare(): Promise<Workspace> {
+    const { request, sandbox, limits, work, diskWatch } = this.#terms;
+    requireAnsible(request, this.#terms.ansiblePlaybook);
+    this.#secrets = new BuildSecrets(request, this.#terms.sealingKey);
+    this.#terms.log.hide(this.#secrets.texts());
+    await mkdir(work, { recursive: true, mode: 0o700 });
+    const sharesObjects = sandbox.isolation !== "user";
+    const workspace = await makeWorkspace(request, this.#folders, sharesObjects);
+    if (entriesOf(request).some(isPlaybook)) await linkSources(this.#folders, (path) => this.#inside(path));
+    sandbox.writePasswd(this.#folders, this.#uid);
+    await handOver(this.#folders, this.#uid);
+    // Copies of the gate's objects are not the build's doing.
+    const copied = sharesObjects ? 0 : ((await bytesIn([work])).get(work) ?? 0);
+    diskWatch.add(work, copied + limits.diskBytes, () => this.#stop({ kind: "disk full" }));
+    return workspace;
   }
 
   async #runPhases(workspace: Workspace): Promise<[RunResult, string | null]> {
@@ -551,17 +555,6 @@ export class Execution {
   }
 }
 
-/** Written beside and renamed, so that it is whole whenever the process ends. */
-export function writeRecord(folder: string, record: ExecutionRecord): void {
-  const path = join(folder, "execution.json");
-  try {
-    writeFileSync(`${path}.new`, JSON.stringify(record), { mode: 0o600 });
-    renameSync(`${path}.new`, path);
-  } catch (error) {
-    if (!isDiskFull(error)) throw error;
-  }
-}
-
 interface Place {
   readonly phase: Phase;
   readonly index: number;
@@ -582,11 +575,6 @@ function failedToPrepare(error: Error): [RunResult, string] {
   // Git's own trouble, such as a repository that is being repacked, may be over the next time.
   if (error instanceof GitError) return [{ kind: "retry", again: true }, error.message];
   return [{ kind: "final", result: "ERROR" }, error.message];
-}
-
-function isDiskFull(error: unknown): boolean {
-  const { code, message, stderr } = error as { code?: unknown; message?: string; stderr?: string };
-  return code === "ENOSPC" || /No space left on device/.test(`${message} ${stderr}`);
 }
 
 function nameOf(result: RunResult): string {

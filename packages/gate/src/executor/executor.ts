@@ -11,9 +11,10 @@ import {
   type ReturnedData,
 } from "./build-request.ts";
 import { DiskWatch } from "./disk-watch.ts";
-import { Execution, writeRecord } from "./execution.ts";
+import { Execution } from "./execution.ts";
+import { readRecord, writeRecord } from "./execution-record.ts";
 import { ExecutionStore } from "./execution-store.ts";
-import { clearWork, readRecord, removeHeld } from "./held-workspaces.ts";
+import { clearWork, removeHeld } from "./held-workspaces.ts";
 import { type Isolation, isRoot, Sandbox } from "./isolation.ts";
 import { endTrail, isSame, markOf, type ProcessMark } from "./processes.ts";
 import { removeFolder } from "./workspace.ts";

@@ -3,7 +3,7 @@ import { readdir, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { CheckedRequest } from "./build-request.ts";
 import { environmentOf } from "./environment.ts";
-import type { ExecutionRecord } from "./execution.ts";
+import { type ExecutionRecord, readRecord } from "./execution-record.ts";
 import type { Folders, Sandbox } from "./isolation.ts";
 import { removeFolder, type Workspace } from "./workspace.ts";
 
@@ -53,14 +53,6 @@ export async function keepForShell(terms: KeptTerms): Promise<void> {
 export function readHeldShell(folder: string): HeldShell | undefined {
   try {
     return JSON.parse(readFileSync(join(folder, HELD_FILE), "utf8")) as HeldShell;
-  } catch {
-    return undefined;
-  }
-}
-
-export function readRecord(folder: string): ExecutionRecord | undefined {
-  try {
-    return JSON.parse(readFileSync(join(folder, "execution.json"), "utf8")) as ExecutionRecord;
   } catch {
     return undefined;
   }
