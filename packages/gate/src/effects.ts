@@ -7,7 +7,12 @@ import type {
   MergerClient,
   RunningBuild,
 } from "./bus/index.ts";
-import { type ConfigLoader, type ConnectionAction, type FrozenJobDefinition, isConfigPath } from "./config/index.ts";
+import {
+  type ConfigLoader,
+  type ConnectionAction,
+  type FrozenJobDefinition,
+  isConfigPath,
+} from "./config/index.ts";
 import type {
   BuildId,
   BuildsetId,

@@ -117,6 +117,8 @@ export interface StatusView {
   readonly slots: { readonly total: number; readonly used: number };
   /** `null` of a time that has passed, which they are not kept of. */
   readonly configProblems: number | null;
+  /** Reports that their connections have not taken yet; `null` of a time that has passed. Older gates do not tell. */
+  readonly undelivered?: number | null;
 }
 
 /** A job of a change in a pipeline: whether it runs there, and why. */

@@ -2,7 +2,14 @@ import type { ReportKind, Requirements } from "../core/index.ts";
 import type { FileCheck } from "./check.ts";
 import type { ConfigItem } from "./items.ts";
 import { subjectProblem } from "./mail-subject.ts";
-import type { ConnectionAction, LocalAction, Origin, PipelineDefinition, ReporterAction, Trigger } from "./model.ts";
+import type {
+  ConnectionAction,
+  LocalAction,
+  Origin,
+  PipelineDefinition,
+  ReporterAction,
+  Trigger,
+} from "./model.ts";
 import { suggestion } from "./nearest.ts";
 import {
   connectionReporterSchema,

@@ -65,8 +65,11 @@ export function deliverToCommand(
       settle(() => {
         if (ended === undefined && exitCode === 0) resolve({ exitCode });
         else {
-          const how = ended ?? (exitCode === null ? `it was ended by ${signalName}` : `exit code ${exitCode}`);
-          reject(new DeliveryFailed(`${program} failed: ${how}`, { exitCode, signal: signalName, output: last }));
+          const how =
+            ended ?? (exitCode === null ? `it was ended by ${signalName}` : `exit code ${exitCode}`);
+          reject(
+            new DeliveryFailed(`${program} failed: ${how}`, { exitCode, signal: signalName, output: last }),
+          );
         }
       }),
     );

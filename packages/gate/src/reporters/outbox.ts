@@ -138,11 +138,9 @@ export class Outbox {
         "INSERT INTO gate_outbox (id, connection, subject, letter, at_ms, next_ms) VALUES (?, ?, ?, ?, ?, ?)",
       )
       .run(id, connection, subject, JSON.stringify(letter(id)), nowMs, nowMs);
-    const { n } = this.#db.db
-      .prepare("SELECT count(*) AS n FROM gate_outbox WHERE given_up_ms IS NULL")
-      .get() as { n: number };
-    if (n <= this.limits.maxReports) return [];
-    const oldest = this.#rows("WHERE given_up_ms IS NULL ORDER BY seq LIMIT ?", n - this.limits.maxReports);
+    const tooMany = this.waiting() - this.limits.maxReports;
+    if (tooMany <= 0) return [];
+    const oldest = this.#rows("WHERE given_up_ms IS NULL ORDER BY seq LIMIT ?", tooMany);
     const problem = `more than ${this.limits.maxReports} reports wait, limit maxReports`;
     return oldest.map((row) => this.#giveUp(row, row.problem ?? problem, nowMs));
   }
@@ -213,6 +211,12 @@ export class Outbox {
         ? this.#rows("ORDER BY seq DESC LIMIT ?", limit)
         : this.#rows("WHERE subject = ? ORDER BY seq DESC LIMIT ?", filter.subject, limit);
     return rows.map(undelivered);
+  }
+
+  /** Reports that are still tried. */
+  waiting(): number {
+    const row = this.#db.db.prepare("SELECT count(*) AS n FROM gate_outbox WHERE given_up_ms IS NULL").get();
+    return (row as { n: number }).n;
   }
 
   /** Of each connection that was ever reported to. */
