@@ -106,19 +106,19 @@ test("neither the path of the address nor the key is told when it fails", async 
   const said: string[] = [];
   for (const secretFile of [null, "short.key", "empty.key", "missing.key"]) {
     const failed = deliverToWebhook(hook({ secretFile }), ID, bodyOf(ID, "hook"), place());
-    said.push(await failed.catch((error: Error) => error.message));
+    said.push(await failed.then(String, (error: Error) => error.message));
   }
   server.closeAllConnections();
   await new Promise((resolve) => server.close(resolve));
   const failed = deliverToWebhook(hook(), ID, bodyOf(ID, "hook"), place());
-  said.push(await failed.catch((error: Error) => error.message));
+  said.push(await failed.then(String, (error: Error) => error.message));
   const origin = new URL(url).origin;
   expect(said).toEqual([
     `${origin} answered 500`,
     "short.key holds a key of 9 bytes, and it takes 16",
     "empty.key is empty",
     "missing.key cannot be read: ENOENT",
-    `${origin} did not answer: ECONNREFUSED`,
+    expect.stringMatching(new RegExp(`^${origin} did not answer: [A-Z_]+$`)),
   ]);
 });
 

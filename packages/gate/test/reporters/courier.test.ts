@@ -1,0 +1,127 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import type { CommandConnection } from "../../src/index.ts";
+import { Courier, Outbox, type OutboxLimits } from "../../src/reporters/index.ts";
+import { letterOf, ReporterStage } from "./stage.ts";
+
+let stage: ReporterStage;
+let outbox: Outbox;
+let nowMs: number;
+let connections: Map<string, CommandConnection>;
+let courier: Courier | undefined;
+
+beforeEach(() => {
+  stage = new ReporterStage();
+  nowMs = 1_000;
+  connections = new Map();
+});
+afterEach(async () => {
+  await courier?.close();
+  courier = undefined;
+  stage.end();
+});
+
+/** A gate's courier, as of a process that begins. */
+function begin(limits: Partial<OutboxLimits> = {}): Courier {
+  outbox = new Outbox(stage.database, limits);
+  courier = new Courier({
+    ...{ outbox, folder: stage.folder, log: stage.log, nowMs: () => nowMs },
+    connection: (name) => connections.get(name),
+  });
+  return courier;
+}
+
+/** A connection that appends the report's id to the file of its name, and then ends with what the file `NAME.exit` holds. */
+function connect(name: string): void {
+  const exit = `read code <${name}.exit && exit $code`;
+  const script = stage.write(name, `#!/bin/sh\necho "$DROVER_REPORT_ID" >>${name}.told\n${exit}\n`);
+  stage.write(`${name}.exit`, "0\n");
+  connections.set(name, {
+    ...{ driver: "command", name, argv: [script], timeoutMs: 60_000, maxOutputBytes: 1_000 },
+  });
+}
+
+/** Ids that a connection was told, in order. */
+function told(name: string): string[] {
+  const path = join(stage.folder, `${name}.told`);
+  return existsSync(path) ? readFileSync(path, "utf8").trim().split("\n") : [];
+}
+
+const codes = (): unknown[] =>
+  stage.logged.map(({ fields }) => fields.code).filter((code) => code !== undefined);
+const eventually = (check: () => void): Promise<void> => vi.waitFor(check, 30_000);
+
+test("what is in the outbox goes to its connection, in order and once", async () => {
+  connect("hook");
+  begin();
+  for (const subject of ["local:1", "local:2", "local:3"])
+    outbox.add("hook", subject, letterOf("hook"), nowMs);
+  const ids = outbox
+    .list()
+    .map(({ id }) => id)
+    .toReversed();
+  courier!.wake();
+  courier!.wake();
+  await eventually(() => expect(outbox.waiting()).toBe(0));
+  expect(told("hook")).toEqual(ids);
+  expect(codes()).toEqual([]);
+});
+
+test("a connection that fails holds up no other, and is tried again with the same id when its time has come", async () => {
+  connect("broken");
+  connect("hook");
+  stage.write("broken.exit", "3\n");
+  begin();
+  outbox.add("broken", "local:1", letterOf("broken"), nowMs);
+  outbox.add("gone", "local:1", letterOf("gone"), nowMs);
+  outbox.add("hook", "local:1", letterOf("hook"), nowMs);
+  courier!.wake();
+  await eventually(() => expect(outbox.list().map(({ attempts }) => attempts)).toEqual([1, 1]));
+  await eventually(() => expect(told("hook")).toHaveLength(1));
+  expect(outbox.list().map(({ problem }) => problem)).toEqual([
+    "there is no connection gone in the tenant file any more",
+    `${connections.get("broken")!.argv[0]} failed: exit code 3`,
+  ]);
+  expect(codes()).toEqual(["REPORT_NOT_DELIVERED", "REPORT_NOT_DELIVERED"]);
+
+  stage.write("broken.exit", "0\n");
+  courier!.wake();
+  expect(told("broken")).toHaveLength(1);
+  nowMs += outbox.limits.firstRetryMs;
+  courier!.wake();
+  await eventually(() => expect(outbox.waiting()).toBe(1));
+  const [first, second] = told("broken");
+  expect(second).toBe(first);
+});
+
+test("what is given up is told in the log as an error", async () => {
+  connect("broken");
+  stage.write("broken.exit", "3\n");
+  begin({ maxReportAgeMs: 1 });
+  outbox.add("broken", "local:1", letterOf("broken"), nowMs);
+  courier!.wake();
+  await eventually(() => expect(outbox.waiting()).toBe(0));
+  expect(stage.logged.at(-1)).toMatchObject({
+    level: "error",
+    fields: { code: "REPORT_GIVEN_UP", connection: "broken", subject: "local:1", attempts: 1 },
+  });
+});
+
+test("a report that is under way when the gate ends goes again when it starts, with the same id", async () => {
+  connect("hook");
+  stage.write("hook", '#!/bin/sh\necho "$DROVER_REPORT_ID" >>hook.told\nsleep 600\n');
+  const first = begin();
+  outbox.add("hook", "local:1", letterOf("hook"), nowMs);
+  first.wake();
+  await eventually(() => expect(told("hook")).toHaveLength(1));
+  await first.close();
+  expect(outbox.list()).toMatchObject([{ attempts: 0, givenUpMs: null }]);
+  stage.database.close();
+  stage.open();
+  connect("hook");
+  begin().wake();
+  await eventually(() => expect(outbox.waiting()).toBe(0));
+  const ids = told("hook");
+  expect(ids).toEqual([ids[0], ids[0]]);
+});
