@@ -1,3 +1,5 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
@@ -125,3 +127,19 @@ test("a report that is under way when the gate ends goes again when it starts, w
   const ids = told("hook");
   expect(ids).toEqual([ids[0], ids[0]]);
 });
+
+test("a report whose process is killed while it is under way goes again from the next, with the same id", async () => {
+  stage.write("hook", '#!/bin/sh\necho "$DROVER_REPORT_ID" >>hook.told\nkill -9 $PPID\n');
+  stage.database.close();
+  const child = spawn(process.execPath, [join(import.meta.dirname, "dying-courier.ts"), stage.folder], {
+    stdio: "inherit",
+  });
+  const [, signal] = await once(child, "exit");
+  expect(signal).toBe("SIGKILL");
+  stage.open();
+  connect("hook");
+  begin().wake();
+  await eventually(() => expect(outbox.waiting()).toBe(0));
+  const ids = told("hook");
+  expect(ids).toEqual([ids[0], ids[0]]);
+}, 60_000);
