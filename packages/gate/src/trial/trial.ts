@@ -164,11 +164,15 @@ export class Trial {
         await onEnd(row, () => this.#logOf(row));
       }
     };
+    // One after the other, so that nothing is left to tell at the end.
+    let telling = Promise.resolve();
     await this.#until((item) => {
-      void tell();
+      telling = telling.then(tell);
+      // It is thrown at the end.
+      telling.catch(() => {});
       return item === undefined;
     });
-    await tell();
+    await telling.then(tell);
     const last = gate.scheduler.core.explain(subjectId).filter((one) => one.pipeline === this.pipeline);
     return last.some(({ text }) => text === "succeeded" || text === "was merged");
   }
