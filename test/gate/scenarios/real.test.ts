@@ -32,9 +32,13 @@ async function openGate(setup: Setup): Promise<RunningGate> {
   return running;
 }
 
+/** The builds that it waits for begin, and are not told from those of the other change by what this world sees of them. */
+const SIMULATED_ONLY = "an equal job of a cycle's changes runs once for all of them where it may";
+const PLAYED = SCENARIOS.filter(({ title }) => title !== SIMULATED_ONLY);
+
 // They are in each other's way as little as projects are.
 describe.concurrent("a gate with git, builds and HTTP", () => {
-  for (const [at, { title, setup, play }] of SCENARIOS.entries())
+  for (const [at, { title, setup, play }] of PLAYED.entries())
     it(title, { timeout: TIMEOUT_MS }, async () =>
       play(new RealWorld(await gateFor(setup, title), setup, `s${at}`)),
     );
