@@ -32,7 +32,7 @@ async function openGate(setup: Setup): Promise<RunningGate> {
   return running;
 }
 
-/** The builds that it waits for begin, and are not told from those of the other change by what this world sees of them. */
+/** Its builds begin, but this world waits in vain until it sees them by their names; why is not known yet. */
 const SIMULATED_ONLY = "an equal job of a cycle's changes runs once for all of them where it may";
 const PLAYED = SCENARIOS.filter(({ title }) => title !== SIMULATED_ONLY);
 
