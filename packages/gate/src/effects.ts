@@ -21,13 +21,14 @@ import type {
 } from "./core/index.ts";
 import type { BuildRequest } from "./executor/index.ts";
 import { ForgeError, type Landing, type LocalForge, type NewComment } from "./forge/index.ts";
-import type { MergeRequest, Merger } from "./merger/index.ts";
+import type { HeldCommit, MergeRequest, Merger } from "./merger/index.ts";
 import type { LocalSlots } from "./nodes/local-slots.ts";
 import { HeldExecutions, type ReuseLedger, type SharedPlan, SharingPlanner } from "./reuse/index.ts";
 import { BuildImpossible, buildRequest, type SubjectFacts } from "./scheduler/build-request.ts";
 import type { BuildRow, BuildTable, FrozenBuildset } from "./scheduler/build-table.ts";
 import type { RepositoryConfig } from "./scheduler/config-source.ts";
 import { freezeBuildset } from "./scheduler/freezing.ts";
+import { Pace } from "./scheduler/pace.ts";
 import { reportText } from "./scheduler/report-text.ts";
 import type { ProjectKeys } from "./secrets/keys.ts";
 
@@ -61,6 +62,8 @@ export interface EffectParts {
   readonly tell: (event: GateEvent) => void;
   /** Changes the database and tells what that means, both or neither. */
   readonly record: (change: () => void, events?: readonly GateEvent[]) => void;
+  /** The same with all else of this turn, in the order of asking: builds are begun and ended by it alone. */
+  readonly recordSoon: (change: () => void, events?: readonly GateEvent[]) => Promise<boolean>;
   /** Loads the configuration of projects again, and tells the core. What is wrong with that is logged. */
   readonly reconfigure: (projects: readonly string[]) => Promise<void>;
   /** Resolves when no configuration is being read that was asked for before. */
@@ -72,13 +75,20 @@ export interface EffectParts {
   readonly buildUrl: (build: BuildId) => string | null;
 }
 
+/** A build that was submitted. */
+interface Followed {
+  readonly running: RunningBuild;
+  /** What it is submitted as with others of equal content; `null`: it is for itself. */
+  readonly unique: string | null;
+}
+
 /** Does what the core asks for, and tells it what came of it. */
 export class Effects {
   readonly #parts: EffectParts;
-  readonly #running = new Map<BuildId, RunningBuild>();
+  readonly #running = new Map<BuildId, Followed>();
   /** Builds of which was told that they are paused. */
   readonly #paused = new Set<BuildId>();
-  /** Builds whose content is looked at before they start, unless they were taken back meanwhile. */
+  /** Builds that are to start, unless they are taken back before. */
   readonly #preparing = new Set<BuildId>();
   readonly #held = new HeldExecutions();
   /** Version of the layout that each buildset is frozen under last. */
@@ -87,6 +97,9 @@ export class Effects {
   readonly #landingConfig = new Set<Promise<void>>();
   /** Of what is under way besides builds. */
   readonly #underWay = new Set<Promise<void>>();
+  /** Hundreds of builds start at once, and each takes its time. */
+  readonly #pace = new Pace();
+  #isGranting = false;
   #isOver = false;
   readonly #ending = new AbortController();
 
@@ -106,14 +119,14 @@ export class Effects {
       case "requestNodes":
         if (!this.#parts.slots.request(effect.build, effect.labels.length, effect.rank))
           this.#parts.tell({ kind: "nodes", build: effect.build, granted: false });
-        this.#grant();
+        this.#grantSoon();
         break;
       case "releaseNodes":
         this.#parts.slots.release(effect.build);
-        this.#grant();
+        this.#grantSoon();
         break;
       case "startBuild":
-        this.#do(effect, async () => this.#start(effect));
+        this.#do(effect, () => this.#start(effect));
         break;
       case "resumeBuild":
         this.#resume(effect.build);
@@ -170,6 +183,16 @@ export class Effects {
     else if (effect.kind === "land") tell({ kind: "landed", buildset: effect.buildset, refused: message });
   }
 
+  /** Once for all that a step asks for and gives back. */
+  #grantSoon(): void {
+    if (this.#isGranting) return;
+    this.#isGranting = true;
+    queueMicrotask(() => {
+      this.#isGranting = false;
+      if (!this.#isOver) this.#grant();
+    });
+  }
+
   #grant(): void {
     for (const build of this.#parts.slots.grant()) this.#parts.tell({ kind: "nodes", build, granted: true });
   }
@@ -183,8 +206,7 @@ export class Effects {
     if (answer === undefined) return;
     let result: MergeResult;
     if (answer.kind === "merged") {
-      const commits = chain.map(({ project }, at) => ({ project, commit: answer.steps[at]!.commit }));
-      await merger.hold(`bs-${buildset}`, commits);
+      await merger.hold(`bs-${buildset}`, tipsOf(chain, answer.steps));
       result = { kind: "merged", steps: answer.steps };
     } else if (answer.kind === "conflict") {
       result = { kind: "conflict", link: answer.link, detail: answer.detail };
@@ -213,18 +235,15 @@ export class Effects {
     return {
       steps: chain.map(({ change, revision, project, branch, commit }) => {
         const number = forge.numberOf(change);
-        const row =
-          number === undefined
-            ? undefined
-            : forge.change(number)?.revisions.find((one) => one.revision === revision);
+        const since = number === undefined ? undefined : forge.baseOf(number, revision);
         const mode = layout.mergeModeOf(project);
-        return { project, branch, commit, mode, ...(row === undefined ? {} : { since: row.base }) };
+        return { project, branch, commit, mode, ...(since === undefined ? {} : { since }) };
       }),
     };
   }
 
   async #freeze(effect: Extract<GateEffect, { kind: "freeze" }>): Promise<void> {
-    const { forge, loader, source, builds, nowMs, tell } = this.#parts;
+    const { forge, loader, source, builds, nowMs, recordSoon } = this.#parts;
     const { buildset, pipeline, layout } = effect;
     this.#freezing.set(buildset, layout);
     // Nothing is frozen by configuration of which it is known that it is not what is merged.
@@ -233,65 +252,78 @@ export class Effects {
     // Asked again meanwhile, for another configuration: this answer would only overwrite that one.
     if (this.#freezing.get(buildset) !== layout) return;
     this.#freezing.delete(buildset);
-    if (frozen.kind === "graph") builds.freeze(buildset, pipeline, frozen.buildset, nowMs());
     const result = frozen.kind === "graph" ? { kind: "graph" as const, graph: frozen.graph } : frozen;
-    tell({ kind: "frozen", buildset, layout, result });
+    await recordSoon(() => {
+      if (frozen.kind === "graph") builds.freeze(buildset, pipeline, frozen.buildset, nowMs());
+    }, [{ kind: "frozen", buildset, layout, result }]);
   }
 
   async #start(effect: Extract<GateEffect, { kind: "startBuild" }>): Promise<void> {
-    const { builds, record, nowMs, loader, forge, facts, gateId, slots, ledger } = this.#parts;
-    const { build, buildset, item, pipeline, subject, job, attempt } = effect;
+    const { builds, slots } = this.#parts;
+    const { build, buildset, job } = effect;
     if (this.#running.has(build) || this.#preparing.has(build)) return;
     const frozen = builds.frozen(buildset);
     if (frozen === undefined)
       throw new Error(`nothing is on record of what was frozen for buildset ${buildset}`);
     const definition = frozen.jobs[job];
     if (effect.isPaused !== true) slots.adopt(build, definition?.nodes.length ?? 1);
-    let request = builds.request(build);
-    if (request === undefined) {
-      const layout = loader.current!.layout;
-      try {
-        request = buildRequest(effect, frozen, {
-          tenant: loader.tenant.name,
-          buildName: `${gateId}-${build}`,
-          gitDir: (project) => forge.gitDir(project),
-          facts,
-          postReview: layout.pipelines.find(({ name }) => name === pipeline)?.postReview ?? false,
-          keys: this.#parts.keys,
-          parents: this.#parentsOf(buildset, job, frozen),
-        });
-      } catch (error) {
-        if (!(error instanceof BuildImpossible)) throw error;
-        const detail = error.message;
-        const row = { id: build, buildset, item, pipeline, job, subject, attempt, startedMs: nowMs() };
-        // On record, so that its detail can be read.
-        record(() => builds.begin({ ...row, voting: definition?.voting ?? true }, null));
-        this.#end(build, { result: { kind: "final", result: "ERROR" }, outcome: null, detail });
-        return;
-      }
-      let plan: SharedPlan | undefined;
-      let isWithdrawn = false;
-      const number = forge.numberOf(subject.id);
-      const hasMerged = number !== undefined && forge.change(number)?.state === "merged";
-      if (SharingPlanner.mayShare(definition, subject, hasMerged)) {
-        this.#preparing.add(build);
-        plan = await this.#plan(definition, request);
-        isWithdrawn = !this.#preparing.delete(build);
-        request = plan?.request ?? request;
-      }
-      const name = definition?.name ?? job;
-      const startedMs = nowMs();
-      const row = { id: build, buildset, item, pipeline, job: name, subject, attempt, startedMs };
-      const voting = definition?.voting ?? true;
-      record(() => {
-        builds.begin({ ...row, voting }, request!);
-        if (isWithdrawn) builds.end(build, { result: "CANCELED", detail: null, outcome: null }, startedMs);
-        else if (plan !== undefined)
-          ledger.begin(build, plan.key, plan.maxAgeMs, startedMs, (unique) => this.#held.buildOf(unique));
-      });
-      if (isWithdrawn || this.#isOver) return;
+    this.#preparing.add(build);
+    try {
+      // One that runs already is joined at once, since it may be asked to go on.
+      const request = builds.request(build) ?? (await this.#begin(effect, frozen));
+      if (request === undefined || this.#isOver || !this.#preparing.has(build)) return;
+      this.#submit(effect, request, (definition?.maxAgeSec ?? 0) * 1_000);
+    } finally {
+      this.#preparing.delete(build);
     }
-    this.#submit(effect, request, (definition?.maxAgeSec ?? 0) * 1_000);
+  }
+
+  /** Works out what is to run, and puts it on record. @returns `undefined` when it cannot even be asked for */
+  async #begin(
+    effect: Extract<GateEffect, { kind: "startBuild" }>,
+    frozen: FrozenBuildset,
+  ): Promise<BuildRequest | undefined> {
+    const { builds, recordSoon, nowMs, loader, forge, facts, gateId, ledger } = this.#parts;
+    const { build, buildset, item, pipeline, subject, job, attempt } = effect;
+    const definition = frozen.jobs[job];
+    await this.#pace.turn();
+    const row = { id: build, buildset, item, pipeline, subject, attempt, voting: definition?.voting ?? true };
+    let request: BuildRequest;
+    try {
+      request = buildRequest(effect, frozen, {
+        tenant: loader.tenant.name,
+        buildName: `${gateId}-${build}`,
+        gitDir: (project) => forge.gitDir(project),
+        facts,
+        postReview:
+          loader.current!.layout.pipelines.find(({ name }) => name === pipeline)?.postReview ?? false,
+        keys: this.#parts.keys,
+        parents: this.#parentsOf(buildset, job, frozen),
+      });
+    } catch (error) {
+      if (!(error instanceof BuildImpossible)) throw error;
+      const detail = error.message;
+      // On record, so that its detail can be read.
+      void recordSoon(() => builds.begin({ ...row, job, startedMs: nowMs() }, null));
+      this.#end(build, { result: { kind: "final", result: "ERROR" }, outcome: null, detail });
+      return undefined;
+    }
+    let plan: SharedPlan | undefined;
+    const number = forge.numberOf(subject.id);
+    const hasMerged = number !== undefined && forge.stateOf(number) === "merged";
+    if (SharingPlanner.mayShare(definition, subject, hasMerged)) {
+      plan = await this.#plan(definition, request);
+      request = plan?.request ?? request;
+    }
+    const startedMs = nowMs();
+    const isWritten = await recordSoon(() => {
+      builds.begin({ ...row, job: definition?.name ?? job, startedMs }, request);
+      if (!this.#preparing.has(build))
+        builds.end(build, { result: "CANCELED", detail: null, outcome: null }, startedMs);
+      else if (plan !== undefined)
+        ledger.begin(build, plan.key, plan.maxAgeMs, startedMs, (unique) => this.#held.buildOf(unique));
+    });
+    return isWritten ? request : undefined;
   }
 
   /** `undefined`: it shares nothing. What cannot be looked at is no reason not to run it. */
@@ -314,7 +346,7 @@ export class Effects {
     maxAgeMs: number,
   ): void {
     const { build } = effect;
-    const { builds, record, bus, gateId, zone, ledger } = this.#parts;
+    const { builds, recordSoon, bus, gateId, zone, ledger } = this.#parts;
     const shared = ledger.of(build);
     const known = shared === undefined ? undefined : ledger.ended(shared.unique);
     // Its own execution may have been recorded for another build before this process began.
@@ -331,15 +363,15 @@ export class Effects {
       shared === undefined
         ? bus.start(`${gateId}-${build}`, request, zone, follower)
         : bus.start(shared.unique, request, zone, follower, Math.min(maxAgeMs, MAX_LINGER_MS));
-    this.#running.set(build, running);
+    this.#running.set(build, { running, unique: shared?.unique ?? null });
     void running.ended.then((end) => {
-      const isWanted = this.#running.get(build) === running;
+      const isWanted = this.#running.get(build)?.running === running;
       if (isWanted) this.#running.delete(build);
       if (end === undefined || this.#isOver) return;
       if (shared !== undefined) this.#held.release(shared.unique);
       if (isWanted) this.#end(build, end);
       // It ended before anybody came for it: whoever comes now need not run it again.
-      else record(() => this.#recordExecution(build, end));
+      else void recordSoon(() => this.#recordExecution(build, end));
     });
   }
 
@@ -348,11 +380,11 @@ export class Effects {
     running: RunningBuild,
     execution: string,
   ): void {
-    const { builds, record } = this.#parts;
-    const before = builds.get(build)?.execution ?? null;
-    record(() => builds.setExecution(build, execution));
+    const { builds, recordSoon } = this.#parts;
     const wasPaused = isPaused === true || this.#paused.has(build);
-    if (!wasPaused || before === execution || this.#running.get(build) !== running) return;
+    const before = wasPaused ? (builds.get(build)?.execution ?? null) : null;
+    void recordSoon(() => builds.setExecution(build, execution));
+    if (!wasPaused || before === execution || this.#running.get(build)?.running !== running) return;
     // It has begun anew, while what depends on it has used the one that is gone.
     this.#running.delete(build);
     running.cancel();
@@ -362,16 +394,16 @@ export class Effects {
   #resume(build: BuildId): void {
     this.#paused.delete(build);
     const execution = this.#parts.builds.get(build)?.execution ?? null;
-    if (execution !== null) this.#running.get(build)?.resume(execution);
+    if (execution !== null) this.#running.get(build)?.running.resume(execution);
   }
 
   #news(build: BuildId, running: RunningBuild, { failing, paused }: BuildNews): void {
-    if (this.#isOver || this.#running.get(build) !== running) return;
+    if (this.#isOver || this.#running.get(build)?.running !== running) return;
     if (paused !== undefined && !this.#paused.has(build)) {
-      const { builds, record } = this.#parts;
+      const { builds, recordSoon } = this.#parts;
       const { childJobs } = paused;
       this.#paused.add(build);
-      record(
+      void recordSoon(
         () => builds.setReturned(build, paused),
         [{ kind: "paused", build, ...(childJobs === null ? {} : { childJobs }) }],
       );
@@ -391,16 +423,17 @@ export class Effects {
       }
     };
     walk(job);
+    if (wanted.size === 0) return [];
     const rows = this.#parts.builds.ofBuildset(buildset, frozen);
     return Object.keys(jobs).flatMap((name) => (wanted.has(name) ? (rows.get(name) ?? []) : []));
   }
 
   #end(build: BuildId, { result, outcome, detail }: BuildEnd): void {
     this.#paused.delete(build);
-    const { builds, record, nowMs } = this.#parts;
+    const { builds, recordSoon, nowMs } = this.#parts;
     const childJobs = outcome?.data.childJobs;
     const ended = { kind: "ended" as const, build, result, ...(childJobs == null ? {} : { childJobs }) };
-    record(() => {
+    void recordSoon(() => {
       builds.end(build, { result: nameOf(result), detail, outcome }, nowMs());
       this.#recordExecution(build, { result, outcome, detail });
     }, [ended]);
@@ -418,15 +451,17 @@ export class Effects {
   }
 
   #cancel(build: BuildId): void {
-    const { builds, record, nowMs, ledger } = this.#parts;
-    const running = this.#running.get(build);
+    const { builds, recordSoon, nowMs } = this.#parts;
+    const followed = this.#running.get(build);
     this.#running.delete(build);
     this.#paused.delete(build);
     this.#preparing.delete(build);
-    const shared = running === undefined ? undefined : ledger.of(build);
-    if (shared === undefined) running?.cancel();
-    else this.#held.hold(shared.unique, build, () => running!.cancel());
-    record(() => builds.end(build, { result: "CANCELED", detail: null, outcome: null }, nowMs()));
+    if (followed !== undefined) {
+      const { running, unique } = followed;
+      if (unique === null) running.cancel();
+      else this.#held.hold(unique, build, () => running.cancel());
+    }
+    void recordSoon(() => builds.end(build, { result: "CANCELED", detail: null, outcome: null }, nowMs()));
   }
 
   #report(effect: Extract<GateEffect, { kind: "report" }>): void {
@@ -524,6 +559,14 @@ export class Effects {
       this.#landingConfig.delete(read);
     }
   }
+}
+
+/** The last commit of each branch of a chain, which has all those before it. */
+function tipsOf(chain: readonly ChainLink[], steps: readonly { readonly commit: string }[]): HeldCommit[] {
+  const tips = new Map<string, HeldCommit>();
+  for (const [at, { project, branch }] of chain.entries())
+    tips.set(JSON.stringify([project, branch]), { project, commit: steps[at]!.commit });
+  return [...tips.values()];
 }
 
 /** What jobs have said on the change: one comment of each. */

@@ -177,8 +177,8 @@ export class ChangeTable {
   }
 
   revisions(number: number): RevisionRow[] {
-    return this.#db.db
-      .prepare(
+    return this.#db
+      .prepared(
         `SELECT revision, head, base, title, message, author, author_email AS authorEmail, author_ms AS authorMs,
            pusher, at_ms AS atMs FROM forge_revisions WHERE change = ? ORDER BY revision`,
       )
@@ -186,8 +186,8 @@ export class ChangeTable {
   }
 
   revision(number: number, revision: number): RevisionRow | undefined {
-    return this.#db.db
-      .prepare(
+    return this.#db
+      .prepared(
         `SELECT revision, head, base, title, message, author, author_email AS authorEmail, author_ms AS authorMs,
            pusher, at_ms AS atMs FROM forge_revisions WHERE change = ? AND revision = ?`,
       )
@@ -275,8 +275,8 @@ export class ChangeTable {
   }
 
   approvals(number: number): { user: string; revision: number; atMs: number }[] {
-    return this.#db.db
-      .prepare(
+    return this.#db
+      .prepared(
         "SELECT user, revision, at_ms AS atMs FROM forge_approvals WHERE change = ? ORDER BY at_ms, user",
       )
       .all(number) as unknown as { user: string; revision: number; atMs: number }[];
@@ -302,8 +302,8 @@ export class ChangeTable {
   }
 
   comments(number: number): CommentRow[] {
-    return this.#db.db
-      .prepare(
+    return this.#db
+      .prepared(
         "SELECT at_ms AS atMs, author, revision, vote, text, file, line FROM forge_comments WHERE change = ? ORDER BY id",
       )
       .all(number) as unknown as CommentRow[];
@@ -324,8 +324,8 @@ export class ChangeTable {
   }
 
   needs(number: number): Need[] {
-    return this.#db.db
-      .prepare(
+    return this.#db
+      .prepared(
         "SELECT source, target, revision, project, problem FROM forge_needs WHERE change = ? ORDER BY position",
       )
       .all(number) as unknown as Need[];
@@ -333,8 +333,8 @@ export class ChangeTable {
 
   /** Open changes that say they need this one. */
   openNeeding(number: number): number[] {
-    const rows = this.#db.db
-      .prepare(
+    const rows = this.#db
+      .prepared(
         `SELECT DISTINCT n.change FROM forge_needs n JOIN forge_changes c ON c.number = n.change
          WHERE n.target = ? AND c.state = 'open' ORDER BY n.change`,
       )
@@ -362,8 +362,8 @@ export class ChangeTable {
   }
 
   #one(where: string, ...values: (string | number)[]): ChangeRow | undefined {
-    return this.#db.db
-      .prepare(`SELECT ${COLUMNS} FROM forge_changes WHERE ${where} LIMIT 1`)
+    return this.#db
+      .prepared(`SELECT ${COLUMNS} FROM forge_changes WHERE ${where} LIMIT 1`)
       .get(...values) as unknown as ChangeRow | undefined;
   }
 }

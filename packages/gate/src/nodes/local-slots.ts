@@ -10,6 +10,8 @@ interface Request {
 export class LocalSlots {
   readonly total: number;
   readonly #requests = new Map<BuildId, Request>();
+  /** Those of them that are not granted. */
+  readonly #waiting = new Map<BuildId, Request>();
   readonly #rankOf: (build: BuildId) => number | null;
   #used = 0;
 
@@ -27,7 +29,11 @@ export class LocalSlots {
   request(build: BuildId, slots: number, rank: number): boolean {
     const wanted = Math.max(1, slots);
     if (wanted > this.total) return false;
-    if (!this.#requests.has(build)) this.#requests.set(build, { slots: wanted, rank, isGranted: false });
+    if (!this.#requests.has(build)) {
+      const request = { slots: wanted, rank, isGranted: false };
+      this.#requests.set(build, request);
+      this.#waiting.set(build, request);
+    }
     return true;
   }
 
@@ -43,6 +49,7 @@ export class LocalSlots {
   release(build: BuildId): void {
     const request = this.#requests.get(build);
     this.#requests.delete(build);
+    this.#waiting.delete(build);
     if (request?.isGranted === true) this.#used -= request.slots;
   }
 
@@ -53,12 +60,13 @@ export class LocalSlots {
   grant(): BuildId[] {
     const granted: BuildId[] = [];
     if (this.#used >= this.total) return granted;
-    const waiting = [...this.#requests].filter(([, request]) => !request.isGranted);
+    const waiting = [...this.#waiting];
     for (const [build, request] of waiting) request.rank = this.#rankOf(build) ?? request.rank;
     waiting.sort(([a, { rank: x }], [b, { rank: y }]) => x - y || a - b);
     for (const [build, request] of waiting) {
       if (this.#used + request.slots > this.total) break;
       request.isGranted = true;
+      this.#waiting.delete(build);
       this.#used += request.slots;
       granted.push(build);
     }

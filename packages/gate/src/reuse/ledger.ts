@@ -132,9 +132,9 @@ export class ReuseLedger {
     nowMs: number,
     heldAs: (unique: string) => BuildId | null = () => null,
   ): Sharing {
-    const { db } = this.#db;
+    const db = this.#db;
     const finished = db
-      .prepare(
+      .prepared(
         `SELECT unique_name, build FROM gate_executions WHERE key = ? AND result = '${SUCCESS}' AND ended_ms > ?
          ORDER BY ended_ms DESC LIMIT 1`,
       )
@@ -144,14 +144,14 @@ export class ReuseLedger {
       sharing = { key, unique: finished.unique_name, how: "reused", source: finished.build };
     } else {
       const { failures } = db
-        .prepare(`SELECT count(*) AS failures FROM gate_executions WHERE key = ? AND result <> '${SUCCESS}'`)
+        .prepared(`SELECT count(*) AS failures FROM gate_executions WHERE key = ? AND result <> '${SUCCESS}'`)
         .get(key) as { failures: number };
       const unique = uniqueOf(key, failures);
       const source = this.#runningAs(unique) ?? heldAs(unique);
       sharing = { key, unique, how: source === null ? null : "joined", source };
     }
     const { unique, how, source } = sharing;
-    db.prepare("INSERT OR REPLACE INTO gate_shared_builds VALUES (?, ?, ?, ?, ?)").run(
+    db.prepared("INSERT OR REPLACE INTO gate_shared_builds VALUES (?, ?, ?, ?, ?)").run(
       build,
       key,
       unique,
@@ -163,8 +163,8 @@ export class ReuseLedger {
   }
 
   #runningAs(unique: string): BuildId | null {
-    const row = this.#db.db
-      .prepare(
+    const row = this.#db
+      .prepared(
         `SELECT shared.build FROM gate_shared_builds AS shared JOIN gate_builds ON gate_builds.id = shared.build
          WHERE shared.unique_name = ? AND shared.sharing IS NOT 'reused' AND gate_builds.ended_ms IS NULL
          ORDER BY shared.build LIMIT 1`,
@@ -187,7 +187,7 @@ export class ReuseLedger {
 
   /** `undefined` of a build that is submitted by its own id. */
   of(build: BuildId): Sharing | undefined {
-    const row = this.#db.db.prepare("SELECT * FROM gate_shared_builds WHERE build = ?").get(build);
+    const row = this.#db.prepared("SELECT * FROM gate_shared_builds WHERE build = ?").get(build);
     return row === undefined
       ? undefined
       : {
@@ -200,8 +200,8 @@ export class ReuseLedger {
 
   /** How the newest execution of a unique ended, as far as it is recorded. */
   ended(unique: string): (RecordedExecution & { readonly outcome: BuildOutcome | null }) | undefined {
-    const row = this.#db.db
-      .prepare("SELECT * FROM gate_executions WHERE unique_name = ? ORDER BY ended_ms DESC LIMIT 1")
+    const row = this.#db
+      .prepared("SELECT * FROM gate_executions WHERE unique_name = ? ORDER BY ended_ms DESC LIMIT 1")
       .get(unique);
     if (row === undefined) return undefined;
     const outcome = row.outcome === null ? null : (JSON.parse(row.outcome as string) as BuildOutcome);
@@ -222,8 +222,8 @@ export class ReuseLedger {
     const { project, job } = of;
     const execution = outcome?.execution ?? `${unique} lost`;
     const kept = outcome === null ? null : JSON.stringify({ ...outcome, steps: [] });
-    const { changes } = this.#db.db
-      .prepare("INSERT OR IGNORE INTO gate_executions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+    const { changes } = this.#db
+      .prepared("INSERT OR IGNORE INTO gate_executions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
       .run(execution, key, unique, project, job, build, result, detail, kept, nowMs);
     if (changes === 0) return;
     this.#count("executions");
@@ -231,17 +231,17 @@ export class ReuseLedger {
   }
 
   #lookForFlake(key: string, { project, job }: { project: string; job: string }, nowMs: number): void {
-    const { db } = this.#db;
+    const db = this.#db;
     const { results } = db
-      .prepare(
+      .prepared(
         `SELECT count(DISTINCT result) AS results FROM gate_executions WHERE key = ? AND result <> '${LOST}'`,
       )
       .get(key) as { results: number };
     if (results < 2) return;
     const { changes } = db
-      .prepare("INSERT OR IGNORE INTO gate_flakes VALUES (?, ?, ?, ?, ?)")
+      .prepared("INSERT OR IGNORE INTO gate_flakes VALUES (?, ?, ?, ?, ?)")
       .run(key, project, job, nowMs, nowMs);
-    if (changes === 0) db.prepare("UPDATE gate_flakes SET last_ms = ? WHERE key = ?").run(nowMs, key);
+    if (changes === 0) db.prepared("UPDATE gate_flakes SET last_ms = ? WHERE key = ?").run(nowMs, key);
     else this.#count("flakes");
   }
 
@@ -279,8 +279,8 @@ export class ReuseLedger {
   }
 
   #count(name: keyof ReuseCounts): void {
-    this.#db.db
-      .prepare(
+    this.#db
+      .prepared(
         "INSERT INTO gate_reuse_counts VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value = value + 1",
       )
       .run(name);
