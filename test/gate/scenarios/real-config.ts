@@ -126,7 +126,7 @@ export function projectFiles(
 }
 
 function definitionOf(
-  { name, after = [], voting, holds, attempts, semaphores = [], deduplicate }: JobSetup,
+  { name, after = [], voting, holds, attempts, semaphores = [], deduplicate, requires = [] }: JobSetup,
   prefix: string,
 ): object {
   const uses = semaphores.map((text) =>
@@ -145,6 +145,9 @@ function definitionOf(
     ...(holds === undefined ? {} : { "hold-following-changes": holds }),
     ...(attempts === undefined ? {} : { attempts }),
     ...(deduplicate === undefined ? {} : { deduplicate }),
+    ...(requires.length === 0
+      ? {}
+      : { "required-projects": requires.map((project) => repositoryName(prefix, project)) }),
     ...(uses.length === 0 ? {} : { semaphores: uses }),
   };
 }
