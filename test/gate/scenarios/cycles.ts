@@ -13,9 +13,9 @@ const SHARED_JOBS: readonly ProjectSetup[] = ["P1", "P2"].map((name) => ({
   queue: "integrated",
   jobs: [
     { name: "once", deduplicate: true },
-    { name: "auto", requires: ["P1", "P2"] },
+    { name: "auto", requiredProjects: ["P1", "P2"] },
     { name: "own" },
-    { name: "each", deduplicate: false, requires: ["P1", "P2"] },
+    { name: "each", deduplicate: false, requiredProjects: ["P1", "P2"] },
   ],
 }));
 const SHARED_BUILDS = ["once{B,A}", "auto{B,A}", "own{B,A}", "own{B,A}", "each{B,A}", "each{B,A}"];
