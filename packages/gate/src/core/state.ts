@@ -1,4 +1,4 @@
-import type { Subject } from "./change.ts";
+import type { ChangeId, Subject } from "./change.ts";
 import type { Decisions } from "./decisions.ts";
 import type {
   BuildId,
@@ -11,6 +11,7 @@ import type {
   ReportId,
   Result,
 } from "./events.ts";
+import type { FrozenBranch } from "./frozen-branches.ts";
 import type { Intents } from "./intents.ts";
 import type { KnownChanges } from "./known-changes.ts";
 import type { CoreLayout, FrozenJob, JobGraph, PipelineRules } from "./layout.ts";
@@ -134,6 +135,10 @@ export interface Pipeline {
   rules: PipelineRules;
   /** Items in all of its queues. */
   size: number;
+  /** Without a success in between, since it was configured. */
+  failuresInARow: number;
+  /** There were too many of them. */
+  isDisabled: boolean;
   readonly queues: Map<string, Queue>;
 }
 
@@ -169,6 +174,8 @@ export interface Gate {
   /** Not answered yet. */
   readonly reports: Map<ReportId, Report>;
   readonly holders: Holders;
+  /** By project and branch. */
+  readonly frozenBranches: Map<string, FrozenBranch>;
   readonly counters: Counters;
   /** The last number given of each kind. */
   readonly last: {
@@ -179,6 +186,8 @@ export interface Gate {
     order: number;
     queue: number;
   };
+  /** Changes that the running step has pipelines offered, which it does before it ends. */
+  readonly triggered: { readonly change: ChangeId; readonly pipelines: readonly string[] }[];
   /** What the running step asks for. */
   effects: GateEffect[];
   readonly dirtyQueues: Set<Queue>;
