@@ -47,6 +47,14 @@ function Status({ of: status, filter }: { readonly of: StatusView; readonly filt
           {reason === "" ? "" : `, ${reason}`}.
         </p>
       ))}
+      {status.pipelines
+        .filter(({ isDisabled }) => isDisabled)
+        .map(({ name }) => (
+          <p class="trouble" key={name}>
+            Pipeline {name} failed too often in a row: until configuration is read again it reports elsewhere,
+            or to nobody.
+          </p>
+        ))}
       {status.configProblems !== null && status.configProblems > 0 && (
         <p class="trouble">
           <a href="#/gate/config">
