@@ -5,6 +5,7 @@ import { type FrozenBranch, keyOf } from "./frozen-branches.ts";
 import { type Intent, Intents } from "./intents.ts";
 import { KnownChanges } from "./known-changes.ts";
 import type { CoreLayout, FrozenJob, JobGraph, PipelineRules, QueueRules } from "./layout.ts";
+import { indexRequiring } from "./providing.ts";
 import { Queue } from "./queue.ts";
 import { Holders, index as indexSemaphores } from "./semaphores.ts";
 import {
@@ -63,6 +64,7 @@ interface RunData {
   /** Not there in older snapshots, as what follows. */
   readonly failing?: string | null;
   readonly held?: readonly string[];
+  readonly providers?: readonly BuildId[] | null;
 }
 
 interface BuildsetData {
@@ -104,6 +106,8 @@ interface ItemData {
   readonly hasReportedStart: boolean;
   readonly landing: Landing | null;
   readonly lostNeed: string | null;
+  /** Not there in older snapshots. */
+  readonly past?: Item["past"];
 }
 
 interface QueueData {
@@ -266,11 +270,12 @@ function restoreQueue(gate: Gate, data: QueueData, snapshot: GateSnapshot): void
   const queue = new Queue(serial, pipeline, key, name, branch, window);
   pipeline.queues.set(key, queue);
   const byId = new Map<ItemId, Item>();
-  for (const { itemAhead, buildset, landing, members: several, ...plain } of data.items) {
+  for (const { itemAhead, buildset, landing, members: several, past = null, ...plain } of data.items) {
     const members = several ?? [plain.subject];
     const ahead = itemAhead === null ? null : byId.get(itemAhead)!;
     const item: Item = {
       ...plain,
+      past,
       pipeline,
       queue,
       active: false,
@@ -304,8 +309,8 @@ function buildsetFrom(item: Item, data: BuildsetData, { links, steps, graphs }: 
     jobs,
   };
   const byName = new Map<string, FrozenJob>(frozen?.jobs.map((job) => [job.name, job]));
-  for (const { name, failing = null, held = [], ...run } of runs)
-    jobs.set(name, { ...run, failing, held, job: byName.get(name)!, buildset });
+  for (const { name, failing = null, held = [], providers = null, ...run } of runs)
+    jobs.set(name, { ...run, failing, held, providers, job: byName.get(name)!, buildset });
   return buildset;
 }
 
@@ -335,6 +340,7 @@ function index(gate: Gate): void {
     gate.builds.set(run.build!, run);
     indexSemaphores(gate, run);
   }
+  indexRequiring(gate);
 }
 
 export function emptyPipeline(rules: PipelineRules): Pipeline {
@@ -359,8 +365,9 @@ export function emptyGate(layout: CoreLayout): Gate {
     builds: new Map(),
     reports: new Map(),
     holders: new Holders(),
+    requiring: new Map(),
     counters: { enqueues: 0, resets: 0, landed: 0, refused: 0, stale: 0, builds: {} },
-    last: { item: 0, buildset: 0, build: 0, report: 0, order: 0, queue: 0 },
+    last: { item: 0, buildset: 0, build: 0, report: 0, order: 0, queue: 0, lookup: 0 },
     effects: [],
     triggered: [],
     dirtyQueues: new Set(),

@@ -8,6 +8,7 @@ import type {
   GateEffect,
   ItemId,
   MergeStep,
+  PastProvider,
   ReportId,
   Result,
 } from "./events.ts";
@@ -45,6 +46,8 @@ export interface JobRun {
   failing: string | null;
   /** Semaphores that its build holds. */
   held: readonly string[];
+  /** Builds ahead that provide what it requires. `null`: not looked for yet. */
+  providers: readonly BuildId[] | null;
 }
 
 /** One attempt at all jobs of an item, against exactly one chain of changes. */
@@ -116,6 +119,11 @@ export interface Item {
   landing: Landing | null;
   /** What it needs has left the queue; in a sentence. */
   lostNeed: string | null;
+  /**
+   * Of one that is not live: what is on record of its jobs that provide something, once that was asked for. `providers`:
+   * `null` until it is answered.
+   */
+  past: { readonly lookup: number; readonly providers: readonly PastProvider[] | null } | null;
   /** Something that it depends on changed since it was last looked at. */
   isDirty: boolean;
 }
@@ -176,6 +184,8 @@ export interface Gate {
   readonly holders: Holders;
   /** By project and branch. */
   readonly frozenBranches: Map<string, FrozenBranch>;
+  /** By the item that they wait for: items of which a job requires what that one's jobs may provide. */
+  readonly requiring: Map<ItemId, Set<Item>>;
   readonly counters: Counters;
   /** The last number given of each kind. */
   readonly last: {
@@ -185,6 +195,7 @@ export interface Gate {
     report: number;
     order: number;
     queue: number;
+    lookup: number;
   };
   /** Changes that the running step has pipelines offered, which it does before it ends. */
   readonly triggered: { readonly change: ChangeId; readonly pipelines: readonly string[] }[];
