@@ -140,8 +140,8 @@ async function frozenRepository(
     if (members.some(({ id }) => id === link.change)) before[link.branch] ??= base;
   }
   if (subject.kind === "ref" && subject.project === project && subject.branch !== null) {
-    if (subject.newCommit === null) branches.delete(subject.branch);
-    else branches.set(subject.branch, subject.newCommit);
+    if (subject.newCommit === null && subject.oldCommit !== null) branches.delete(subject.branch);
+    else if (subject.newCommit !== null) branches.set(subject.branch, subject.newCommit);
     if (subject.oldCommit !== null) before[subject.branch] = subject.oldCommit;
   }
   const defaultBranch = layout.defaultBranchOf(project) ?? (await source.defaultBranch(project));
