@@ -181,7 +181,13 @@ export type GateEffect =
   | {
       readonly kind: "requestNodes";
       readonly build: BuildId;
+      readonly buildset: BuildsetId;
       readonly pipeline: string;
+      /** In a cycle: the change whose job it is. */
+      readonly subject: Subject;
+      readonly job: string;
+      /** From 1. */
+      readonly attempt: number;
       readonly labels: readonly string[];
       /** Lower is served first. */
       readonly rank: number;
