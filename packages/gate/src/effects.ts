@@ -34,6 +34,7 @@ import { BuildImpossible, buildRequest, type SubjectFacts } from "./scheduler/bu
 import type { BuildRow, BuildTable, FrozenBuildset } from "./scheduler/build-table.ts";
 import type { RepositoryConfig } from "./scheduler/config-source.ts";
 import { freezeBuildset } from "./scheduler/freezing.ts";
+import { providersOnRecord } from "./scheduler/providers.ts";
 import { fileComments, jobComments, problemComments } from "./scheduler/report-comments.ts";
 import { reportText } from "./scheduler/report-text.ts";
 import type { ProjectKeys } from "./secrets/keys.ts";
@@ -131,6 +132,9 @@ export class Effects {
       case "cancelBuild":
         this.#cancel(effect.build);
         break;
+      case "findProviders":
+        this.#do(effect, async () => this.#findProviders(effect));
+        break;
       case "report":
         this.#do(effect, async () => this.#report(effect));
         break;
@@ -177,6 +181,9 @@ export class Effects {
       });
     } else if (effect.kind === "startBuild") {
       this.#end(effect.build, { result: { kind: "final", result: "ERROR" }, outcome: null, detail: message });
+    } else if (effect.kind === "findProviders") {
+      // What cannot be looked up is not there.
+      tell({ kind: "providersFound", item: effect.item, lookup: effect.lookup, providers: [] });
     } else if (effect.kind === "report") tell({ kind: "reported", report: effect.report });
     else if (effect.kind === "land") tell({ kind: "landed", buildset: effect.buildset, refused: message });
   }
@@ -296,7 +303,7 @@ export class Effects {
     wanted: Extract<GateEffect, { kind: "startBuild" | "requestNodes" }>,
     frozen: FrozenBuildset,
   ): BuildRequest {
-    const { loader, forge, facts, gateId, keys } = this.#parts;
+    const { loader, forge, facts, gateId, keys, builds } = this.#parts;
     const { build, pipeline, buildset, job } = wanted;
     const { layout } = loader.current!;
     return buildRequest(wanted, frozen, {
@@ -307,6 +314,7 @@ export class Effects {
       postReview: layout.pipelines.find(({ name }) => name === pipeline)?.postReview ?? false,
       keys,
       parents: this.#parentsOf(buildset, job, frozen),
+      providers: (wanted.providers ?? []).flatMap((id) => builds.get(id) ?? []),
     });
   }
 
@@ -484,6 +492,12 @@ export class Effects {
       this.#held.hold(shared.unique, build, () => running!.cancel());
     }
     record(() => builds.end(build, { result: "CANCELED", detail: null, outcome: null }, nowMs()));
+  }
+
+  #findProviders(effect: Extract<GateEffect, { kind: "findProviders" }>): void {
+    const { item, lookup } = effect;
+    const providers = providersOnRecord(this.#parts.builds, effect);
+    this.#parts.tell({ kind: "providersFound", item, lookup, providers });
   }
 
   #report(effect: Extract<GateEffect, { kind: "report" }>): void {

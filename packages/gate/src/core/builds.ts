@@ -3,6 +3,7 @@ import { hasFailed, MAX_LOST_EXECUTORS, readinessOf } from "./job-graph.ts";
 import type { Precedence } from "./layout.ts";
 import { managerOf } from "./managers.ts";
 import { askToResume, hasBegun, isPaused, mayResume, resetDependants, resume } from "./pausing.ts";
+import { noteUnprovided, provide } from "./providing.ts";
 import {
   giveBack,
   isHeldByPaused,
@@ -37,6 +38,16 @@ export function advanceJobs(gate: Gate, item: Item): void {
         end(gate, run, "SUCCESS", null);
         changed = true;
       } else {
+        const provision = provide(gate, run);
+        if (provision.kind === "fail") {
+          end(gate, run, "FAILURE", provision.reason);
+          changed = true;
+          continue;
+        }
+        if (provision.kind === "wait") {
+          run.reason = provision.reason;
+          continue;
+        }
         const lack = lacksBeforeNodes(gate, run);
         if (lack === null) requestNodes(gate, run);
         else if (waitsForItself(gate, run)) {
@@ -84,7 +95,7 @@ function sameProjectAhead({ pipeline, queue, subject }: Item): number {
 export const WAITS_FOR_NODES = "waits for nodes";
 
 export function requestEffect(run: JobRun): Gate["effects"][number] {
-  const { buildset, job, attempt } = run;
+  const { buildset, job, attempt, providers } = run;
   const { item, id } = buildset;
   return {
     kind: "requestNodes",
@@ -94,12 +105,14 @@ export function requestEffect(run: JobRun): Gate["effects"][number] {
     subject: subjectOf(run),
     job: job.name,
     attempt,
+    ...(providers === null || providers.length === 0 ? {} : { providers }),
     labels: job.labels,
     rank: rankOf(item),
   };
 }
 
 export function requestNodes(gate: Gate, run: JobRun): void {
+  if (run.attempt === 0) noteUnprovided(gate, run);
   run.build = ++gate.last.build;
   run.attempt = Math.max(1, run.attempt);
   run.state = "queued";
@@ -115,7 +128,7 @@ function subjectOf({ buildset: { item }, job }: JobRun): Item["subject"] {
 }
 
 export function startEffect(run: JobRun): Gate["effects"][number] {
-  const { buildset, job, attempt } = run;
+  const { buildset, job, attempt, providers } = run;
   const { item } = buildset;
   const { pipeline } = item;
   return {
@@ -127,6 +140,7 @@ export function startEffect(run: JobRun): Gate["effects"][number] {
     subject: subjectOf(run),
     job: job.name,
     attempt,
+    ...(providers === null || providers.length === 0 ? {} : { providers }),
     ...(isPaused(run) ? { isPaused: true } : {}),
   };
 }

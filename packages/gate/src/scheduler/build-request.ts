@@ -6,6 +6,7 @@ import type { ProjectKeys } from "../secrets/keys.ts";
 import { seal, secretsPurpose } from "../secrets/sealing.ts";
 import type { BuildRow, FrozenBuildset, FrozenRepository } from "./build-table.ts";
 import { projectsOf } from "./freezing.ts";
+import { providedArtifacts } from "./providers.ts";
 
 /** The build that is asked for. */
 type Wanted = Pick<
@@ -34,6 +35,8 @@ interface Parts {
   readonly postReview: boolean;
   /** Builds of the jobs that this one depends on, in the order of the graph. */
   readonly parents: readonly BuildRow[];
+  /** Builds of changes ahead that provide what it requires. */
+  readonly providers: readonly BuildRow[];
   readonly keys: ProjectKeys;
 }
 
@@ -204,7 +207,7 @@ function checkoutOf(
 function zuulOf(
   subject: Subject,
   { chain }: FrozenBuildset,
-  { tenant, facts, postReview, parents }: Parts,
+  { tenant, facts, postReview, parents, providers }: Parts,
 ): Variables {
   const own = facts(subject);
   const common = {
@@ -219,11 +222,14 @@ function zuulOf(
       patchset: String(link.revision),
       commit_id: link.commit,
     })),
-    artifacts: parents.flatMap(({ job, outcome }) =>
-      (outcome?.artifacts ?? []).map(({ name, sha256 }) =>
-        sha256 === undefined ? { job, name } : { job, name, sha256 },
+    artifacts: [
+      ...providedArtifacts(providers),
+      ...parents.flatMap(({ job, outcome }) =>
+        (outcome?.artifacts ?? []).map(({ name, sha256 }) =>
+          sha256 === undefined ? { job, name } : { job, name, sha256 },
+        ),
       ),
-    ),
+    ],
   };
   if (subject.kind === "ref") {
     const { ref, oldCommit, newCommit } = subject;
