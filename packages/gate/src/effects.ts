@@ -31,7 +31,7 @@ import {
   SharingPlanner,
 } from "./reuse/index.ts";
 import { BuildImpossible, buildRequest, type SubjectFacts } from "./scheduler/build-request.ts";
-import type { BuildRow, BuildTable, FrozenBuildset } from "./scheduler/build-table.ts";
+import type { BuildTable, FrozenBuildset } from "./scheduler/build-table.ts";
 import type { RepositoryConfig } from "./scheduler/config-source.ts";
 import { freezeBuildset } from "./scheduler/freezing.ts";
 import { providersOnRecord } from "./scheduler/providers.ts";
@@ -313,7 +313,7 @@ export class Effects {
       facts,
       postReview: layout.pipelines.find(({ name }) => name === pipeline)?.postReview ?? false,
       keys,
-      parents: this.#parentsOf(buildset, job, frozen),
+      parents: builds.parentsOf(buildset, job, frozen),
       providers: (wanted.providers ?? []).flatMap((id) => builds.get(id) ?? []),
     });
   }
@@ -439,22 +439,6 @@ export class Effects {
       );
     }
     if (failing !== undefined) this.#parts.tell({ kind: "failing", build, detail: failing });
-  }
-
-  /** Builds of the jobs before a job, those of its parents' parents among them, in the order of the graph. */
-  #parentsOf(buildset: number, job: string, frozen: FrozenBuildset): BuildRow[] {
-    const { jobs } = frozen;
-    const wanted = new Set<string>();
-    const walk = (name: string): void => {
-      for (const { name: parent } of jobs[name]?.dependencies ?? []) {
-        if (wanted.has(parent)) continue;
-        wanted.add(parent);
-        walk(parent);
-      }
-    };
-    walk(job);
-    const rows = this.#parts.builds.ofBuildset(buildset, frozen);
-    return Object.keys(jobs).flatMap((name) => (wanted.has(name) ? (rows.get(name) ?? []) : []));
   }
 
   #end(build: BuildId, { result, outcome, detail }: BuildEnd): void {
