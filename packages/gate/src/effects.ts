@@ -498,7 +498,7 @@ export class Effects {
     const number = forge.numberOf(subject.id);
     if (subject.kind === "ref" || number === undefined) return;
     const { revision } = subject;
-    const reporting = loader.current!.layout.reportersOf(pipeline, what);
+    const reporting = loader.current!.layout.reportersOf(pipeline, what, effect.isDisabled);
     const text = readable(reportText(effect, reporting, (id) => builds.get(id), buildUrl));
     for (const { vote, comment } of reporting.actions) {
       if (vote === null && !comment) continue;
