@@ -15,20 +15,29 @@ import type {
   GateEffect,
   GateEvent,
   MergeResult,
-  ReportedBuild,
   RunResult,
   Subject,
 } from "./core/index.ts";
 import type { BuildRequest } from "./executor/index.ts";
 import { ForgeError, type Landing, type LocalForge, type NewComment } from "./forge/index.ts";
-import type { HeldCommit, MergeRequest, Merger } from "./merger/index.ts";
+import type { Merger } from "./merger/index.ts";
+import { BuildSlots, type Shareable } from "./nodes/build-slots.ts";
 import type { LocalSlots } from "./nodes/local-slots.ts";
-import { HeldExecutions, type ReuseLedger, type SharedPlan, SharingPlanner } from "./reuse/index.ts";
+import {
+  HeldExecutions,
+  type ReuseLedger,
+  type SharedPlan,
+  type Sharing,
+  SharingPlanner,
+} from "./reuse/index.ts";
 import { BuildImpossible, buildRequest, type SubjectFacts } from "./scheduler/build-request.ts";
-import type { BuildRow, BuildTable, FrozenBuildset } from "./scheduler/build-table.ts";
+import type { BuildTable, FrozenBuildset } from "./scheduler/build-table.ts";
 import type { RepositoryConfig } from "./scheduler/config-source.ts";
 import { freezeBuildset } from "./scheduler/freezing.ts";
+import { mergeRequest, tipsOf } from "./scheduler/merge-request.ts";
 import { Pace } from "./scheduler/pace.ts";
+import { providersOnRecord } from "./scheduler/providers.ts";
+import { fileComments, jobComments, problemComments } from "./scheduler/report-comments.ts";
 import { reportText } from "./scheduler/report-text.ts";
 import type { ProjectKeys } from "./secrets/keys.ts";
 
@@ -36,8 +45,6 @@ import type { ProjectKeys } from "./secrets/keys.ts";
 export const GATE_AUTHOR = "gate";
 /** How long results answer at the job server at most. */
 const MAX_LINGER_MS = 3_600_000;
-/** Comments on lines of files that one report takes from its jobs. */
-const MAX_FILE_COMMENTS = 100;
 
 export interface EffectParts {
   readonly forge: LocalForge;
@@ -91,6 +98,7 @@ export class Effects {
   /** Builds that are to start, unless they are taken back before. */
   readonly #preparing = new Set<BuildId>();
   readonly #held = new HeldExecutions();
+  readonly #slots: BuildSlots;
   /** Version of the layout that each buildset is frozen under last. */
   readonly #freezing = new Map<BuildsetId, number>();
   /** Of changes to the configuration that are being merged, until what they change is read. */
@@ -99,12 +107,18 @@ export class Effects {
   readonly #underWay = new Set<Promise<void>>();
   /** Hundreds of builds start at once, and each takes its time. */
   readonly #pace = new Pace();
-  #isGranting = false;
   #isOver = false;
   readonly #ending = new AbortController();
 
   constructor(parts: EffectParts) {
     this.#parts = parts;
+    const { slots, tell } = parts;
+    this.#slots = new BuildSlots({
+      slots,
+      granted: (build, granted) => tell({ kind: "nodes", build, granted }),
+      contentOf: (effect) => this.#contentOf(effect),
+      isThere: (content) => this.#find(content).how !== null,
+    });
   }
 
   act(effect: GateEffect): void {
@@ -117,13 +131,10 @@ export class Effects {
         this.#do(effect, () => this.#freeze(effect));
         break;
       case "requestNodes":
-        if (!this.#parts.slots.request(effect.build, effect.labels.length, effect.rank))
-          this.#parts.tell({ kind: "nodes", build: effect.build, granted: false });
-        this.#grantSoon();
+        this.#slots.request(effect, !this.#running.has(effect.build));
         break;
       case "releaseNodes":
-        this.#parts.slots.release(effect.build);
-        this.#grantSoon();
+        this.#slots.release(effect.build);
         break;
       case "startBuild":
         this.#do(effect, () => this.#start(effect));
@@ -133,6 +144,9 @@ export class Effects {
         break;
       case "cancelBuild":
         this.#cancel(effect.build);
+        break;
+      case "findProviders":
+        this.#do(effect, async () => this.#findProviders(effect));
         break;
       case "report":
         this.#do(effect, async () => this.#report(effect));
@@ -148,6 +162,7 @@ export class Effects {
     this.#isOver = true;
     // The job server may be away, and what it was to answer is asked for again by whoever starts this gate again.
     this.#ending.abort();
+    this.#slots.close();
     await Promise.all(this.#underWay);
   }
 
@@ -179,28 +194,17 @@ export class Effects {
       });
     } else if (effect.kind === "startBuild") {
       this.#end(effect.build, { result: { kind: "final", result: "ERROR" }, outcome: null, detail: message });
+    } else if (effect.kind === "findProviders") {
+      // What cannot be looked up is not there.
+      tell({ kind: "providersFound", item: effect.item, lookup: effect.lookup, providers: [] });
     } else if (effect.kind === "report") tell({ kind: "reported", report: effect.report });
     else if (effect.kind === "land") tell({ kind: "landed", buildset: effect.buildset, refused: message });
-  }
-
-  /** Once for all that a step asks for and gives back. */
-  #grantSoon(): void {
-    if (this.#isGranting) return;
-    this.#isGranting = true;
-    queueMicrotask(() => {
-      this.#isGranting = false;
-      if (!this.#isOver) this.#grant();
-    });
-  }
-
-  #grant(): void {
-    for (const build of this.#parts.slots.grant()) this.#parts.tell({ kind: "nodes", build, granted: true });
   }
 
   async #merge(buildset: number, chain: readonly ChainLink[]): Promise<void> {
     const { merger, mergers, tell } = this.#parts;
     const { signal } = this.#ending;
-    const answer = await mergers.merge(this.#mergeRequest(chain), signal).catch((error: Error) => {
+    const answer = await mergers.merge(mergeRequest(this.#parts, chain), signal).catch((error: Error) => {
       if (!signal.aborted) throw error;
     });
     if (answer === undefined) return;
@@ -212,34 +216,6 @@ export class Effects {
       result = { kind: "conflict", link: answer.link, detail: answer.detail };
     } else result = answer;
     tell({ kind: "merged", buildset, result });
-  }
-
-  #mergeRequest(chain: readonly ChainLink[]): MergeRequest {
-    const { loader, forge } = this.#parts;
-    const layout = loader.current!.layout;
-    const [only] = chain;
-    if (chain.length === 1 && only !== undefined) {
-      const { project, branch, change, revision } = only;
-      const number = forge.numberOf(change);
-      const isCurrent = number !== undefined && forge.change(number)?.revision === revision;
-      const landed = isCurrent ? forge.landed(number) : null;
-      // What is done after the merge is about what merged, and not about it once more.
-      if (landed !== null) {
-        const { base, commit } = landed;
-        return {
-          steps: [{ project, branch, commit, mode: "merge" }],
-          bases: [{ project, branch, commit: base }],
-        };
-      }
-    }
-    return {
-      steps: chain.map(({ change, revision, project, branch, commit }) => {
-        const number = forge.numberOf(change);
-        const since = number === undefined ? undefined : forge.baseOf(number, revision);
-        const mode = layout.mergeModeOf(project);
-        return { project, branch, commit, mode, ...(since === undefined ? {} : { since }) };
-      }),
-    };
   }
 
   async #freeze(effect: Extract<GateEffect, { kind: "freeze" }>): Promise<void> {
@@ -283,23 +259,14 @@ export class Effects {
     effect: Extract<GateEffect, { kind: "startBuild" }>,
     frozen: FrozenBuildset,
   ): Promise<BuildRequest | undefined> {
-    const { builds, recordSoon, nowMs, loader, forge, facts, gateId, ledger } = this.#parts;
+    const { builds, record, recordSoon, nowMs, slots, ledger } = this.#parts;
     const { build, buildset, item, pipeline, subject, job, attempt } = effect;
     const definition = frozen.jobs[job];
     await this.#pace.turn();
     const row = { id: build, buildset, item, pipeline, subject, attempt, voting: definition?.voting ?? true };
     let request: BuildRequest;
     try {
-      request = buildRequest(effect, frozen, {
-        tenant: loader.tenant.name,
-        buildName: `${gateId}-${build}`,
-        gitDir: (project) => forge.gitDir(project),
-        facts,
-        postReview:
-          loader.current!.layout.pipelines.find(({ name }) => name === pipeline)?.postReview ?? false,
-        keys: this.#parts.keys,
-        parents: this.#parentsOf(buildset, job, frozen),
-      });
+      request = this.#request(effect, frozen);
     } catch (error) {
       if (!(error instanceof BuildImpossible)) throw error;
       const detail = error.message;
@@ -309,25 +276,82 @@ export class Effects {
       return undefined;
     }
     let plan: SharedPlan | undefined;
-    const number = forge.numberOf(subject.id);
-    const hasMerged = number !== undefined && forge.stateOf(number) === "merged";
-    if (SharingPlanner.mayShare(definition, subject, hasMerged)) {
-      plan = await this.#plan(definition, request);
+    const isExcused = slots.isExcused(build);
+    if (this.#mayShare(definition, subject) || isExcused) {
+      plan = await this.#plan(definition, subject, request);
+      await this.#slots.ready(build, plan);
       request = plan?.request ?? request;
     }
     const startedMs = nowMs();
-    const isWritten = await recordSoon(() => {
+    const begin = (): void => {
       builds.begin({ ...row, job: definition?.name ?? job, startedMs }, request);
       if (!this.#preparing.has(build))
         builds.end(build, { result: "CANCELED", detail: null, outcome: null }, startedMs);
       else if (plan !== undefined)
         ledger.begin(build, plan.key, plan.maxAgeMs, startedMs, (unique) => this.#held.buildOf(unique));
+    };
+    if (!isExcused) return (await recordSoon(begin)) ? request : undefined;
+    // What it shares is there now, and may not be so later.
+    record(begin);
+    return builds.request(build);
+  }
+
+  /** @throws BuildImpossible */
+  #request(
+    wanted: Extract<GateEffect, { kind: "startBuild" | "requestNodes" }>,
+    frozen: FrozenBuildset,
+  ): BuildRequest {
+    const { loader, forge, facts, gateId, keys, builds } = this.#parts;
+    const { build, pipeline, buildset, job } = wanted;
+    const { layout } = loader.current!;
+    return buildRequest(wanted, frozen, {
+      tenant: loader.tenant.name,
+      buildName: `${gateId}-${build}`,
+      gitDir: (project) => forge.gitDir(project),
+      facts,
+      postReview: layout.pipelines.find(({ name }) => name === pipeline)?.postReview ?? false,
+      keys,
+      parents: builds.parentsOf(buildset, job, frozen),
+      providers: (wanted.providers ?? []).flatMap((id) => builds.get(id) ?? []),
     });
-    return isWritten ? request : undefined;
+  }
+
+  /** What a build that waits for its nodes could share. */
+  async #contentOf(effect: Extract<GateEffect, { kind: "requestNodes" }>): Promise<Shareable | undefined> {
+    const frozen = this.#parts.builds.frozen(effect.buildset);
+    const definition = frozen?.jobs[effect.job];
+    if (frozen === undefined || !this.#mayShare(definition, effect.subject)) return undefined;
+    await this.#pace.turn();
+    try {
+      return await this.#plan(definition, effect.subject, this.#request(effect, frozen));
+    } catch {
+      // It is told of when it begins.
+      return undefined;
+    }
+  }
+
+  #find({ key, maxAgeMs }: Shareable): Sharing {
+    const { ledger, nowMs } = this.#parts;
+    return ledger.find(key, maxAgeMs, nowMs(), (unique) => this.#held.buildOf(unique));
+  }
+
+  #mayShare(
+    definition: FrozenJobDefinition | undefined,
+    subject: Subject,
+  ): definition is FrozenJobDefinition {
+    const { forge } = this.#parts;
+    const number = forge.numberOf(subject.id);
+    const hasMerged = number !== undefined && forge.stateOf(number) === "merged";
+    return SharingPlanner.mayShare(definition, subject, hasMerged);
   }
 
   /** `undefined`: it shares nothing. What cannot be looked at is no reason not to run it. */
-  async #plan(definition: FrozenJobDefinition, request: BuildRequest): Promise<SharedPlan | undefined> {
+  async #plan(
+    definition: FrozenJobDefinition | undefined,
+    subject: Subject,
+    request: BuildRequest,
+  ): Promise<SharedPlan | undefined> {
+    if (!this.#mayShare(definition, subject)) return undefined;
     try {
       return await this.#parts.sharing.plan(definition, request);
     } catch (error) {
@@ -364,7 +388,12 @@ export class Effects {
         ? bus.start(`${gateId}-${build}`, request, zone, follower)
         : bus.start(shared.unique, request, zone, follower, Math.min(maxAgeMs, MAX_LINGER_MS));
     this.#running.set(build, { running, unique: shared?.unique ?? null });
+    if (shared !== undefined) {
+      this.#slots.share(build, shared.unique);
+      if (shared.how === null) this.#slots.begun(shared.key);
+    }
     void running.ended.then((end) => {
+      this.#slots.letGo(build);
       const isWanted = this.#running.get(build)?.running === running;
       if (isWanted) this.#running.delete(build);
       if (end === undefined || this.#isOver) return;
@@ -411,23 +440,6 @@ export class Effects {
     if (failing !== undefined) this.#parts.tell({ kind: "failing", build, detail: failing });
   }
 
-  /** Builds of the jobs before a job, those of its parents' parents among them, in the order of the graph. */
-  #parentsOf(buildset: number, job: string, frozen: FrozenBuildset): BuildRow[] {
-    const { jobs } = frozen;
-    const wanted = new Set<string>();
-    const walk = (name: string): void => {
-      for (const { name: parent } of jobs[name]?.dependencies ?? []) {
-        if (wanted.has(parent)) continue;
-        wanted.add(parent);
-        walk(parent);
-      }
-    };
-    walk(job);
-    if (wanted.size === 0) return [];
-    const rows = this.#parts.builds.ofBuildset(buildset, frozen);
-    return Object.keys(jobs).flatMap((name) => (wanted.has(name) ? (rows.get(name) ?? []) : []));
-  }
-
   #end(build: BuildId, { result, outcome, detail }: BuildEnd): void {
     this.#paused.delete(build);
     const { builds, recordSoon, nowMs } = this.#parts;
@@ -459,9 +471,18 @@ export class Effects {
     if (followed !== undefined) {
       const { running, unique } = followed;
       if (unique === null) running.cancel();
-      else this.#held.hold(unique, build, () => running.cancel());
+      else {
+        this.#slots.hold(build);
+        this.#held.hold(unique, build, () => running.cancel());
+      }
     }
     void recordSoon(() => builds.end(build, { result: "CANCELED", detail: null, outcome: null }, nowMs()));
+  }
+
+  #findProviders(effect: Extract<GateEffect, { kind: "findProviders" }>): void {
+    const { item, lookup } = effect;
+    const providers = providersOnRecord(this.#parts.builds, effect);
+    this.#parts.tell({ kind: "providersFound", item, lookup, providers });
   }
 
   #report(effect: Extract<GateEffect, { kind: "report" }>): void {
@@ -478,7 +499,7 @@ export class Effects {
     const number = forge.numberOf(subject.id);
     if (subject.kind === "ref" || number === undefined) return;
     const { revision } = subject;
-    const reporting = loader.current!.layout.reportersOf(pipeline, what);
+    const reporting = loader.current!.layout.reportersOf(pipeline, what, effect.isDisabled);
     const text = readable(reportText(effect, reporting, (id) => builds.get(id), buildUrl));
     for (const { vote, comment } of reporting.actions) {
       if (vote === null && !comment) continue;
@@ -559,49 +580,6 @@ export class Effects {
       this.#landingConfig.delete(read);
     }
   }
-}
-
-/** The last commit of each branch of a chain, which has all those before it. */
-function tipsOf(chain: readonly ChainLink[], steps: readonly { readonly commit: string }[]): HeldCommit[] {
-  const tips = new Map<string, HeldCommit>();
-  for (const [at, { project, branch }] of chain.entries())
-    tips.set(JSON.stringify([project, branch]), { project, commit: steps[at]!.commit });
-  return [...tips.values()];
-}
-
-/** What jobs have said on the change: one comment of each. */
-function jobComments(reported: readonly ReportedBuild[], builds: BuildTable): NewComment[] {
-  return reported.flatMap(({ build }) => {
-    // Builds of before there were comments have none.
-    const text = (build === null ? undefined : builds.get(build))?.outcome?.data.comment ?? null;
-    return text === null ? [] : [{ text }];
-  });
-}
-
-/** What jobs have said about lines of files. */
-function fileComments(reported: readonly ReportedBuild[], builds: BuildTable): NewComment[] {
-  const found: NewComment[] = [];
-  for (const { build, job } of reported) {
-    const comments = (build === null ? undefined : builds.get(build))?.outcome?.data.fileComments ?? {};
-    for (const [file, list] of Object.entries(comments)) {
-      for (const { line, message } of list) {
-        if (typeof message !== "string") continue;
-        const at = typeof line === "number" && Number.isSafeInteger(line) && line > 0 ? { line } : {};
-        found.push({ text: `${job}: ${message}`, file, ...at });
-      }
-    }
-  }
-  return found.slice(0, MAX_FILE_COMMENTS);
-}
-
-/** What is wrong with the change's own configuration, at the very lines. */
-function problemComments({ subject, problems }: Extract<GateEffect, { kind: "report" }>): NewComment[] {
-  return problems
-    .filter(
-      ({ project, branch, file }) => file !== "" && project === subject.project && branch === subject.branch,
-    )
-    .slice(0, MAX_FILE_COMMENTS)
-    .map(({ file, line, message }) => ({ text: message, file, ...(line === null ? {} : { line }) }));
 }
 
 /** A result as it is on record. */

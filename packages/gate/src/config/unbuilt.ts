@@ -22,8 +22,6 @@ export const UNBUILT_JOB: Names = {
   "image-build-name": null,
   "include-vars": null,
   "override-branch": "Zuul calls it override-checkout now",
-  provides: null,
-  requires: null,
   "success-url": "it does nothing in Zuul either",
   "workspace-checkout": null,
 };
@@ -37,8 +35,6 @@ export const UNBUILT_PROJECT_PIPELINE: Names = {
 
 export const UNBUILT_PIPELINE: Names = {
   "allow-other-connections": null,
-  disabled: null,
-  "disable-after-consecutive-failures": null,
 };
 
 export const UNBUILT_TENANT: Names = {
@@ -70,8 +66,6 @@ export const UNBUILT_DRIVERS: readonly string[] = [
   "gitlab",
   "pagure",
   "git",
-  "timer",
-  "zuul",
   "smtp",
   "mqtt",
   "elasticsearch",

@@ -18,7 +18,7 @@ export interface SharingOptions {
   readonly zone: string;
   /** Of where builds run: operating system, isolation, and what the operator says of it. */
   readonly environment: string;
-  readonly treeOf: TreeOf;
+  readonly merger: { readonly treeOf: TreeOf };
 }
 
 /** Works out which builds may share an execution. */
@@ -28,7 +28,7 @@ export class SharingPlanner {
 
   constructor(options: SharingOptions) {
     this.#options = options;
-    this.#trees = new Trees(options.treeOf);
+    this.#trees = new Trees((project, commit) => options.merger.treeOf(project, commit));
   }
 
   /**
