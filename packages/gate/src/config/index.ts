@@ -7,6 +7,7 @@ export {
   type FreezeSubject,
   type FrozenJobDefinition,
   hasSecrets,
+  isSameJob,
   type JobExplanation,
   LOCAL_LABEL,
   NOOP,

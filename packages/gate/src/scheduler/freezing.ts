@@ -1,10 +1,10 @@
-import { isDeepStrictEqual } from "node:util";
-import type {
-  ConfigLoader,
-  FreezeResult,
-  FreezeSubject,
-  FrozenJobDefinition,
-  Layout,
+import {
+  type ConfigLoader,
+  type FreezeResult,
+  type FreezeSubject,
+  type FrozenJobDefinition,
+  isSameJob,
+  type Layout,
 } from "../config/index.ts";
 import {
   type ConfigProblem,
@@ -98,9 +98,10 @@ function together(frozen: readonly FrozenMember[]): FrozenJobs {
     byId.get(change)!.jobs.get(job.name)!;
   const isSame = (earlier: WantedJob, later: WantedJob): boolean => {
     const job = definitionOf(earlier);
-    if (!isDeepStrictEqual(job, definitionOf(later))) return false;
-    const [a, b] = [earlier, later].map(({ change }) => byId.get(change)!.member.project);
-    return job.deduplicate ?? (job.requiredProjects.length > 0 || a === b);
+    if (!isSameJob(job, definitionOf(later))) return false;
+    const [a, b] = [earlier, later].map(({ change }) => byId.get(change)!.member);
+    const isOneBranch = a!.project === b!.project && a!.branch === b!.branch;
+    return job.deduplicate ?? (job.requiredProjects.length > 0 || isOneBranch);
   };
   const graphs = frozen.map(({ member, graph }) => ({ change: member.id, graph }));
   const graph = cycleGraph(graphs, isSame);
