@@ -10,7 +10,8 @@ export function starterTenantFile(
   untrustedProjects: readonly string[],
   selfApproval = false,
 ): string {
-  const list = (names: readonly string[]): string => names.map((name) => `          - ${word(name)}\n`).join("");
+  const list = (names: readonly string[]): string =>
+    names.map((name) => `          - ${word(name)}\n`).join("");
   return `# Which projects the gate knows. What is tested and how, the projects say themselves, in zuul.yaml.
 - tenant:
     name: ${word(tenant)}
