@@ -224,12 +224,12 @@ export class Effects {
   }
 
   async #freeze(effect: Extract<GateEffect, { kind: "freeze" }>): Promise<void> {
-    const { forge, loader, source, builds, nowMs, tell } = this.#parts;
+    const { forge, loader, source, merger, slots, builds, nowMs, tell } = this.#parts;
     const { buildset, pipeline, layout } = effect;
     this.#freezing.set(buildset, layout);
     // Nothing is frozen by configuration of which it is known that it is not what is merged.
     await Promise.allSettled([...this.#landingConfig, this.#parts.configRead()]);
-    const frozen = await freezeBuildset({ forge, loader, source }, effect);
+    const frozen = await freezeBuildset({ forge, loader, source, merger, maxNodes: slots.total }, effect);
     // Asked again meanwhile, for another configuration: this answer would only overwrite that one.
     if (this.#freezing.get(buildset) !== layout) return;
     this.#freezing.delete(buildset);

@@ -11,7 +11,8 @@ export {
   LOCAL_LABEL,
   NOOP,
 } from "./freeze.ts";
-export { isPlaybook, type PhaseStep } from "./inherit.ts";
+export { readVariables } from "./included.ts";
+export { type IncludedVars, isPlaybook, mergeVariables, type PhaseStep } from "./inherit.ts";
 export { Kept } from "./kept.ts";
 export { type ForgeEvent as TriggerEvent, Layout, type LayoutParts, type Reporting } from "./layout.ts";
 export { CONFIG_LIMITS } from "./limits.ts";
@@ -19,4 +20,4 @@ export { type ChangedConfig, ConfigLoader, problemsOfChange } from "./loader.ts"
 export type { PipelineDefinition, ReporterAction, Variables } from "./model.ts";
 export type { BuildInput } from "./schema.ts";
 export { STARTER_CONFIG_FILES, starterProjectFile, starterTenantFile } from "./starter.ts";
-export { parseTenants, type Tenant, type TenantProject } from "./tenant.ts";
+export { isDynamicBranch, parseTenants, type Tenant, type TenantProject } from "./tenant.ts";

@@ -60,6 +60,17 @@ export interface SecretDefinition {
   readonly data: Readonly<Record<string, SecretValue>>;
 }
 
+/** A file that variables are read from. */
+export interface IncludedFile {
+  readonly path: string;
+  /** `null`: that of the change under test. `undefined`: that of the definition. */
+  readonly project: string | null | undefined;
+  /** Whether the job fails without it. Default: true. */
+  readonly required: boolean;
+  /** Of a branch or tag that its project is about: that one rather than a branch. Default: true. */
+  readonly useRef: boolean;
+}
+
 export interface RequiredProject {
   readonly name: string;
   readonly overrideCheckout: string | null;
@@ -73,6 +84,8 @@ export interface JobDependency {
 export interface NodesetDefinition {
   readonly nodes: readonly { readonly names: readonly string[]; readonly label: string }[];
   readonly groups: readonly { readonly name: string; readonly nodes: readonly string[] }[];
+  /** In place of nodes and groups: the first of which there can be enough. */
+  readonly alternatives?: readonly (string | NodesetDefinition)[];
 }
 
 /** What one definition of a job sets; what it leaves open is `undefined`. Names are those of Zuul's attributes. */
@@ -95,6 +108,9 @@ export interface JobAttributes {
   /** Regular expressions, each for the beginning of a line. */
   readonly failureOutput?: readonly string[];
   readonly nodeset?: string | NodesetDefinition;
+  /** `false`: repositories in the workspace have no files. */
+  readonly workspaceCheckout?: boolean;
+  readonly includeVars?: readonly IncludedFile[];
   /** Seconds. */
   readonly timeout?: number;
   readonly preTimeout?: number;

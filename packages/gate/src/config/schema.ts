@@ -49,7 +49,8 @@ const stepSchema = z.union([
   }),
 ]);
 
-const variablesSchema = z.record(
+/** Variables of a job, by names that Ansible takes. */
+export const variablesSchema = z.record(
   z
     .string()
     .regex(/^[a-zA-Z][a-zA-Z0-9_]*$/, "a variable's name is letters, digits and underscores")
@@ -61,11 +62,25 @@ const variablesSchema = z.record(
 );
 
 const nodeSchema = z.strictObject({ name: listOf(nameSchema), label: nameSchema });
-const nodesetFields = {
+const nodeFields = {
   nodes: listOf(nodeSchema).optional(),
   groups: listOf(z.strictObject({ name: nameSchema, nodes: listOf(nameSchema) })).optional(),
-  alternatives: z.unknown().optional(),
 };
+const nodesetFields = {
+  ...nodeFields,
+  alternatives: z
+    .array(z.union([nameSchema, z.strictObject(nodeFields)]))
+    .min(1, "there is at least one alternative")
+    .optional(),
+};
+
+const includedFileSchema = z.strictObject({
+  name: z.string(),
+  project: nameSchema.optional(),
+  "zuul-project": z.boolean().optional(),
+  required: z.boolean().optional(),
+  "use-ref": z.boolean().optional(),
+});
 
 const seconds = z.int().min(1, "at least one second").max(1_000_000_000);
 
@@ -126,6 +141,7 @@ export const jobFields = {
   "post-timeout": seconds.optional(),
   attempts: z.int().min(1).max(100).optional(),
   "workspace-scheme": z.enum(["golang", "flat", "unique"]).optional(),
+  "workspace-checkout": z.boolean().optional(),
   "pre-run": listOf(stepSchema).optional(),
   run: listOf(stepSchema).optional(),
   "post-run": listOf(stepSchema).optional(),
@@ -136,6 +152,7 @@ export const jobFields = {
   "override-checkout": z.string().min(1).optional(),
   vars: variablesSchema.optional(),
   "extra-vars": variablesSchema.optional(),
+  "include-vars": listOf(z.union([z.string(), includedFileSchema])).optional(),
   "host-vars": z.record(nameSchema, variablesSchema).optional(),
   "group-vars": z.record(nameSchema, variablesSchema).optional(),
   secrets: listOf(
@@ -322,6 +339,7 @@ export const tenantProjectFields = {
   "include-branches": listOf(z.string()).optional(),
   "exclude-branches": listOf(z.string()).optional(),
   "implied-branch-matchers": z.boolean().optional(),
+  "always-dynamic-branches": listOf(z.string()).optional(),
 };
 export const configProjectSchema = z.strictObject(tenantProjectFields);
 export const untrustedProjectSchema = z.strictObject({
@@ -343,6 +361,7 @@ export const tenantSchema = z.strictObject({
   "default-parent": nameSchema.optional(),
   "max-nodes-per-job": z.int().min(-1).max(1_000_000).optional(),
   "max-job-timeout": z.int().min(-1).max(1_000_000_000).optional(),
+  "max-changes-per-pipeline": z.int().min(1).max(1_000_000).optional(),
   "allowed-triggers": listOf(z.string()).optional(),
   "allowed-reporters": listOf(z.string()).optional(),
   "allowed-labels": regexList.optional(),

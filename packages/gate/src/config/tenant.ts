@@ -25,6 +25,8 @@ export interface TenantProject {
   readonly loadBranch: string | undefined;
   readonly includeBranches: readonly Regex[] | undefined;
   readonly excludeBranches: readonly Regex[];
+  /** Branches whose configuration counts for their changes alone. */
+  readonly dynamicBranches: readonly Regex[];
   readonly impliedBranchMatchers: boolean | undefined;
   /** Untrusted projects only: others whose `project` items it may write. */
   readonly configureProjects: readonly Regex[];
@@ -40,6 +42,8 @@ export interface Tenant {
   readonly maxNodesPerJob: number | null;
   /** Seconds. Default: 10800. `null`: no limit. */
   readonly maxJobTimeout: number | null;
+  /** Of all items of a pipeline. Default: no limit but the gate's own. */
+  readonly maxChangesPerPipeline: number | undefined;
   readonly allowedTriggers: readonly string[] | undefined;
   readonly allowedReporters: readonly string[] | undefined;
   readonly allowedLabels: readonly Regex[] | undefined;
@@ -153,6 +157,7 @@ function parseTenant(check: FileCheck, item: ConfigItem): Tenant | undefined {
     defaultParent: written["default-parent"] ?? "base",
     maxNodesPerJob: limit(written["max-nodes-per-job"] ?? 5),
     maxJobTimeout: limit(written["max-job-timeout"] ?? 10_800),
+    maxChangesPerPipeline: written["max-changes-per-pipeline"],
     allowedTriggers: written["allowed-triggers"],
     allowedReporters: written["allowed-reporters"],
     allowedLabels,
@@ -223,6 +228,13 @@ function project(
       "load-branch: an untrusted project is loaded from each of its branches",
     );
   }
+  if (trusted && written["always-dynamic-branches"] !== undefined) {
+    check.add(
+      item,
+      [...path, "always-dynamic-branches"],
+      "always-dynamic-branches: a config-project is loaded from one branch only",
+    );
+  }
   for (const [index, one] of (written["extra-config-paths"] ?? []).entries()) {
     if (one.startsWith("/") || one.split("/").includes("..")) {
       check.add(item, [...path, "extra-config-paths", index], `${one} is no path within the repository`);
@@ -243,17 +255,26 @@ function project(
     loadBranch: written["load-branch"],
     includeBranches: regexes("include-branches", written["include-branches"]),
     excludeBranches: regexes("exclude-branches", written["exclude-branches"]) ?? [],
+    dynamicBranches: regexes("always-dynamic-branches", written["always-dynamic-branches"]) ?? [],
     impliedBranchMatchers: written["implied-branch-matchers"],
     configureProjects: regexes("configure-projects", configure) ?? [],
   };
 }
 
 /** Whether the tenant has this branch of the project. */
-export function includesBranch(
-  { trusted, includeBranches, excludeBranches }: TenantProject,
-  branch: string,
-): boolean {
+export function includesBranch(project: TenantProject, branch: string): boolean {
+  return loadsBranch(project, branch) || isDynamicBranch(project, branch);
+}
+
+/** Whether the configuration that is merged on this branch counts. Of a config-project one branch does. */
+export function loadsBranch(project: TenantProject, branch: string): boolean {
+  const { trusted, includeBranches, excludeBranches, dynamicBranches } = project;
   if (trusted) return true;
   if (includeBranches !== undefined) return includeBranches.some((regex) => regex.matches(branch));
-  return !excludeBranches.some((regex) => regex.matches(branch));
+  return ![...excludeBranches, ...dynamicBranches].some((regex) => regex.matches(branch));
+}
+
+/** Whether a branch's configuration is read for each change of it, and for nothing else. */
+export function isDynamicBranch(project: TenantProject, branch: string): boolean {
+  return project.dynamicBranches.some((regex) => regex.matches(branch)) && !loadsBranch(project, branch);
 }

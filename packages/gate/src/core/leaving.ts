@@ -4,7 +4,8 @@ import { managerOf } from "./managers.ts";
 import { touch } from "./news.ts";
 import type { Queue } from "./queue.ts";
 import { note, subjectName } from "./reasons.ts";
-import { type Gate, type Item, itemsOf, MAX_ITEMS, markDirty, type Report } from "./state.ts";
+import { mayMakeRoom } from "./room.ts";
+import { type Gate, type Item, itemsOf, markDirty, type Report } from "./state.ts";
 
 /* The ways out of a queue, and what is told of them. */
 
@@ -73,7 +74,8 @@ export function remove(gate: Gate, item: Item): void {
   const index = queue.indexOf(item);
   queue.remove(item);
   // There is room now for what waits for it.
-  if (pipeline.size-- >= MAX_ITEMS) gate.intents.touchAll();
+  if (mayMakeRoom(gate, pipeline)) gate.intents.touchAll();
+  pipeline.size--;
   gate.items.delete(item.id);
   for (const { id } of members) {
     const others = gate.itemsOf.get(id)!;
