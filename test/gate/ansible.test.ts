@@ -32,7 +32,7 @@ const CONFIG_JOBS = `
       - {name: more.yaml, zuul-project: true, required: false}
       - {name: versions.yaml, zuul-project: true}
     vars: {chosen: job}
-    nodeset: {alternatives: [{nodes: [{name: [a], label: x}, {name: [b], label: x}, {name: [c], label: x}, {name: [d], label: x}, {name: [e], label: x}]}, {nodes: [{name: one, label: x}]}]}
+    nodeset: {alternatives: [{nodes: [{name: one, label: x}]}, {nodes: [{name: two, label: x}]}]}
     workspace-checkout: false
 `;
 

@@ -140,7 +140,7 @@ describeWith(["ansible", "bubblewrap"], "a playbook that nobody trusts", () => {
       "zuul.yaml": APP_CONFIG,
       "playbooks/hostile.yaml": hostile(running.gateFolder),
       "playbooks/plugged.yaml": play(
-        `    - spy:\n    - shell: mkdir -p ~/.ansible; cp -r {{ playbook_dir }} /build/src/; echo planted\n`,
+        `    - spy:\n      register: spied\n    - command: echo "{{ spied.msg }}"\n    - shell: mkdir -p ~/.ansible; cp -r {{ playbook_dir }} /build/src/; echo planted\n`,
       ),
       "playbooks/action_plugins/debug.py": PLUGIN,
       "playbooks/action_plugins/spy.py": PLUGIN,
@@ -210,7 +210,7 @@ describeWith(["ansible", "bubblewrap"], "a playbook that nobody trusts", () => {
     expect(builds.map(({ job, result }) => [job, result])).toEqual([
       ["returns", "SUCCESS"],
       // It has spoilt its own shell.
-      ["given", "RETRY_LIMIT"],
+      ["given", "RETRY"],
     ]);
     expect(logs[1]).toContain("published another to check");
     expect(logs[1]).toContain("as /build/home");
