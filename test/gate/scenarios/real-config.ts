@@ -27,8 +27,9 @@ while :; do
   read -r code < "CONTROL/\${DROVER_BUILD##*-}" || continue
   case "$code" in
     early) echo "fails, and goes on" ;;
-    pause) echo '{"zuul": {"pause": true}}' > "$DROVER_RESULT"; exit 0 ;;
+    pause) echo '{"zuul": {"pause": true, "artifacts": [{"name": "made", "url": "here"}]}}' > "$DROVER_RESULT"; exit 0 ;;
     children*) echo "{\\"zuul\\": {\\"child_jobs\\": \${code#children}}}" > "$DROVER_RESULT" ;;
+    0) echo made > "$DROVER_ARTIFACTS/made"; exit 0 ;;
     *) exit "$code" ;;
   esac
 done
@@ -126,7 +127,18 @@ export function projectFiles(
 }
 
 function definitionOf(
-  { name, after = [], voting, holds, attempts, semaphores = [], deduplicate }: JobSetup,
+  {
+    name,
+    after = [],
+    voting,
+    holds,
+    attempts,
+    semaphores = [],
+    deduplicate,
+    requiredProjects = [],
+    provides,
+    requires,
+  }: JobSetup,
   prefix: string,
 ): object {
   const uses = semaphores.map((text) =>
@@ -145,6 +157,11 @@ function definitionOf(
     ...(holds === undefined ? {} : { "hold-following-changes": holds }),
     ...(attempts === undefined ? {} : { attempts }),
     ...(deduplicate === undefined ? {} : { deduplicate }),
+    ...(requiredProjects.length === 0
+      ? {}
+      : { "required-projects": requiredProjects.map((project) => repositoryName(prefix, project)) }),
     ...(uses.length === 0 ? {} : { semaphores: uses }),
+    ...(provides === undefined ? {} : { provides }),
+    ...(requires === undefined ? {} : { requires }),
   };
 }

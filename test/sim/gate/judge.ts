@@ -12,11 +12,14 @@ import type {
   QueueStatus,
 } from "../../../packages/gate/src/core/index.ts";
 import { ensure } from "../violation.ts";
+import { DisabledJudge } from "./disabled-judge.ts";
 import type { Forge } from "./forge.ts";
 import { InOrderJudge } from "./in-order.ts";
 import { queueOf } from "./layouts.ts";
 import { PauseJudge } from "./pause-judge.ts";
+import { ProviderJudge } from "./provider-judge.ts";
 import { SemaphoreJudge } from "./semaphore-judge.ts";
+import { TriggerJudge } from "./trigger-judge.ts";
 
 type Effect<K extends GateEffect["kind"]> = Extract<GateEffect, { kind: K }>;
 
@@ -62,9 +65,13 @@ export class Judge {
   readonly #inGate = new Set<number>();
   readonly #pauses = new PauseJudge();
   readonly #semaphores = new SemaphoreJudge();
+  readonly #providers = new ProviderJudge();
   /** Buildsets that could not merge since their branch had moved. */
   readonly #outrun = new Set<number>();
+  readonly #frozen = new Set<string>();
   readonly #inOrder = new InOrderJudge();
+  readonly #triggers = new TriggerJudge();
+  readonly #disabled = new DisabledJudge();
   #before = new Map<number, ItemStatus>();
   #queued = new Set<string>();
 
@@ -83,8 +90,13 @@ export class Judge {
     for (const event of events) this.#told(event);
     const status = core.status();
     const items = new Map<number, ItemStatus>();
-    for (const { queues } of status.pipelines)
-      for (const queue of queues) for (const item of queue.items) items.set(item.id, item);
+    const pipelineOf = new Map<number, string>();
+    for (const { name, queues } of status.pipelines) {
+      for (const item of queues.flatMap((queue) => queue.items)) {
+        items.set(item.id, item);
+        pipelineOf.set(item.id, name);
+      }
+    }
     for (const effect of effects) this.#asked(effect, items, restarted);
     for (const { name, manager, queues } of status.pipelines) {
       for (const queue of queues) {
@@ -98,8 +110,14 @@ export class Judge {
       ensure(name !== "gate" || !hasTwice(queues), "twice", () => "a change is in the gate twice");
     }
     this.#pauses.step(events, effects, items, (buildset) => this.#buildsets.get(buildset)?.graph ?? null);
-    this.#semaphores.step(events, effects, (buildset) => this.#buildsets.get(buildset)?.graph ?? null, core);
+    const graphOf = (buildset: number): JobGraph | null => this.#buildsets.get(buildset)?.graph ?? null;
+    this.#semaphores.step(events, effects, graphOf, core);
+    this.#providers.step(events, effects, items, (item) => pipelineOf.get(item), graphOf);
+    for (const event of events) this.#frozenTold(event);
+    for (const effect of effects) if (effect.kind === "land" && !restarted) this.#notFrozen(effect);
     this.#inOrder.step(events, effects, status);
+    this.#triggers.step(effects, status, this.#layout, this.#changes);
+    if (!restarted) this.#disabled.step(events, effects, this.#layout);
     this.#mergedAlone(events, items);
     for (const event of events) if (event.kind === "branchMoved") this.#startAnew(event, items);
     this.#forgotten(core);
@@ -432,6 +450,21 @@ export class Judge {
         waiting.length > 0 || jobs.some(({ state }) => state === "running" || state === "paused"),
     );
     ensure(moves || items.length === 0, "G4", () => `queue ${name} stands still and does not say why`);
+  }
+
+  #frozenTold(event: GateEvent): void {
+    if (event.kind !== "freezeBranch" && event.kind !== "thawBranch") return;
+    const name = `${event.project} ${event.branch}`;
+    if (event.kind === "freezeBranch") this.#frozen.add(name);
+    else this.#frozen.delete(name);
+  }
+
+  /** Nothing merges into a branch that is frozen. */
+  #notFrozen({ steps }: Effect<"land">): void {
+    for (const { link } of steps) {
+      const name = `${link.project} ${link.branch}`;
+      ensure(!this.#frozen.has(name), "frozen", () => `${link.change} merges into ${name}, which is frozen`);
+    }
   }
 
   /** I5: what was tested on top of a change that merged goes on. */

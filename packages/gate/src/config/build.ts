@@ -322,20 +322,33 @@ class Builder {
       supercedes,
       supercedesLine,
       triggers,
+      timers,
+      innerTriggers: { parentEnqueued, projectMerged },
       reporters,
+      disabledReporters,
     } of this.#pipelines.values()) {
       for (const other of supercedes) {
         if (this.#pipelines.has(other)) continue;
         const missing = this.#missing("pipeline", other, this.#pipelines.keys());
         this.#unknown(origin, `pipeline ${name} supercedes ${other}, ${missing}`, supercedesLine);
       }
-      if (triggers.length > 0 && allowedTriggers?.includes("local") === false) {
-        this.#problem(origin, `pipeline ${name}: the tenant does not allow the trigger local`);
+      for (const other of parentEnqueued ?? []) {
+        if (this.#pipelines.has(other)) continue;
+        const missing = this.#missing("pipeline", other, this.#pipelines.keys());
+        this.#unknown(origin, `pipeline ${name} is triggered by pipeline ${other}, ${missing}`);
       }
-      if (
-        Object.values(reporters).some((one) => one !== undefined) &&
-        allowedReporters?.includes("local") === false
-      ) {
+      const triggeredBy = {
+        local: triggers.length > 0,
+        timer: timers.length > 0,
+        zuul: parentEnqueued !== null || projectMerged,
+      };
+      for (const [driver, isThere] of Object.entries(triggeredBy)) {
+        if (isThere && allowedTriggers?.includes(driver) === false)
+          this.#problem(origin, `pipeline ${name}: the tenant does not allow the trigger ${driver}`);
+      }
+      const reports =
+        disabledReporters.length > 0 || Object.values(reporters).some((one) => one !== undefined);
+      if (reports && allowedReporters?.includes("local") === false) {
         this.#problem(origin, `pipeline ${name}: the tenant does not allow the reporter local`);
       }
     }

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { ConfigProblem, FrozenJob, JobGraph, SemaphoreUse } from "../core/index.ts";
 import { type BranchedSubject, branchRule, ruleAccepts, showRule } from "./branches.ts";
 import { isConfigPath } from "./files.ts";
@@ -48,6 +49,9 @@ export interface FrozenJobDefinition {
   /** In the order of their names. */
   readonly semaphores: readonly SemaphoreUse[];
   readonly tags: readonly string[];
+  /** Absent: none, as in the next. In the order of their names. */
+  readonly provides?: readonly string[];
+  readonly requires?: readonly string[];
   readonly postReview: boolean;
   /** Of pre-run and run together, in seconds: the job's, else the tenant's longest. `null`: no limit. */
   readonly timeoutSec: number | null;
@@ -369,9 +373,18 @@ function altersJob(pipeline: string, subject: FreezeSubject, job: FrozenJobDefin
   return found.kind === "job" && content(found.job) !== content(job);
 }
 
-/** What of a job would make another run of it; not where its definitions stand. */
+/** Whether a run of one is as good as a run of the other, as far as what is configured goes; wherever that stands. */
+export function isSameJob(one: FrozenJobDefinition, other: FrozenJobDefinition): boolean {
+  return isDeepStrictEqual(withoutOrigins(one), withoutOrigins(other));
+}
+
+/** What of a job would make another run of it. */
 function content(job: FrozenJobDefinition): string {
-  return JSON.stringify({ ...job, inheritance: [], description: null });
+  return JSON.stringify(withoutOrigins(job));
+}
+
+function withoutOrigins(job: FrozenJobDefinition): FrozenJobDefinition {
+  return { ...job, inheritance: [], description: null };
 }
 
 function definition(
@@ -396,6 +409,8 @@ function definition(
     holdFollowingChanges: job.holdFollowingChanges,
     semaphores: [...job.semaphores.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
     tags: [...job.tags].sort(),
+    ...(job.provides.size > 0 ? { provides: [...job.provides].sort() } : {}),
+    ...(job.requires.size > 0 ? { requires: [...job.requires].sort() } : {}),
     postReview: job.postReview || job.isPostReviewForSecrets,
     timeoutSec: job.timeout ?? parts.tenant.maxJobTimeout,
     preTimeoutSec: job.preTimeout ?? null,
@@ -462,6 +477,8 @@ function forCore(job: FrozenJobDefinition): FrozenJob {
     dependencies: job.dependencies,
     holdFollowingChanges: job.holdFollowingChanges,
     ...(isNoop || job.semaphores.length === 0 ? {} : { semaphores: job.semaphores }),
+    ...(isNoop || job.provides === undefined ? {} : { provides: job.provides }),
+    ...(isNoop || job.requires === undefined ? {} : { requires: job.requires }),
     isNoop,
     labels: isNoop ? [] : labels.length > 0 ? labels : [LOCAL_LABEL],
   };

@@ -7,6 +7,7 @@ export {
   type FreezeSubject,
   type FrozenJobDefinition,
   hasSecrets,
+  isSameJob,
   type JobExplanation,
   LOCAL_LABEL,
   NOOP,
@@ -17,7 +18,8 @@ export { Kept } from "./kept.ts";
 export { type ForgeEvent as TriggerEvent, Layout, type LayoutParts, type Reporting } from "./layout.ts";
 export { CONFIG_LIMITS } from "./limits.ts";
 export { type ChangedConfig, ConfigLoader, problemsOfChange } from "./loader.ts";
-export type { PipelineDefinition, ReporterAction, Variables } from "./model.ts";
+export type { PipelineDefinition, ReporterAction, TimerTrigger, Variables } from "./model.ts";
+export { CRON_OPTIONS } from "./parse-triggers.ts";
 export type { BuildInput } from "./schema.ts";
 export { STARTER_CONFIG_FILES, starterProjectFile, starterTenantFile } from "./starter.ts";
 export { isDynamicBranch, parseTenants, type Tenant, type TenantProject } from "./tenant.ts";

@@ -1,4 +1,5 @@
 import type {
+  InnerTriggers,
   PipelineRules,
   Precedence,
   ReportKind,
@@ -100,6 +101,8 @@ export interface JobAttributes {
   readonly irrelevantFiles?: readonly Regex[];
   readonly matchOnConfigUpdates?: boolean;
   readonly tags?: readonly string[];
+  readonly provides?: readonly string[];
+  readonly requires?: readonly string[];
   readonly allowedProjects?: readonly string[];
   readonly postReview?: true;
   readonly dependencies?: readonly JobDependency[];
@@ -235,6 +238,16 @@ export interface Trigger {
   readonly ignoreDeletes: boolean;
 }
 
+/** When a pipeline is started by the clock. */
+export interface TimerTrigger {
+  /** As croner has it: seconds, minute, hour, day of the month, month, day of the week. In UTC. */
+  readonly cron: string;
+  /** At most so many seconds later, by chance. */
+  readonly jitterSec: number;
+  /** Whether its items are about the commit that the branch is at when they come in. Default: false. */
+  readonly dereference: boolean;
+}
+
 /** What the local driver does to tell something. */
 export interface ReporterAction {
   readonly driver: "local";
@@ -258,6 +271,12 @@ export interface PipelineDefinition {
   readonly ignoreDependencies: boolean;
   readonly window: WindowRules;
   readonly triggers: readonly Trigger[];
+  readonly timers: readonly TimerTrigger[];
+  readonly innerTriggers: InnerTriggers;
+  /** `null`: never. */
+  readonly disableAfter: number | null;
+  /** What it does to tell anything after so many failures. */
+  readonly disabledReporters: readonly ReporterAction[];
   readonly require: Requirements;
   readonly reject: Requirements;
   readonly reporters: Readonly<Record<ReportKind, readonly ReporterAction[] | undefined>>;

@@ -3,6 +3,7 @@ import type { FileCheck } from "./check.ts";
 import type { ConfigItem } from "./items.ts";
 import type { Origin, PipelineDefinition, ReporterAction, Trigger } from "./model.ts";
 import { suggestion } from "./nearest.ts";
+import { innerTriggersOf, timersOf } from "./parse-triggers.ts";
 import {
   pipelineSchema,
   REPORTER_KINDS,
@@ -25,6 +26,11 @@ const MESSAGES: Readonly<Record<ReportKind, string>> = {
   dequeue: "Build canceled.",
 };
 
+/** What may stand below one of a pipeline's keys. */
+function driversOf(key: string): readonly string[] {
+  return key === "trigger" ? ["local", "timer", "zuul"] : ["local"];
+}
+
 export function parsePipeline(
   check: FileCheck,
   item: ConfigItem,
@@ -36,17 +42,19 @@ export function parsePipeline(
   const add = (key: string, message: string): void => check.add(item, [key], message);
 
   /** What the local driver is told under `key`; other drivers are refused. */
-  const local = (key: "trigger" | "require" | "reject" | ReportKind): { value: unknown } | undefined => {
+  const local = (
+    key: "trigger" | "require" | "reject" | "disabled" | ReportKind,
+  ): { value: unknown } | undefined => {
     const drivers = written[key];
     if (drivers === undefined || drivers === null) return undefined;
     for (const name of Object.keys(drivers)) {
-      if (name === "local") continue;
+      if (driversOf(key).includes(name)) continue;
       check.add(
         item,
         [key, name],
         UNBUILT_DRIVERS.includes(name)
           ? `${key}: the driver ${name} is not built yet; local is`
-          : `${key}: there is no driver ${name}${suggestion(name, ["local"])}`,
+          : `${key}: there is no driver ${name}${suggestion(name, driversOf(key))}`,
       );
     }
     return Object.hasOwn(drivers, "local") ? { value: drivers.local } : undefined;
@@ -76,6 +84,9 @@ export function parsePipeline(
     }
   }
 
+  const timers = timersOf(check, item, written.trigger);
+  const innerTriggers = innerTriggersOf(check, item, written.trigger);
+
   const requirements = (key: "require" | "reject"): Requirements => {
     const found = local(key);
     if (found === undefined || found.value === null) return {};
@@ -87,7 +98,7 @@ export function parsePipeline(
     };
   };
 
-  const actions = (kind: ReportKind): readonly ReporterAction[] | undefined => {
+  const actions = (kind: ReportKind | "disabled"): readonly ReporterAction[] | undefined => {
     const found = local(kind);
     if (found === undefined) return undefined;
     const list = check.shape(item, [kind, "local"], found.value ?? {}, reporterSchema) ?? [];
@@ -102,6 +113,8 @@ export function parsePipeline(
     ReportKind,
     readonly ReporterAction[] | undefined
   >;
+  const disabledReporters = actions("disabled") ?? [];
+  if (disabledReporters.some(({ merge }) => merge)) add("disabled", "disabled: merge is for success only");
   const merges = (kind: ReportKind): boolean => reporters[kind]?.some(({ merge }) => merge) ?? false;
   if (written.manager === "dependent" && !merges("success")) {
     add("success", "success: a dependent pipeline merges, which `local: {merge: true}` says");
@@ -149,6 +162,10 @@ export function parsePipeline(
       },
     },
     triggers,
+    timers,
+    innerTriggers,
+    disableAfter: written["disable-after-consecutive-failures"] ?? null,
+    disabledReporters,
     require,
     reject,
     reporters,

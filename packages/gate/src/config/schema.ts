@@ -124,6 +124,8 @@ export const jobFields = {
   "attribute-control": z.record(nameSchema, z.strictObject({ final: z.literal(true) })).optional(),
   voting: z.boolean().optional(),
   tags: listOf(z.string()).optional(),
+  provides: listOf(nameSchema).optional(),
+  requires: listOf(nameSchema).optional(),
   "allowed-projects": listOf(nameSchema).optional(),
   "post-review": z
     .literal(true, { error: "once set, it cannot be unset: true is its only value" })
@@ -259,6 +261,14 @@ export const triggerSchema = listOf(
   }),
 );
 
+export const timerSchema = listOf(z.strictObject({ time: z.string(), dereference: z.boolean().optional() }));
+
+export const INNER_EVENTS = ["parent-change-enqueued", "project-change-merged"] as const;
+
+export const innerTriggerSchema = listOf(
+  z.strictObject({ event: listOf(z.enum(INNER_EVENTS)), pipeline: listOf(nameSchema).optional() }),
+);
+
 export const requirementSchema = z.strictObject({
   open: z.boolean().optional(),
   "current-revision": z.boolean().optional(),
@@ -315,6 +325,8 @@ export const pipelineSchema = z.strictObject({
   "config-error": drivers.optional(),
   "no-jobs": drivers.optional(),
   dequeue: drivers.optional(),
+  disabled: drivers.optional(),
+  "disable-after-consecutive-failures": z.int().min(1).max(1_000_000).optional(),
   "enqueue-message": z.string().optional(),
   "start-message": z.string().optional(),
   "success-message": z.string().optional(),

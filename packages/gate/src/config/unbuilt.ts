@@ -23,8 +23,6 @@ export const UNBUILT_JOB: Names = {
   "exclude-projects": null,
   "include-projects": null,
   "override-branch": "Zuul calls it override-checkout now",
-  provides: null,
-  requires: null,
   "success-url": "it does nothing in Zuul either",
 };
 
@@ -37,8 +35,6 @@ export const UNBUILT_PROJECT_PIPELINE: Names = {
 
 export const UNBUILT_PIPELINE: Names = {
   "allow-other-connections": null,
-  disabled: null,
-  "disable-after-consecutive-failures": null,
 };
 
 export const UNBUILT_TENANT: Names = {
@@ -68,8 +64,6 @@ export const UNBUILT_DRIVERS: readonly string[] = [
   "gitlab",
   "pagure",
   "git",
-  "timer",
-  "zuul",
   "smtp",
   "mqtt",
   "elasticsearch",

@@ -3,6 +3,7 @@ import { hasFailed, MAX_LOST_EXECUTORS, readinessOf } from "./job-graph.ts";
 import type { Precedence } from "./layout.ts";
 import { managerOf } from "./managers.ts";
 import { askToResume, hasBegun, isPaused, mayResume, resetDependants, resume } from "./pausing.ts";
+import { noteUnprovided, provide } from "./providing.ts";
 import {
   giveBack,
   isHeldByPaused,
@@ -37,6 +38,16 @@ export function advanceJobs(gate: Gate, item: Item): void {
         end(gate, run, "SUCCESS", null);
         changed = true;
       } else {
+        const provision = provide(gate, run);
+        if (provision.kind === "fail") {
+          end(gate, run, "FAILURE", provision.reason);
+          changed = true;
+          continue;
+        }
+        if (provision.kind === "wait") {
+          run.reason = provision.reason;
+          continue;
+        }
         const lack = lacksBeforeNodes(gate, run);
         if (lack === null) requestNodes(gate, run);
         else if (waitsForItself(gate, run)) {
@@ -84,13 +95,24 @@ function sameProjectAhead({ pipeline, queue, subject }: Item): number {
 export const WAITS_FOR_NODES = "waits for nodes";
 
 export function requestEffect(run: JobRun): Gate["effects"][number] {
-  const { item } = run.buildset;
-  const { labels } = run.job;
-  const pipeline = item.pipeline.rules.name;
-  return { kind: "requestNodes", build: run.build!, pipeline, labels, rank: rankOf(item) };
+  const { buildset, job, attempt, providers } = run;
+  const { item, id } = buildset;
+  return {
+    kind: "requestNodes",
+    build: run.build!,
+    buildset: id,
+    pipeline: item.pipeline.rules.name,
+    subject: subjectOf(run),
+    job: job.name,
+    attempt,
+    ...(providers === null || providers.length === 0 ? {} : { providers }),
+    labels: job.labels,
+    rank: rankOf(item),
+  };
 }
 
 export function requestNodes(gate: Gate, run: JobRun): void {
+  if (run.attempt === 0) noteUnprovided(gate, run);
   run.build = ++gate.last.build;
   run.attempt = Math.max(1, run.attempt);
   run.state = "queued";
@@ -100,20 +122,25 @@ export function requestNodes(gate: Gate, run: JobRun): void {
   gate.effects.push(requestEffect(run));
 }
 
+/** In a cycle the change that it runs for. */
+function subjectOf({ buildset: { item }, job }: JobRun): Item["subject"] {
+  return memberOf(item, job.of?.changes[0] ?? "") ?? item.subject;
+}
+
 export function startEffect(run: JobRun): Gate["effects"][number] {
-  const { buildset, job, attempt } = run;
+  const { buildset, job, attempt, providers } = run;
   const { item } = buildset;
   const { pipeline } = item;
-  const subject = memberOf(item, job.of?.changes[0] ?? "") ?? item.subject;
   return {
     kind: "startBuild",
     build: run.build!,
     buildset: buildset.id,
     item: item.id,
     pipeline: pipeline.rules.name,
-    subject,
+    subject: subjectOf(run),
     job: job.name,
     attempt,
+    ...(providers === null || providers.length === 0 ? {} : { providers }),
     ...(isPaused(run) ? { isPaused: true } : {}),
   };
 }

@@ -74,6 +74,16 @@ export interface ConfigProblem {
   readonly message: string;
 }
 
+/** What is on record of a job that provides something. */
+export interface PastProvider {
+  readonly job: string;
+  readonly provides: readonly string[];
+  /** `null`: it never ran. */
+  readonly build: BuildId | null;
+  /** `null`: it never ran. */
+  readonly result: string | null;
+}
+
 export type GateEvent =
   /** A change was made, or is not as it was: revision, state, approval, needs. */
   | { readonly kind: "change"; readonly change: Change }
@@ -115,6 +125,13 @@ export type GateEvent =
       readonly moved?: boolean;
     }
   | { readonly kind: "reported"; readonly report: ReportId }
+  /** An answer to an older `lookup` is dropped. */
+  | {
+      readonly kind: "providersFound";
+      readonly item: ItemId;
+      readonly lookup: number;
+      readonly providers: readonly PastProvider[];
+    }
   /** A branch was moved by somebody else than the gate. */
   | { readonly kind: "branchMoved"; readonly project: string; readonly branch: string }
   /** `ignoreNeeds`: sources of dependencies that are not waited for. */
@@ -133,7 +150,21 @@ export type GateEvent =
       /** Ids of changes and refs. */
       readonly subjects: readonly string[];
     }
-  | { readonly kind: "configured"; readonly layout: CoreLayout }
+  /** Nothing is merged into a branch from now on. `reason` may be empty. */
+  | {
+      readonly kind: "freezeBranch";
+      readonly project: string;
+      readonly branch: string;
+      readonly reason: string;
+      readonly by: string;
+    }
+  | { readonly kind: "thawBranch"; readonly project: string; readonly branch: string }
+  | {
+      readonly kind: "configured";
+      readonly layout: CoreLayout;
+      /** Nobody has configured anything: a process that starts says what it has read. Default: false. */
+      readonly atStart?: boolean;
+    }
   | { readonly kind: "pause"; readonly on: boolean }
   /** The process has started again: whatever was asked for and not answered is asked for again. */
   | { readonly kind: "restarted" }
@@ -181,7 +212,15 @@ export type GateEffect =
   | {
       readonly kind: "requestNodes";
       readonly build: BuildId;
+      readonly buildset: BuildsetId;
       readonly pipeline: string;
+      /** In a cycle: the change whose job it is. */
+      readonly subject: Subject;
+      readonly job: string;
+      /** From 1. */
+      readonly attempt: number;
+      /** As `startBuild` has them. */
+      readonly providers?: readonly BuildId[];
       readonly labels: readonly string[];
       /** Lower is served first. */
       readonly rank: number;
@@ -200,6 +239,8 @@ export type GateEffect =
       readonly job: string;
       /** From 1. */
       readonly attempt: number;
+      /** Builds of items ahead that provide what it requires, farthest first. Absent: none. */
+      readonly providers?: readonly BuildId[];
       /**
        * Only after a restart: it is paused, and has no nodes. Unless it is found as it was it is `lost`, so that it begins
        * again with the jobs that depend on it.
@@ -210,6 +251,18 @@ export type GateEffect =
   | { readonly kind: "resumeBuild"; readonly build: BuildId }
   /** Whatever it still tells does not matter. Not asked again after a restart: what nobody asked for then ends unheard. */
   | { readonly kind: "cancelBuild"; readonly build: BuildId }
+  /**
+   * Find the jobs that provide something in the newest buildset that is on record of these in a pipeline. Answered by
+   * `providersFound`.
+   */
+  | {
+      readonly kind: "findProviders";
+      readonly item: ItemId;
+      readonly lookup: number;
+      readonly pipeline: string;
+      /** `revision`: 0 of a ref. */
+      readonly subjects: readonly { readonly id: ChangeId; readonly revision: number }[];
+    }
   /** Answered by `reported`. */
   | {
       readonly kind: "report";
@@ -223,6 +276,8 @@ export type GateEffect =
       readonly reason: string;
       readonly builds: readonly ReportedBuild[];
       readonly problems: readonly ConfigProblem[];
+      /** The pipeline has failed too often, and tells it to its `disabled` reporters only. Default: false. */
+      readonly isDisabled?: boolean;
     }
   /** Merge the members of an item, all or none. Answered by `landed`; asked twice, the second time finds it done. */
   | {

@@ -4,12 +4,14 @@ import type { ChangeId } from "./change.ts";
 import { breakDeadlock } from "./deadlock.ts";
 import type { Decision } from "./decisions.ts";
 import type { BuildId, GateEffect, GateEvent, ReportId } from "./events.ts";
+import { onFreezeBranch, onThawBranch } from "./frozen-branches.ts";
 import { onBranchMoved, onLanded } from "./landing.ts";
 import type { CoreLayout } from "./layout.ts";
 import { onChange, onDequeue, onEnqueue, onOffer } from "./offers.ts";
 import { settle } from "./pass.ts";
 import { onPaused } from "./pausing.ts";
 import { onPromote, promotionObstacle } from "./promoting.ts";
+import { onProvidersFound } from "./providing.ts";
 import { onConfigured } from "./reconfigure.ts";
 import { onRestarted } from "./restart.ts";
 import { type SemaphoreStatus, semaphoresOf } from "./semaphores.ts";
@@ -24,6 +26,8 @@ function phaseOf({ kind }: GateEvent): 0 | 1 | 2 {
   switch (kind) {
     case "configured":
     case "promote":
+    case "freezeBranch":
+    case "thawBranch":
     case "pause":
     case "restarted":
       return 0;
@@ -36,6 +40,7 @@ function phaseOf({ kind }: GateEvent): 0 | 1 | 2 {
     case "landed":
     case "reported":
     case "branchMoved":
+    case "providersFound":
       return 1;
     default:
       return 2;
@@ -97,10 +102,13 @@ export class GateCore {
     else if (event.kind === "landed") onLanded(gate, event);
     else if (event.kind === "reported") onReported(gate, event.report);
     else if (event.kind === "branchMoved") onBranchMoved(gate, event);
+    else if (event.kind === "providersFound") onProvidersFound(gate, event);
     else if (event.kind === "enqueue") onEnqueue(gate, event);
     else if (event.kind === "dequeue") onDequeue(gate, event);
     else if (event.kind === "promote") onPromote(gate, event);
-    else if (event.kind === "configured") onConfigured(gate, event.layout);
+    else if (event.kind === "freezeBranch") onFreezeBranch(gate, event);
+    else if (event.kind === "thawBranch") onThawBranch(gate, event);
+    else if (event.kind === "configured") onConfigured(gate, event);
     else if (event.kind === "pause") onPause(gate, event.on);
     else if (event.kind === "restarted") onRestarted(gate);
   }

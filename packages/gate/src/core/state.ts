@@ -1,4 +1,4 @@
-import type { Subject } from "./change.ts";
+import type { ChangeId, Subject } from "./change.ts";
 import type { Decisions } from "./decisions.ts";
 import type {
   BuildId,
@@ -8,9 +8,11 @@ import type {
   GateEffect,
   ItemId,
   MergeStep,
+  PastProvider,
   ReportId,
   Result,
 } from "./events.ts";
+import type { FrozenBranch } from "./frozen-branches.ts";
 import type { Intents } from "./intents.ts";
 import type { KnownChanges } from "./known-changes.ts";
 import type { CoreLayout, FrozenJob, JobGraph, PipelineRules } from "./layout.ts";
@@ -44,6 +46,8 @@ export interface JobRun {
   failing: string | null;
   /** Semaphores that its build holds. */
   held: readonly string[];
+  /** Builds ahead that provide what it requires. `null`: not looked for yet. */
+  providers: readonly BuildId[] | null;
 }
 
 /** One attempt at all jobs of an item, against exactly one chain of changes. */
@@ -115,6 +119,11 @@ export interface Item {
   landing: Landing | null;
   /** What it needs has left the queue; in a sentence. */
   lostNeed: string | null;
+  /**
+   * Of one that is not live: what is on record of its jobs that provide something, once that was asked for. `providers`:
+   * `null` until it is answered.
+   */
+  past: { readonly lookup: number; readonly providers: readonly PastProvider[] | null } | null;
   /** Something that it depends on changed since it was last looked at. */
   isDirty: boolean;
 }
@@ -134,6 +143,10 @@ export interface Pipeline {
   rules: PipelineRules;
   /** Items in all of its queues. */
   size: number;
+  /** Without a success in between, since it was configured. */
+  failuresInARow: number;
+  /** There were too many of them. */
+  isDisabled: boolean;
   readonly queues: Map<string, Queue>;
 }
 
@@ -169,6 +182,10 @@ export interface Gate {
   /** Not answered yet. */
   readonly reports: Map<ReportId, Report>;
   readonly holders: Holders;
+  /** By project and branch. */
+  readonly frozenBranches: Map<string, FrozenBranch>;
+  /** By the item that they wait for: items of which a job requires what that one's jobs may provide. */
+  readonly requiring: Map<ItemId, Set<Item>>;
   readonly counters: Counters;
   /** The last number given of each kind. */
   readonly last: {
@@ -178,7 +195,10 @@ export interface Gate {
     report: number;
     order: number;
     queue: number;
+    lookup: number;
   };
+  /** Changes that the running step has pipelines offered, which it does before it ends. */
+  readonly triggered: { readonly change: ChangeId; readonly pipelines: readonly string[] }[];
   /** What the running step asks for. */
   effects: GateEffect[];
   readonly dirtyQueues: Set<Queue>;

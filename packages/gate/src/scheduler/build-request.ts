@@ -6,8 +6,13 @@ import type { ProjectKeys } from "../secrets/keys.ts";
 import { seal, secretsPurpose } from "../secrets/sealing.ts";
 import type { BuildRow, FrozenBuildset, FrozenRepository } from "./build-table.ts";
 import { projectsOf } from "./freezing.ts";
+import { providedArtifacts } from "./providers.ts";
 
-type StartEffect = Extract<GateEffect, { kind: "startBuild" }>;
+/** The build that is asked for. */
+type Wanted = Pick<
+  Extract<GateEffect, { kind: "startBuild" }>,
+  "build" | "pipeline" | "subject" | "job" | "attempt" | "buildset"
+>;
 type Json = NonNullable<BuildRequest["vars"]>[string];
 type Variables = Record<string, Json>;
 
@@ -30,6 +35,8 @@ interface Parts {
   readonly postReview: boolean;
   /** Builds of the jobs that this one depends on, in the order of the graph. */
   readonly parents: readonly BuildRow[];
+  /** Builds of changes ahead that provide what it requires. */
+  readonly providers: readonly BuildRow[];
   readonly keys: ProjectKeys;
 }
 
@@ -43,7 +50,7 @@ export class BuildImpossible extends Error {
  * @throws BuildImpossible
  */
 export function buildRequest(
-  { build, pipeline, subject, job: nameThere, attempt, buildset }: StartEffect,
+  { build, pipeline, subject, job: nameThere, attempt, buildset }: Wanted,
   frozen: FrozenBuildset,
   parts: Parts,
 ): BuildRequest {
@@ -203,7 +210,7 @@ function checkoutOf(
 function zuulOf(
   subject: Subject,
   { chain }: FrozenBuildset,
-  { tenant, facts, postReview, parents }: Parts,
+  { tenant, facts, postReview, parents, providers }: Parts,
 ): Variables {
   const own = facts(subject);
   const common = {
@@ -218,11 +225,14 @@ function zuulOf(
       patchset: String(link.revision),
       commit_id: link.commit,
     })),
-    artifacts: parents.flatMap(({ job, outcome }) =>
-      (outcome?.artifacts ?? []).map(({ name, sha256 }) =>
-        sha256 === undefined ? { job, name } : { job, name, sha256 },
+    artifacts: [
+      ...providedArtifacts(providers),
+      ...parents.flatMap(({ job, outcome }) =>
+        (outcome?.artifacts ?? []).map(({ name, sha256 }) =>
+          sha256 === undefined ? { job, name } : { job, name, sha256 },
+        ),
       ),
-    ),
+    ],
   };
   if (subject.kind === "ref") {
     const { ref, oldCommit, newCommit } = subject;
