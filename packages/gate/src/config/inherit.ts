@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { SemaphoreUse } from "../core/index.ts";
 import type {
   Deduplicate,
@@ -223,13 +224,9 @@ export class Inheritance {
     if (set.preRun !== undefined) this.preRun = [...this.preRun, ...steps(set.preRun)];
     if (set.run !== undefined) this.run = steps(set.run);
     if (set.postRun !== undefined) this.postRun = [...steps(set.postRun), ...this.postRun];
+    if (!origin.trusted) this.#noteVariables(set);
     if (set.vars !== undefined) this.vars = mergeVariables(this.vars, set.vars);
     if (set.extraVars !== undefined) this.extraVars = mergeVariables(this.extraVars, set.extraVars);
-    if (!origin.trusted) {
-      const { hostVars = {}, groupVars = {} } = set;
-      const maps = [set.vars, set.extraVars, ...Object.values(hostVars), ...Object.values(groupVars)];
-      for (const name of maps.flatMap((vars) => Object.keys(vars ?? {}))) this.untrustedVars.add(name);
-    }
     for (const { project = origin.project, ...file } of set.includeVars ?? []) {
       const isSame = (one: IncludedVars) => one.project === project && one.path === file.path;
       if (!this.includeVars.some(isSame)) this.includeVars = [...this.includeVars, { ...file, project }];
@@ -241,6 +238,22 @@ export class Inheritance {
       if (!this.#finalAttributes.has(key)) this.#finalAttributes.set(key, variant.name);
     this.path.push({ ...origin, job: variant.name });
     this.#last = variant.name;
+  }
+
+  /** What is set to what it is already is still whose it was. */
+  #noteVariables({ vars, extraVars, hostVars = {}, groupVars = {} }: JobAttributes): void {
+    const within = (all: Variables, name: string) => all[name] as Variables | undefined;
+    const pairs = [
+      [vars, this.vars],
+      [extraVars, this.extraVars],
+      ...Object.entries(hostVars).map(([name, more]) => [more, within(this.hostVars, name)] as const),
+      ...Object.entries(groupVars).map(([name, more]) => [more, within(this.groupVars, name)] as const),
+    ] as const;
+    for (const [more = {}, before = {}] of pairs) {
+      const after = mergeVariables(before, more);
+      for (const name of Object.keys(more))
+        if (!isDeepStrictEqual(before[name], after[name])) this.untrustedVars.add(name);
+    }
   }
 
   /** What a name stands for already stays. */

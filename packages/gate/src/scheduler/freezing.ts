@@ -114,6 +114,9 @@ function together(
     const job = definitionOf(earlier);
     if (!isSameJob(job, definitionOf(later))) return false;
     const [a, b] = [earlier, later].map(({ change }) => byId.get(change)!.member);
+    // What it reads of the project under test is another thing for each.
+    if (a!.project !== b!.project && job.includeVars?.some(({ project }) => project === null) === true)
+      return false;
     const isOneBranch = a!.project === b!.project && a!.branch === b!.branch;
     return job.deduplicate ?? (job.requiredProjects.length > 0 || isOneBranch);
   };

@@ -97,3 +97,19 @@ describe("a file of variables", () => {
     expect(readVariables(text)).toContain(why);
   });
 });
+
+test("variables that an untrusted project sets are known as such, unless they are what they were", async () => {
+  const app = `
+- job: {name: own, parent: central, run: x, vars: {a: 1, deep: {x: 2}}, host-vars: {node: {h: 1}}}
+- project:
+    vars: {p: 1}
+    check: {jobs: [own]}
+`;
+  const { layout } = await load({
+    config: { main: { "zuul.yaml": `${CONFIG}    vars: {a: 1, c: 1, deep: {x: 1}}\n` } },
+    app: { main: { "zuul.yaml": app } },
+  });
+  const result = layout.freeze("check", change("app", "main", ["src/x"]));
+  if (result.kind !== "graph") throw new Error(JSON.stringify(result));
+  expect(result.jobs.get("own")?.untrustedVars).toEqual(["deep", "h", "p"]);
+});
