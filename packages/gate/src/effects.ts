@@ -7,7 +7,12 @@ import type {
   MergerClient,
   RunningBuild,
 } from "./bus/index.ts";
-import { type ConfigLoader, type FrozenJobDefinition, isConfigPath } from "./config/index.ts";
+import {
+  type ConfigLoader,
+  type ConnectionAction,
+  type FrozenJobDefinition,
+  isConfigPath,
+} from "./config/index.ts";
 import type {
   BuildId,
   BuildsetId,
@@ -23,6 +28,7 @@ import type { BuildRequest } from "./executor/index.ts";
 import { ForgeError, type Landing, type LocalForge, type NewComment } from "./forge/index.ts";
 import type { MergeRequest, Merger } from "./merger/index.ts";
 import type { LocalSlots } from "./nodes/local-slots.ts";
+import { type Outbox, writeToConnections } from "./reporters/index.ts";
 import { HeldExecutions, type ReuseLedger, type SharedPlan, SharingPlanner } from "./reuse/index.ts";
 import { BuildImpossible, buildRequest, type SubjectFacts } from "./scheduler/build-request.ts";
 import type { BuildRow, BuildTable, FrozenBuildset } from "./scheduler/build-table.ts";
@@ -54,6 +60,9 @@ export interface EffectParts {
   /** Where builds run. */
   readonly zone: string;
   readonly keys: ProjectKeys;
+  readonly outbox: Outbox;
+  /** Something was written to the outbox, and is on the disk. */
+  readonly wakeCourier: () => void;
   /** Names this gate for ever. */
   readonly gateId: string;
   readonly log: Log;
@@ -430,9 +439,10 @@ export class Effects {
   }
 
   #report(effect: Extract<GateEffect, { kind: "report" }>): void {
-    const { record } = this.#parts;
+    const { record, wakeCourier } = this.#parts;
     // In one go: a report that was written is not written again.
     record(() => this.#writeReport(effect), [{ kind: "reported", report: effect.report }]);
+    wakeCourier();
   }
 
   #writeReport(effect: Extract<GateEffect, { kind: "report" }>): void {
@@ -441,21 +451,42 @@ export class Effects {
     // In a cycle, what a job said is said on the change that it ran for.
     const reported = effect.builds.filter(({ change = subject.id }) => change === subject.id);
     const number = forge.numberOf(subject.id);
+    const reporting = loader.current!.layout.reportersOf(pipeline, what);
+    const buildOf = (id: BuildId): BuildRow | undefined => builds.get(id);
+    const text = readable(reportText(effect, reporting, buildOf, buildUrl));
+    const elsewhere = reporting.actions.filter((action) => action.driver === "connection");
+    if (elsewhere.length > 0) this.#writeElsewhere(effect, elsewhere, text);
     if (subject.kind === "ref" || number === undefined) return;
     const { revision } = subject;
-    const reporting = loader.current!.layout.reportersOf(pipeline, what);
-    const text = readable(reportText(effect, reporting, (id) => builds.get(id), buildUrl));
-    for (const { vote, comment } of reporting.actions) {
+    const actions = reporting.actions.filter((action) => action.driver === "local");
+    for (const { vote, comment } of actions) {
       if (vote === null && !comment) continue;
       const written = { text: comment ? text : "", revision };
       this.#comment(number, vote === null ? written : { ...written, vote });
     }
-    if (!reporting.actions.some(({ comment }) => comment)) return;
+    if (!actions.some(({ comment }) => comment)) return;
     for (const comment of jobComments(reported, builds)) this.#comment(number, { ...comment, revision });
     for (const comment of fileComments(reported, builds)) this.#comment(number, { ...comment, revision });
     for (const comment of problemComments(effect)) {
       this.#comment(number, { ...comment, text: readable(comment.text), revision });
     }
+  }
+
+  #writeElsewhere(
+    effect: Extract<GateEffect, { kind: "report" }>,
+    actions: readonly ConnectionAction[],
+    text: string,
+  ): void {
+    const { outbox, log, loader, builds, buildUrl, readable, gateId, nowMs, facts } = this.#parts;
+    if (loader.tenant.connections === undefined) return;
+    writeToConnections(effect, actions, {
+      outbox,
+      log,
+      facts: {
+        ...{ gateId, tenant: loader.tenant.name, text, atMs: nowMs(), subject: facts(effect.subject) },
+        ...{ buildOf: (id) => builds.get(id), buildUrl, readable },
+      },
+    });
   }
 
   /** What is wrong with one comment is its change's own affair. */

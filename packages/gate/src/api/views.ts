@@ -48,6 +48,7 @@ export function statusView(gate: Gate, nowMs: number, past?: GateCore): StatusVi
     isPaused,
     slots: { total: gate.slots.total, used: past === undefined ? gate.slots.used : runningIn(pipelines) },
     configProblems: past === undefined ? gate.configProblems.length : null,
+    undelivered: past === undefined ? gate.outbox.waiting() : null,
     pipelines: pipelines.map(({ name, manager, queues, waiting }) => ({
       name,
       manager,

@@ -72,7 +72,6 @@ export const UNBUILT_DRIVERS: readonly string[] = [
   "git",
   "timer",
   "zuul",
-  "smtp",
   "mqtt",
   "elasticsearch",
   "mysql",
