@@ -34,6 +34,7 @@ import { BuildImpossible, buildRequest, type SubjectFacts } from "./scheduler/bu
 import type { BuildRow, BuildTable, FrozenBuildset } from "./scheduler/build-table.ts";
 import type { RepositoryConfig } from "./scheduler/config-source.ts";
 import { freezeBuildset } from "./scheduler/freezing.ts";
+import { providersOnRecord } from "./scheduler/providers.ts";
 import { reportText } from "./scheduler/report-text.ts";
 import type { ProjectKeys } from "./secrets/keys.ts";
 
@@ -130,6 +131,9 @@ export class Effects {
       case "cancelBuild":
         this.#cancel(effect.build);
         break;
+      case "findProviders":
+        this.#do(effect, async () => this.#findProviders(effect));
+        break;
       case "report":
         this.#do(effect, async () => this.#report(effect));
         break;
@@ -175,6 +179,9 @@ export class Effects {
       });
     } else if (effect.kind === "startBuild") {
       this.#end(effect.build, { result: { kind: "final", result: "ERROR" }, outcome: null, detail: message });
+    } else if (effect.kind === "findProviders") {
+      // What cannot be looked up is not there.
+      tell({ kind: "providersFound", item: effect.item, lookup: effect.lookup, providers: [] });
     } else if (effect.kind === "report") tell({ kind: "reported", report: effect.report });
     else if (effect.kind === "land") tell({ kind: "landed", buildset: effect.buildset, refused: message });
   }
@@ -268,6 +275,7 @@ export class Effects {
           postReview: layout.pipelines.find(({ name }) => name === pipeline)?.postReview ?? false,
           keys: this.#parts.keys,
           parents: this.#parentsOf(buildset, job, frozen),
+          providers: (effect.providers ?? []).flatMap((id) => builds.get(id) ?? []),
         });
       } catch (error) {
         if (!(error instanceof BuildImpossible)) throw error;
@@ -436,6 +444,12 @@ export class Effects {
     if (shared === undefined) running?.cancel();
     else this.#held.hold(shared.unique, build, () => running!.cancel());
     record(() => builds.end(build, { result: "CANCELED", detail: null, outcome: null }, nowMs()));
+  }
+
+  #findProviders(effect: Extract<GateEffect, { kind: "findProviders" }>): void {
+    const { item, lookup } = effect;
+    const providers = providersOnRecord(this.#parts.builds, effect);
+    this.#parts.tell({ kind: "providersFound", item, lookup, providers });
   }
 
   #report(effect: Extract<GateEffect, { kind: "report" }>): void {

@@ -74,6 +74,11 @@ describe("a content key", () => {
     ["variable", { vars: { b: 2, a: { y: 2, x: [1, 2] } } }, {}],
     ["order of a list", { vars: { b: 1, a: { y: 2, x: [2, 1] } } }, {}],
     ["artifact", { zuul: { tenant: "main", artifacts: [{ job: "p", name: "x", sha256: "1" }] } }, {}],
+    [
+      "artifact of a change ahead",
+      { zuul: { tenant: "main", artifacts: [{ project: "lib", job: "p", name: "x", sha256: "2" }] } },
+      {},
+    ],
     ["timeout", { timeoutMs: 2_000 }, {}],
     ["network", { network: true }, {}],
     ["workspace scheme", { workspaceScheme: "flat" }, {}],

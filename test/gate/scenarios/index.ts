@@ -5,6 +5,7 @@ import { DEPENDENT } from "./dependent.ts";
 import { EXAMPLES } from "./examples.ts";
 import { LIFECYCLE } from "./lifecycle.ts";
 import { OPERATING } from "./operating.ts";
+import { PROVIDING } from "./providing.ts";
 import { RESOURCES } from "./resources.ts";
 import type { Scenario } from "./world.ts";
 
@@ -19,4 +20,5 @@ export const SCENARIOS: readonly Scenario[] = [
   ...CONFIGURATION,
   ...OPERATING,
   ...RESOURCES,
+  ...PROVIDING,
 ];

@@ -27,8 +27,9 @@ while :; do
   read -r code < "CONTROL/\${DROVER_BUILD##*-}" || continue
   case "$code" in
     early) echo "fails, and goes on" ;;
-    pause) echo '{"zuul": {"pause": true}}' > "$DROVER_RESULT"; exit 0 ;;
+    pause) echo '{"zuul": {"pause": true, "artifacts": [{"name": "made", "url": "here"}]}}' > "$DROVER_RESULT"; exit 0 ;;
     children*) echo "{\\"zuul\\": {\\"child_jobs\\": \${code#children}}}" > "$DROVER_RESULT" ;;
+    0) echo made > "$DROVER_ARTIFACTS/made"; exit 0 ;;
     *) exit "$code" ;;
   esac
 done
@@ -126,7 +127,7 @@ export function projectFiles(
 }
 
 function definitionOf(
-  { name, after = [], voting, holds, attempts, semaphores = [], deduplicate }: JobSetup,
+  { name, after = [], voting, holds, attempts, semaphores = [], deduplicate, provides, requires }: JobSetup,
   prefix: string,
 ): object {
   const uses = semaphores.map((text) =>
@@ -146,5 +147,7 @@ function definitionOf(
     ...(attempts === undefined ? {} : { attempts }),
     ...(deduplicate === undefined ? {} : { deduplicate }),
     ...(uses.length === 0 ? {} : { semaphores: uses }),
+    ...(provides === undefined ? {} : { provides }),
+    ...(requires === undefined ? {} : { requires }),
   };
 }

@@ -268,6 +268,19 @@ export class RealWorld implements ScenarioWorld {
     await this.#expect(`window of ${name}`, window, windowNow);
   }
 
+  async expectProviders(name: string, ...providers: readonly string[]): Promise<void> {
+    const { view } = await this.#waitingBuild(name);
+    const told = this.#running.gate.builds.request(Number(view.id))?.zuul?.artifacts as
+      | readonly { readonly job: string; readonly change?: string }[]
+      | undefined;
+    const found = (told ?? []).flatMap(({ job, change }) =>
+      change === undefined
+        ? []
+        : [`${job.slice(this.#prefix.length + 1)} of ${this.#nameOf(Number(change))}`],
+    );
+    expect([...new Set(found)].sort()).toEqual([...providers].sort());
+  }
+
   async expectReports(name: string, ...reports: readonly ReportName[]): Promise<void> {
     await this.#eventually(`reports of ${name}`, reports, async () =>
       (await this.#reportsOf(name)).map(({ text }) => text.split("\n", 1)[0]),

@@ -62,6 +62,7 @@ export class ReusingWorld implements ScenarioWorld {
   async expectRunning(): Promise<void> {}
   async expectHistory(): Promise<void> {}
   async expectReports(): Promise<void> {}
+  async expectProviders(): Promise<void> {}
   async expectReason(): Promise<void> {}
   async expectComment(): Promise<void> {}
   async expectMerged(): Promise<void> {}

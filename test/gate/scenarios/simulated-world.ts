@@ -14,6 +14,7 @@ import {
 } from "../../../packages/gate/src/core/index.ts";
 import { Forge, type Proposal } from "../../sim/gate/forge.ts";
 import { checkPipeline, gatePipeline, job, layoutOf, WINDOW } from "../../sim/gate/layouts.ts";
+import { BuildRecords } from "../../sim/gate/records.ts";
 import type { SimulatedSharing } from "../../sim/gate/sharing.ts";
 import type { ChangeSetup, JobSetup, ReportName, ScenarioWorld, Setup } from "./world.ts";
 
@@ -54,6 +55,10 @@ export class SimulatedWorld implements ScenarioWorld {
   readonly #paused = new Set<number>();
   readonly #children = new Map<number, readonly string[]>();
   readonly #history: string[] = [];
+  readonly #records = new BuildRecords();
+  /** By build, those that provide what it requires. */
+  readonly #providers = new Map<number, readonly number[]>();
+  readonly #named = new Map<number, string>();
   readonly #reports: Effect<"report">[] = [];
   readonly #steps = new Map<number, readonly MergeStep[]>();
   readonly #sharing: SimulatedSharing | null;
@@ -83,8 +88,14 @@ export class SimulatedWorld implements ScenarioWorld {
   /** Tells the core, and does what it asks for until it asks for nothing. */
   tell(...events: readonly GateEvent[]): void {
     for (let next: readonly GateEvent[] = events; next.length > 0; )
-      next = this.#do(this.core.step(next, ++this.#nowMs));
+      next = this.#recorded(next, this.core.step(next, ++this.#nowMs));
     this.#sharing?.letGo();
+  }
+
+  #recorded(events: readonly GateEvent[], effects: readonly GateEffect[]): GateEvent[] {
+    for (const event of events) this.#records.told(event);
+    for (const effect of effects) this.#records.asked(effect);
+    return this.#do(effects);
   }
 
   #do(effects: readonly GateEffect[]): GateEvent[] {
@@ -117,6 +128,8 @@ export class SimulatedWorld implements ScenarioWorld {
         const job = this.#jobNames.get(effect.job) ?? effect.job;
         const chain = this.#chains.get(buildset)!.map(({ change }) => change);
         this.builds++;
+        this.#providers.set(build, effect.providers ?? []);
+        this.#named.set(build, `${job} of ${subject.id}`);
         const key = this.#contentOf(effect);
         if (this.#sharing?.begin(build, key).how === "reused")
           return [{ kind: "ended", build, result: { kind: "final", result: "SUCCESS" } }];
@@ -134,6 +147,10 @@ export class SimulatedWorld implements ScenarioWorld {
         this.#history.push(`${this.#running.get(effect.build)!.name}∅`);
         this.#running.delete(effect.build);
         return [];
+      case "findProviders": {
+        const { item, lookup } = effect;
+        return [{ kind: "providersFound", item, lookup, providers: this.#records.find(effect) }];
+      }
       case "report":
         this.#reports.push(effect);
         return [{ kind: "reported", report: effect.report }];
@@ -345,6 +362,11 @@ export class SimulatedWorld implements ScenarioWorld {
     expect([...this.#history].sort()).toEqual([...builds].sort());
   }
 
+  async expectProviders(name: string, ...providers: readonly string[]): Promise<void> {
+    const given = this.#providers.get(this.#find(name).build)!;
+    expect(given.map((build) => this.#named.get(build)).sort()).toEqual([...providers].sort());
+  }
+
   #of(name: string): Effect<"report">[] {
     return this.#reports.filter(({ subject, what, pipeline }) => {
       const hasReporter = what !== "dequeue" && (what !== "start" || pipeline === "gate");
@@ -402,6 +424,8 @@ function frozen({
   attempts = 3,
   noop = false,
   semaphores = [],
+  provides = [],
+  requires = [],
 }: JobSetup): FrozenJob {
   const dependencies = after.map((needed) => {
     const soft = needed.startsWith("soft:");
@@ -413,6 +437,8 @@ function frozen({
   });
   return job(name, {
     semaphores: uses,
+    ...(provides.length > 0 ? { provides } : {}),
+    ...(requires.length > 0 ? { requires } : {}),
     voting,
     attempts,
     dependencies,

@@ -24,6 +24,9 @@ export interface JobSetup {
   readonly isDefined?: boolean;
   /** Names; `first:NAME` for one that is taken once the nodes are there. */
   readonly semaphores?: readonly string[];
+  /** Tags. */
+  readonly provides?: readonly string[];
+  readonly requires?: readonly string[];
 }
 
 export interface ProjectSetup {
@@ -109,6 +112,8 @@ export interface ScenarioWorld {
   expectRunning(...builds: readonly string[]): Promise<void>;
   /** Exactly these builds have ended, in any order. */
   expectHistory(...builds: readonly string[]): Promise<void>;
+  /** Builds of exactly these jobs and changes, as `J of A`, provide what this one requires, which runs. */
+  expectProviders(build: string, ...providers: readonly string[]): Promise<void>;
   /** Exactly these reports were made of a change, in this order. Only `gate` tells of the start, and nobody of a dequeue. */
   expectReports(name: string, ...reports: readonly ReportName[]): Promise<void>;
   /** The newest report of a change says this somewhere, change names as they are in the scenario. */

@@ -234,6 +234,9 @@ class Day {
         return [];
       case "startBuild":
         return this.#start(effect);
+      // No job of these requires anything.
+      case "findProviders":
+        return [];
       // No job of these pauses.
       case "resumeBuild":
         return [];

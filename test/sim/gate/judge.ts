@@ -16,6 +16,7 @@ import type { Forge } from "./forge.ts";
 import { InOrderJudge } from "./in-order.ts";
 import { queueOf } from "./layouts.ts";
 import { PauseJudge } from "./pause-judge.ts";
+import { ProviderJudge } from "./provider-judge.ts";
 import { SemaphoreJudge } from "./semaphore-judge.ts";
 
 type Effect<K extends GateEffect["kind"]> = Extract<GateEffect, { kind: K }>;
@@ -62,6 +63,7 @@ export class Judge {
   readonly #inGate = new Set<number>();
   readonly #pauses = new PauseJudge();
   readonly #semaphores = new SemaphoreJudge();
+  readonly #providers = new ProviderJudge();
   /** Buildsets that could not merge since their branch had moved. */
   readonly #outrun = new Set<number>();
   readonly #inOrder = new InOrderJudge();
@@ -83,8 +85,13 @@ export class Judge {
     for (const event of events) this.#told(event);
     const status = core.status();
     const items = new Map<number, ItemStatus>();
-    for (const { queues } of status.pipelines)
-      for (const queue of queues) for (const item of queue.items) items.set(item.id, item);
+    const pipelineOf = new Map<number, string>();
+    for (const { name, queues } of status.pipelines) {
+      for (const item of queues.flatMap((queue) => queue.items)) {
+        items.set(item.id, item);
+        pipelineOf.set(item.id, name);
+      }
+    }
     for (const effect of effects) this.#asked(effect, items, restarted);
     for (const { name, manager, queues } of status.pipelines) {
       for (const queue of queues) {
@@ -98,7 +105,9 @@ export class Judge {
       ensure(name !== "gate" || !hasTwice(queues), "twice", () => "a change is in the gate twice");
     }
     this.#pauses.step(events, effects, items, (buildset) => this.#buildsets.get(buildset)?.graph ?? null);
-    this.#semaphores.step(events, effects, (buildset) => this.#buildsets.get(buildset)?.graph ?? null, core);
+    const graphOf = (buildset: number): JobGraph | null => this.#buildsets.get(buildset)?.graph ?? null;
+    this.#semaphores.step(events, effects, graphOf, core);
+    this.#providers.step(events, effects, items, (item) => pipelineOf.get(item), graphOf);
     this.#inOrder.step(events, effects, status);
     this.#mergedAlone(events, items);
     for (const event of events) if (event.kind === "branchMoved") this.#startAnew(event, items);

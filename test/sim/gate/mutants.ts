@@ -176,6 +176,12 @@ export const GATE_MUTANTS: readonly GateMutant[] = [
   hearing("a job's semaphores do not count", (event) =>
     withGraph(event, (graph) => ({ ...graph, jobs: graph.jobs.map((job) => ({ ...job, semaphores: [] })) })),
   ),
+  hearing("a job does not wait for what it requires of changes ahead", (event) =>
+    withGraph(event, (graph) => ({ ...graph, jobs: graph.jobs.map((job) => ({ ...job, requires: [] })) })),
+  ),
+  asking("a job does not get what it requires of changes ahead", (effects) =>
+    effects.map((effect) => (effect.kind === "startBuild" ? { ...effect, providers: [] } : effect)),
+  ),
   hearing("a semaphore has room for one more than is declared", (event) => {
     if (event.kind !== "configured") return event;
     const rooms = [...(event.layout.semaphores ?? [])].map(([name, room]): [string, number] => [

@@ -25,6 +25,7 @@ type Effect<K extends GateEffect["kind"]> = Extract<GateEffect, { kind: K }>;
 
 /** The last one is never declared. */
 const SEMAPHORES = ["s1", "s2", "s3"];
+const TAGS = ["image", "package"];
 const JOBS = ["build", "unit", "lint", "docs", "deploy"];
 
 /** What one seed is like: projects and their queues, jobs, windows, and how often what fails. */
@@ -41,6 +42,8 @@ export class Settings {
   readonly failsEarly: number;
   /** How often a build pauses. */
   readonly pauses: number;
+  /** How often a job provides or requires something. */
+  readonly #provides: number;
   #version = 0;
   #graphs = new Map<string, JobGraph>();
   layout: CoreLayout;
@@ -54,6 +57,7 @@ export class Settings {
     this.#usesSemaphores = random.pick([0, 0.1, 0.4]);
     this.failsEarly = random.pick([0, 0.05]);
     this.pauses = random.pick([0, 0.1, 0.4]);
+    this.#provides = random.pick([0, 0.2, 0.6]);
     const step = () => ({
       type: random.pick(["linear", "exponential"] as const),
       factor: random.between(1, 2),
@@ -113,18 +117,25 @@ export class Settings {
       const dependencies = jobs
         .filter(() => random.chance(0.4))
         .map((parent) => ({ name: parent.name, soft: random.chance(0.3) }));
+      const isNoop = random.chance(0.1);
       jobs.push(
         job(name, {
           dependencies,
           voting: random.chance(0.85),
           holdFollowingChanges: holdsAny && jobs.length === 0,
-          isNoop: random.chance(0.1),
+          isNoop,
+          ...(isNoop ? {} : { ...this.#tags("provides"), ...this.#tags("requires") }),
           ...this.#semaphores(),
           attempts: random.between(1, 3),
         }),
       );
     }
     return { jobs, failFast: random.chance(0.2) };
+  }
+
+  #tags(what: "provides" | "requires"): Pick<FrozenJob, "provides" | "requires"> {
+    const tags = TAGS.filter(() => this.#random.chance(this.#provides / 2));
+    return tags.length === 0 ? {} : { [what]: tags };
   }
 
   #semaphores(): Pick<FrozenJob, "semaphores"> {

@@ -9,6 +9,7 @@ import { ensure } from "../violation.ts";
 import { Authors } from "./authors.ts";
 import { Forge } from "./forge.ts";
 import { Judge } from "./judge.ts";
+import { BuildRecords } from "./records.ts";
 import { Settings } from "./settings.ts";
 
 /*
@@ -59,6 +60,7 @@ export class GateWorld {
   readonly #paused = new Set<number>();
   readonly #resumed = new Set<number>();
   readonly #lost = new Set<number>();
+  readonly #records = new BuildRecords();
   /** Answers that may be told once more. */
   #told: GateEvent[] = [];
   #nowMs = 0;
@@ -151,6 +153,10 @@ export class GateWorld {
           return [{ kind: "failing", build: asked.build, detail: "its output says so" }];
         }
         return [settings.end(asked, this.#isCalm)];
+      case "findProviders": {
+        const { item, lookup } = asked;
+        return [{ kind: "providersFound", item, lookup, providers: this.#records.find(asked) }];
+      }
       case "report":
         return [{ kind: "reported", report: asked.report }];
       case "land":
@@ -184,11 +190,13 @@ export class GateWorld {
     for (const event of events) {
       this.#options.trace?.(`> ${JSON.stringify(event, plain)}`);
       this.#mix(event);
+      this.#records.told(event);
     }
     const effects = this.#step(this.#core, events, nowMs);
     for (const effect of effects) {
       this.#options.trace?.(`  < ${JSON.stringify(effect)}`);
       this.#mix(effect);
+      this.#records.asked(effect);
     }
     this.#judge.step(events, effects, this.#core);
     // The process may end in the middle of what it does.
@@ -287,6 +295,7 @@ export class GateWorld {
 
 function keyOf(effect: Asked): string {
   if (effect.kind === "requestNodes" || effect.kind === "startBuild") return `${effect.kind} ${effect.build}`;
+  if (effect.kind === "findProviders") return `${effect.kind} ${effect.item}`;
   return `${effect.kind} ${effect.kind === "report" ? effect.report : effect.buildset}`;
 }
 

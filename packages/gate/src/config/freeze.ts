@@ -39,6 +39,9 @@ export interface FrozenJobDefinition {
   /** In the order of their names. */
   readonly semaphores: readonly SemaphoreUse[];
   readonly tags: readonly string[];
+  /** Absent: none, as in the next. In the order of their names. */
+  readonly provides?: readonly string[];
+  readonly requires?: readonly string[];
   readonly postReview: boolean;
   /** Of pre-run and run together, in seconds: the job's, else the tenant's longest. `null`: no limit. */
   readonly timeoutSec: number | null;
@@ -370,6 +373,8 @@ function definition(
     holdFollowingChanges: job.holdFollowingChanges,
     semaphores: [...job.semaphores.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
     tags: [...job.tags].sort(),
+    ...(job.provides.size > 0 ? { provides: [...job.provides].sort() } : {}),
+    ...(job.requires.size > 0 ? { requires: [...job.requires].sort() } : {}),
     postReview: job.postReview || job.isPostReviewForSecrets,
     timeoutSec: job.timeout ?? parts.tenant.maxJobTimeout,
     preTimeoutSec: job.preTimeout ?? null,
@@ -433,6 +438,8 @@ function forCore(job: FrozenJobDefinition): FrozenJob {
     dependencies: job.dependencies,
     holdFollowingChanges: job.holdFollowingChanges,
     ...(isNoop || job.semaphores.length === 0 ? {} : { semaphores: job.semaphores }),
+    ...(isNoop || job.provides === undefined ? {} : { provides: job.provides }),
+    ...(isNoop || job.requires === undefined ? {} : { requires: job.requires }),
     isNoop,
     labels: isNoop ? [] : labels.length > 0 ? labels : [LOCAL_LABEL],
   };

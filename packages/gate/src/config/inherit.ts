@@ -66,6 +66,8 @@ const OF_EXECUTION: readonly (keyof JobAttributes)[] = [
   "postRun",
   "attempts",
   "semaphores",
+  "provides",
+  "requires",
   "failureOutput",
   "requiredProjects",
   "allowedProjects",
@@ -95,6 +97,8 @@ export class Inheritance {
   irrelevantFiles: readonly Regex[] | undefined;
   matchOnConfigUpdates = true;
   readonly tags = new Set<string>();
+  readonly provides = new Set<string>();
+  readonly requires = new Set<string>();
   allowedProjects: ReadonlySet<string> | undefined;
   postReview = false;
   /** It is so since an untrusted file gets a secret. */
@@ -178,6 +182,8 @@ export class Inheritance {
     this.postReview ||= set.postReview ?? false;
 
     for (const tag of set.tags ?? []) this.tags.add(tag);
+    for (const tag of set.provides ?? []) this.provides.add(tag);
+    for (const tag of set.requires ?? []) this.requires.add(tag);
     for (const pattern of set.failureOutput ?? []) this.failureOutput.add(pattern);
     for (const one of set.semaphores ?? []) this.semaphores.set(one.name, one);
     for (const one of set.requiredProjects ?? []) this.requiredProjects.set(one.name, one);
@@ -239,6 +245,8 @@ export class Inheritance {
   #override({ controls }: JobVariant): void {
     const replaces = (key: keyof JobAttributes): boolean => controls[key] === "override";
     if (replaces("tags")) this.tags.clear();
+    if (replaces("provides")) this.provides.clear();
+    if (replaces("requires")) this.requires.clear();
     if (replaces("failureOutput")) this.failureOutput.clear();
     if (replaces("semaphores")) this.semaphores.clear();
     if (replaces("requiredProjects")) this.requiredProjects.clear();

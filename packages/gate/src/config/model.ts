@@ -87,6 +87,8 @@ export interface JobAttributes {
   readonly irrelevantFiles?: readonly Regex[];
   readonly matchOnConfigUpdates?: boolean;
   readonly tags?: readonly string[];
+  readonly provides?: readonly string[];
+  readonly requires?: readonly string[];
   readonly allowedProjects?: readonly string[];
   readonly postReview?: true;
   readonly dependencies?: readonly JobDependency[];

@@ -121,6 +121,8 @@ function variant(
     irrelevantFiles: regexes("irrelevant-files"),
     matchOnConfigUpdates: written["match-on-config-updates"],
     tags: written.tags,
+    provides: written.provides,
+    requires: written.requires,
     allowedProjects: written["allowed-projects"],
     postReview: written["post-review"],
     dependencies: written.dependencies?.map((one) =>

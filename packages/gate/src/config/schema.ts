@@ -109,6 +109,8 @@ export const jobFields = {
   "attribute-control": z.record(nameSchema, z.strictObject({ final: z.literal(true) })).optional(),
   voting: z.boolean().optional(),
   tags: listOf(z.string()).optional(),
+  provides: listOf(nameSchema).optional(),
+  requires: listOf(nameSchema).optional(),
   "allowed-projects": listOf(nameSchema).optional(),
   "post-review": z
     .literal(true, { error: "once set, it cannot be unset: true is its only value" })

@@ -22,8 +22,6 @@ export const UNBUILT_JOB: Names = {
   "image-build-name": null,
   "include-vars": null,
   "override-branch": "Zuul calls it override-checkout now",
-  provides: null,
-  requires: null,
   "success-url": "it does nothing in Zuul either",
   "workspace-checkout": null,
 };

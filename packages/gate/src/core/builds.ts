@@ -3,6 +3,7 @@ import { hasFailed, MAX_LOST_EXECUTORS, readinessOf } from "./job-graph.ts";
 import type { Precedence } from "./layout.ts";
 import { managerOf } from "./managers.ts";
 import { askToResume, hasBegun, isPaused, mayResume, resetDependants, resume } from "./pausing.ts";
+import { noteUnprovided, provide } from "./providing.ts";
 import {
   giveBack,
   isHeldByPaused,
@@ -37,6 +38,16 @@ export function advanceJobs(gate: Gate, item: Item): void {
         end(gate, run, "SUCCESS", null);
         changed = true;
       } else {
+        const provision = provide(gate, run);
+        if (provision.kind === "fail") {
+          end(gate, run, "FAILURE", provision.reason);
+          changed = true;
+          continue;
+        }
+        if (provision.kind === "wait") {
+          run.reason = provision.reason;
+          continue;
+        }
         const lack = lacksBeforeNodes(gate, run);
         if (lack === null) requestNodes(gate, run);
         else if (waitsForItself(gate, run)) {
@@ -91,6 +102,7 @@ export function requestEffect(run: JobRun): Gate["effects"][number] {
 }
 
 export function requestNodes(gate: Gate, run: JobRun): void {
+  if (run.attempt === 0) noteUnprovided(gate, run);
   run.build = ++gate.last.build;
   run.attempt = Math.max(1, run.attempt);
   run.state = "queued";
@@ -101,7 +113,7 @@ export function requestNodes(gate: Gate, run: JobRun): void {
 }
 
 export function startEffect(run: JobRun): Gate["effects"][number] {
-  const { buildset, job, attempt } = run;
+  const { buildset, job, attempt, providers } = run;
   const { item } = buildset;
   const { pipeline } = item;
   const subject = memberOf(item, job.of?.changes[0] ?? "") ?? item.subject;
@@ -114,6 +126,7 @@ export function startEffect(run: JobRun): Gate["effects"][number] {
     subject,
     job: job.name,
     attempt,
+    ...(providers === null || providers.length === 0 ? {} : { providers }),
     ...(isPaused(run) ? { isPaused: true } : {}),
   };
 }

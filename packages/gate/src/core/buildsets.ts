@@ -220,6 +220,7 @@ function fresh(buildset: Buildset, job: JobRun["job"]): JobRun {
     childJobs: null,
     failing: null,
     held: [],
+    providers: null,
   };
 }
 

@@ -1,6 +1,7 @@
 import { end, obstacleOf, requestNodes, startOnNodes, withdraw } from "./builds.ts";
 import { dependantsOf, readinessOf } from "./job-graph.ts";
 import { isPaused, resetDependants } from "./pausing.ts";
+import { provisionOf } from "./providing.ts";
 import { note } from "./reasons.ts";
 import { capacityOf, holdersOf, isOwnHolder, missing } from "./semaphores.ts";
 import { type Buildset, type Gate, type JobRun, markDirty } from "./state.ts";
@@ -14,7 +15,9 @@ import { type Buildset, type Gate, type JobRun, markDirty } from "./state.ts";
 export function breakDeadlock(gate: Gate): boolean {
   const paused = [...gate.builds.values()].filter((run) => isPaused(run) && run.held.length > 0);
   if (paused.length === 0) return false;
-  const stuck = stuckRuns(gate, new Set(paused.map(({ buildset }) => buildset)));
+  const buildsets =
+    gate.requiring.size > 0 ? gate.buildsets.values() : paused.map(({ buildset }) => buildset);
+  const stuck = stuckRuns(gate, new Set(buildsets));
   const waiting = [...stuck].filter((run) => missing(run).length > 0 && waitsForSemaphores(gate, run));
   const [first] = waiting.sort(byPlace);
   if (first === undefined) return false;
@@ -66,10 +69,10 @@ function waitsForSemaphores(gate: Gate, run: JobRun): boolean {
   if (run.state === "granted") return !gate.isPaused;
   const { item, jobs } = run.buildset;
   if (run.state !== "waiting" || readinessOf(run, jobs).kind !== "ready") return false;
-  return obstacleOf(gate, item) === null;
+  return obstacleOf(gate, item) === null && provisionOf(gate, run).kind === "ready";
 }
 
-/** What will never end, of buildsets in which a paused build holds semaphores: all else is taken to end. */
+/** What will never end, of these buildsets: all else is taken to end. */
 function stuckRuns(gate: Gate, buildsets: ReadonlySet<Buildset>): Set<JobRun> {
   const stuck = new Set<JobRun>();
   for (const { jobs } of buildsets)
@@ -81,6 +84,8 @@ function stuckRuns(gate: Gate, buildsets: ReadonlySet<Buildset>): Set<JobRun> {
     const parents = run.job.dependencies.map(({ name }) => jobs.get(name));
     if (parents.some((parent) => parent !== undefined && !isPaused(parent) && stuck.has(parent)))
       return false;
+    const provision = run.state === "waiting" ? provisionOf(gate, run) : null;
+    if (provision?.kind === "wait" && provision.run !== null && stuck.has(provision.run)) return false;
     return missing(run).every(
       (name) => holdersOf(gate, name).filter((one) => stuck.has(one)).length < capacityOf(gate, name),
     );

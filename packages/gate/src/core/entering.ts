@@ -51,6 +51,7 @@ export function append(
     hasReportedStart: false,
     landing: null,
     lostNeed: null,
+    past: null,
     isDirty: false,
   };
   queue.append(item);

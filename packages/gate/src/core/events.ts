@@ -74,6 +74,16 @@ export interface ConfigProblem {
   readonly message: string;
 }
 
+/** What is on record of a job that provides something. */
+export interface PastProvider {
+  readonly job: string;
+  readonly provides: readonly string[];
+  /** `null`: it never ran. */
+  readonly build: BuildId | null;
+  /** `null`: it never ran. */
+  readonly result: string | null;
+}
+
 export type GateEvent =
   /** A change was made, or is not as it was: revision, state, approval, needs. */
   | { readonly kind: "change"; readonly change: Change }
@@ -115,6 +125,13 @@ export type GateEvent =
       readonly moved?: boolean;
     }
   | { readonly kind: "reported"; readonly report: ReportId }
+  /** An answer to an older `lookup` is dropped. */
+  | {
+      readonly kind: "providersFound";
+      readonly item: ItemId;
+      readonly lookup: number;
+      readonly providers: readonly PastProvider[];
+    }
   /** A branch was moved by somebody else than the gate. */
   | { readonly kind: "branchMoved"; readonly project: string; readonly branch: string }
   /** `ignoreNeeds`: sources of dependencies that are not waited for. */
@@ -200,6 +217,8 @@ export type GateEffect =
       readonly job: string;
       /** From 1. */
       readonly attempt: number;
+      /** Builds of items ahead that provide what it requires, farthest first. Absent: none. */
+      readonly providers?: readonly BuildId[];
       /**
        * Only after a restart: it is paused, and has no nodes. Unless it is found as it was it is `lost`, so that it begins
        * again with the jobs that depend on it.
@@ -210,6 +229,18 @@ export type GateEffect =
   | { readonly kind: "resumeBuild"; readonly build: BuildId }
   /** Whatever it still tells does not matter. Not asked again after a restart: what nobody asked for then ends unheard. */
   | { readonly kind: "cancelBuild"; readonly build: BuildId }
+  /**
+   * Find the jobs that provide something in the newest buildset that is on record of these in a pipeline. Answered by
+   * `providersFound`.
+   */
+  | {
+      readonly kind: "findProviders";
+      readonly item: ItemId;
+      readonly lookup: number;
+      readonly pipeline: string;
+      /** `revision`: 0 of a ref. */
+      readonly subjects: readonly { readonly id: ChangeId; readonly revision: number }[];
+    }
   /** Answered by `reported`. */
   | {
       readonly kind: "report";

@@ -10,6 +10,7 @@ import { onChange, onDequeue, onEnqueue, onOffer } from "./offers.ts";
 import { settle } from "./pass.ts";
 import { onPaused } from "./pausing.ts";
 import { onPromote, promotionObstacle } from "./promoting.ts";
+import { onProvidersFound } from "./providing.ts";
 import { onConfigured } from "./reconfigure.ts";
 import { onRestarted } from "./restart.ts";
 import { type SemaphoreStatus, semaphoresOf } from "./semaphores.ts";
@@ -36,6 +37,7 @@ function phaseOf({ kind }: GateEvent): 0 | 1 | 2 {
     case "landed":
     case "reported":
     case "branchMoved":
+    case "providersFound":
       return 1;
     default:
       return 2;
@@ -97,6 +99,7 @@ export class GateCore {
     else if (event.kind === "landed") onLanded(gate, event);
     else if (event.kind === "reported") onReported(gate, event.report);
     else if (event.kind === "branchMoved") onBranchMoved(gate, event);
+    else if (event.kind === "providersFound") onProvidersFound(gate, event);
     else if (event.kind === "enqueue") onEnqueue(gate, event);
     else if (event.kind === "dequeue") onDequeue(gate, event);
     else if (event.kind === "promote") onPromote(gate, event);

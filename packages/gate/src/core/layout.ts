@@ -78,6 +78,10 @@ export interface FrozenJob {
   readonly labels: readonly string[];
   /** What it holds while it runs; each name once. Default: none. */
   readonly semaphores?: readonly SemaphoreUse[];
+  /** Tags that jobs of items behind may require. Default: none. */
+  readonly provides?: readonly string[];
+  /** It waits for jobs of items ahead that provide one of these. Default: none. */
+  readonly requires?: readonly string[];
 }
 
 export interface SemaphoreUse {

@@ -2,6 +2,7 @@ import { discard, resetTree } from "./buildsets.ts";
 import type { ReportedBuild, ReportKind } from "./events.ts";
 import { managerOf } from "./managers.ts";
 import { touch } from "./news.ts";
+import { forgetPast } from "./providing.ts";
 import type { Queue } from "./queue.ts";
 import { note, subjectName } from "./reasons.ts";
 import { type Gate, type Item, itemsOf, MAX_ITEMS, markDirty, type Report } from "./state.ts";
@@ -69,6 +70,7 @@ export function dropItem(gate: Gate, item: Item, why: string): void {
 export function remove(gate: Gate, item: Item): void {
   const { queue, pipeline, itemAhead, members } = item;
   discard(gate, item);
+  forgetPast(gate, item);
   for (const behind of item.itemsBehind) markDirty(gate, behind);
   const index = queue.indexOf(item);
   queue.remove(item);

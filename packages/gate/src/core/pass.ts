@@ -8,6 +8,7 @@ import { dirtyFollowers, remove, removeUnmerged, report, resizeWindow } from "./
 import { managerOf } from "./managers.ts";
 import { itemAheadOf, missingNeed, needsOf } from "./needs.ts";
 import { dropMember, offer, retryIntents } from "./offers.ts";
+import { tellRequiring } from "./providing.ts";
 import { isHead, type Queue } from "./queue.ts";
 import { isHolding, note, ofMember, ownFailure, subjectName } from "./reasons.ts";
 import { regroupIfOutdated } from "./regrouping.ts";
@@ -43,6 +44,7 @@ function pass(gate: Gate, { items }: Queue): void {
 
 /** Decides about one item, with everything ahead of it decided. */
 function visit(gate: Gate, item: Item): void {
+  tellRequiring(gate, item);
   // A merge that was asked for cannot be taken back.
   if (item.landing !== null) return;
   if (!item.live) {

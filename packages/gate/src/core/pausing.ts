@@ -74,6 +74,7 @@ export function resetDependants(gate: Gate, run: JobRun): void {
     other.childJobs = null;
     other.failing = null;
     other.held = [];
+    other.providers = null;
   }
   markDirty(gate, run.buildset.item);
 }

@@ -1,6 +1,7 @@
 import { requestEffect, startEffect, WAITS_FOR_NODES } from "./builds.ts";
 import { freezeEffect } from "./buildsets.ts";
 import { landEffect } from "./pass.ts";
+import { askAgain } from "./providing.ts";
 import { type Gate, markDirty } from "./state.ts";
 
 /**
@@ -27,5 +28,6 @@ export function onRestarted(gate: Gate): void {
     }
     gate.effects.push(run.state === "queued" ? requestEffect(run) : startEffect(run));
   }
+  askAgain(gate);
   for (const report of gate.reports.values()) gate.effects.push(report);
 }

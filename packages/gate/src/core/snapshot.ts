@@ -4,6 +4,7 @@ import type { BuildId, ChainLink, ConfigProblem, ItemId, MergeStep, Result } fro
 import { type Intent, Intents } from "./intents.ts";
 import { KnownChanges } from "./known-changes.ts";
 import type { CoreLayout, FrozenJob, JobGraph, PipelineRules, QueueRules } from "./layout.ts";
+import { indexRequiring } from "./providing.ts";
 import { Queue } from "./queue.ts";
 import { Holders, index as indexSemaphores } from "./semaphores.ts";
 import {
@@ -62,6 +63,7 @@ interface RunData {
   /** Not there in older snapshots, as what follows. */
   readonly failing?: string | null;
   readonly held?: readonly string[];
+  readonly providers?: readonly BuildId[] | null;
 }
 
 interface BuildsetData {
@@ -103,6 +105,8 @@ interface ItemData {
   readonly hasReportedStart: boolean;
   readonly landing: Landing | null;
   readonly lostNeed: string | null;
+  /** Not there in older snapshots. */
+  readonly past?: Item["past"];
 }
 
 interface QueueData {
@@ -245,11 +249,12 @@ function restoreQueue(gate: Gate, data: QueueData, snapshot: GateSnapshot): void
   const queue = new Queue(serial, pipeline, key, name, branch, window);
   pipeline.queues.set(key, queue);
   const byId = new Map<ItemId, Item>();
-  for (const { itemAhead, buildset, landing, members: several, ...plain } of data.items) {
+  for (const { itemAhead, buildset, landing, members: several, past = null, ...plain } of data.items) {
     const members = several ?? [plain.subject];
     const ahead = itemAhead === null ? null : byId.get(itemAhead)!;
     const item: Item = {
       ...plain,
+      past,
       pipeline,
       queue,
       active: false,
@@ -283,8 +288,8 @@ function buildsetFrom(item: Item, data: BuildsetData, { links, steps, graphs }: 
     jobs,
   };
   const byName = new Map<string, FrozenJob>(frozen?.jobs.map((job) => [job.name, job]));
-  for (const { name, failing = null, held = [], ...run } of runs)
-    jobs.set(name, { ...run, failing, held, job: byName.get(name)!, buildset });
+  for (const { name, failing = null, held = [], providers = null, ...run } of runs)
+    jobs.set(name, { ...run, failing, held, providers, job: byName.get(name)!, buildset });
   return buildset;
 }
 
@@ -314,6 +319,7 @@ function index(gate: Gate): void {
     gate.builds.set(run.build!, run);
     indexSemaphores(gate, run);
   }
+  indexRequiring(gate);
 }
 
 /** A gate that has seen nothing but a layout. */
@@ -336,8 +342,9 @@ export function emptyGate(layout: CoreLayout): Gate {
     builds: new Map(),
     reports: new Map(),
     holders: new Holders(),
+    requiring: new Map(),
     counters: { enqueues: 0, resets: 0, landed: 0, refused: 0, stale: 0, builds: {} },
-    last: { item: 0, buildset: 0, build: 0, report: 0, order: 0, queue: 0 },
+    last: { item: 0, buildset: 0, build: 0, report: 0, order: 0, queue: 0, lookup: 0 },
     effects: [],
     dirtyQueues: new Set(),
     retrying: new Set(),

@@ -8,6 +8,7 @@ import type {
   GateEffect,
   ItemId,
   MergeStep,
+  PastProvider,
   ReportId,
   Result,
 } from "./events.ts";
@@ -44,6 +45,8 @@ export interface JobRun {
   failing: string | null;
   /** Semaphores that its build holds. */
   held: readonly string[];
+  /** Builds ahead that provide what it requires. `null`: not looked for yet. */
+  providers: readonly BuildId[] | null;
 }
 
 /** One attempt at all jobs of an item, against exactly one chain of changes. */
@@ -115,6 +118,11 @@ export interface Item {
   landing: Landing | null;
   /** What it needs has left the queue; in a sentence. */
   lostNeed: string | null;
+  /**
+   * Of one that is not live: what is on record of its jobs that provide something, once that was asked for. `providers`:
+   * `null` until it is answered.
+   */
+  past: { readonly lookup: number; readonly providers: readonly PastProvider[] | null } | null;
   /** Something that it depends on changed since it was last looked at. */
   isDirty: boolean;
 }
@@ -169,6 +177,8 @@ export interface Gate {
   /** Not answered yet. */
   readonly reports: Map<ReportId, Report>;
   readonly holders: Holders;
+  /** By the item that they wait for: items of which a job requires what that one's jobs may provide. */
+  readonly requiring: Map<ItemId, Set<Item>>;
   readonly counters: Counters;
   /** The last number given of each kind. */
   readonly last: {
@@ -178,6 +188,7 @@ export interface Gate {
     report: number;
     order: number;
     queue: number;
+    lookup: number;
   };
   /** What the running step asks for. */
   effects: GateEffect[];

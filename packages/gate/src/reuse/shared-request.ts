@@ -64,5 +64,15 @@ export function sharedRequest(
 
 function declared(zuul: Zuul, inputs: ReadonlySet<BuildInput>): Zuul {
   const names = new Set([...ALWAYS, ...[...inputs].flatMap((input) => OF_INPUT[input])]);
-  return Object.fromEntries(Object.entries(zuul).filter(([name]) => names.has(name)));
+  const told = Object.fromEntries(Object.entries(zuul).filter(([name]) => names.has(name)));
+  if (inputs.has("change") || !Array.isArray(told.artifacts)) return told;
+  return { ...told, artifacts: told.artifacts.map(withoutChange) };
+}
+
+/** What changes ahead provide counts by what it is, and not by whose it is. */
+function withoutChange(artifact: Zuul[string]): Zuul[string] {
+  if (typeof artifact !== "object" || artifact === null || Array.isArray(artifact)) return artifact;
+  return Object.fromEntries(
+    Object.entries(artifact).filter(([name]) => name !== "change" && name !== "patchset"),
+  );
 }

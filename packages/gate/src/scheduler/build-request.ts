@@ -6,6 +6,7 @@ import type { ProjectKeys } from "../secrets/keys.ts";
 import { seal, secretsPurpose } from "../secrets/sealing.ts";
 import type { BuildRow, FrozenBuildset, FrozenRepository } from "./build-table.ts";
 import { projectsOf } from "./freezing.ts";
+import { providedArtifacts } from "./providers.ts";
 
 type StartEffect = Extract<GateEffect, { kind: "startBuild" }>;
 type Json = NonNullable<BuildRequest["vars"]>[string];
@@ -30,6 +31,8 @@ interface Parts {
   readonly postReview: boolean;
   /** Builds of the jobs that this one depends on, in the order of the graph. */
   readonly parents: readonly BuildRow[];
+  /** Builds of changes ahead that provide what it requires. */
+  readonly providers: readonly BuildRow[];
   readonly keys: ProjectKeys;
 }
 
@@ -200,7 +203,7 @@ function checkoutOf(
 function zuulOf(
   subject: Subject,
   { chain }: FrozenBuildset,
-  { tenant, facts, postReview, parents }: Parts,
+  { tenant, facts, postReview, parents, providers }: Parts,
 ): Variables {
   const own = facts(subject);
   const common = {
@@ -215,11 +218,14 @@ function zuulOf(
       patchset: String(link.revision),
       commit_id: link.commit,
     })),
-    artifacts: parents.flatMap(({ job, outcome }) =>
-      (outcome?.artifacts ?? []).map(({ name, sha256 }) =>
-        sha256 === undefined ? { job, name } : { job, name, sha256 },
+    artifacts: [
+      ...providedArtifacts(providers),
+      ...parents.flatMap(({ job, outcome }) =>
+        (outcome?.artifacts ?? []).map(({ name, sha256 }) =>
+          sha256 === undefined ? { job, name } : { job, name, sha256 },
+        ),
       ),
-    ),
+    ],
   };
   if (subject.kind === "ref") {
     const { ref, oldCommit, newCommit } = subject;

@@ -15,9 +15,10 @@ async function frozen(
   });
   const result = layout.freeze(pipeline, subject);
   return result.kind === "graph"
-    ? { jobs: result.jobs, names: [...result.jobs.keys()], problems: [] }
+    ? { jobs: result.jobs, core: result.graph.jobs, names: [...result.jobs.keys()], problems: [] }
     : {
         jobs: new Map(),
+        core: [],
         names: [],
         problems: result.problems.map(({ line, message }) => `${line} ${message}`),
       };
@@ -42,6 +43,24 @@ describe("definitions add up", () => {
     expect(job.tags).toEqual(["a", "b"]);
     expect(job.attempts).toBe(1);
     expect(job.vars).toEqual({ m: { z: 9, a: null, b: 5 }, l: [2], own: true });
+  });
+
+  test("what is provided and required, which the core is told", async () => {
+    const { core, jobs } = await frozen(
+      "- job: {name: t, run: t, provides: [image], requires: base}\n" +
+        "- job: {name: u, parent: t, provides: package, requires: [image, base]}\n" +
+        "- job: {name: v, parent: t, provides: !override [other], requires: !override []}\n" +
+        project("[u, v]"),
+    );
+    const words = [...jobs.values()].map(({ provides, requires }) => [provides, requires]);
+    expect(words).toEqual([
+      [
+        ["image", "package"],
+        ["base", "image"],
+      ],
+      [["other"], undefined],
+    ]);
+    expect(core.map(({ provides, requires }) => [provides, requires])).toEqual(words);
   });
 
   test("failure-output of ancestors among it, whose regular expressions are looked at", async () => {

@@ -22,8 +22,6 @@ describe("what is not built is refused by name, at its line", () => {
     "image-build-name: x",
     "include-vars: x.yaml",
     "override-branch: x",
-    "provides: [x]",
-    "requires: [x]",
     "success-url: x",
     "workspace-checkout: false",
   ])("job %s", async (attribute) => {
