@@ -1,4 +1,3 @@
-import type { Log } from "@drover/server";
 import type {
   BuildBus,
   BuildEnd,
@@ -7,12 +6,7 @@ import type {
   MergerClient,
   RunningBuild,
 } from "./bus/index.ts";
-import {
-  type ConfigLoader,
-  type ConnectionAction,
-  type FrozenJobDefinition,
-  isConfigPath,
-} from "./config/index.ts";
+import { type FrozenJobDefinition, isConfigPath } from "./config/index.ts";
 import type {
   BuildId,
   BuildsetId,
@@ -20,40 +14,30 @@ import type {
   GateEffect,
   GateEvent,
   MergeResult,
-  ReportedBuild,
   RunResult,
-  Subject,
 } from "./core/index.ts";
 import type { BuildRequest } from "./executor/index.ts";
-import { ForgeError, type Landing, type LocalForge, type NewComment } from "./forge/index.ts";
+import type { Landing } from "./forge/index.ts";
 import type { MergeRequest, Merger } from "./merger/index.ts";
 import type { LocalSlots } from "./nodes/local-slots.ts";
-import { type Outbox, writeToConnections } from "./reporters/index.ts";
 import { HeldExecutions, type ReuseLedger, type SharedPlan, SharingPlanner } from "./reuse/index.ts";
-import { BuildImpossible, buildRequest, type SubjectFacts } from "./scheduler/build-request.ts";
-import type { BuildRow, BuildTable, FrozenBuildset } from "./scheduler/build-table.ts";
+import { BuildImpossible, buildRequest } from "./scheduler/build-request.ts";
+import type { BuildRow, FrozenBuildset } from "./scheduler/build-table.ts";
 import type { RepositoryConfig } from "./scheduler/config-source.ts";
 import { freezeBuildset } from "./scheduler/freezing.ts";
 import { providersOnRecord } from "./scheduler/providers.ts";
-import { reportText } from "./scheduler/report-text.ts";
+import { type ReportParts, writeReport } from "./scheduler/report-writing.ts";
 import type { ProjectKeys } from "./secrets/keys.ts";
 
-/** Author of what pipelines report. */
-export const GATE_AUTHOR = "gate";
 /** How long results answer at the job server at most. */
 const MAX_LINGER_MS = 3_600_000;
-/** Comments on lines of files that one report takes from its jobs. */
-const MAX_FILE_COMMENTS = 100;
 
-export interface EffectParts {
-  readonly forge: LocalForge;
+export interface EffectParts extends ReportParts {
   /** Of this process, for what is kept. */
   readonly merger: Merger;
   /** Wherever they are. */
   readonly mergers: MergerClient;
-  readonly loader: ConfigLoader;
   readonly source: RepositoryConfig;
-  readonly builds: BuildTable;
   readonly slots: LocalSlots;
   readonly bus: BuildBus;
   readonly ledger: ReuseLedger;
@@ -61,13 +45,8 @@ export interface EffectParts {
   /** Where builds run. */
   readonly zone: string;
   readonly keys: ProjectKeys;
-  readonly outbox: Outbox;
   /** Something was written to the outbox, and is on the disk. */
   readonly wakeCourier: () => void;
-  /** Names this gate for ever. */
-  readonly gateId: string;
-  readonly log: Log;
-  readonly nowMs: () => number;
   readonly tell: (event: GateEvent) => void;
   /** Changes the database and tells what that means, both or neither. */
   readonly record: (change: () => void, events?: readonly GateEvent[]) => void;
@@ -75,11 +54,6 @@ export interface EffectParts {
   readonly reconfigure: (projects: readonly string[]) => Promise<void>;
   /** Resolves when no configuration is being read that was asked for before. */
   readonly configRead: () => Promise<void>;
-  readonly facts: (subject: Subject) => SubjectFacts;
-  /** A text of the core as people read it. */
-  readonly readable: (text: string) => string;
-  /** Address of a page of a build; `null` where none is known. */
-  readonly buildUrl: (build: BuildId) => string | null;
 }
 
 /** Does what the core asks for, and tells it what came of it. */
@@ -455,63 +429,8 @@ export class Effects {
   #report(effect: Extract<GateEffect, { kind: "report" }>): void {
     const { record, wakeCourier } = this.#parts;
     // In one go: a report that was written is not written again.
-    record(() => this.#writeReport(effect), [{ kind: "reported", report: effect.report }]);
+    record(() => writeReport(effect, this.#parts), [{ kind: "reported", report: effect.report }]);
     wakeCourier();
-  }
-
-  #writeReport(effect: Extract<GateEffect, { kind: "report" }>): void {
-    const { loader, forge, builds, buildUrl, readable } = this.#parts;
-    const { what, pipeline, subject } = effect;
-    // In a cycle, what a job said is said on the change that it ran for.
-    const reported = effect.builds.filter(({ change = subject.id }) => change === subject.id);
-    const number = forge.numberOf(subject.id);
-    const reporting = loader.current!.layout.reportersOf(pipeline, what);
-    const buildOf = (id: BuildId): BuildRow | undefined => builds.get(id);
-    const text = readable(reportText(effect, reporting, buildOf, buildUrl));
-    const elsewhere = reporting.actions.filter((action) => action.driver === "connection");
-    if (elsewhere.length > 0) this.#writeElsewhere(effect, elsewhere, text);
-    if (subject.kind === "ref" || number === undefined) return;
-    const { revision } = subject;
-    const actions = reporting.actions.filter((action) => action.driver === "local");
-    for (const { vote, comment } of actions) {
-      if (vote === null && !comment) continue;
-      const written = { text: comment ? text : "", revision };
-      this.#comment(number, vote === null ? written : { ...written, vote });
-    }
-    if (!actions.some(({ comment }) => comment)) return;
-    for (const comment of jobComments(reported, builds)) this.#comment(number, { ...comment, revision });
-    for (const comment of fileComments(reported, builds)) this.#comment(number, { ...comment, revision });
-    for (const comment of problemComments(effect)) {
-      this.#comment(number, { ...comment, text: readable(comment.text), revision });
-    }
-  }
-
-  #writeElsewhere(
-    effect: Extract<GateEffect, { kind: "report" }>,
-    actions: readonly ConnectionAction[],
-    text: string,
-  ): void {
-    const { outbox, log, loader, builds, buildUrl, readable, gateId, nowMs, facts } = this.#parts;
-    if (loader.tenant.connections === undefined) return;
-    writeToConnections(effect, actions, {
-      outbox,
-      log,
-      facts: {
-        ...{ gateId, tenant: loader.tenant.name, text, atMs: nowMs(), subject: facts(effect.subject) },
-        ...{ buildOf: (id) => builds.get(id), buildUrl, readable },
-      },
-    });
-  }
-
-  /** What is wrong with one comment is its change's own affair. */
-  #comment(number: number, comment: NewComment): void {
-    const { forge, log } = this.#parts;
-    try {
-      forge.report(number, GATE_AUTHOR, comment);
-    } catch (error) {
-      if (!(error instanceof ForgeError)) throw error;
-      log.warn({ code: error.code, change: number, detail: error.message }, "a report was not taken");
-    }
   }
 
   async #land({ buildset, steps }: Extract<GateEffect, { kind: "land" }>): Promise<void> {
@@ -569,41 +488,6 @@ export class Effects {
       this.#landingConfig.delete(read);
     }
   }
-}
-
-/** What jobs have said on the change: one comment of each. */
-function jobComments(reported: readonly ReportedBuild[], builds: BuildTable): NewComment[] {
-  return reported.flatMap(({ build }) => {
-    // Builds of before there were comments have none.
-    const text = (build === null ? undefined : builds.get(build))?.outcome?.data.comment ?? null;
-    return text === null ? [] : [{ text }];
-  });
-}
-
-/** What jobs have said about lines of files. */
-function fileComments(reported: readonly ReportedBuild[], builds: BuildTable): NewComment[] {
-  const found: NewComment[] = [];
-  for (const { build, job } of reported) {
-    const comments = (build === null ? undefined : builds.get(build))?.outcome?.data.fileComments ?? {};
-    for (const [file, list] of Object.entries(comments)) {
-      for (const { line, message } of list) {
-        if (typeof message !== "string") continue;
-        const at = typeof line === "number" && Number.isSafeInteger(line) && line > 0 ? { line } : {};
-        found.push({ text: `${job}: ${message}`, file, ...at });
-      }
-    }
-  }
-  return found.slice(0, MAX_FILE_COMMENTS);
-}
-
-/** What is wrong with the change's own configuration, at the very lines. */
-function problemComments({ subject, problems }: Extract<GateEffect, { kind: "report" }>): NewComment[] {
-  return problems
-    .filter(
-      ({ project, branch, file }) => file !== "" && project === subject.project && branch === subject.branch,
-    )
-    .slice(0, MAX_FILE_COMMENTS)
-    .map(({ file, line, message }) => ({ text: message, file, ...(line === null ? {} : { line }) }));
 }
 
 /** A result as it is on record. */

@@ -6,6 +6,8 @@ import { DeliveryFailed, type DeliveryPlace } from "./delivery-failed.ts";
 
 /** Characters of what it wrote last that are logged when it fails. */
 const LOGGED_OUTPUT = 1_000;
+/** How long the rest of its output is waited for when it has failed. */
+const OUTPUT_MS = 1_000;
 
 /**
  * Runs a program without a shell, as the gate's user and in its folder, with the report on its standard input. It takes the report by
@@ -37,7 +39,6 @@ export function deliverToCommand(
     const end = (why: string): void => {
       ended ??= why;
       if (child.pid !== undefined) killGroup(child.pid);
-      if (child.exitCode !== null || child.signalCode !== null) letGo();
     };
     // What has left its group is not ended, and may hold its output for ever.
     const letGo = (): void => {
@@ -66,7 +67,7 @@ export function deliverToCommand(
     // What it has left behind goes with it.
     child.on("exit", (exitCode) => {
       if (child.pid !== undefined) killGroup(child.pid);
-      if (exitCode === 0 || ended !== undefined) letGo();
+      setTimeout(letGo, exitCode === 0 ? 0 : OUTPUT_MS).unref();
     });
     child.on("close", (exitCode, signalName) =>
       settle(() => {

@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { SMTPServer, type SMTPServerOptions } from "smtp-server";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
@@ -144,7 +143,7 @@ test("use_starttls sends nothing to a server that does not encrypt, nor to one t
 test("a server that says nothing is waited for no longer than the time-out, nor than the gate lives, and is left then", async () => {
   const left: Promise<unknown>[] = [];
   const silent = createServer((socket) => {
-    left.push(once(socket, "close"));
+    left.push(new Promise((resolve) => socket.on("close", resolve)));
     socket.on("error", () => {});
     socket.resume();
     // A word now and then, of an answer that never ends.
