@@ -15,14 +15,22 @@ import type {
   GateEvent,
   MergeResult,
   RunResult,
+  Subject,
 } from "./core/index.ts";
 import type { BuildRequest } from "./executor/index.ts";
 import type { Landing } from "./forge/index.ts";
 import type { MergeRequest, Merger } from "./merger/index.ts";
+import { BuildSlots, type Shareable } from "./nodes/build-slots.ts";
 import type { LocalSlots } from "./nodes/local-slots.ts";
-import { HeldExecutions, type ReuseLedger, type SharedPlan, SharingPlanner } from "./reuse/index.ts";
+import {
+  HeldExecutions,
+  type ReuseLedger,
+  type SharedPlan,
+  type Sharing,
+  SharingPlanner,
+} from "./reuse/index.ts";
 import { BuildImpossible, buildRequest } from "./scheduler/build-request.ts";
-import type { BuildRow, FrozenBuildset } from "./scheduler/build-table.ts";
+import type { FrozenBuildset } from "./scheduler/build-table.ts";
 import type { RepositoryConfig } from "./scheduler/config-source.ts";
 import { freezeBuildset } from "./scheduler/freezing.ts";
 import { providersOnRecord } from "./scheduler/providers.ts";
@@ -65,6 +73,7 @@ export class Effects {
   /** Builds whose content is looked at before they start, unless they were taken back meanwhile. */
   readonly #preparing = new Set<BuildId>();
   readonly #held = new HeldExecutions();
+  readonly #slots: BuildSlots;
   /** Version of the layout that each buildset is frozen under last. */
   readonly #freezing = new Map<BuildsetId, number>();
   /** Of changes to the configuration that are being merged, until what they change is read. */
@@ -76,6 +85,13 @@ export class Effects {
 
   constructor(parts: EffectParts) {
     this.#parts = parts;
+    const { slots, tell } = parts;
+    this.#slots = new BuildSlots({
+      slots,
+      granted: (build, granted) => tell({ kind: "nodes", build, granted }),
+      contentOf: (effect) => this.#contentOf(effect),
+      isThere: (content) => this.#find(content).how !== null,
+    });
   }
 
   act(effect: GateEffect): void {
@@ -88,13 +104,10 @@ export class Effects {
         this.#do(effect, () => this.#freeze(effect));
         break;
       case "requestNodes":
-        if (!this.#parts.slots.request(effect.build, effect.labels.length, effect.rank))
-          this.#parts.tell({ kind: "nodes", build: effect.build, granted: false });
-        this.#grant();
+        this.#slots.request(effect, !this.#running.has(effect.build));
         break;
       case "releaseNodes":
-        this.#parts.slots.release(effect.build);
-        this.#grant();
+        this.#slots.release(effect.build);
         break;
       case "startBuild":
         this.#do(effect, async () => this.#start(effect));
@@ -122,6 +135,7 @@ export class Effects {
     this.#isOver = true;
     // The job server may be away, and what it was to answer is asked for again by whoever starts this gate again.
     this.#ending.abort();
+    this.#slots.close();
     await Promise.all(this.#underWay);
   }
 
@@ -158,10 +172,6 @@ export class Effects {
       tell({ kind: "providersFound", item: effect.item, lookup: effect.lookup, providers: [] });
     } else if (effect.kind === "report") tell({ kind: "reported", report: effect.report });
     else if (effect.kind === "land") tell({ kind: "landed", buildset: effect.buildset, refused: message });
-  }
-
-  #grant(): void {
-    for (const build of this.#parts.slots.grant()) this.#parts.tell({ kind: "nodes", build, granted: true });
   }
 
   async #merge(buildset: number, chain: readonly ChainLink[]): Promise<void> {
@@ -229,7 +239,7 @@ export class Effects {
   }
 
   async #start(effect: Extract<GateEffect, { kind: "startBuild" }>): Promise<void> {
-    const { builds, record, nowMs, loader, forge, facts, gateId, slots, ledger } = this.#parts;
+    const { builds, record, nowMs, slots, ledger } = this.#parts;
     const { build, buildset, item, pipeline, subject, job, attempt } = effect;
     if (this.#running.has(build) || this.#preparing.has(build)) return;
     const frozen = builds.frozen(buildset);
@@ -239,18 +249,8 @@ export class Effects {
     if (effect.isPaused !== true) slots.adopt(build, definition?.nodes.length ?? 1);
     let request = builds.request(build);
     if (request === undefined) {
-      const layout = loader.current!.layout;
       try {
-        request = buildRequest(effect, frozen, {
-          tenant: loader.tenant.name,
-          buildName: `${gateId}-${build}`,
-          gitDir: (project) => forge.gitDir(project),
-          facts,
-          postReview: layout.pipelines.find(({ name }) => name === pipeline)?.postReview ?? false,
-          keys: this.#parts.keys,
-          parents: this.#parentsOf(buildset, job, frozen),
-          providers: (effect.providers ?? []).flatMap((id) => builds.get(id) ?? []),
-        });
+        request = this.#request(effect, frozen);
       } catch (error) {
         if (!(error instanceof BuildImpossible)) throw error;
         const detail = error.message;
@@ -262,11 +262,10 @@ export class Effects {
       }
       let plan: SharedPlan | undefined;
       let isWithdrawn = false;
-      const number = forge.numberOf(subject.id);
-      const hasMerged = number !== undefined && forge.change(number)?.state === "merged";
-      if (SharingPlanner.mayShare(definition, subject, hasMerged)) {
+      if (this.#mayShare(definition, subject) || slots.isExcused(build)) {
         this.#preparing.add(build);
-        plan = await this.#plan(definition, request);
+        plan = await this.#plan(definition, subject, request);
+        await this.#slots.ready(build, plan);
         isWithdrawn = !this.#preparing.delete(build);
         request = plan?.request ?? request;
       }
@@ -285,8 +284,61 @@ export class Effects {
     this.#submit(effect, request, (definition?.maxAgeSec ?? 0) * 1_000);
   }
 
+  /** @throws BuildImpossible */
+  #request(
+    wanted: Extract<GateEffect, { kind: "startBuild" | "requestNodes" }>,
+    frozen: FrozenBuildset,
+  ): BuildRequest {
+    const { loader, forge, facts, gateId, keys, builds } = this.#parts;
+    const { build, pipeline, buildset, job } = wanted;
+    const { layout } = loader.current!;
+    return buildRequest(wanted, frozen, {
+      tenant: loader.tenant.name,
+      buildName: `${gateId}-${build}`,
+      gitDir: (project) => forge.gitDir(project),
+      facts,
+      postReview: layout.pipelines.find(({ name }) => name === pipeline)?.postReview ?? false,
+      keys,
+      parents: builds.parentsOf(buildset, job, frozen),
+      providers: (wanted.providers ?? []).flatMap((id) => builds.get(id) ?? []),
+    });
+  }
+
+  /** What a build that waits for its nodes could share. */
+  async #contentOf(effect: Extract<GateEffect, { kind: "requestNodes" }>): Promise<Shareable | undefined> {
+    const frozen = this.#parts.builds.frozen(effect.buildset);
+    const definition = frozen?.jobs[effect.job];
+    if (frozen === undefined || !this.#mayShare(definition, effect.subject)) return undefined;
+    try {
+      return await this.#plan(definition, effect.subject, this.#request(effect, frozen));
+    } catch {
+      // It is told of when it begins.
+      return undefined;
+    }
+  }
+
+  #find({ key, maxAgeMs }: Shareable): Sharing {
+    const { ledger, nowMs } = this.#parts;
+    return ledger.find(key, maxAgeMs, nowMs(), (unique) => this.#held.buildOf(unique));
+  }
+
+  #mayShare(
+    definition: FrozenJobDefinition | undefined,
+    subject: Subject,
+  ): definition is FrozenJobDefinition {
+    const { forge } = this.#parts;
+    const number = forge.numberOf(subject.id);
+    const hasMerged = number !== undefined && forge.change(number)?.state === "merged";
+    return SharingPlanner.mayShare(definition, subject, hasMerged);
+  }
+
   /** `undefined`: it shares nothing. What cannot be looked at is no reason not to run it. */
-  async #plan(definition: FrozenJobDefinition, request: BuildRequest): Promise<SharedPlan | undefined> {
+  async #plan(
+    definition: FrozenJobDefinition | undefined,
+    subject: Subject,
+    request: BuildRequest,
+  ): Promise<SharedPlan | undefined> {
+    if (!this.#mayShare(definition, subject)) return undefined;
     try {
       return await this.#parts.sharing.plan(definition, request);
     } catch (error) {
@@ -323,7 +375,12 @@ export class Effects {
         ? bus.start(`${gateId}-${build}`, request, zone, follower)
         : bus.start(shared.unique, request, zone, follower, Math.min(maxAgeMs, MAX_LINGER_MS));
     this.#running.set(build, running);
+    if (shared !== undefined) {
+      this.#slots.share(build, shared.unique);
+      if (shared.how === null) this.#slots.begun(shared.key);
+    }
     void running.ended.then((end) => {
+      this.#slots.letGo(build);
       const isWanted = this.#running.get(build) === running;
       if (isWanted) this.#running.delete(build);
       if (end === undefined || this.#isOver) return;
@@ -370,22 +427,6 @@ export class Effects {
     if (failing !== undefined) this.#parts.tell({ kind: "failing", build, detail: failing });
   }
 
-  /** Builds of the jobs before a job, those of its parents' parents among them, in the order of the graph. */
-  #parentsOf(buildset: number, job: string, frozen: FrozenBuildset): BuildRow[] {
-    const { jobs } = frozen;
-    const wanted = new Set<string>();
-    const walk = (name: string): void => {
-      for (const { name: parent } of jobs[name]?.dependencies ?? []) {
-        if (wanted.has(parent)) continue;
-        wanted.add(parent);
-        walk(parent);
-      }
-    };
-    walk(job);
-    const rows = this.#parts.builds.ofBuildset(buildset, frozen);
-    return Object.keys(jobs).flatMap((name) => (wanted.has(name) ? (rows.get(name) ?? []) : []));
-  }
-
   #end(build: BuildId, { result, outcome, detail }: BuildEnd): void {
     this.#paused.delete(build);
     const { builds, record, nowMs } = this.#parts;
@@ -416,7 +457,10 @@ export class Effects {
     this.#preparing.delete(build);
     const shared = running === undefined ? undefined : ledger.of(build);
     if (shared === undefined) running?.cancel();
-    else this.#held.hold(shared.unique, build, () => running!.cancel());
+    else {
+      this.#slots.hold(build);
+      this.#held.hold(shared.unique, build, () => running!.cancel());
+    }
     record(() => builds.end(build, { result: "CANCELED", detail: null, outcome: null }, nowMs()));
   }
 

@@ -35,6 +35,8 @@ import { executorFacts, mergerFacts, WorkerList } from "./scheduler/worker-list.
 import { KEYS, ProjectKeys } from "./secrets/keys.ts";
 import { GateDatabase } from "./store/database.ts";
 import { addToTenant, GATE_FILE, GateError, type GateErrorCode, readTenant } from "./tenant-file.ts";
+import { tidy } from "./tidying.ts";
+import { Timers } from "./timers.ts";
 
 export { GATE_FILE, GateError, type GateErrorCode, type GateOptions };
 
@@ -127,6 +129,7 @@ export class Gate {
   readonly #facts = new Map<string, SubjectFacts>();
   /** Added to the loader's numbers, which begin anew with each process. */
   #versionBase = 0;
+  readonly #timers: Timers;
   #tidying: NodeJS.Timeout | undefined;
   #isTidying = false;
   /** One configuration is loaded after the other. */
@@ -152,6 +155,11 @@ export class Gate {
     this.slots = parts.slots;
     this.loader = parts.loader;
     this.outbox = parts.outbox;
+    this.#timers = new Timers({
+      log: options.log,
+      tell: (event) => this.scheduler.tell(event),
+      branches: (project) => this.forge.branches(project),
+    });
   }
 
   /**
@@ -434,6 +442,7 @@ export class Gate {
   async close(): Promise<void> {
     const { scheduler, effects, client, workers, executor, merger, forge, database, courier } = this.#parts;
     clearInterval(this.#tidying);
+    this.#timers.close();
     await forge.close();
     await effects.close();
     await courier.close();
@@ -448,8 +457,9 @@ export class Gate {
 
   #begin({ layout }: LoadedLayout): void {
     const { database } = this.#parts;
-    this.scheduler.tell(this.#configured(layout.toCoreLayout()));
+    this.scheduler.tell(this.#configured(layout.toCoreLayout(), true));
     this.scheduler.resume();
+    this.#timers.set(layout);
     database.transaction(() => {
       const rows = database.db.prepare("SELECT events FROM gate_unheard ORDER BY seq").all();
       for (const { events } of rows as { events: string }[])
@@ -460,14 +470,16 @@ export class Gate {
     this.#tidying = setInterval(() => void this.#tidy(), TIDY_MS).unref();
   }
 
-  #configured(layout: ReturnType<LoadedLayout["layout"]["toCoreLayout"]>): GateEvent {
-    return { kind: "configured", layout: { ...layout, version: this.#versionBase + layout.version } };
+  #configured(layout: ReturnType<LoadedLayout["layout"]["toCoreLayout"]>, atStart = false): GateEvent {
+    const version = this.#versionBase + layout.version;
+    return { kind: "configured", layout: { ...layout, version }, atStart };
   }
 
   /** Loads projects again; all when none are named. */
   #reload(projects: readonly string[] | undefined): Promise<GateEvent> {
     const next = this.#loading.then(async () => {
       const { layout } = await this.loader.load(projects);
+      this.#timers.set(layout);
       return this.#configured(layout.toCoreLayout());
     });
     this.#loading = next.catch(() => {});
@@ -535,21 +547,8 @@ export class Gate {
     if (this.#isTidying) return;
     this.#isTidying = true;
     const { keepMs = KEEP_MS, keepBytes = KEEP_BYTES, log, nowMs = Date.now } = this.#options;
-    const { merger, builds, ledger, executions, forge } = this.#parts;
     try {
-      const live = new Set<number>();
-      for (const { queues } of this.scheduler.status().pipelines)
-        for (const { items } of queues)
-          for (const { buildset } of items) if (buildset !== null) live.add(buildset);
-      for (const project of forge.projects()) {
-        for (const id of await merger.held(project)) {
-          if (!live.has(Number(id.replace(/^bs-/, "")))) await merger.release(id, [project]);
-        }
-      }
-      builds.prune(nowMs() - keepMs, live);
-      ledger.prune(nowMs() - keepMs);
-      await executions.sweep(nowMs() - keepMs, keepBytes);
-      await forge.maintain();
+      await tidy(this.#parts, nowMs() - keepMs, keepBytes);
     } catch (error) {
       log.warn({ error }, "what nobody needs any more was not all removed");
     } finally {

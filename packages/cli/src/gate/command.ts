@@ -253,6 +253,23 @@ function addOperations(gate: Command): void {
     .argument("<change...>", "their numbers")
     .requiredOption("--pipeline <name>", "which one")
     .action(async (changes, flags) => (await import("./run.ts")).promote(changes, flags));
+  reads(
+    gate,
+    "freeze",
+    "Merges nothing into a branch until it is thawed; what is for it is tested all the same.",
+  )
+    .argument("<project>", "its name")
+    .argument("<branch>", "such as main")
+    .option("--reason <text>", "for those who wait", "")
+    .action(async (project, branch, flags) =>
+      (await import("./run.ts")).operate("/freeze", { project, branch, reason: flags.reason }, flags),
+    );
+  reads(gate, "thaw", "Merges into a branch again what has passed.")
+    .argument("<project>", "its name")
+    .argument("<branch>", "such as main")
+    .action(async (project, branch, flags) =>
+      (await import("./run.ts")).operate("/thaw", { project, branch }, flags),
+    );
   reads(gate, "reconfigure", "Reads the whole configuration again.").action(async (flags) =>
     (await import("./run.ts")).operate("/reconfigure", {}, flags),
   );

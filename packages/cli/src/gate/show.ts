@@ -25,10 +25,20 @@ export function statusLines(status: StatusView, nowMs: number): string[] {
       `${isPaused ? ", PAUSED" : ""}${configProblems !== null && configProblems > 0 ? `, ${configProblems} problems in the configuration: drover gate config problems` : ""}` +
       `${status.undelivered ? `, ${status.undelivered} reports undelivered: drover gate outbox` : ""}`,
   );
-  for (const { name, queues, waiting } of status.pipelines) {
+  for (const { project, branch, by, reason } of status.frozenBranches)
+    lines.push(
+      `${printable(project)}/${printable(branch)} is frozen by ${printable(by)}${reason === "" ? "" : `: ${printable(reason, 1_000)}`}`,
+    );
+  let isEmpty = true;
+  for (const { name, queues, waiting, isDisabled } of status.pipelines) {
     const count = queues.reduce((sum, { items }) => sum + items.filter(({ live }) => live).length, 0);
-    if (count === 0 && waiting.length === 0) continue;
-    lines.push("", `${printable(name)}: ${count} ${count === 1 ? "item" : "items"}`);
+    if (count === 0 && waiting.length === 0 && !isDisabled) continue;
+    isEmpty = false;
+    lines.push(
+      "",
+      `${printable(name)}: ${count} ${count === 1 ? "item" : "items"}` +
+        `${isDisabled ? ", reports elsewhere, having failed too often in a row" : ""}`,
+    );
     for (const queue of queues) {
       if (queue.items.length === 0) continue;
       const window = queue.window === 0 ? "" : `, window ${queue.window}`;
@@ -41,7 +51,7 @@ export function statusLines(status: StatusView, nowMs: number): string[] {
       lines.push(`  waits  ${subjectText(subject)}`, `         ${printable(reason, 500)}`);
     }
   }
-  if (lines.length === 1) lines.push("", "Nothing is in a pipeline.");
+  if (isEmpty) lines.push("", "Nothing is in a pipeline.");
   return lines;
 }
 

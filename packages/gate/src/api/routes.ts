@@ -250,6 +250,23 @@ function addWrites(app: FastifyInstance, gate: Gate): void {
     if (obstacle !== null) throw new Problem("conflict", obstacle);
     return { done: [`ahead in ${pipeline} now: change ${changes.join(", ")}`] };
   });
+  app.post(`${API}/freeze`, async (request): Promise<DoneView> => {
+    const { name: by } = operator(gate, request);
+    const { project, branch, reason } = body(freezeBody, request);
+    const branches = await forgeDoes(() => forge.branches(project));
+    if (!branches.has(branch)) throw new Problem("not-found", `${project} has no branch ${branch}`);
+    gate.scheduler.tellNow({ kind: "freezeBranch", project, branch, reason, by });
+    return { done: [`nothing is merged into ${branch} of ${project} until it is thawed`] };
+  });
+  app.post(`${API}/thaw`, async (request): Promise<DoneView> => {
+    operator(gate, request);
+    const { project, branch } = body(thawBody, request);
+    const { frozenBranches } = gate.scheduler.status();
+    if (!frozenBranches.some((one) => one.project === project && one.branch === branch))
+      throw new Problem("conflict", `${branch} of ${project} is not frozen`);
+    gate.scheduler.tellNow({ kind: "thawBranch", project, branch });
+    return { done: [`what passed is merged into ${branch} of ${project} again`] };
+  });
   app.post(`${API}/pause`, async (request): Promise<DoneView> => {
     operator(gate, request);
     const { on } = body(z.strictObject({ on: z.boolean() }), request);
@@ -365,6 +382,9 @@ const promoteBody = z.strictObject({
   changes: z.array(z.number().int().min(1)).min(1).max(1_000),
   pipeline: name,
 });
+
+const thawBody = z.strictObject({ project: name, branch: name });
+const freezeBody = z.strictObject({ project: name, branch: name, reason: z.string().max(1_000).default("") });
 
 const projectBody = z.strictObject({ name, importFrom: z.string().min(1).optional() });
 const userBody = z.strictObject({ name, role: z.enum(["user", "operator", "worker"]).optional() });

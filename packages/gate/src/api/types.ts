@@ -1,7 +1,10 @@
 /* What the gate's HTTP API answers below `/api/gate`. Times are milliseconds since 1970. A page may import this, as types. */
 
+import type { FrozenBranch } from "../core/frozen-branches.ts";
+
 /** An element of `GET /api/gate/config-problems`. */
 export type { ConfigProblem } from "../core/events.ts";
+export type { FrozenBranch };
 
 export type BuildState = "waiting" | "queued" | "running" | "paused" | "ended";
 
@@ -80,6 +83,8 @@ export interface WaitingView {
 export interface PipelineView {
   readonly name: string;
   readonly manager: string;
+  /** It failed too often, and reports elsewhere until it is configured again. */
+  readonly isDisabled: boolean;
   readonly description: string | null;
   readonly queues: readonly QueueView[];
   readonly waiting: readonly WaitingView[];
@@ -113,6 +118,8 @@ export interface StatusView {
   readonly atMs: number;
   readonly version: number;
   readonly isPaused: boolean;
+  /** Into which nothing is merged. */
+  readonly frozenBranches: readonly FrozenBranch[];
   readonly pipelines: readonly PipelineView[];
   readonly slots: { readonly total: number; readonly used: number };
   /** `null` of a time that has passed, which they are not kept of. */

@@ -317,17 +317,31 @@ class Builder {
       supercedes,
       supercedesLine,
       triggers,
+      timers,
+      innerTriggers: { parentEnqueued, projectMerged },
       reporters,
+      disabledReporters,
     } of this.#pipelines.values()) {
       for (const other of supercedes) {
         if (this.#pipelines.has(other)) continue;
         const missing = this.#missing("pipeline", other, this.#pipelines.keys());
         this.#unknown(origin, `pipeline ${name} supercedes ${other}, ${missing}`, supercedesLine);
       }
-      if (triggers.length > 0 && allowedTriggers?.includes("local") === false) {
-        this.#problem(origin, `pipeline ${name}: the tenant does not allow the trigger local`);
+      for (const other of parentEnqueued ?? []) {
+        if (this.#pipelines.has(other)) continue;
+        const missing = this.#missing("pipeline", other, this.#pipelines.keys());
+        this.#unknown(origin, `pipeline ${name} is triggered by pipeline ${other}, ${missing}`);
       }
-      const actions = Object.values(reporters).flatMap((list) => list ?? []);
+      const triggeredBy = {
+        local: triggers.length > 0,
+        timer: timers.length > 0,
+        zuul: parentEnqueued !== null || projectMerged,
+      };
+      for (const [driver, isThere] of Object.entries(triggeredBy)) {
+        if (isThere && allowedTriggers?.includes(driver) === false)
+          this.#problem(origin, `pipeline ${name}: the tenant does not allow the trigger ${driver}`);
+      }
+      const actions = [...Object.values(reporters), disabledReporters].flatMap((list) => list ?? []);
       const names = actions.map((one) => (one.driver === "local" ? "local" : one.connection));
       for (const reporter of new Set(names)) {
         if (allowedReporters?.includes(reporter) !== false) continue;

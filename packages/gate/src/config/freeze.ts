@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from "node:util";
 import type { ConfigProblem, FrozenJob, JobGraph, SemaphoreUse } from "../core/index.ts";
 import { type BranchedSubject, branchRule, ruleAccepts, showRule } from "./branches.ts";
 import { isConfigPath } from "./files.ts";
@@ -347,9 +348,18 @@ function altersJob(pipeline: string, subject: FreezeSubject, job: FrozenJobDefin
   return found.kind === "job" && content(found.job) !== content(job);
 }
 
-/** What of a job would make another run of it; not where its definitions stand. */
+/** Whether a run of one is as good as a run of the other, as far as what is configured goes; wherever that stands. */
+export function isSameJob(one: FrozenJobDefinition, other: FrozenJobDefinition): boolean {
+  return isDeepStrictEqual(withoutOrigins(one), withoutOrigins(other));
+}
+
+/** What of a job would make another run of it. */
 function content(job: FrozenJobDefinition): string {
-  return JSON.stringify({ ...job, inheritance: [], description: null });
+  return JSON.stringify(withoutOrigins(job));
+}
+
+function withoutOrigins(job: FrozenJobDefinition): FrozenJobDefinition {
+  return { ...job, inheritance: [], description: null };
 }
 
 function definition(

@@ -13,6 +13,7 @@ export {
   type FreezeSubject,
   type FrozenJobDefinition,
   hasSecrets,
+  isSameJob,
   type JobExplanation,
   LOCAL_LABEL,
   NOOP,
@@ -23,7 +24,15 @@ export { type ForgeEvent as TriggerEvent, Layout, type LayoutParts, type Reporti
 export { CONFIG_LIMITS } from "./limits.ts";
 export { type ChangedConfig, ConfigLoader, problemsOfChange } from "./loader.ts";
 export { DEFAULT_SUBJECT, subjectText } from "./mail-subject.ts";
-export type { ConnectionAction, MailFacts, PipelineDefinition, ReporterAction, Variables } from "./model.ts";
+export type {
+  ConnectionAction,
+  MailFacts,
+  PipelineDefinition,
+  ReporterAction,
+  TimerTrigger,
+  Variables,
+} from "./model.ts";
+export { CRON_OPTIONS } from "./parse-triggers.ts";
 export type { BuildInput } from "./schema.ts";
 export { STARTER_CONFIG_FILES, starterProjectFile, starterTenantFile } from "./starter.ts";
 export { parseTenants, type Tenant, type TenantProject } from "./tenant.ts";

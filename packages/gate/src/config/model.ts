@@ -1,4 +1,5 @@
 import type {
+  InnerTriggers,
   PipelineRules,
   Precedence,
   ReportKind,
@@ -221,6 +222,16 @@ export interface Trigger {
   readonly ignoreDeletes: boolean;
 }
 
+/** When a pipeline is started by the clock. */
+export interface TimerTrigger {
+  /** As croner has it: seconds, minute, hour, day of the month, month, day of the week. In UTC. */
+  readonly cron: string;
+  /** At most so many seconds later, by chance. */
+  readonly jitterSec: number;
+  /** Whether its items are about the commit that the branch is at when they come in. Default: false. */
+  readonly dereference: boolean;
+}
+
 /** What a pipeline does to tell something. */
 export type ReporterAction = LocalAction | ConnectionAction;
 
@@ -281,6 +292,12 @@ export interface PipelineDefinition {
   readonly ignoreDependencies: boolean;
   readonly window: WindowRules;
   readonly triggers: readonly Trigger[];
+  readonly timers: readonly TimerTrigger[];
+  readonly innerTriggers: InnerTriggers;
+  /** `null`: never. */
+  readonly disableAfter: number | null;
+  /** What it does to tell anything after so many failures. */
+  readonly disabledReporters: readonly ReporterAction[];
   readonly require: Requirements;
   readonly reject: Requirements;
   readonly reporters: Readonly<Record<ReportKind, readonly ReporterAction[] | undefined>>;

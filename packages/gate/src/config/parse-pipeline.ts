@@ -11,6 +11,7 @@ import type {
   Trigger,
 } from "./model.ts";
 import { suggestion } from "./nearest.ts";
+import { innerTriggersOf, timersOf } from "./parse-triggers.ts";
 import {
   connectionReporterSchema,
   pipelineSchema,
@@ -34,6 +35,11 @@ const MESSAGES: Readonly<Record<ReportKind, string>> = {
   dequeue: "Build canceled.",
 };
 
+/** What may stand below one of a pipeline's keys. */
+function driversOf(key: string): readonly string[] {
+  return key === "trigger" ? ["local", "timer", "zuul"] : ["local"];
+}
+
 export function parsePipeline(
   check: FileCheck,
   item: ConfigItem,
@@ -49,13 +55,13 @@ export function parsePipeline(
     const drivers = written[key];
     if (drivers === undefined || drivers === null) return undefined;
     for (const name of Object.keys(drivers)) {
-      if (name === "local") continue;
+      if (driversOf(key).includes(name)) continue;
       check.add(
         item,
         [key, name],
         UNBUILT_DRIVERS.includes(name)
           ? `${key}: the driver ${name} is not built yet; local is`
-          : `${key}: there is no driver ${name}${suggestion(name, ["local"])}`,
+          : `${key}: there is no driver ${name}${suggestion(name, driversOf(key))}`,
       );
     }
     return Object.hasOwn(drivers, "local") ? { value: drivers.local } : undefined;
@@ -85,6 +91,9 @@ export function parsePipeline(
     }
   }
 
+  const timers = timersOf(check, item, written.trigger);
+  const innerTriggers = innerTriggersOf(check, item, written.trigger);
+
   const requirements = (key: "require" | "reject"): Requirements => {
     const found = local(key);
     if (found === undefined || found.value === null) return {};
@@ -96,7 +105,7 @@ export function parsePipeline(
     };
   };
 
-  const localActions = (kind: ReportKind, value: unknown): readonly LocalAction[] => {
+  const localActions = (kind: ReportKind | "disabled", value: unknown): readonly LocalAction[] => {
     const list = check.shape(item, [kind, "local"], value ?? {}, reporterSchema) ?? [];
     return list.map(({ vote, comment, merge }) => ({
       driver: "local",
@@ -107,7 +116,7 @@ export function parsePipeline(
   };
   /** Whether there is such a connection is known only with the tenant. */
   const connectionActions = (
-    kind: ReportKind,
+    kind: ReportKind | "disabled",
     connection: string,
     value: unknown,
   ): readonly ConnectionAction[] => {
@@ -119,7 +128,7 @@ export function parsePipeline(
       return { driver: "connection", connection, to, from, subject, line: item.lineOf(path) };
     });
   };
-  const actions = (kind: ReportKind): readonly ReporterAction[] | undefined => {
+  const actions = (kind: ReportKind | "disabled"): readonly ReporterAction[] | undefined => {
     const drivers = written[kind];
     if (drivers === undefined || drivers === null) return undefined;
     const entries = Object.entries(drivers);
@@ -135,8 +144,10 @@ export function parsePipeline(
     ReportKind,
     readonly ReporterAction[] | undefined
   >;
-  const merges = (kind: ReportKind): boolean =>
-    reporters[kind]?.some((one) => one.driver === "local" && one.merge) ?? false;
+  const disabledReporters = actions("disabled") ?? [];
+  const merge = (one: ReporterAction): boolean => one.driver === "local" && one.merge;
+  if (disabledReporters.some(merge)) add("disabled", "disabled: merge is for success only");
+  const merges = (kind: ReportKind): boolean => reporters[kind]?.some(merge) ?? false;
   if (written.manager === "dependent" && !merges("success")) {
     add("success", "success: a dependent pipeline merges, which `local: {merge: true}` says");
   }
@@ -183,6 +194,10 @@ export function parsePipeline(
       },
     },
     triggers,
+    timers,
+    innerTriggers,
+    disableAfter: written["disable-after-consecutive-failures"] ?? null,
+    disabledReporters,
     require,
     reject,
     reporters,

@@ -244,6 +244,14 @@ export const triggerSchema = listOf(
   }),
 );
 
+export const timerSchema = listOf(z.strictObject({ time: z.string(), dereference: z.boolean().optional() }));
+
+export const INNER_EVENTS = ["parent-change-enqueued", "project-change-merged"] as const;
+
+export const innerTriggerSchema = listOf(
+  z.strictObject({ event: listOf(z.enum(INNER_EVENTS)), pipeline: listOf(nameSchema).optional() }),
+);
+
 export const requirementSchema = z.strictObject({
   open: z.boolean().optional(),
   "current-revision": z.boolean().optional(),
@@ -309,6 +317,8 @@ export const pipelineSchema = z.strictObject({
   "config-error": drivers.optional(),
   "no-jobs": drivers.optional(),
   dequeue: drivers.optional(),
+  disabled: drivers.optional(),
+  "disable-after-consecutive-failures": z.int().min(1).max(1_000_000).optional(),
   "enqueue-message": z.string().optional(),
   "start-message": z.string().optional(),
   "success-message": z.string().optional(),

@@ -35,8 +35,6 @@ export const UNBUILT_PROJECT_PIPELINE: Names = {
 
 export const UNBUILT_PIPELINE: Names = {
   "allow-other-connections": null,
-  disabled: null,
-  "disable-after-consecutive-failures": null,
 };
 
 export const UNBUILT_TENANT: Names = {
@@ -68,8 +66,6 @@ export const UNBUILT_DRIVERS: readonly string[] = [
   "gitlab",
   "pagure",
   "git",
-  "timer",
-  "zuul",
   "mqtt",
   "elasticsearch",
   "mysql",

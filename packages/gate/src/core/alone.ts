@@ -1,5 +1,5 @@
 import { absence, FULL, type Refusal, unmetRequirement } from "./admission.ts";
-import type { ChangeId, RefUpdate } from "./change.ts";
+import { type ChangeId, isStanding, type RefUpdate } from "./change.ts";
 import { append, type Terms } from "./entering.ts";
 import { managerOf } from "./managers.ts";
 import { ownQueue, queueFor, queueKey } from "./project-queues.ts";
@@ -29,7 +29,8 @@ export function admitRef(gate: Gate, pipeline: Pipeline, ref: RefUpdate, terms: 
   if (merges) return "is not a change, and this pipeline merges changes";
   if (!gate.layout.projects.has(ref.project))
     return `is of project ${ref.project}, which is not in this tenant`;
-  const same = queues === "own" ? liveItem(gate, pipeline, ref.id) : newestOf(pipeline, ref);
+  const same =
+    queues === "own" || isStanding(ref) ? liveItem(gate, pipeline, ref.id) : newestOf(pipeline, ref);
   if (same?.subject.id === ref.id) return null;
   if (pipeline.size >= MAX_ITEMS) return FULL;
   const queue = queues === "own" ? ownQueue(gate, pipeline) : queueFor(gate, pipeline, ref);

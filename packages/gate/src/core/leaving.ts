@@ -5,7 +5,7 @@ import { touch } from "./news.ts";
 import { forgetPast } from "./providing.ts";
 import type { Queue } from "./queue.ts";
 import { note, subjectName } from "./reasons.ts";
-import { type Gate, type Item, itemsOf, MAX_ITEMS, markDirty, type Report } from "./state.ts";
+import { type Gate, type Item, itemsOf, MAX_ITEMS, markDirty, type Pipeline, type Report } from "./state.ts";
 
 /* The ways out of a queue, and what is told of them. */
 
@@ -30,10 +30,23 @@ export function report(gate: Gate, item: Item, what: ReportKind, reason: string)
       reason,
       builds: what === "start" ? [] : builds,
       problems: buildset?.problems ?? [],
+      ...(pipeline.isDisabled ? { isDisabled: true } : {}),
     };
     gate.reports.set(told.report, told);
     gate.effects.push(told);
   }
+  countResult(pipeline, what);
+}
+
+const FAILURES: readonly ReportKind[] = ["failure", "merge-conflict", "config-error"];
+
+/** The one that is too many is still told where it belongs. */
+function countResult(pipeline: Pipeline, what: ReportKind): void {
+  if (what === "success") pipeline.failuresInARow = 0;
+  if (!FAILURES.includes(what)) return;
+  const { disableAfter } = pipeline.rules;
+  pipeline.failuresInARow++;
+  if (disableAfter != null && pipeline.failuresInARow >= disableAfter) pipeline.isDisabled = true;
 }
 
 /**

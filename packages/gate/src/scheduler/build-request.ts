@@ -8,7 +8,11 @@ import type { BuildRow, FrozenBuildset, FrozenRepository } from "./build-table.t
 import { projectsOf } from "./freezing.ts";
 import { providedArtifacts } from "./providers.ts";
 
-type StartEffect = Extract<GateEffect, { kind: "startBuild" }>;
+/** The build that is asked for. */
+type Wanted = Pick<
+  Extract<GateEffect, { kind: "startBuild" }>,
+  "build" | "pipeline" | "subject" | "job" | "attempt" | "buildset"
+>;
 type Json = NonNullable<BuildRequest["vars"]>[string];
 type Variables = Record<string, Json>;
 
@@ -46,7 +50,7 @@ export class BuildImpossible extends Error {
  * @throws BuildImpossible
  */
 export function buildRequest(
-  { build, pipeline, subject, job: nameThere, attempt, buildset }: StartEffect,
+  { build, pipeline, subject, job: nameThere, attempt, buildset }: Wanted,
   frozen: FrozenBuildset,
   parts: Parts,
 ): BuildRequest {

@@ -1,10 +1,10 @@
-import { isDeepStrictEqual } from "node:util";
-import type {
-  ConfigLoader,
-  FreezeResult,
-  FreezeSubject,
-  FrozenJobDefinition,
-  Layout,
+import {
+  type ConfigLoader,
+  type FreezeResult,
+  type FreezeSubject,
+  type FrozenJobDefinition,
+  isSameJob,
+  type Layout,
 } from "../config/index.ts";
 import {
   type ConfigProblem,
@@ -98,9 +98,10 @@ function together(frozen: readonly FrozenMember[]): FrozenJobs {
     byId.get(change)!.jobs.get(job.name)!;
   const isSame = (earlier: WantedJob, later: WantedJob): boolean => {
     const job = definitionOf(earlier);
-    if (!isDeepStrictEqual(job, definitionOf(later))) return false;
-    const [a, b] = [earlier, later].map(({ change }) => byId.get(change)!.member.project);
-    return job.deduplicate ?? (job.requiredProjects.length > 0 || a === b);
+    if (!isSameJob(job, definitionOf(later))) return false;
+    const [a, b] = [earlier, later].map(({ change }) => byId.get(change)!.member);
+    const isOneBranch = a!.project === b!.project && a!.branch === b!.branch;
+    return job.deduplicate ?? (job.requiredProjects.length > 0 || isOneBranch);
   };
   const graphs = frozen.map(({ member, graph }) => ({ change: member.id, graph }));
   const graph = cycleGraph(graphs, isSame);
@@ -139,8 +140,8 @@ async function frozenRepository(
     if (members.some(({ id }) => id === link.change)) before[link.branch] ??= base;
   }
   if (subject.kind === "ref" && subject.project === project && subject.branch !== null) {
-    if (subject.newCommit === null) branches.delete(subject.branch);
-    else branches.set(subject.branch, subject.newCommit);
+    if (subject.newCommit === null && subject.oldCommit !== null) branches.delete(subject.branch);
+    else if (subject.newCommit !== null) branches.set(subject.branch, subject.newCommit);
     if (subject.oldCommit !== null) before[subject.branch] = subject.oldCommit;
   }
   const defaultBranch = layout.defaultBranchOf(project) ?? (await source.defaultBranch(project));

@@ -1,16 +1,15 @@
 import type { Log } from "@drover/server";
 import type { ConfigLoader } from "../config/index.ts";
-import type { BuildId, GateEffect, ReportedBuild, Subject } from "../core/index.ts";
+import type { BuildId, GateEffect, Subject } from "../core/index.ts";
 import { ForgeError, type LocalForge, type NewComment } from "../forge/index.ts";
 import { type Outbox, writeToConnections } from "../reporters/index.ts";
 import type { SubjectFacts } from "./build-request.ts";
 import type { BuildRow, BuildTable } from "./build-table.ts";
+import { fileComments, jobComments, problemComments } from "./report-comments.ts";
 import { reportText } from "./report-text.ts";
 
 /** Author of what pipelines report. */
 const GATE_AUTHOR = "gate";
-/** Comments on lines of files that one report takes from its jobs. */
-const MAX_FILE_COMMENTS = 100;
 
 type ReportEffect = Extract<GateEffect, { kind: "report" }>;
 
@@ -34,7 +33,7 @@ export interface ReportParts {
 export function writeReport(effect: ReportEffect, parts: ReportParts): void {
   const { loader, forge, builds, buildUrl, readable, log, outbox, gateId, nowMs, facts } = parts;
   const { what, pipeline, subject } = effect;
-  const reporting = loader.current!.layout.reportersOf(pipeline, what);
+  const reporting = loader.current!.layout.reportersOf(pipeline, what, effect.isDisabled);
   const buildOf = (id: BuildId): BuildRow | undefined => builds.get(id);
   const text = readable(reportText(effect, reporting, buildOf, buildUrl));
   const elsewhere = reporting.actions.filter((action) => action.driver === "connection");
@@ -69,39 +68,4 @@ function writeComment({ forge, log }: ReportParts, number: number, comment: NewC
     if (!(error instanceof ForgeError)) throw error;
     log.warn({ code: error.code, change: number, detail: error.message }, "a report was not taken");
   }
-}
-
-/** What jobs have said on the change: one comment of each. */
-function jobComments(reported: readonly ReportedBuild[], builds: BuildTable): NewComment[] {
-  return reported.flatMap(({ build }) => {
-    // Builds of before there were comments have none.
-    const text = (build === null ? undefined : builds.get(build))?.outcome?.data.comment ?? null;
-    return text === null ? [] : [{ text }];
-  });
-}
-
-/** What jobs have said about lines of files. */
-function fileComments(reported: readonly ReportedBuild[], builds: BuildTable): NewComment[] {
-  const found: NewComment[] = [];
-  for (const { build, job } of reported) {
-    const comments = (build === null ? undefined : builds.get(build))?.outcome?.data.fileComments ?? {};
-    for (const [file, list] of Object.entries(comments)) {
-      for (const { line, message } of list) {
-        if (typeof message !== "string") continue;
-        const at = typeof line === "number" && Number.isSafeInteger(line) && line > 0 ? { line } : {};
-        found.push({ text: `${job}: ${message}`, file, ...at });
-      }
-    }
-  }
-  return found.slice(0, MAX_FILE_COMMENTS);
-}
-
-/** What is wrong with the change's own configuration, at the very lines. */
-function problemComments({ subject, problems }: ReportEffect): NewComment[] {
-  return problems
-    .filter(
-      ({ project, branch, file }) => file !== "" && project === subject.project && branch === subject.branch,
-    )
-    .slice(0, MAX_FILE_COMMENTS)
-    .map(({ file, line, message }) => ({ text: message, file, ...(line === null ? {} : { line }) }));
 }
