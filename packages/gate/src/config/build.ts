@@ -4,6 +4,7 @@ import { NOOP } from "./freeze.ts";
 import { Layout, type LayoutParts } from "./layout.ts";
 import { CONFIG_LIMITS } from "./limits.ts";
 import type {
+  ConnectionAction,
   JobVariant,
   NamedNodeset,
   NodesetDefinition,
@@ -346,11 +347,29 @@ class Builder {
         if (isThere && allowedTriggers?.includes(driver) === false)
           this.#problem(origin, `pipeline ${name}: the tenant does not allow the trigger ${driver}`);
       }
-      const reports =
-        disabledReporters.length > 0 || Object.values(reporters).some((one) => one !== undefined);
-      if (reports && allowedReporters?.includes("local") === false) {
-        this.#problem(origin, `pipeline ${name}: the tenant does not allow the reporter local`);
+      const actions = [...Object.values(reporters), disabledReporters].flatMap((list) => list ?? []);
+      const names = actions.map((one) => (one.driver === "local" ? "local" : one.connection));
+      for (const reporter of new Set(names)) {
+        if (allowedReporters?.includes(reporter) !== false) continue;
+        this.#problem(origin, `pipeline ${name}: the tenant does not allow the reporter ${reporter}`);
       }
+      for (const one of actions) if (one.driver === "connection") this.#checkConnection(name, origin, one);
+    }
+  }
+
+  #checkConnection(pipeline: string, origin: Origin, action: ConnectionAction): void {
+    const { connections } = this.#tenant;
+    const { connection: name, to, from, subject, line } = action;
+    // Of a work tree alone nobody knows which there are.
+    if (connections === undefined) return;
+    const found = connections.get(name);
+    if (found === undefined) {
+      const near = suggestion(name, ["local", ...connections.keys()]);
+      const text = `pipeline ${pipeline} reports to ${name}, which is no connection of the tenant file${near}`;
+      this.#problem(origin, text, line);
+    } else if (found.driver !== "smtp" && [to, from, subject].some((one) => one !== null)) {
+      const text = `pipeline ${pipeline} reports to ${name} with to, from or subject, which are for the driver smtp`;
+      this.#problem(origin, text, line);
     }
   }
 

@@ -248,8 +248,45 @@ export interface TimerTrigger {
   readonly dereference: boolean;
 }
 
+/** What a pipeline does to tell something. */
+export type ReporterAction = LocalAction | ConnectionAction;
+
+/** What a connection is told: that and how a report goes there. */
+export interface ConnectionAction {
+  readonly driver: "connection";
+  /** Name of the connection. */
+  readonly connection: string;
+  /** Of a mail; `null`: the connection's own. */
+  readonly to: string | null;
+  readonly from: string | null;
+  /** With placeholders. `null`: Zuul's. */
+  readonly subject: string | null;
+  readonly line: number;
+}
+
+/** What a mail's subject may tell of a report. Empty: it does not apply. */
+export interface MailFacts {
+  readonly pipeline: string;
+  readonly project: string;
+  readonly branch: string;
+  /** `refs/changes/12/3`, or the ref itself. */
+  readonly ref: string;
+  /** The kind of the report. */
+  readonly result: string;
+  readonly change?: {
+    /** `12,3` */
+    readonly name: string;
+    readonly number: string;
+    readonly revision: string;
+    readonly title: string;
+    readonly owner: string;
+    readonly topic: string;
+    readonly url: string;
+  };
+}
+
 /** What the local driver does to tell something. */
-export interface ReporterAction {
+export interface LocalAction {
   readonly driver: "local";
   /** `null`: no vote. */
   readonly vote: -1 | 0 | 1 | null;

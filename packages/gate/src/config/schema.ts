@@ -31,7 +31,7 @@ const regexSchema = z.union([
 ]);
 const regexList = listOf(regexSchema);
 
-const argvSchema = z
+export const argvSchema = z
   .array(z.string({ error: "each word of a command is text; quote it" }), {
     error: 'a command is a list of words, such as ["make", "test"]',
   })
@@ -283,6 +283,15 @@ export const reporterSchema = listOf(
   }),
 );
 
+/** What a reporter tells a connection; `to`, `from` and `subject` are for mails. */
+export const connectionReporterSchema = listOf(
+  z.strictObject({
+    to: z.string().min(1).optional(),
+    from: z.string().min(1).optional(),
+    subject: z.string().min(1).max(500, "a subject has at most 500 characters").optional(),
+  }),
+);
+
 export const REPORTER_KINDS = [
   "enqueue",
   "start",
@@ -379,4 +388,5 @@ export const tenantSchema = z.strictObject({
   "allowed-labels": regexList.optional(),
   "disallowed-labels": regexList.optional(),
   "self-approval": z.boolean().optional(),
+  "keep-approvals-on-trivial-rebase": z.boolean().optional(),
 });

@@ -1,4 +1,5 @@
 import { FileCheck } from "./check.ts";
+import { parseConnection, type ReportConnection } from "./connections.ts";
 import { type ConfigItem, capped, type FileProblem, isObject, readItems } from "./items.ts";
 import { suggestion } from "./nearest.ts";
 import type { Regex } from "./regex.ts";
@@ -50,6 +51,10 @@ export interface Tenant {
   readonly disallowedLabels: readonly Regex[];
   /** Whether the owner of a change may approve it. Not in Zuul. Default: false. */
   readonly selfApproval: boolean;
+  /** Whether a revision that only moves a change to another base keeps its approvals. Not in Zuul. Default: false. */
+  readonly keepApprovals: boolean;
+  /** Where reports go besides the forge, by name. `undefined`: it is not known which there are. */
+  readonly connections: ReadonlyMap<string, ReportConnection> | undefined;
 }
 
 const ALL_KINDS = [
@@ -74,7 +79,16 @@ export function parseTenants(text: string): {
   const { items, problems } = readItems(text);
   const check = new FileCheck();
   const tenants: Tenant[] = [];
+  // Of the file, wherever they stand in it.
+  const connections = new Map<string, ReportConnection>();
   for (const item of items) {
+    if (item.kind === "connection") {
+      const made = parseConnection(check, item);
+      if (made === undefined) continue;
+      if (connections.has(made.name)) check.add(item, ["name"], `there are two connections ${made.name}`);
+      else connections.set(made.name, made);
+      continue;
+    }
     if (item.kind !== "tenant") {
       const isZuul = ["admin-rule", "authorization-rule", "global-semaphore", "api-root"].includes(item.kind);
       check.add(
@@ -82,11 +96,11 @@ export function parseTenants(text: string): {
         [],
         isZuul
           ? `${item.kind} is not built yet`
-          : `there is no item ${JSON.stringify(item.kind)} in a tenant file${suggestion(item.kind, ["tenant"])}`,
+          : `there is no item ${JSON.stringify(item.kind)} in a tenant file${suggestion(item.kind, ["tenant", "connection"])}`,
       );
       continue;
     }
-    const tenant = parseTenant(check, item);
+    const tenant = parseTenant(check, item, connections);
     if (tenant === undefined) continue;
     if (tenants.some(({ name }) => name === tenant.name)) {
       check.add(item, ["name"], `there are two tenants ${tenant.name}`);
@@ -95,7 +109,11 @@ export function parseTenants(text: string): {
   return { tenants, problems: capped([...problems, ...check.problems].toSorted((a, b) => a.line - b.line)) };
 }
 
-function parseTenant(check: FileCheck, item: ConfigItem): Tenant | undefined {
+function parseTenant(
+  check: FileCheck,
+  item: ConfigItem,
+  connections: ReadonlyMap<string, ReportConnection>,
+): Tenant | undefined {
   const before = check.problems.length;
   const written = check.shape(item, [], item.value, tenantSchema, UNBUILT_TENANT);
   if (written === undefined) return undefined;
@@ -163,6 +181,8 @@ function parseTenant(check: FileCheck, item: ConfigItem): Tenant | undefined {
     allowedLabels,
     disallowedLabels,
     selfApproval: written["self-approval"] ?? false,
+    keepApprovals: written["keep-approvals-on-trivial-rebase"] ?? false,
+    connections,
   };
 }
 

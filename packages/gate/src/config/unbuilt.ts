@@ -64,7 +64,6 @@ export const UNBUILT_DRIVERS: readonly string[] = [
   "gitlab",
   "pagure",
   "git",
-  "smtp",
   "mqtt",
   "elasticsearch",
   "mysql",
