@@ -56,7 +56,7 @@ describe("a gate that is killed while it merges", () => {
     [["moved", "telling"]],
     [["telling", "told"]],
   ])(
-    "after it has %s, and once more while it recovers, has the merge start all of it once",
+    "after %s, has the merge start all that it starts once",
     async (steps) => {
       const change = await propose(steps.join("-"));
       const before = new Set((await running.get<BuildView[]>("/builds?limit=500")).map(({ id }) => id));
