@@ -77,9 +77,18 @@ export function pipelineFiles(
     "failure-output": "fails, and",
     command: ["sh", "-c", PROBE.replace("CONTROL", control)],
   };
+  // Its preparation is what waits.
+  const prepared = {
+    name: "prepared",
+    parent: "base",
+    abstract: true,
+    "pre-run": "prepare",
+    command: ["true"],
+  };
   const pipelines = check ? [checks, gates] : [gates];
   return {
-    "zuul.d/jobs.yaml": stringify([{ job: base }]),
+    prepare: `#!/bin/sh\n${PROBE.replace("CONTROL", control)}`,
+    "zuul.d/jobs.yaml": stringify([{ job: base }, { job: prepared }]),
     "zuul.d/pipelines.yaml": stringify(pipelines.map((pipeline) => ({ pipeline }))),
     "zuul.d/projects.yaml": stringify([
       { project: Object.fromEntries(pipelines.map(({ name }) => [name, { jobs: ["noop"] }])) },
@@ -136,6 +145,8 @@ function definitionOf(
     semaphores = [],
     deduplicate,
     requiredProjects = [],
+    nodes = 1,
+    prepares = false,
     provides,
     requires,
   }: JobSetup,
@@ -152,6 +163,8 @@ function definitionOf(
   });
   return {
     name: `${prefix}-${name}`,
+    ...(prepares ? { parent: "prepared" } : {}),
+    ...(nodes === 1 ? {} : { nodeset: { nodes: nodesOf(nodes) } }),
     ...(dependencies.length === 0 ? {} : { dependencies }),
     ...(voting === undefined ? {} : { voting }),
     ...(holds === undefined ? {} : { "hold-following-changes": holds }),
@@ -164,4 +177,8 @@ function definitionOf(
     ...(provides === undefined ? {} : { provides }),
     ...(requires === undefined ? {} : { requires }),
   };
+}
+
+function nodesOf(count: number): object[] {
+  return Array.from({ length: count }, (_, at) => ({ name: `node-${at}`, label: "local" }));
 }
