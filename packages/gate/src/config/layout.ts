@@ -84,7 +84,7 @@ export class Layout {
 
   /** What scheduling must know of it. */
   toCoreLayout(): CoreLayout {
-    const { version, projects, queues } = this.parts;
+    const { version, projects, queues, tenant } = this.parts;
     const named = new Map<string, QueueRules>();
     for (const project of projects.keys()) {
       const name = this.queueOf(project);
@@ -95,6 +95,7 @@ export class Layout {
     return {
       version,
       projects: new Set(projects.keys()),
+      ...(tenant.maxDependencies === null ? {} : { maxDependencies: tenant.maxDependencies }),
       semaphores: new Map([...this.parts.semaphores.values()].map(({ name, max }) => [name, max])),
       pipelines: this.pipelines.map((pipeline) => ({
         name: pipeline.name,

@@ -46,7 +46,6 @@ export const UNBUILT_TENANT: Names = {
   "exclude-locked-branches": null,
   "exclude-unprotected-branches": "use exclude-branches at the projects",
   "max-changes-per-pipeline": null,
-  "max-dependencies": null,
   "report-build-page": null,
   semaphores: null,
   "web-root": null,

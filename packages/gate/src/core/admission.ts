@@ -14,7 +14,7 @@ import { type Gate, type Item, liveItem, MAX_ITEMS, markDirty, type Pipeline } f
  * same queue, and approved changes that need it follow. In an independent one, what a change needs is put underneath.
  */
 
-/** Changes that one may need, directly or not, which are not merged yet. */
+/** Changes that one may need, directly or not, which are not merged yet; a tenant may allow fewer. */
 export const MAX_DEPENDENCIES = 100;
 
 /** Why a change did not enter. */
@@ -79,14 +79,23 @@ class Admission {
   /** What is going to enter, in its order. */
   readonly #planned: Planned[] = [];
   readonly #isPlanned = new Set<ChangeId>();
+  readonly #maxNeeded: number;
 
   constructor(gate: Gate, pipeline: Pipeline) {
     this.#gate = gate;
     this.#pipeline = pipeline;
+    this.#maxNeeded = Math.min(gate.layout.maxDependencies ?? MAX_DEPENDENCIES, MAX_DEPENDENCIES);
   }
 
   #refuse(reason: string, waits: boolean): Refusal {
     return { reason, waits, waitsFor: [...this.#asked] };
+  }
+
+  #refuseTooMany(): Refusal {
+    const { layout } = this.#gate;
+    const isOfTenant = (layout.maxDependencies ?? MAX_DEPENDENCIES) < MAX_DEPENDENCIES;
+    const whose = isOfTenant ? " (max-dependencies)" : "";
+    return this.#refuse(`needs more than ${this.#maxNeeded} changes that are not merged${whose}`, true);
   }
 
   /** @param entered Gets the changes that entered, in their order. */
@@ -113,7 +122,7 @@ class Admission {
     if (there !== null && (holdsExactly(there, members) || this.#staysAsItIs(there, members))) return null;
     const own = this.#obstacle(change, terms);
     if (own !== null) return this.#refuse(own.reason, own.waits);
-    if (path.length + members.length - 1 > MAX_DEPENDENCIES) return this.#refuse(TOO_MANY, true);
+    if (path.length + members.length - 1 > this.#maxNeeded) return this.#refuseTooMany();
     const cycle = cycleObstacle(gate, this.#pipeline, id, members) ?? this.#apart(id, members);
     if (cycle !== null) return this.#refuse(cycle, true);
     for (const member of members) {
@@ -179,7 +188,7 @@ class Admission {
     const { id, revision, state } = needed;
     if (state === "merged" || this.#isPlanned.has(id)) return null;
     if (path.includes(id)) return this.#refuse(circle(path, id), true);
-    if (path.length + this.#isPlanned.size > MAX_DEPENDENCIES) return this.#refuse(TOO_MANY, true);
+    if (path.length + this.#isPlanned.size > this.#maxNeeded) return this.#refuseTooMany();
     if (queueKey(this.#pipeline, needed) !== key)
       return this.#refuse(`needs ${id}, which is in another queue and has to merge first`, true);
     if (liveItem(this.#gate, this.#pipeline, id, revision) !== null) return null;
@@ -238,7 +247,7 @@ class Admission {
         if (path.includes(needed!.id)) return this.#refuse(circle(path, needed!.id), true);
         const group = cycleOf(this.#gate, needed!.id, terms.ignoreNeeds);
         const count = into.reduce((sum, { length }) => sum + length, group.length);
-        if (path.length + count > MAX_DEPENDENCIES + 1) return this.#refuse(TOO_MANY, true);
+        if (path.length + count > this.#maxNeeded + 1) return this.#refuseTooMany();
         const cycle = cycleObstacle(this.#gate, this.#pipeline, needed!.id, group);
         if (cycle !== null) return this.#refuse(cycle, true);
         const refusal = this.#underneath(group, terms, into, [...path, needed!.id]);
@@ -257,7 +266,6 @@ function isWithin({ change, revision }: Dependency, by: Change, members: readonl
   return needed !== undefined && (revision === null || revision === needed.revision);
 }
 
-const TOO_MANY = `needs more than ${MAX_DEPENDENCIES} changes that are not merged`;
 /** The end of a sentence that begins with what did not enter. */
 export const FULL = `finds the pipeline full: ${MAX_ITEMS} items`;
 const circle = (path: readonly ChangeId[], id: ChangeId): string =>

@@ -70,6 +70,8 @@ export interface CoreLayout {
   readonly projects: ReadonlySet<string>;
   /** Builds that may hold each semaphore at a time. One that is not there: 1. */
   readonly semaphores?: ReadonlyMap<string, number>;
+  /** Changes that are not merged yet and that one may need, directly or not. Default, and at most: `MAX_DEPENDENCIES`. */
+  readonly maxDependencies?: number;
 }
 
 /** What scheduling must know of a job that was frozen for an item; what it runs is none of the core's business. */

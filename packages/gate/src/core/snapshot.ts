@@ -32,23 +32,38 @@ export interface LayoutData {
   })[];
   readonly projects: readonly string[];
   readonly semaphores?: readonly (readonly [string, number])[];
+  readonly maxDependencies?: number;
 }
 
-export function layoutData({ version, pipelines, projects, semaphores }: CoreLayout): LayoutData {
+export function layoutData({
+  version,
+  pipelines,
+  projects,
+  semaphores,
+  maxDependencies,
+}: CoreLayout): LayoutData {
   return {
     version,
     pipelines: pipelines.map((rules) => ({ ...rules, queues: [...rules.queues] })),
     projects: [...projects],
     ...(semaphores === undefined ? {} : { semaphores: [...semaphores] }),
+    ...(maxDependencies === undefined ? {} : { maxDependencies }),
   };
 }
 
-export function layoutFrom({ version, pipelines, projects, semaphores }: LayoutData): CoreLayout {
+export function layoutFrom({
+  version,
+  pipelines,
+  projects,
+  semaphores,
+  maxDependencies,
+}: LayoutData): CoreLayout {
   return {
     version,
     pipelines: pipelines.map((rules) => ({ ...rules, queues: new Map(rules.queues) })),
     projects: new Set(projects),
     ...(semaphores === undefined ? {} : { semaphores: new Map(semaphores) }),
+    ...(maxDependencies === undefined ? {} : { maxDependencies }),
   };
 }
 

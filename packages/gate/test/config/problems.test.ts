@@ -96,7 +96,6 @@ describe("what is not built is refused by name, at its line", () => {
     "exclude-locked-branches",
     "exclude-unprotected-branches",
     "max-changes-per-pipeline",
-    "max-dependencies",
     "report-build-page",
     "semaphores",
     "web-root",
