@@ -16,6 +16,7 @@ export const PIPELINE_MESSAGES: Readonly<Record<Exclude<ReportName, "dequeue">, 
 /** Says which changes its workspace holds, and ends when it is told how. */
 const PROBE = `
 for folder in "$DROVER_WORKSPACE"/src/*/*; do
+  [ -e "$folder/.git" ] || continue
   cd "$folder"
   project="\${folder#"$DROVER_WORKSPACE"/src/}"
   for branch in $(git for-each-ref --format='%(refname:lstrip=2)' refs/heads); do
