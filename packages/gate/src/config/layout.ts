@@ -84,7 +84,8 @@ export class Layout {
 
   /** What scheduling must know of it. */
   toCoreLayout(): CoreLayout {
-    const { version, projects, queues, tenant } = this.parts;
+    const { version, projects, queues } = this.parts;
+    const { maxChangesPerPipeline, maxDependencies } = this.tenant;
     const named = new Map<string, QueueRules>();
     for (const project of projects.keys()) {
       const name = this.queueOf(project);
@@ -95,7 +96,8 @@ export class Layout {
     return {
       version,
       projects: new Set(projects.keys()),
-      ...(tenant.maxDependencies === null ? {} : { maxDependencies: tenant.maxDependencies }),
+      ...(maxDependencies === null ? {} : { maxDependencies }),
+      ...(maxChangesPerPipeline === undefined ? {} : { maxChangesPerPipeline }),
       semaphores: new Map([...this.parts.semaphores.values()].map(({ name, max }) => [name, max])),
       pipelines: this.pipelines.map((pipeline) => ({
         name: pipeline.name,

@@ -212,7 +212,15 @@ export type GateEffect =
   | {
       readonly kind: "requestNodes";
       readonly build: BuildId;
+      readonly buildset: BuildsetId;
       readonly pipeline: string;
+      /** In a cycle: the change whose job it is. */
+      readonly subject: Subject;
+      readonly job: string;
+      /** From 1. */
+      readonly attempt: number;
+      /** As `startBuild` has them. */
+      readonly providers?: readonly BuildId[];
       readonly labels: readonly string[];
       /** Lower is served first. */
       readonly rank: number;

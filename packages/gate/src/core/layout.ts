@@ -72,6 +72,8 @@ export interface CoreLayout {
   readonly semaphores?: ReadonlyMap<string, number>;
   /** Changes that are not merged yet and that one may need, directly or not. Default, and at most: `MAX_DEPENDENCIES`. */
   readonly maxDependencies?: number;
+  /** Changes of all items of a pipeline, those of a cycle and those underneath among them. Default: no limit. */
+  readonly maxChangesPerPipeline?: number;
 }
 
 /** What scheduling must know of a job that was frozen for an item; what it runs is none of the core's business. */

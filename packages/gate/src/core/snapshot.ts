@@ -33,37 +33,26 @@ export interface LayoutData {
   readonly projects: readonly string[];
   readonly semaphores?: readonly (readonly [string, number])[];
   readonly maxDependencies?: number;
+  readonly maxChangesPerPipeline?: number;
 }
 
-export function layoutData({
-  version,
-  pipelines,
-  projects,
-  semaphores,
-  maxDependencies,
-}: CoreLayout): LayoutData {
+export function layoutData({ version, pipelines, projects, semaphores, ...rest }: CoreLayout): LayoutData {
   return {
     version,
     pipelines: pipelines.map((rules) => ({ ...rules, queues: [...rules.queues] })),
     projects: [...projects],
+    ...rest,
     ...(semaphores === undefined ? {} : { semaphores: [...semaphores] }),
-    ...(maxDependencies === undefined ? {} : { maxDependencies }),
   };
 }
 
-export function layoutFrom({
-  version,
-  pipelines,
-  projects,
-  semaphores,
-  maxDependencies,
-}: LayoutData): CoreLayout {
+export function layoutFrom({ version, pipelines, projects, semaphores, ...rest }: LayoutData): CoreLayout {
   return {
     version,
     pipelines: pipelines.map((rules) => ({ ...rules, queues: new Map(rules.queues) })),
     projects: new Set(projects),
+    ...rest,
     ...(semaphores === undefined ? {} : { semaphores: new Map(semaphores) }),
-    ...(maxDependencies === undefined ? {} : { maxDependencies }),
   };
 }
 
