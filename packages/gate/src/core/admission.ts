@@ -4,7 +4,7 @@ import { cycleObstacle, cycleOf, holdsExactly, isAnyLanding, NEEDS_ITSELF } from
 import { append, type Terms } from "./entering.ts";
 import type { Requirements } from "./layout.ts";
 import { managerOf } from "./managers.ts";
-import { isOutdated, needObstacle } from "./needs.ts";
+import { isOutdated, needObstacle, openNeeds } from "./needs.ts";
 import { ownQueue, queueFor, queueKey } from "./project-queues.ts";
 import { listed } from "./reasons.ts";
 import { roomObstacle } from "./room.ts";
@@ -15,7 +15,7 @@ import { type Gate, type Item, liveItem, markDirty, type Pipeline } from "./stat
  * same queue, and approved changes that need it follow. In an independent one, what a change needs is put underneath.
  */
 
-/** Changes that one may need, directly or not, which are not merged yet; a tenant may allow fewer. */
+/** Changes that one may bring along, directly or not, which are not merged yet; a tenant may allow fewer. */
 export const MAX_DEPENDENCIES = 100;
 
 /** Why a change did not enter. */
@@ -80,28 +80,29 @@ class Admission {
   /** What is going to enter, in its order. */
   readonly #planned: Planned[] = [];
   readonly #isPlanned = new Set<ChangeId>();
-  readonly #maxNeeded: number;
 
   constructor(gate: Gate, pipeline: Pipeline) {
     this.#gate = gate;
     this.#pipeline = pipeline;
-    this.#maxNeeded = Math.min(gate.layout.maxDependencies ?? MAX_DEPENDENCIES, MAX_DEPENDENCIES);
   }
 
   #refuse(reason: string, waits: boolean): Refusal {
     return { reason, waits, waitsFor: [...this.#asked] };
   }
 
-  #refuseTooMany(): Refusal {
-    const { layout } = this.#gate;
-    const isOfTenant = (layout.maxDependencies ?? MAX_DEPENDENCIES) < MAX_DEPENDENCIES;
-    const whose = isOfTenant ? " (max-dependencies)" : "";
-    return this.#refuse(`needs more than ${this.#maxNeeded} changes that are not merged${whose}`, true);
+  /** Of a tenant that allows fewer than there can be, whether they are ahead already or not. */
+  #needsTooMany(id: ChangeId, { ignoreNeeds }: Terms): Refusal | null {
+    const most = this.#gate.layout.maxDependencies;
+    if (most === undefined) return null;
+    const needed = openNeeds(this.#gate, id, ignoreNeeds, most + 1);
+    if (needed.length <= most) return null;
+    for (const one of needed) this.#asked.add(one);
+    return this.#refuse(`needs more than ${most} changes that are not merged (max-dependencies)`, true);
   }
 
   /** @param entered Gets the changes that entered, in their order. */
   dependent(id: ChangeId, terms: Terms, entered: Change[]): Refusal | null {
-    const refusal = this.#plan(id, terms, []);
+    const refusal = this.#needsTooMany(id, terms) ?? this.#plan(id, terms, []);
     if (refusal !== null) return refusal;
     const entering = this.#planned.map(({ members }) => members);
     const full = roomObstacle(this.#gate, this.#pipeline, entering);
@@ -125,7 +126,7 @@ class Admission {
     if (there !== null && (holdsExactly(there, members) || this.#staysAsItIs(there, members))) return null;
     const own = this.#obstacle(change, terms);
     if (own !== null) return this.#refuse(own.reason, own.waits);
-    if (path.length + members.length - 1 > this.#maxNeeded) return this.#refuseTooMany();
+    if (path.length + members.length - 1 > MAX_DEPENDENCIES) return this.#refuse(TOO_MANY, true);
     const cycle = cycleObstacle(gate, this.#pipeline, id, members) ?? this.#apart(id, members);
     if (cycle !== null) return this.#refuse(cycle, true);
     for (const member of members) {
@@ -191,7 +192,7 @@ class Admission {
     const { id, revision, state } = needed;
     if (state === "merged" || this.#isPlanned.has(id)) return null;
     if (path.includes(id)) return this.#refuse(circle(path, id), true);
-    if (path.length + this.#isPlanned.size > this.#maxNeeded) return this.#refuseTooMany();
+    if (path.length + this.#isPlanned.size > MAX_DEPENDENCIES) return this.#refuse(TOO_MANY, true);
     if (queueKey(this.#pipeline, needed) !== key)
       return this.#refuse(`needs ${id}, which is in another queue and has to merge first`, true);
     if (liveItem(this.#gate, this.#pipeline, id, revision) !== null) return null;
@@ -216,6 +217,8 @@ class Admission {
     if (!terms.ignoreRequirements && unmet !== null) return this.#refuse(unmet, false);
     const absent = absence(gate, change);
     if (absent !== null) return this.#refuse(absent, true);
+    const tooMany = rules.ignoreDependencies ? null : this.#needsTooMany(id, terms);
+    if (tooMany !== null) return tooMany;
     const cycle = cycleObstacle(gate, this.#pipeline, id, members) ?? this.#apart(id, members);
     if (cycle !== null) return this.#refuse(cycle, true);
     const underneath: (readonly Change[])[] = [];
@@ -251,7 +254,7 @@ class Admission {
         if (path.includes(needed!.id)) return this.#refuse(circle(path, needed!.id), true);
         const group = cycleOf(this.#gate, needed!.id, terms.ignoreNeeds);
         const count = into.reduce((sum, { length }) => sum + length, group.length);
-        if (path.length + count > this.#maxNeeded + 1) return this.#refuseTooMany();
+        if (path.length + count > MAX_DEPENDENCIES + 1) return this.#refuse(TOO_MANY, true);
         const cycle = cycleObstacle(this.#gate, this.#pipeline, needed!.id, group);
         if (cycle !== null) return this.#refuse(cycle, true);
         const refusal = this.#underneath(group, terms, into, [...path, needed!.id]);
@@ -270,6 +273,7 @@ function isWithin({ change, revision }: Dependency, by: Change, members: readonl
   return needed !== undefined && (revision === null || revision === needed.revision);
 }
 
+const TOO_MANY = `needs more than ${MAX_DEPENDENCIES} changes that are not merged`;
 const circle = (path: readonly ChangeId[], id: ChangeId): string =>
   NEEDS_ITSELF + [...path, id].join(" needs ");
 
