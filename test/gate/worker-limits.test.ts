@@ -1,3 +1,4 @@
+import { type ClientRequest, type IncomingMessage, request } from "node:http";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { RunningGate } from "./running-gate.ts";
 
@@ -50,5 +51,33 @@ describe("what comes from workers elsewhere", () => {
     });
     expect((await put(`/executions/${ID(3)}/artifacts/small`, "x")).status).toBe(200);
     expect((await put(`/executions/${ID(2)}/artifacts/small`, "x")).status).toBe(200);
+  });
+
+  test("who comes while 64 others bring something is told to come later, and they are not disturbed", async () => {
+    const bringing: ClientRequest[] = [];
+    const answers: Promise<number>[] = [];
+    for (let at = 0; at < 64; at++) {
+      const one = request(`${gate.url}/api/gate/executions/${ID(100 + at)}/log?from=0`, {
+        method: "PUT",
+        headers: { authorization: `Bearer ${gate.tokens.get("worker")}`, expect: "100-continue" },
+      });
+      answers.push(
+        new Promise((resolve, reject) => {
+          one.on("error", reject);
+          one.on("response", (response: IncomingMessage) => resolve(response.resume().statusCode!));
+        }),
+      );
+      // The server has begun to answer, so it counts.
+      await new Promise((resolve) => one.once("continue", resolve).flushHeaders());
+      one.write("half");
+      bringing.push(one);
+    }
+    const path = `/executions/${ID(99)}/log?from=0`;
+    await expect
+      .poll(() => put(path, "late"))
+      .toMatchObject({ status: 429, text: expect.stringContaining("later") });
+    for (const one of bringing) one.end(" and half");
+    expect(await Promise.all(answers)).toEqual(Array(64).fill(200));
+    expect(await put(path, "late")).toMatchObject({ status: 200 });
   });
 });
