@@ -256,6 +256,9 @@ describe("changes", () => {
     const flakes = await gate("flakes");
     expect([flakes.code, flakes.stdout]).toEqual([0, expect.stringContaining("There are no flakes")]);
     expect(await json("flakes", "--project", "sample", "--job", "greets")).toEqual([]);
+    const outbox = await gate("outbox");
+    expect([outbox.code, outbox.stdout]).toEqual([0, "Every report has been delivered.\n"]);
+    expect(await json("outbox", "--change", number, "--limit", "5")).toEqual([]);
     const changes = await gate("changes", "--project", "sample", "--state", "merged");
     expect(changes.stdout).toContain("Say more");
     const empty = await gate("status");

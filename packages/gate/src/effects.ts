@@ -1,4 +1,3 @@
-import type { Log } from "@drover/server";
 import type {
   BuildBus,
   BuildEnd,
@@ -7,7 +6,7 @@ import type {
   MergerClient,
   RunningBuild,
 } from "./bus/index.ts";
-import { type ConfigLoader, type FrozenJobDefinition, isConfigPath } from "./config/index.ts";
+import { type FrozenJobDefinition, isConfigPath } from "./config/index.ts";
 import type {
   BuildId,
   BuildsetId,
@@ -19,7 +18,7 @@ import type {
   Subject,
 } from "./core/index.ts";
 import type { BuildRequest } from "./executor/index.ts";
-import { ForgeError, type Landing, type LocalForge, type NewComment } from "./forge/index.ts";
+import type { Landing } from "./forge/index.ts";
 import type { MergeRequest, Merger } from "./merger/index.ts";
 import { BuildSlots, type Shareable } from "./nodes/build-slots.ts";
 import type { LocalSlots } from "./nodes/local-slots.ts";
@@ -30,29 +29,23 @@ import {
   type Sharing,
   SharingPlanner,
 } from "./reuse/index.ts";
-import { BuildImpossible, buildRequest, type SubjectFacts } from "./scheduler/build-request.ts";
-import type { BuildTable, FrozenBuildset } from "./scheduler/build-table.ts";
+import { BuildImpossible, buildRequest } from "./scheduler/build-request.ts";
+import type { FrozenBuildset } from "./scheduler/build-table.ts";
 import type { RepositoryConfig } from "./scheduler/config-source.ts";
 import { freezeBuildset } from "./scheduler/freezing.ts";
 import { providersOnRecord } from "./scheduler/providers.ts";
-import { fileComments, jobComments, problemComments } from "./scheduler/report-comments.ts";
-import { reportText } from "./scheduler/report-text.ts";
+import { type ReportParts, writeReport } from "./scheduler/report-writing.ts";
 import type { ProjectKeys } from "./secrets/keys.ts";
 
-/** Author of what pipelines report. */
-export const GATE_AUTHOR = "gate";
 /** How long results answer at the job server at most. */
 const MAX_LINGER_MS = 3_600_000;
 
-export interface EffectParts {
-  readonly forge: LocalForge;
+export interface EffectParts extends ReportParts {
   /** Of this process, for what is kept. */
   readonly merger: Merger;
   /** Wherever they are. */
   readonly mergers: MergerClient;
-  readonly loader: ConfigLoader;
   readonly source: RepositoryConfig;
-  readonly builds: BuildTable;
   readonly slots: LocalSlots;
   readonly bus: BuildBus;
   readonly ledger: ReuseLedger;
@@ -60,10 +53,8 @@ export interface EffectParts {
   /** Where builds run. */
   readonly zone: string;
   readonly keys: ProjectKeys;
-  /** Names this gate for ever. */
-  readonly gateId: string;
-  readonly log: Log;
-  readonly nowMs: () => number;
+  /** Something was written to the outbox, and is on the disk. */
+  readonly wakeCourier: () => void;
   readonly tell: (event: GateEvent) => void;
   /** Changes the database and tells what that means, both or neither. */
   readonly record: (change: () => void, events?: readonly GateEvent[]) => void;
@@ -71,11 +62,6 @@ export interface EffectParts {
   readonly reconfigure: (projects: readonly string[]) => Promise<void>;
   /** Resolves when no configuration is being read that was asked for before. */
   readonly configRead: () => Promise<void>;
-  readonly facts: (subject: Subject) => SubjectFacts;
-  /** A text of the core as people read it. */
-  readonly readable: (text: string) => string;
-  /** Address of a page of a build; `null` where none is known. */
-  readonly buildUrl: (build: BuildId) => string | null;
 }
 
 /** Does what the core asks for, and tells it what came of it. */
@@ -238,12 +224,12 @@ export class Effects {
   }
 
   async #freeze(effect: Extract<GateEffect, { kind: "freeze" }>): Promise<void> {
-    const { forge, loader, source, builds, nowMs, tell } = this.#parts;
+    const { forge, loader, source, merger, slots, builds, nowMs, tell } = this.#parts;
     const { buildset, pipeline, layout } = effect;
     this.#freezing.set(buildset, layout);
     // Nothing is frozen by configuration of which it is known that it is not what is merged.
     await Promise.allSettled([...this.#landingConfig, this.#parts.configRead()]);
-    const frozen = await freezeBuildset({ forge, loader, source }, effect);
+    const frozen = await freezeBuildset({ forge, loader, source, merger, maxNodes: slots.total }, effect);
     // Asked again meanwhile, for another configuration: this answer would only overwrite that one.
     if (this.#freezing.get(buildset) !== layout) return;
     this.#freezing.delete(buildset);
@@ -485,43 +471,10 @@ export class Effects {
   }
 
   #report(effect: Extract<GateEffect, { kind: "report" }>): void {
-    const { record } = this.#parts;
+    const { record, wakeCourier } = this.#parts;
     // In one go: a report that was written is not written again.
-    record(() => this.#writeReport(effect), [{ kind: "reported", report: effect.report }]);
-  }
-
-  #writeReport(effect: Extract<GateEffect, { kind: "report" }>): void {
-    const { loader, forge, builds, buildUrl, readable } = this.#parts;
-    const { what, pipeline, subject } = effect;
-    // In a cycle, what a job said is said on the change that it ran for.
-    const reported = effect.builds.filter(({ change = subject.id }) => change === subject.id);
-    const number = forge.numberOf(subject.id);
-    if (subject.kind === "ref" || number === undefined) return;
-    const { revision } = subject;
-    const reporting = loader.current!.layout.reportersOf(pipeline, what, effect.isDisabled);
-    const text = readable(reportText(effect, reporting, (id) => builds.get(id), buildUrl));
-    for (const { vote, comment } of reporting.actions) {
-      if (vote === null && !comment) continue;
-      const written = { text: comment ? text : "", revision };
-      this.#comment(number, vote === null ? written : { ...written, vote });
-    }
-    if (!reporting.actions.some(({ comment }) => comment)) return;
-    for (const comment of jobComments(reported, builds)) this.#comment(number, { ...comment, revision });
-    for (const comment of fileComments(reported, builds)) this.#comment(number, { ...comment, revision });
-    for (const comment of problemComments(effect)) {
-      this.#comment(number, { ...comment, text: readable(comment.text), revision });
-    }
-  }
-
-  /** What is wrong with one comment is its change's own affair. */
-  #comment(number: number, comment: NewComment): void {
-    const { forge, log } = this.#parts;
-    try {
-      forge.report(number, GATE_AUTHOR, comment);
-    } catch (error) {
-      if (!(error instanceof ForgeError)) throw error;
-      log.warn({ code: error.code, change: number, detail: error.message }, "a report was not taken");
-    }
+    record(() => writeReport(effect, this.#parts), [{ kind: "reported", report: effect.report }]);
+    wakeCourier();
   }
 
   async #land({ buildset, steps }: Extract<GateEffect, { kind: "land" }>): Promise<void> {

@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { Client } from "@drover/client";
-import { type FunctionRule, Identity, type JobServer, type Log } from "@drover/server";
+import { type FunctionRule, Identity, type JobServer } from "@drover/server";
 import { type Connection, memoryPair } from "@drover/transport";
 import type { Worker } from "@drover/worker";
 import type { ReplayedSpan } from "./api/types.ts";
@@ -19,9 +19,11 @@ import type { Change, ConfigProblem, GateCore, GateEvent, RefUpdate, Subject } f
 import { Effects } from "./effects.ts";
 import { ExecutionStore, Executor } from "./executor/index.ts";
 import { FORGE_MIGRATIONS, type ForgeEvent, type ForgeTrigger, LocalForge } from "./forge/index.ts";
+import type { GateOptions } from "./gate-options.ts";
 import { gitVersion } from "./git/version.ts";
 import { Merger } from "./merger/index.ts";
 import { LocalSlots } from "./nodes/local-slots.ts";
+import { Courier, OUTBOX_MIGRATIONS, Outbox } from "./reporters/index.ts";
 import { localEnvironment, REUSE_MIGRATIONS, ReuseLedger, SharingPlanner } from "./reuse/index.ts";
 import type { SubjectFacts } from "./scheduler/build-request.ts";
 import { BUILD_MIGRATIONS, BuildTable } from "./scheduler/build-table.ts";
@@ -36,7 +38,7 @@ import { addToTenant, GATE_FILE, GateError, type GateErrorCode, readTenant } fro
 import { tidy } from "./tidying.ts";
 import { Timers } from "./timers.ts";
 
-export { GATE_FILE, GateError, type GateErrorCode };
+export { GATE_FILE, GateError, type GateErrorCode, type GateOptions };
 
 /** Beginning of the functions that are the gate's own: `reserved` of a job server that has a gate. */
 export const GATE_FUNCTIONS = "gate:";
@@ -54,40 +56,6 @@ const GATE_IDENTITY = new Identity("gate", {
   admin: false,
 });
 
-export interface GateOptions {
-  /** With `gate.yaml`; database, repositories and what builds leave are kept below it. */
-  readonly folder: string;
-  /**
-   * Job server that carries builds and merges, in this process, with `reserved` and rules as above; or addresses of one
-   * elsewhere, with a token of an identity that has the role `gate` there.
-   */
-  readonly server: JobServer | { readonly servers: string; readonly token: string | undefined };
-  /** Builds run here. Default: true; else only executors elsewhere run them. */
-  readonly hasExecutor?: boolean;
-  /** Merges are made here. Default: true; else only by mergers elsewhere. */
-  readonly hasMerger?: boolean;
-  readonly log: Log;
-  /** Builds at a time. */
-  readonly slots: number;
-  /** Folders that builds here see besides those of the system, and cannot write. Default: none. */
-  readonly readOnly?: readonly string[];
-  /** Default: `local`. */
-  readonly zone?: string;
-  /** Name of what is installed where builds run: results of another one are not reused. Default: none. */
-  readonly image?: string;
-  /** Base URLs by which the gate is reached. Default: none. */
-  readonly urls?: readonly string[];
-  /** Operators may push to gated branches. Default: false. */
-  readonly directPush?: boolean;
-  /** How long builds and their logs are kept, in milliseconds. Default: 30 days. */
-  readonly keepMs?: number;
-  /** Bytes of logs and artifacts that are kept. Default: 10 GiB. */
-  readonly keepBytes?: number;
-  /** The state cannot be written any more. */
-  readonly onLost?: (error: Error) => void;
-  readonly nowMs?: () => number;
-}
-
 const KEEP_MS = 30 * 24 * 3_600_000;
 const KEEP_BYTES = 10 * 1024 ** 3;
 const TIDY_MS = 600_000;
@@ -104,6 +72,7 @@ export const GATE_MIGRATIONS = [
   ...EVENT_LOG_MIGRATIONS,
   ...BUILD_MIGRATIONS,
   ...REUSE_MIGRATIONS,
+  ...OUTBOX_MIGRATIONS,
 ];
 
 /** Where a change is. */
@@ -128,6 +97,8 @@ interface Parts {
   readonly client: Client;
   readonly executions: ExecutionStore;
   readonly executor: Executor | undefined;
+  readonly outbox: Outbox;
+  readonly courier: Courier;
   /** Of merges and of builds. */
   readonly workers: readonly Worker[];
 }
@@ -148,6 +119,8 @@ export class Gate {
   readonly ledger: ReuseLedger;
   readonly slots: LocalSlots;
   readonly loader: ConfigLoader;
+  /** Reports that are on their way. */
+  readonly outbox: Outbox;
   readonly #parts: Parts;
   readonly #options: GateOptions;
   /** Told when there may be something else to see. */
@@ -181,6 +154,7 @@ export class Gate {
     this.ledger = parts.ledger;
     this.slots = parts.slots;
     this.loader = parts.loader;
+    this.outbox = parts.outbox;
     this.#timers = new Timers({
       log: options.log,
       tell: (event) => this.scheduler.tell(event),
@@ -195,7 +169,7 @@ export class Gate {
   static async open(options: GateOptions): Promise<Gate> {
     const { folder, log, server, slots: slotCount, zone = "local", nowMs = Date.now } = options;
     await gitVersion();
-    const tenant = readTenant(folder);
+    const tenant = tenantOf(options);
     const inFolder = (name: string): string => join(folder, name);
     const database = new GateDatabase(inFolder(DATABASE_FILE), GATE_MIGRATIONS);
     const undo: (() => unknown)[] = [() => database.close()];
@@ -224,6 +198,7 @@ export class Gate {
         urls: options.urls ?? [],
         directPush: options.directPush ?? false,
         selfApproval: tenant.selfApproval,
+        keepApprovals: tenant.keepApprovals,
         onEvents: (events) => (gate === undefined ? keepUnheard(database, events) : gate.#onForge(events)),
       });
       undo.push(() => forge.close());
@@ -246,6 +221,9 @@ export class Gate {
       gate = new Gate(options, (self) => {
         const builds = new BuildTable(database);
         const ledger = new ReuseLedger(database);
+        const outbox = new Outbox(database);
+        const connection = (name: string) => loader.tenant.connections?.get(name);
+        const courier = new Courier({ outbox, connection, folder, log, nowMs });
         const environment = localEnvironment(executor?.isolation ?? null, options.image ?? "");
         const slots = new LocalSlots(slotCount, (build) => scheduler.core.rankOf(build));
         const scheduler: Scheduler = new Scheduler({
@@ -269,6 +247,8 @@ export class Gate {
           bus: new BuildBus(client),
           zone,
           keys: new ProjectKeys(inFolder(KEYS)),
+          outbox,
+          wakeCourier: () => database.afterCommit(() => courier.wake()),
           gateId,
           log,
           nowMs,
@@ -295,6 +275,8 @@ export class Gate {
           effects,
           client,
           executor,
+          outbox,
+          courier,
           workers,
         };
       });
@@ -397,14 +379,14 @@ export class Gate {
   async addProject(name: string, importFrom?: string): Promise<void> {
     await this.forge.createProject(name, importFrom === undefined ? {} : { importFrom });
     if (!this.tenant.projects.has(name)) addToTenant(join(this.folder, GATE_FILE), this.tenant.name, name);
-    this.loader.tenant = readTenant(this.folder);
+    this.loader.tenant = tenantOf(this.#options);
     // Of the others nothing has changed, and there may be many.
     this.scheduler.tell(await this.#reload([name]));
   }
 
   /** Reads the tenant file and the whole configuration again. @throws GateError */
   async reconfigure(): Promise<readonly ConfigProblem[]> {
-    this.loader.tenant = readTenant(this.folder);
+    this.loader.tenant = tenantOf(this.#options);
     const event = await this.#reload(undefined);
     this.scheduler.tell(event);
     return this.configProblems;
@@ -458,11 +440,12 @@ export class Gate {
 
   /** Takes nothing more, ends what runs here, and leaves everything so that the next start goes on. */
   async close(): Promise<void> {
-    const { scheduler, effects, client, workers, executor, merger, forge, database } = this.#parts;
+    const { scheduler, effects, client, workers, executor, merger, forge, database, courier } = this.#parts;
     clearInterval(this.#tidying);
     this.#timers.close();
     await forge.close();
     await effects.close();
+    await courier.close();
     scheduler.close();
     await client.close();
     // Builds are ended: they would be run again anyway.
@@ -483,6 +466,7 @@ export class Gate {
         this.#onForge(JSON.parse(events) as ForgeEvent[]);
       database.db.exec("DELETE FROM gate_unheard");
     });
+    this.#parts.courier.wake();
     this.#tidying = setInterval(() => void this.#tidy(), TIDY_MS).unref();
   }
 
@@ -571,6 +555,12 @@ export class Gate {
       this.#isTidying = false;
     }
   }
+}
+
+/** @throws GateError */
+function tenantOf({ folder, reportsElsewhere = true }: GateOptions): Tenant {
+  const tenant = readTenant(folder);
+  return reportsElsewhere ? tenant : { ...tenant, connections: undefined };
 }
 
 /** What recovering finds done: it has happened, though nobody can be told yet. */

@@ -216,7 +216,7 @@ describeWith(["chromium"], "pages of the gate", () => {
     stage.explanations.set(5, { subject: own.subject, now: ["waits for an approval"], jobs, decisions });
     stage.onAct = ({ path, body }) => {
       const approvals = path.endsWith("/approve")
-        ? [{ user: "ann", revision: 1, atMs: Date.now() }]
+        ? [{ user: "ann", revision: 1, atMs: Date.now(), keptFrom: null }]
         : own.approvals;
       const said = body as { text?: string; vote?: number; file?: string; line?: number };
       const { text = "", vote = null, file = null, line = null } = said;

@@ -200,6 +200,10 @@ function addReads(gate: Command): void {
     .option("--field-name <name>", "name of the value in it", "value")
     .option("--no-strip", "with the white space at its beginning and its end")
     .action(async (file, flags) => (await import("./encrypt.ts")).encrypt(file, flags));
+  reads(gate, "outbox", "Lists reports that mail servers, webhooks and commands have not taken yet, and why.")
+    .option("--change <number>", "of this change")
+    .option("--limit <number>", "at most so many", "100")
+    .action(async (flags) => (await import("./run.ts")).listOutbox(flags));
   reads(gate, "flakes", "Lists what was run several times on equal content and did not come out the same.")
     .option("--project <name>", "of this project")
     .option("--job <name>", "of this job")

@@ -12,6 +12,7 @@ import {
   type User,
 } from "../forge/index.ts";
 import { type Gate, GateError } from "../gate.ts";
+import type { Undelivered } from "../reporters/index.ts";
 import type { BuildRow } from "../scheduler/build-table.ts";
 import { HistoryError } from "../scheduler/history.ts";
 import { KEYS, ProjectKeys } from "../secrets/keys.ts";
@@ -21,7 +22,7 @@ import { followLog } from "./log-stream.ts";
 import { gateMetrics } from "./metrics.ts";
 import { addResourceRoutes } from "./resource-routes.ts";
 import { StatusStream } from "./status-stream.ts";
-import type { DoneView, FlakeView, UserView } from "./types.ts";
+import type { DoneView, FlakeView, UndeliveredView, UserView } from "./types.ts";
 import { userOf } from "./user-of.ts";
 import { API, buildView, changeSummary, changeView, statusView } from "./views.ts";
 import { addWorkerRoutes } from "./worker-routes.ts";
@@ -130,6 +131,11 @@ function addReads(app: FastifyInstance, gate: Gate, status: StatusStream): void 
       .header("content-security-policy", "sandbox; default-src 'none'")
       .header("content-disposition", "attachment");
     return reply.type("application/octet-stream").send(createReadStream(file));
+  });
+  app.get(`${API}/outbox`, (request) => {
+    const { change, limit = 100 } = query(outboxQuery, request);
+    const subject = change === undefined ? {} : { subject: `${forge.connection}:${change}` };
+    return gate.outbox.list({ ...subject, limit }).map(undeliveredView);
   });
   app.get(`${API}/flakes`, (request) =>
     gate.ledger.flakes(query(flakesQuery, request)).map(({ executions, ...flake }): FlakeView => {
@@ -337,6 +343,11 @@ const buildsQuery = z.object({
   limit: whole.optional(),
 });
 
+function undeliveredView({ nextMs, ...letter }: Undelivered): UndeliveredView {
+  return { ...letter, nextMs: letter.givenUpMs === null ? nextMs : null };
+}
+
+const outboxQuery = z.object({ change: whole.optional(), limit: whole.optional() });
 const flakesQuery = z.object({ project: name.optional(), job: name.optional(), limit: whole.optional() });
 
 const approveBody = z.strictObject({

@@ -49,6 +49,7 @@ export function statusView(gate: Gate, nowMs: number, past?: GateCore): StatusVi
     frozenBranches,
     slots: { total: gate.slots.total, used: past === undefined ? gate.slots.used : runningIn(pipelines) },
     configProblems: past === undefined ? gate.configProblems.length : null,
+    undelivered: past === undefined ? gate.outbox.waiting() : null,
     pipelines: pipelines.map(({ name, manager, isDisabled, queues, waiting }) => ({
       name,
       manager,

@@ -70,6 +70,8 @@ export interface CoreLayout {
   readonly projects: ReadonlySet<string>;
   /** Builds that may hold each semaphore at a time. One that is not there: 1. */
   readonly semaphores?: ReadonlyMap<string, number>;
+  /** Changes of all items of a pipeline, those of a cycle and those underneath among them. Default: no limit. */
+  readonly maxChangesPerPipeline?: number;
 }
 
 /** What scheduling must know of a job that was frozen for an item; what it runs is none of the core's business. */

@@ -5,7 +5,8 @@ import { touch } from "./news.ts";
 import { forgetPast } from "./providing.ts";
 import type { Queue } from "./queue.ts";
 import { note, subjectName } from "./reasons.ts";
-import { type Gate, type Item, itemsOf, MAX_ITEMS, markDirty, type Pipeline, type Report } from "./state.ts";
+import { mayMakeRoom } from "./room.ts";
+import { type Gate, type Item, itemsOf, markDirty, type Pipeline, type Report } from "./state.ts";
 
 /* The ways out of a queue, and what is told of them. */
 
@@ -88,7 +89,8 @@ export function remove(gate: Gate, item: Item): void {
   const index = queue.indexOf(item);
   queue.remove(item);
   // There is room now for what waits for it.
-  if (pipeline.size-- >= MAX_ITEMS) gate.intents.touchAll();
+  if (mayMakeRoom(gate, pipeline)) gate.intents.touchAll();
+  pipeline.size--;
   gate.items.delete(item.id);
   for (const { id } of members) {
     const others = gate.itemsOf.get(id)!;

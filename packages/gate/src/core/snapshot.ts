@@ -32,22 +32,25 @@ export interface LayoutData {
   })[];
   readonly projects: readonly string[];
   readonly semaphores?: readonly (readonly [string, number])[];
+  readonly maxChangesPerPipeline?: number;
 }
 
-export function layoutData({ version, pipelines, projects, semaphores }: CoreLayout): LayoutData {
+export function layoutData({ version, pipelines, projects, semaphores, ...rest }: CoreLayout): LayoutData {
   return {
     version,
     pipelines: pipelines.map((rules) => ({ ...rules, queues: [...rules.queues] })),
     projects: [...projects],
+    ...rest,
     ...(semaphores === undefined ? {} : { semaphores: [...semaphores] }),
   };
 }
 
-export function layoutFrom({ version, pipelines, projects, semaphores }: LayoutData): CoreLayout {
+export function layoutFrom({ version, pipelines, projects, semaphores, ...rest }: LayoutData): CoreLayout {
   return {
     version,
     pipelines: pipelines.map((rules) => ({ ...rules, queues: new Map(rules.queues) })),
     projects: new Set(projects),
+    ...rest,
     ...(semaphores === undefined ? {} : { semaphores: new Map(semaphores) }),
   };
 }

@@ -20,10 +20,10 @@ describe("what is not built is refused by name, at its line", () => {
     "cleanup-run: [clean]",
     "failure-url: x",
     "image-build-name: x",
-    "include-vars: x.yaml",
+    "exclude-projects: [x]",
+    "include-projects: [x]",
     "override-branch: x",
     "success-url: x",
-    "workspace-checkout: false",
   ])("job %s", async (attribute) => {
     const name = attribute.slice(0, attribute.indexOf(":"));
     const [first, ...more] = await told(job(attribute));
@@ -35,7 +35,6 @@ describe("what is not built is refused by name, at its line", () => {
     ["roles: [{galaxy: x}]", "roles: an element names a project, as `zuul:`; galaxy is not built yet"],
     ["post-run: [{name: x, cleanup: true}]", "post-run: cleanup is not built yet"],
     ["pre-run: [{name: x, semaphores: s}]", "pre-run: semaphores is not built yet"],
-    ["nodeset: {alternatives: [a, b]}", "nodeset.alternatives is not built yet"],
     ["vars: !other {a: 1}", "the tag !other is not built yet"],
   ])("job %s", async (attribute, message) => {
     expect((await told(job(attribute)))[0]).toContain(`:4 ${message}`);
@@ -80,7 +79,6 @@ describe("what is not built is refused by name, at its line", () => {
 
   test.each([
     ["queue: {name: q, dependencies-by-topic: true}", "dependencies-by-topic is not built yet"],
-    ["nodeset: {name: n, alternatives: [a]}", "alternatives is not built yet"],
     ["project: {gate: {queue: q}}", "queue is not built yet: Zuul has it at the project now"],
     ["project: {gate: {debug: true}}", "debug is not built yet"],
   ])("%s", async (item, message) => {
@@ -95,7 +93,6 @@ describe("what is not built is refused by name, at its line", () => {
     "default-ansible-version",
     "exclude-locked-branches",
     "exclude-unprotected-branches",
-    "max-changes-per-pipeline",
     "max-dependencies",
     "report-build-page",
     "semaphores",
