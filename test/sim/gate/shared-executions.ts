@@ -369,6 +369,12 @@ export class SharedExecutions {
     }
   }
 
+  /** Ends what a build waits for, whoever waits for it besides. */
+  abort(build: number): void {
+    const execution = this.#byBuild.get(build);
+    if (execution !== undefined) this.#abort(execution, false);
+  }
+
   #abort({ id, unique, builds }: Execution, isCrash: boolean): void {
     this.#byUnique.delete(unique);
     this.judge.aborted(id, isCrash);
