@@ -44,6 +44,14 @@ export class RealReusingWorld implements ScenarioWorld {
     await this.#world.dequeue(name, pipeline);
     await this.#world.settle();
   }
+  async strike(): Promise<void> {
+    await this.#world.strike();
+    await this.#world.settle();
+  }
+  async reconfigure(): Promise<void> {
+    await this.#world.reconfigure();
+    await this.#world.settle();
+  }
   fail(job: string, change: string): Promise<void> {
     return this.#world.fail(job, change);
   }

@@ -1,4 +1,4 @@
-import { DatabaseSync } from "node:sqlite";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { FrozenJobDefinition } from "../../../packages/gate/src/config/index.ts";
 import type {
   ChainLink,
@@ -82,7 +82,13 @@ export class SharedExecutions {
     this.#tampering = tampering;
     for (const { sql } of [...BUILD_MIGRATIONS, ...REUSE_MIGRATIONS]) this.#db.exec(sql);
     const transaction = <T>(change: () => T): T => change();
-    this.#ledger = new ReuseLedger({ db: this.#db, transaction });
+    const statements = new Map<string, StatementSync>();
+    const prepared = (sql: string): StatementSync => {
+      const statement = statements.get(sql) ?? this.#db.prepare(sql);
+      statements.set(sql, statement);
+      return statement;
+    };
+    this.#ledger = new ReuseLedger({ db: this.#db, prepared, transaction });
   }
 
   /** Where branches are is frozen with the jobs. */
