@@ -67,6 +67,9 @@ export class RealReusingWorld implements ScenarioWorld {
   async pauseBuild(build: string): Promise<void> {
     if (await this.#world.isRunning(build)) await this.#world.pauseBuild(build);
   }
+  async lose(build: string): Promise<void> {
+    if (await this.#world.isRunning(build)) await this.#world.lose(build);
+  }
   async chooseChildren(build: string, ...jobs: readonly string[]): Promise<void> {
     if (await this.#world.isRunning(build)) await this.#world.chooseChildren(build, ...jobs);
   }
