@@ -1,4 +1,5 @@
 import type { Log } from "@drover/server";
+import type { Autoholds } from "./autohold/index.ts";
 import type {
   BuildBus,
   BuildEnd,
@@ -52,6 +53,7 @@ export interface EffectParts {
   readonly bus: BuildBus;
   readonly ledger: ReuseLedger;
   readonly sharing: SharingPlanner;
+  readonly autoholds: Autoholds;
   /** Where builds run. */
   readonly zone: string;
   readonly keys: ProjectKeys;
@@ -405,12 +407,13 @@ export class Effects {
 
   #end(build: BuildId, { result, outcome, detail }: BuildEnd): void {
     this.#paused.delete(build);
-    const { builds, record, nowMs } = this.#parts;
+    const { builds, record, nowMs, autoholds } = this.#parts;
     const childJobs = outcome?.data.childJobs;
     const ended = { kind: "ended" as const, build, result, ...(childJobs == null ? {} : { childJobs }) };
     record(() => {
       builds.end(build, { result: nameOf(result), detail, outcome }, nowMs());
       this.#recordExecution(build, { result, outcome, detail });
+      if (outcome?.held !== undefined) autoholds.keep(builds.get(build)!, outcome);
     }, [ended]);
   }
 

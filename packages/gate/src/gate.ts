@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { Client } from "@drover/client";
-import { type FunctionRule, Identity, type JobServer, type Log } from "@drover/server";
-import { type Connection, memoryPair } from "@drover/transport";
+import type { FunctionRule, JobServer, Log } from "@drover/server";
 import type { Worker } from "@drover/worker";
 import type { ReplayedSpan } from "./api/types.ts";
+import { AUTOHOLD_MIGRATIONS, Autoholds, AutoholdTable } from "./autohold/index.ts";
 import {
   BUILD_FUNCTION_SETTINGS,
   BUILD_FUNCTIONS,
@@ -16,6 +16,7 @@ import {
 } from "./bus/index.ts";
 import { ConfigLoader, type LoadedLayout, type Tenant } from "./config/index.ts";
 import type { Change, ConfigProblem, GateCore, GateEvent, RefUpdate, Subject } from "./core/index.ts";
+import { dialIn, GATE_FUNCTIONS } from "./dial-in.ts";
 import { Effects } from "./effects.ts";
 import { ExecutionStore, Executor } from "./executor/index.ts";
 import { FORGE_MIGRATIONS, type ForgeEvent, type ForgeTrigger, LocalForge } from "./forge/index.ts";
@@ -34,23 +35,12 @@ import { KEYS, ProjectKeys } from "./secrets/keys.ts";
 import { GateDatabase } from "./store/database.ts";
 import { addToTenant, GATE_FILE, GateError, type GateErrorCode, readTenant } from "./tenant-file.ts";
 
-export { GATE_FILE, GateError, type GateErrorCode };
-
-/** Beginning of the functions that are the gate's own: `reserved` of a job server that has a gate. */
-export const GATE_FUNCTIONS = "gate:";
+export { GATE_FILE, GATE_FUNCTIONS, GateError, type GateErrorCode };
 
 /** What a job server must know of the gate's functions, before any rules of its operator. */
 export const GATE_FUNCTION_RULES: readonly FunctionRule[] = [
   { glob: BUILD_FUNCTIONS, settings: BUILD_FUNCTION_SETTINGS },
 ];
-
-/** Rights of what is in the process with the job server. */
-const GATE_IDENTITY = new Identity("gate", {
-  submit: [`${GATE_FUNCTIONS}*`],
-  work: [`${GATE_FUNCTIONS}*`],
-  status: true,
-  admin: false,
-});
 
 export interface GateOptions {
   /** With `gate.yaml`; database, repositories and what builds leave are kept below it. */
@@ -96,12 +86,15 @@ const MERGES = 4;
 export const DATABASE_FILE = "gate.db";
 export const REPOSITORIES = "repositories";
 const BUILDS = "builds";
+/** Name of the executor in the gate's own process. */
+const OWN_EXECUTOR = "gate";
 
 export const GATE_MIGRATIONS = [
   ...FORGE_MIGRATIONS,
   ...EVENT_LOG_MIGRATIONS,
   ...BUILD_MIGRATIONS,
   ...REUSE_MIGRATIONS,
+  ...AUTOHOLD_MIGRATIONS,
 ];
 
 /** Where a change is. */
@@ -119,6 +112,7 @@ interface Parts {
   readonly merger: Merger;
   readonly loader: ConfigLoader;
   readonly builds: BuildTable;
+  readonly autoholds: Autoholds;
   readonly ledger: ReuseLedger;
   readonly slots: LocalSlots;
   readonly scheduler: Scheduler;
@@ -143,6 +137,7 @@ export class Gate {
   readonly workers: WorkerList;
   readonly scheduler: Scheduler;
   readonly builds: BuildTable;
+  readonly autoholds: Autoholds;
   readonly ledger: ReuseLedger;
   readonly slots: LocalSlots;
   readonly loader: ConfigLoader;
@@ -170,11 +165,12 @@ export class Gate {
     this.executor = parts.executor;
     this.executions = parts.executions;
     this.workers = new WorkerList(() => [
-      ...(parts.executor === undefined ? [] : [executorFacts("gate", parts.executor, options.slots)]),
+      ...(parts.executor === undefined ? [] : [executorFacts(OWN_EXECUTOR, parts.executor, options.slots)]),
       ...(options.hasMerger !== false ? [mergerFacts("gate", MERGES)] : []),
     ]);
     this.scheduler = parts.scheduler;
     this.builds = parts.builds;
+    this.autoholds = parts.autoholds;
     this.ledger = parts.ledger;
     this.slots = parts.slots;
     this.loader = parts.loader;
@@ -202,6 +198,8 @@ export class Gate {
           sealingKey: new ProjectKeys(inFolder(KEYS)).sealingKey(),
           hidden: [folder],
           readOnly: options.readOnly ?? [],
+          name: OWN_EXECUTOR,
+          holdMs: async (build, result) => gate?.autoholds.holdMs(build, result) ?? null,
         });
         executor = started;
         undo.push(() => started.close());
@@ -238,6 +236,9 @@ export class Gate {
       gate = new Gate(options, (self) => {
         const builds = new BuildTable(database);
         const ledger = new ReuseLedger(database);
+        const table = new AutoholdTable(database);
+        const buildsNamed = (name: string) => buildsByName(gateId, ledger, name);
+        const autoholds = new Autoholds({ table, builds, buildsNamed, log, nowMs });
         const environment = localEnvironment(executor?.isolation ?? null, options.image ?? "");
         const slots = new LocalSlots(slotCount, (build) => scheduler.core.rankOf(build));
         const scheduler: Scheduler = new Scheduler({
@@ -257,6 +258,7 @@ export class Gate {
           builds,
           ledger,
           sharing: new SharingPlanner({ tenant: tenant.name, zone, environment }),
+          autoholds,
           slots,
           bus: new BuildBus(client),
           zone,
@@ -282,6 +284,7 @@ export class Gate {
           loader,
           builds,
           ledger,
+          autoholds,
           slots,
           scheduler,
           effects,
@@ -295,6 +298,7 @@ export class Gate {
       // One elsewhere may come later: changes are taken meanwhile.
       if (!("servers" in server)) await registered;
       gate.#begin(loaded);
+      if (executor !== undefined) gate.autoholds.tend(OWN_EXECUTOR, executor);
       return gate;
     } catch (error) {
       for (const act of undo.reverse()) await act();
@@ -452,6 +456,7 @@ export class Gate {
   async close(): Promise<void> {
     const { scheduler, effects, client, workers, executor, merger, forge, database } = this.#parts;
     clearInterval(this.#tidying);
+    this.autoholds.close();
     await forge.close();
     await effects.close();
     scheduler.close();
@@ -551,12 +556,14 @@ export class Gate {
     if (this.#isTidying) return;
     this.#isTidying = true;
     const { keepMs = KEEP_MS, keepBytes = KEEP_BYTES, log, nowMs = Date.now } = this.#options;
-    const { merger, builds, ledger, executions, forge } = this.#parts;
+    const { merger, builds, ledger, executions, forge, autoholds } = this.#parts;
     try {
       const live = new Set<number>();
       for (const { queues } of this.scheduler.status().pipelines)
         for (const { items } of queues)
           for (const { buildset } of items) if (buildset !== null) live.add(buildset);
+      // Their commits are what held workspaces have checked out.
+      for (const { buildset } of autoholds.held(nowMs())) live.add(buildset);
       for (const project of forge.projects()) {
         for (const id of await merger.held(project)) {
           if (!live.has(Number(id.replace(/^bs-/, "")))) await merger.release(id, [project]);
@@ -574,6 +581,11 @@ export class Gate {
   }
 }
 
+/** Builds that have this name on executors: their own, or that of the content that they share. */
+export function buildsByName(gateId: string, ledger: ReuseLedger, name: string): number[] {
+  return name.startsWith(`${gateId}-`) ? [Number(name.slice(gateId.length + 1))] : ledger.runningOf(name);
+}
+
 /** What recovering finds done: it has happened, though nobody can be told yet. */
 function keepUnheard({ db }: GateDatabase, events: readonly ForgeEvent[]): void {
   db.prepare("INSERT INTO gate_unheard (events) VALUES (?)").run(JSON.stringify(events));
@@ -586,13 +598,4 @@ function selfOf({ db }: GateDatabase): string {
   const id = randomBytes(6).toString("hex");
   db.prepare("INSERT INTO gate_self (id) VALUES (?)").run(id);
   return id;
-}
-
-/** Connections to a job server in this process, with the rights of the gate. */
-function dialIn(server: JobServer): () => Promise<Connection> {
-  return async () => {
-    const [own, others] = memoryPair({}, ["gate", "gate"]);
-    server.accept(others, GATE_IDENTITY);
-    return own;
-  };
 }
