@@ -22,6 +22,18 @@ const CONFIG_JOBS = `
       nodes:
         - {name: controller, label: debian}
     vars: {greeting: hello}
+
+- job:
+    name: versions
+    parent: base
+    run: playbooks/versions.yaml
+    include-vars:
+      - org.yaml
+      - {name: more.yaml, zuul-project: true, required: false}
+      - {name: versions.yaml, zuul-project: true}
+    vars: {chosen: job}
+    nodeset: {alternatives: [{nodes: [{name: one, label: x}]}, {nodes: [{name: two, label: x}]}]}
+    workspace-checkout: false
 `;
 
 const say = (text: string) => `    - debug: {msg: "${text}"}\n`;
@@ -38,6 +50,13 @@ const CONFIG_FILES = {
   ),
   "playbooks/post.yaml": play(say("post {{ zuul_success | bool }} {{ zuul_will_retry | bool }}")),
   "roles/own/tasks/main.yaml": roleTask("a role of the config-project"),
+  "org.yaml": 'node: 20\nchosen: org\nmade: "{{ node }}+{{ 1 + 1 }}"\n',
+  "playbooks/versions.yaml": play(
+    say(
+      "{{ node }}, {{ chosen }}, {{ made }}, {{ wish | default('nothing') }}, by {{ inventory_hostname }}",
+    ) +
+      '    - shell: "ls -A {{ zuul.project.src_dir }}; git -C {{ zuul.project.src_dir }} show HEAD:README"\n',
+  ),
 };
 
 const ROLES_FILES = {
@@ -94,6 +113,7 @@ const APP_CONFIG = `
         - asks: {files: [^asks]}
         - asked: {files: [^asks]}
         - left-out: {files: [^asks]}
+        - versions: {files: [^versions]}
 `;
 
 const APP_FILES = {
@@ -128,6 +148,7 @@ const APP_FILES = {
   ),
   "playbooks/asked.yaml": play(say("{{ answer }} {{ template }}")),
   "roles/of_app/tasks/main.yaml": roleTask("a role of the change"),
+  "versions.yaml": "node: 22\n",
   README: "read me\n",
 };
 
@@ -207,6 +228,24 @@ describeWith(["ansible", "bubblewrap"], "jobs of playbooks", () => {
     const { logs } = await checked(numberIn(said.text));
     expect(logs[0]).toContain("a role of the config-project");
     expect(logs[0]).not.toContain("nobody has merged");
+  });
+
+  test("read variables from files, the change's among them, whose templates are none to a trusted playbook", async () => {
+    const number = await propose(app, { "versions.yaml": 'node: 24\nwish: "{{ 2 + 2 }}"\n' });
+    const { builds, logs } = await checked(number);
+    expect(builds.map(({ job, result }) => [job, result])).toEqual([["versions", "SUCCESS"]]);
+    expect(logs[0]).toContain("24, job, 24+2, {{ 2 + 2 }}, by one");
+    expect(logs[0]).toMatch(/^\.git\nread me$/m);
+    const wrong = await checked(await propose(app, { "versions.yaml": "zuul: mine\n" }));
+    const why =
+      "include-vars: versions.yaml of app cannot be used: zuul: this name is taken by the gate itself";
+    expect(wrong.builds).toMatchObject([{ result: "ERROR", detail: why }]);
+    await app.ok("checkout", "--quiet", "--detach", "origin/main");
+    await app.ok("rm", "--quiet", "versions.yaml");
+    await app.commit("No versions", {});
+    const gone = await checked(numberIn((await app.push("refs/for/main")).text));
+    const detail = "include-vars: versions.yaml of app is not there";
+    expect(gone.builds).toMatchObject([{ result: "ERROR", detail }]);
   });
 
   test("pre-run that fails is tried again, post-run runs each time, run never, and in the end it is RETRY_LIMIT", async () => {

@@ -27,6 +27,7 @@ const PIPELINES = [
     manager: "independent",
     trigger: { local: { event: "ref-updated", ref: "^refs/tags/v" } },
   },
+  { name: "always", manager: "independent", trigger: { timer: [{ time: "* * * * * *" }] } },
 ];
 
 /** Says what it was given, waits until it is told how to end, and says so on its build. */
@@ -50,8 +51,9 @@ beforeAll(async () => {
   });
   const jobs = { jobs: ["say"] };
   const config = [
-    { job: { name: "say", command: ["sh", "-c", script(running.control)] } },
-    { project: { gate: { jobs: ["noop"] }, deploy: jobs, publish: jobs, release: jobs } },
+    // What is done, and what asks for its own build, is no earlier build's.
+    { job: { name: "say", command: ["sh", "-c", script(running.control)], reuse: false } },
+    { project: { gate: { jobs: ["noop"] }, deploy: jobs, publish: jobs, release: jobs, always: jobs } },
   ];
   app = await running.repository("app", "alice", { "zuul.yaml": stringify(config) });
   await running.post("/projects", "root", { name: "app", importFrom: app.folder });
@@ -145,5 +147,12 @@ describe("after the merge", () => {
     await until("it is done", DEADLINE_MS, async () =>
       (await itemsOf("release")).length === 0 ? true : undefined,
     );
+  });
+
+  test("the clock starts what is for it, once until that is done", async () => {
+    await finish("always");
+    const said = await finish("always");
+    expect(said).toEqual(expect.arrayContaining(["at three", 'given "newrev":null', 'given "oldrev":null']));
+    expect((await itemsOf("always")).length).toBeLessThan(2);
   });
 });

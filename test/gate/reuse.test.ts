@@ -1,4 +1,4 @@
-import type { BuildView, ChangeView, ExplanationView, FlakeView } from "@drover/gate/api";
+import type { BuildView, ChangeView, ExplanationView, FlakeView, StatusView } from "@drover/gate/api";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Clone } from "../../packages/gate/test/forge/stage.ts";
 import { until } from "../peers/until.ts";
@@ -259,5 +259,42 @@ describe("what is under way", () => {
     await running.endBuild("5", 0);
     await merged(second);
     await settled(second, "gate CANCELED", `gate SUCCESS joined ${tested!.id}`);
+  });
+});
+
+describe("on a machine with one slot, which something else has", () => {
+  let others: RunningGate;
+  beforeAll(async () => {
+    others = running;
+    running = await RunningGate.start({ slots: 1 });
+    await running.makeControls(2);
+  });
+  afterAll(async () => {
+    await running.end();
+    running = others;
+  });
+
+  test("what joins has its execution at once, and what is there serves the gate, which merges by it", async () => {
+    const clone = await add("full");
+    const first = await propose(clone, { waits: "1" }, "One");
+    const [checked] = await settled(first, "check runs");
+    await waiting(checked!);
+    const second = await propose(clone, { waits: "1" }, "The same again");
+    await settled(second, `check runs joined ${checked!.id}`);
+    const other = await propose(clone, { waits: "2" }, "Another");
+    expect((await running.get<StatusView>("/status")).slots).toEqual({ total: 1, used: 1 });
+    expect(await buildsOf(other)).toEqual([]);
+    await running.endBuild("1", 0);
+    await settled(second, `check SUCCESS joined ${checked!.id}`);
+    // Now that one has the slot.
+    const [occupying] = await settled(other, "check runs");
+    await waiting(occupying!);
+    await approve(first);
+    await merged(first);
+    await settled(first, "check SUCCESS", `gate SUCCESS reused ${checked!.id}`);
+    await settled(other, "check runs");
+    await running.endBuild("2", 0);
+    await settled(other, "check SUCCESS");
+    await until("the slot is free", DEADLINE_MS, async () => running.gate.slots.used === 0 || undefined);
   });
 });

@@ -80,10 +80,14 @@ export class SeparateGate implements AsyncDisposable {
     });
     this.#parts.set(part, running);
     const isWorker = part !== "server" && part !== "gate";
-    await until(`the ${part} is ready`, START_MS, () => {
-      if (running.child.exitCode !== null) throw new Error(`the ${part} ended: ${running.said}`);
-      return isWorker ? /(?:an executor|a merger) runs/.test(running.said) : existsSync(ready);
-    });
+    try {
+      await until(`the ${part} is ready`, START_MS, () => {
+        if (running.child.exitCode !== null) throw new Error("it has ended");
+        return isWorker ? /(?:an executor|a merger) runs/.test(running.said) : existsSync(ready);
+      });
+    } catch (cause) {
+      throw new Error(`the ${part} did not start; it said: ${running.said}`, { cause });
+    }
     if (isWorker) return;
     const { listeners, http } = JSON.parse(readFileSync(ready, "utf8")) as ReadyFile;
     if (part === "server") this.#jobs = `127.0.0.1:${listeners[0]!.port}`;

@@ -257,6 +257,9 @@ describe("changes", () => {
     const flakes = await gate("flakes");
     expect([flakes.code, flakes.stdout]).toEqual([0, expect.stringContaining("There are no flakes")]);
     expect(await json("flakes", "--project", "sample", "--job", "greets")).toEqual([]);
+    const outbox = await gate("outbox");
+    expect([outbox.code, outbox.stdout]).toEqual([0, "Every report has been delivered.\n"]);
+    expect(await json("outbox", "--change", number, "--limit", "5")).toEqual([]);
     const changes = await gate("changes", "--project", "sample", "--state", "merged");
     expect(changes.stdout).toContain("Say more");
     const empty = await gate("status");
@@ -389,7 +392,18 @@ describe("changes", () => {
       1,
       expect.stringContaining("change 1 is not in pipeline gate"),
     ]);
+    const frozen = await gate("freeze", "sample", "main", "--reason", "a release");
+    expect(frozen.stdout, frozen.stderr).toContain("nothing is merged into main of sample");
+    const nowhere = await gate("freeze", "sample", "nowhere");
+    expect([nowhere.code, nowhere.stderr]).toEqual([1, expect.stringContaining("no branch nowhere")]);
     expect((await gate("unpause")).stdout).toBe("it goes on\n");
+    await until("it waits for the branch", async () => {
+      const { stdout } = await gate("explain", number);
+      return stdout.includes("was frozen by") ? true : undefined;
+    });
+    expect((await gate("status")).stdout).toMatch(/sample\/main is frozen by \S+: a release/);
+    expect((await gate("thaw", "sample", "main")).stdout).toContain("is merged into main of sample again");
+    expect((await gate("thaw", "sample", "main")).code).toBe(1);
     await landed(number);
   });
 

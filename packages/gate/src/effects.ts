@@ -1,4 +1,3 @@
-import type { Log } from "@drover/server";
 import type { Autoholds } from "./autohold/index.ts";
 import type {
   BuildBus,
@@ -8,7 +7,7 @@ import type {
   MergerClient,
   RunningBuild,
 } from "./bus/index.ts";
-import { type ConfigLoader, type FrozenJobDefinition, isConfigPath } from "./config/index.ts";
+import { type FrozenJobDefinition, isConfigPath } from "./config/index.ts";
 import type {
   BuildId,
   BuildsetId,
@@ -16,39 +15,38 @@ import type {
   GateEffect,
   GateEvent,
   MergeResult,
-  ReportedBuild,
   RunResult,
   Subject,
 } from "./core/index.ts";
 import type { BuildRequest } from "./executor/index.ts";
-import { ForgeError, type Landing, type LocalForge, type NewComment } from "./forge/index.ts";
+import type { Landing } from "./forge/index.ts";
 import type { MergeRequest, Merger } from "./merger/index.ts";
+import { BuildSlots, type Shareable } from "./nodes/build-slots.ts";
 import type { LocalSlots } from "./nodes/local-slots.ts";
-import { HeldExecutions, type ReuseLedger, type SharedPlan, SharingPlanner } from "./reuse/index.ts";
-import { BuildImpossible, buildRequest, type SubjectFacts } from "./scheduler/build-request.ts";
-import type { BuildRow, BuildTable, FrozenBuildset } from "./scheduler/build-table.ts";
+import {
+  HeldExecutions,
+  type ReuseLedger,
+  type SharedPlan,
+  type Sharing,
+  SharingPlanner,
+} from "./reuse/index.ts";
+import { BuildImpossible, buildRequest } from "./scheduler/build-request.ts";
+import type { FrozenBuildset } from "./scheduler/build-table.ts";
 import type { RepositoryConfig } from "./scheduler/config-source.ts";
 import { freezeBuildset } from "./scheduler/freezing.ts";
 import { providersOnRecord } from "./scheduler/providers.ts";
-import { reportText } from "./scheduler/report-text.ts";
+import { type ReportParts, writeReport } from "./scheduler/report-writing.ts";
 import type { ProjectKeys } from "./secrets/keys.ts";
 
-/** Author of what pipelines report. */
-export const GATE_AUTHOR = "gate";
 /** How long results answer at the job server at most. */
 const MAX_LINGER_MS = 3_600_000;
-/** Comments on lines of files that one report takes from its jobs. */
-const MAX_FILE_COMMENTS = 100;
 
-export interface EffectParts {
-  readonly forge: LocalForge;
+export interface EffectParts extends ReportParts {
   /** Of this process, for what is kept. */
   readonly merger: Merger;
   /** Wherever they are. */
   readonly mergers: MergerClient;
-  readonly loader: ConfigLoader;
   readonly source: RepositoryConfig;
-  readonly builds: BuildTable;
   readonly slots: LocalSlots;
   readonly bus: BuildBus;
   readonly ledger: ReuseLedger;
@@ -57,10 +55,8 @@ export interface EffectParts {
   /** Where builds run. */
   readonly zone: string;
   readonly keys: ProjectKeys;
-  /** Names this gate for ever. */
-  readonly gateId: string;
-  readonly log: Log;
-  readonly nowMs: () => number;
+  /** Something was written to the outbox, and is on the disk. */
+  readonly wakeCourier: () => void;
   readonly tell: (event: GateEvent) => void;
   /** Changes the database and tells what that means, both or neither. */
   readonly record: (change: () => void, events?: readonly GateEvent[]) => void;
@@ -68,11 +64,6 @@ export interface EffectParts {
   readonly reconfigure: (projects: readonly string[]) => Promise<void>;
   /** Resolves when no configuration is being read that was asked for before. */
   readonly configRead: () => Promise<void>;
-  readonly facts: (subject: Subject) => SubjectFacts;
-  /** A text of the core as people read it. */
-  readonly readable: (text: string) => string;
-  /** Address of a page of a build; `null` where none is known. */
-  readonly buildUrl: (build: BuildId) => string | null;
 }
 
 /** Does what the core asks for, and tells it what came of it. */
@@ -84,6 +75,7 @@ export class Effects {
   /** Builds whose content is looked at before they start, unless they were taken back meanwhile. */
   readonly #preparing = new Set<BuildId>();
   readonly #held = new HeldExecutions();
+  readonly #slots: BuildSlots;
   /** Version of the layout that each buildset is frozen under last. */
   readonly #freezing = new Map<BuildsetId, number>();
   /** Of changes to the configuration that are being merged, until what they change is read. */
@@ -95,6 +87,13 @@ export class Effects {
 
   constructor(parts: EffectParts) {
     this.#parts = parts;
+    const { slots, tell } = parts;
+    this.#slots = new BuildSlots({
+      slots,
+      granted: (build, granted) => tell({ kind: "nodes", build, granted }),
+      contentOf: (effect) => this.#contentOf(effect),
+      isThere: (content) => this.#find(content).how !== null,
+    });
   }
 
   act(effect: GateEffect): void {
@@ -107,13 +106,10 @@ export class Effects {
         this.#do(effect, () => this.#freeze(effect));
         break;
       case "requestNodes":
-        if (!this.#parts.slots.request(effect.build, effect.labels.length, effect.rank))
-          this.#parts.tell({ kind: "nodes", build: effect.build, granted: false });
-        this.#grant();
+        this.#slots.request(effect, !this.#running.has(effect.build));
         break;
       case "releaseNodes":
-        this.#parts.slots.release(effect.build);
-        this.#grant();
+        this.#slots.release(effect.build);
         break;
       case "startBuild":
         this.#do(effect, async () => this.#start(effect));
@@ -141,6 +137,7 @@ export class Effects {
     this.#isOver = true;
     // The job server may be away, and what it was to answer is asked for again by whoever starts this gate again.
     this.#ending.abort();
+    this.#slots.close();
     await Promise.all(this.#underWay);
   }
 
@@ -177,10 +174,6 @@ export class Effects {
       tell({ kind: "providersFound", item: effect.item, lookup: effect.lookup, providers: [] });
     } else if (effect.kind === "report") tell({ kind: "reported", report: effect.report });
     else if (effect.kind === "land") tell({ kind: "landed", buildset: effect.buildset, refused: message });
-  }
-
-  #grant(): void {
-    for (const build of this.#parts.slots.grant()) this.#parts.tell({ kind: "nodes", build, granted: true });
   }
 
   async #merge(buildset: number, chain: readonly ChainLink[]): Promise<void> {
@@ -233,12 +226,12 @@ export class Effects {
   }
 
   async #freeze(effect: Extract<GateEffect, { kind: "freeze" }>): Promise<void> {
-    const { forge, loader, source, builds, nowMs, tell } = this.#parts;
+    const { forge, loader, source, merger, slots, builds, nowMs, tell } = this.#parts;
     const { buildset, pipeline, layout } = effect;
     this.#freezing.set(buildset, layout);
     // Nothing is frozen by configuration of which it is known that it is not what is merged.
     await Promise.allSettled([...this.#landingConfig, this.#parts.configRead()]);
-    const frozen = await freezeBuildset({ forge, loader, source }, effect);
+    const frozen = await freezeBuildset({ forge, loader, source, merger, maxNodes: slots.total }, effect);
     // Asked again meanwhile, for another configuration: this answer would only overwrite that one.
     if (this.#freezing.get(buildset) !== layout) return;
     this.#freezing.delete(buildset);
@@ -248,7 +241,7 @@ export class Effects {
   }
 
   async #start(effect: Extract<GateEffect, { kind: "startBuild" }>): Promise<void> {
-    const { builds, record, nowMs, loader, forge, facts, gateId, slots, ledger } = this.#parts;
+    const { builds, record, nowMs, slots, ledger } = this.#parts;
     const { build, buildset, item, pipeline, subject, job, attempt } = effect;
     if (this.#running.has(build) || this.#preparing.has(build)) return;
     const frozen = builds.frozen(buildset);
@@ -258,18 +251,8 @@ export class Effects {
     if (effect.isPaused !== true) slots.adopt(build, definition?.nodes.length ?? 1);
     let request = builds.request(build);
     if (request === undefined) {
-      const layout = loader.current!.layout;
       try {
-        request = buildRequest(effect, frozen, {
-          tenant: loader.tenant.name,
-          buildName: `${gateId}-${build}`,
-          gitDir: (project) => forge.gitDir(project),
-          facts,
-          postReview: layout.pipelines.find(({ name }) => name === pipeline)?.postReview ?? false,
-          keys: this.#parts.keys,
-          parents: this.#parentsOf(buildset, job, frozen),
-          providers: (effect.providers ?? []).flatMap((id) => builds.get(id) ?? []),
-        });
+        request = this.#request(effect, frozen);
       } catch (error) {
         if (!(error instanceof BuildImpossible)) throw error;
         const detail = error.message;
@@ -281,11 +264,10 @@ export class Effects {
       }
       let plan: SharedPlan | undefined;
       let isWithdrawn = false;
-      const number = forge.numberOf(subject.id);
-      const hasMerged = number !== undefined && forge.change(number)?.state === "merged";
-      if (SharingPlanner.mayShare(definition, subject, hasMerged)) {
+      if (this.#mayShare(definition, subject) || slots.isExcused(build)) {
         this.#preparing.add(build);
-        plan = await this.#plan(definition, request);
+        plan = await this.#plan(definition, subject, request);
+        await this.#slots.ready(build, plan);
         isWithdrawn = !this.#preparing.delete(build);
         request = plan?.request ?? request;
       }
@@ -304,8 +286,61 @@ export class Effects {
     this.#submit(effect, request, (definition?.maxAgeSec ?? 0) * 1_000);
   }
 
+  /** @throws BuildImpossible */
+  #request(
+    wanted: Extract<GateEffect, { kind: "startBuild" | "requestNodes" }>,
+    frozen: FrozenBuildset,
+  ): BuildRequest {
+    const { loader, forge, facts, gateId, keys, builds } = this.#parts;
+    const { build, pipeline, buildset, job } = wanted;
+    const { layout } = loader.current!;
+    return buildRequest(wanted, frozen, {
+      tenant: loader.tenant.name,
+      buildName: `${gateId}-${build}`,
+      gitDir: (project) => forge.gitDir(project),
+      facts,
+      postReview: layout.pipelines.find(({ name }) => name === pipeline)?.postReview ?? false,
+      keys,
+      parents: builds.parentsOf(buildset, job, frozen),
+      providers: (wanted.providers ?? []).flatMap((id) => builds.get(id) ?? []),
+    });
+  }
+
+  /** What a build that waits for its nodes could share. */
+  async #contentOf(effect: Extract<GateEffect, { kind: "requestNodes" }>): Promise<Shareable | undefined> {
+    const frozen = this.#parts.builds.frozen(effect.buildset);
+    const definition = frozen?.jobs[effect.job];
+    if (frozen === undefined || !this.#mayShare(definition, effect.subject)) return undefined;
+    try {
+      return await this.#plan(definition, effect.subject, this.#request(effect, frozen));
+    } catch {
+      // It is told of when it begins.
+      return undefined;
+    }
+  }
+
+  #find({ key, maxAgeMs }: Shareable): Sharing {
+    const { ledger, nowMs } = this.#parts;
+    return ledger.find(key, maxAgeMs, nowMs(), (unique) => this.#held.buildOf(unique));
+  }
+
+  #mayShare(
+    definition: FrozenJobDefinition | undefined,
+    subject: Subject,
+  ): definition is FrozenJobDefinition {
+    const { forge } = this.#parts;
+    const number = forge.numberOf(subject.id);
+    const hasMerged = number !== undefined && forge.change(number)?.state === "merged";
+    return SharingPlanner.mayShare(definition, subject, hasMerged);
+  }
+
   /** `undefined`: it shares nothing. What cannot be looked at is no reason not to run it. */
-  async #plan(definition: FrozenJobDefinition, request: BuildRequest): Promise<SharedPlan | undefined> {
+  async #plan(
+    definition: FrozenJobDefinition | undefined,
+    subject: Subject,
+    request: BuildRequest,
+  ): Promise<SharedPlan | undefined> {
+    if (!this.#mayShare(definition, subject)) return undefined;
     try {
       return await this.#parts.sharing.plan(definition, request);
     } catch (error) {
@@ -342,7 +377,12 @@ export class Effects {
         ? bus.start(`${gateId}-${build}`, request, zone, follower)
         : bus.start(shared.unique, request, zone, follower, Math.min(maxAgeMs, MAX_LINGER_MS));
     this.#running.set(build, running);
+    if (shared !== undefined) {
+      this.#slots.share(build, shared.unique);
+      if (shared.how === null) this.#slots.begun(shared.key);
+    }
     void running.ended.then((end) => {
+      this.#slots.letGo(build);
       const isWanted = this.#running.get(build) === running;
       if (isWanted) this.#running.delete(build);
       if (end === undefined || this.#isOver) return;
@@ -389,22 +429,6 @@ export class Effects {
     if (failing !== undefined) this.#parts.tell({ kind: "failing", build, detail: failing });
   }
 
-  /** Builds of the jobs before a job, those of its parents' parents among them, in the order of the graph. */
-  #parentsOf(buildset: number, job: string, frozen: FrozenBuildset): BuildRow[] {
-    const { jobs } = frozen;
-    const wanted = new Set<string>();
-    const walk = (name: string): void => {
-      for (const { name: parent } of jobs[name]?.dependencies ?? []) {
-        if (wanted.has(parent)) continue;
-        wanted.add(parent);
-        walk(parent);
-      }
-    };
-    walk(job);
-    const rows = this.#parts.builds.ofBuildset(buildset, frozen);
-    return Object.keys(jobs).flatMap((name) => (wanted.has(name) ? (rows.get(name) ?? []) : []));
-  }
-
   #end(build: BuildId, { result, outcome, detail }: BuildEnd): void {
     this.#paused.delete(build);
     const { builds, record, nowMs, autoholds } = this.#parts;
@@ -436,7 +460,10 @@ export class Effects {
     this.#preparing.delete(build);
     const shared = running === undefined ? undefined : ledger.of(build);
     if (shared === undefined) running?.cancel();
-    else this.#held.hold(shared.unique, build, () => running!.cancel());
+    else {
+      this.#slots.hold(build);
+      this.#held.hold(shared.unique, build, () => running!.cancel());
+    }
     record(() => builds.end(build, { result: "CANCELED", detail: null, outcome: null }, nowMs()));
   }
 
@@ -447,43 +474,10 @@ export class Effects {
   }
 
   #report(effect: Extract<GateEffect, { kind: "report" }>): void {
-    const { record } = this.#parts;
+    const { record, wakeCourier } = this.#parts;
     // In one go: a report that was written is not written again.
-    record(() => this.#writeReport(effect), [{ kind: "reported", report: effect.report }]);
-  }
-
-  #writeReport(effect: Extract<GateEffect, { kind: "report" }>): void {
-    const { loader, forge, builds, buildUrl, readable } = this.#parts;
-    const { what, pipeline, subject } = effect;
-    // In a cycle, what a job said is said on the change that it ran for.
-    const reported = effect.builds.filter(({ change = subject.id }) => change === subject.id);
-    const number = forge.numberOf(subject.id);
-    if (subject.kind === "ref" || number === undefined) return;
-    const { revision } = subject;
-    const reporting = loader.current!.layout.reportersOf(pipeline, what);
-    const text = readable(reportText(effect, reporting, (id) => builds.get(id), buildUrl));
-    for (const { vote, comment } of reporting.actions) {
-      if (vote === null && !comment) continue;
-      const written = { text: comment ? text : "", revision };
-      this.#comment(number, vote === null ? written : { ...written, vote });
-    }
-    if (!reporting.actions.some(({ comment }) => comment)) return;
-    for (const comment of jobComments(reported, builds)) this.#comment(number, { ...comment, revision });
-    for (const comment of fileComments(reported, builds)) this.#comment(number, { ...comment, revision });
-    for (const comment of problemComments(effect)) {
-      this.#comment(number, { ...comment, text: readable(comment.text), revision });
-    }
-  }
-
-  /** What is wrong with one comment is its change's own affair. */
-  #comment(number: number, comment: NewComment): void {
-    const { forge, log } = this.#parts;
-    try {
-      forge.report(number, GATE_AUTHOR, comment);
-    } catch (error) {
-      if (!(error instanceof ForgeError)) throw error;
-      log.warn({ code: error.code, change: number, detail: error.message }, "a report was not taken");
-    }
+    record(() => writeReport(effect, this.#parts), [{ kind: "reported", report: effect.report }]);
+    wakeCourier();
   }
 
   async #land({ buildset, steps }: Extract<GateEffect, { kind: "land" }>): Promise<void> {
@@ -541,41 +535,6 @@ export class Effects {
       this.#landingConfig.delete(read);
     }
   }
-}
-
-/** What jobs have said on the change: one comment of each. */
-function jobComments(reported: readonly ReportedBuild[], builds: BuildTable): NewComment[] {
-  return reported.flatMap(({ build }) => {
-    // Builds of before there were comments have none.
-    const text = (build === null ? undefined : builds.get(build))?.outcome?.data.comment ?? null;
-    return text === null ? [] : [{ text }];
-  });
-}
-
-/** What jobs have said about lines of files. */
-function fileComments(reported: readonly ReportedBuild[], builds: BuildTable): NewComment[] {
-  const found: NewComment[] = [];
-  for (const { build, job } of reported) {
-    const comments = (build === null ? undefined : builds.get(build))?.outcome?.data.fileComments ?? {};
-    for (const [file, list] of Object.entries(comments)) {
-      for (const { line, message } of list) {
-        if (typeof message !== "string") continue;
-        const at = typeof line === "number" && Number.isSafeInteger(line) && line > 0 ? { line } : {};
-        found.push({ text: `${job}: ${message}`, file, ...at });
-      }
-    }
-  }
-  return found.slice(0, MAX_FILE_COMMENTS);
-}
-
-/** What is wrong with the change's own configuration, at the very lines. */
-function problemComments({ subject, problems }: Extract<GateEffect, { kind: "report" }>): NewComment[] {
-  return problems
-    .filter(
-      ({ project, branch, file }) => file !== "" && project === subject.project && branch === subject.branch,
-    )
-    .slice(0, MAX_FILE_COMMENTS)
-    .map(({ file, line, message }) => ({ text: message, file, ...(line === null ? {} : { line }) }));
 }
 
 /** A result as it is on record. */

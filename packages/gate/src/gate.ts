@@ -1,7 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { Client } from "@drover/client";
-import type { FunctionRule, JobServer, Log } from "@drover/server";
+import type { FunctionRule } from "@drover/server";
 import type { Worker } from "@drover/worker";
 import type { ReplayedSpan } from "./api/types.ts";
 import { AUTOHOLD_MIGRATIONS, Autoholds, AutoholdTable } from "./autohold/index.ts";
@@ -20,9 +20,11 @@ import { dialIn, GATE_FUNCTIONS } from "./dial-in.ts";
 import { Effects } from "./effects.ts";
 import { ExecutionStore, Executor } from "./executor/index.ts";
 import { FORGE_MIGRATIONS, type ForgeEvent, type ForgeTrigger, LocalForge } from "./forge/index.ts";
+import type { GateOptions } from "./gate-options.ts";
 import { gitVersion } from "./git/version.ts";
 import { Merger } from "./merger/index.ts";
 import { LocalSlots } from "./nodes/local-slots.ts";
+import { Courier, OUTBOX_MIGRATIONS, Outbox } from "./reporters/index.ts";
 import { localEnvironment, REUSE_MIGRATIONS, ReuseLedger, SharingPlanner } from "./reuse/index.ts";
 import type { SubjectFacts } from "./scheduler/build-request.ts";
 import { BUILD_MIGRATIONS, BuildTable } from "./scheduler/build-table.ts";
@@ -34,47 +36,15 @@ import { executorFacts, mergerFacts, WorkerList } from "./scheduler/worker-list.
 import { KEYS, ProjectKeys } from "./secrets/keys.ts";
 import { GateDatabase } from "./store/database.ts";
 import { addToTenant, GATE_FILE, GateError, type GateErrorCode, readTenant } from "./tenant-file.ts";
+import { tidy } from "./tidying.ts";
+import { Timers } from "./timers.ts";
 
-export { GATE_FILE, GATE_FUNCTIONS, GateError, type GateErrorCode };
+export { GATE_FILE, GATE_FUNCTIONS, GateError, type GateErrorCode, type GateOptions };
 
 /** What a job server must know of the gate's functions, before any rules of its operator. */
 export const GATE_FUNCTION_RULES: readonly FunctionRule[] = [
   { glob: BUILD_FUNCTIONS, settings: BUILD_FUNCTION_SETTINGS },
 ];
-
-export interface GateOptions {
-  /** With `gate.yaml`; database, repositories and what builds leave are kept below it. */
-  readonly folder: string;
-  /**
-   * Job server that carries builds and merges, in this process, with `reserved` and rules as above; or addresses of one
-   * elsewhere, with a token of an identity that has the role `gate` there.
-   */
-  readonly server: JobServer | { readonly servers: string; readonly token: string | undefined };
-  /** Builds run here. Default: true; else only executors elsewhere run them. */
-  readonly hasExecutor?: boolean;
-  /** Merges are made here. Default: true; else only by mergers elsewhere. */
-  readonly hasMerger?: boolean;
-  readonly log: Log;
-  /** Builds at a time. */
-  readonly slots: number;
-  /** Folders that builds here see besides those of the system, and cannot write. Default: none. */
-  readonly readOnly?: readonly string[];
-  /** Default: `local`. */
-  readonly zone?: string;
-  /** Name of what is installed where builds run: results of another one are not reused. Default: none. */
-  readonly image?: string;
-  /** Base URLs by which the gate is reached. Default: none. */
-  readonly urls?: readonly string[];
-  /** Operators may push to gated branches. Default: false. */
-  readonly directPush?: boolean;
-  /** How long builds and their logs are kept, in milliseconds. Default: 30 days. */
-  readonly keepMs?: number;
-  /** Bytes of logs and artifacts that are kept. Default: 10 GiB. */
-  readonly keepBytes?: number;
-  /** The state cannot be written any more. */
-  readonly onLost?: (error: Error) => void;
-  readonly nowMs?: () => number;
-}
 
 const KEEP_MS = 30 * 24 * 3_600_000;
 const KEEP_BYTES = 10 * 1024 ** 3;
@@ -95,6 +65,7 @@ export const GATE_MIGRATIONS = [
   ...BUILD_MIGRATIONS,
   ...REUSE_MIGRATIONS,
   ...AUTOHOLD_MIGRATIONS,
+  ...OUTBOX_MIGRATIONS,
 ];
 
 /** Where a change is. */
@@ -120,6 +91,8 @@ interface Parts {
   readonly client: Client;
   readonly executions: ExecutionStore;
   readonly executor: Executor | undefined;
+  readonly outbox: Outbox;
+  readonly courier: Courier;
   /** Of merges and of builds. */
   readonly workers: readonly Worker[];
 }
@@ -141,6 +114,8 @@ export class Gate {
   readonly ledger: ReuseLedger;
   readonly slots: LocalSlots;
   readonly loader: ConfigLoader;
+  /** Reports that are on their way. */
+  readonly outbox: Outbox;
   readonly #parts: Parts;
   readonly #options: GateOptions;
   /** Told when there may be something else to see. */
@@ -149,6 +124,7 @@ export class Gate {
   readonly #facts = new Map<string, SubjectFacts>();
   /** Added to the loader's numbers, which begin anew with each process. */
   #versionBase = 0;
+  readonly #timers: Timers;
   #tidying: NodeJS.Timeout | undefined;
   #isTidying = false;
   /** One configuration is loaded after the other. */
@@ -174,6 +150,12 @@ export class Gate {
     this.ledger = parts.ledger;
     this.slots = parts.slots;
     this.loader = parts.loader;
+    this.outbox = parts.outbox;
+    this.#timers = new Timers({
+      log: options.log,
+      tell: (event) => this.scheduler.tell(event),
+      branches: (project) => this.forge.branches(project),
+    });
   }
 
   /**
@@ -183,7 +165,7 @@ export class Gate {
   static async open(options: GateOptions): Promise<Gate> {
     const { folder, log, server, slots: slotCount, zone = "local", nowMs = Date.now } = options;
     await gitVersion();
-    const tenant = readTenant(folder);
+    const tenant = tenantOf(options);
     const inFolder = (name: string): string => join(folder, name);
     const database = new GateDatabase(inFolder(DATABASE_FILE), GATE_MIGRATIONS);
     const undo: (() => unknown)[] = [() => database.close()];
@@ -214,6 +196,7 @@ export class Gate {
         urls: options.urls ?? [],
         directPush: options.directPush ?? false,
         selfApproval: tenant.selfApproval,
+        keepApprovals: tenant.keepApprovals,
         onEvents: (events) => (gate === undefined ? keepUnheard(database, events) : gate.#onForge(events)),
       });
       undo.push(() => forge.close());
@@ -239,6 +222,9 @@ export class Gate {
         const table = new AutoholdTable(database);
         const buildsNamed = (name: string) => buildsByName(gateId, ledger, name);
         const autoholds = new Autoholds({ table, builds, buildsNamed, log, nowMs });
+        const outbox = new Outbox(database);
+        const connection = (name: string) => loader.tenant.connections?.get(name);
+        const courier = new Courier({ outbox, connection, folder, log, nowMs });
         const environment = localEnvironment(executor?.isolation ?? null, options.image ?? "");
         const slots = new LocalSlots(slotCount, (build) => scheduler.core.rankOf(build));
         const scheduler: Scheduler = new Scheduler({
@@ -263,6 +249,8 @@ export class Gate {
           bus: new BuildBus(client),
           zone,
           keys: new ProjectKeys(inFolder(KEYS)),
+          outbox,
+          wakeCourier: () => database.afterCommit(() => courier.wake()),
           gateId,
           log,
           nowMs,
@@ -290,6 +278,8 @@ export class Gate {
           effects,
           client,
           executor,
+          outbox,
+          courier,
           workers,
         };
       });
@@ -393,14 +383,14 @@ export class Gate {
   async addProject(name: string, importFrom?: string): Promise<void> {
     await this.forge.createProject(name, importFrom === undefined ? {} : { importFrom });
     if (!this.tenant.projects.has(name)) addToTenant(join(this.folder, GATE_FILE), this.tenant.name, name);
-    this.loader.tenant = readTenant(this.folder);
+    this.loader.tenant = tenantOf(this.#options);
     // Of the others nothing has changed, and there may be many.
     this.scheduler.tell(await this.#reload([name]));
   }
 
   /** Reads the tenant file and the whole configuration again. @throws GateError */
   async reconfigure(): Promise<readonly ConfigProblem[]> {
-    this.loader.tenant = readTenant(this.folder);
+    this.loader.tenant = tenantOf(this.#options);
     const event = await this.#reload(undefined);
     this.scheduler.tell(event);
     return this.configProblems;
@@ -454,11 +444,13 @@ export class Gate {
 
   /** Takes nothing more, ends what runs here, and leaves everything so that the next start goes on. */
   async close(): Promise<void> {
-    const { scheduler, effects, client, workers, executor, merger, forge, database } = this.#parts;
+    const { scheduler, effects, client, workers, executor, merger, forge, database, courier } = this.#parts;
     clearInterval(this.#tidying);
     this.autoholds.close();
+    this.#timers.close();
     await forge.close();
     await effects.close();
+    await courier.close();
     scheduler.close();
     await client.close();
     // Builds are ended: they would be run again anyway.
@@ -470,25 +462,29 @@ export class Gate {
 
   #begin({ layout }: LoadedLayout): void {
     const { database } = this.#parts;
-    this.scheduler.tell(this.#configured(layout.toCoreLayout()));
+    this.scheduler.tell(this.#configured(layout.toCoreLayout(), true));
     this.scheduler.resume();
+    this.#timers.set(layout);
     database.transaction(() => {
       const rows = database.db.prepare("SELECT events FROM gate_unheard ORDER BY seq").all();
       for (const { events } of rows as { events: string }[])
         this.#onForge(JSON.parse(events) as ForgeEvent[]);
       database.db.exec("DELETE FROM gate_unheard");
     });
+    this.#parts.courier.wake();
     this.#tidying = setInterval(() => void this.#tidy(), TIDY_MS).unref();
   }
 
-  #configured(layout: ReturnType<LoadedLayout["layout"]["toCoreLayout"]>): GateEvent {
-    return { kind: "configured", layout: { ...layout, version: this.#versionBase + layout.version } };
+  #configured(layout: ReturnType<LoadedLayout["layout"]["toCoreLayout"]>, atStart = false): GateEvent {
+    const version = this.#versionBase + layout.version;
+    return { kind: "configured", layout: { ...layout, version }, atStart };
   }
 
   /** Loads projects again; all when none are named. */
   #reload(projects: readonly string[] | undefined): Promise<GateEvent> {
     const next = this.#loading.then(async () => {
       const { layout } = await this.loader.load(projects);
+      this.#timers.set(layout);
       return this.#configured(layout.toCoreLayout());
     });
     this.#loading = next.catch(() => {});
@@ -556,23 +552,8 @@ export class Gate {
     if (this.#isTidying) return;
     this.#isTidying = true;
     const { keepMs = KEEP_MS, keepBytes = KEEP_BYTES, log, nowMs = Date.now } = this.#options;
-    const { merger, builds, ledger, executions, forge, autoholds } = this.#parts;
     try {
-      const live = new Set<number>();
-      for (const { queues } of this.scheduler.status().pipelines)
-        for (const { items } of queues)
-          for (const { buildset } of items) if (buildset !== null) live.add(buildset);
-      // Their commits are what held workspaces have checked out.
-      for (const { buildset } of autoholds.held(nowMs())) live.add(buildset);
-      for (const project of forge.projects()) {
-        for (const id of await merger.held(project)) {
-          if (!live.has(Number(id.replace(/^bs-/, "")))) await merger.release(id, [project]);
-        }
-      }
-      builds.prune(nowMs() - keepMs, live);
-      ledger.prune(nowMs() - keepMs);
-      await executions.sweep(nowMs() - keepMs, keepBytes);
-      await forge.maintain();
+      await tidy(this.#parts, nowMs() - keepMs, keepBytes);
     } catch (error) {
       log.warn({ error }, "what nobody needs any more was not all removed");
     } finally {
@@ -584,6 +565,12 @@ export class Gate {
 /** Builds that have this name on executors: their own, or that of the content that they share. */
 export function buildsByName(gateId: string, ledger: ReuseLedger, name: string): number[] {
   return name.startsWith(`${gateId}-`) ? [Number(name.slice(gateId.length + 1))] : ledger.runningOf(name);
+}
+
+/** @throws GateError */
+function tenantOf({ folder, reportsElsewhere = true }: GateOptions): Tenant {
+  const tenant = readTenant(folder);
+  return reportsElsewhere ? tenant : { ...tenant, connections: undefined };
 }
 
 /** What recovering finds done: it has happened, though nobody can be told yet. */

@@ -166,7 +166,7 @@ stage.changes.set(
     subject: own,
     message: `${own.title}\n\nA refund was booked in the currency of the house, at the rate of the day.\n\nDepends-On: gate:api/412\n`,
     isApproved: true,
-    approvals: [{ user: "ines", revision: 2, atMs: Date.now() - 9 * MIN }],
+    approvals: [{ user: "ines", revision: 2, atMs: Date.now() - 9 * MIN, keptFrom: null }],
     needs: [{ source: "gate:api/412", change: 412, problem: null }],
     revisions: [1, 2].map((revision) => ({
       revision,

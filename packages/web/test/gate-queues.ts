@@ -102,7 +102,7 @@ export function pipeline(
   queues: readonly QueueView[],
   more: Partial<PipelineView> = {},
 ): PipelineView {
-  return { name, manager: "dependent", description: null, queues, waiting: [], ...more };
+  return { name, manager: "dependent", isDisabled: false, description: null, queues, waiting: [], ...more };
 }
 
 let version = 0;
@@ -113,6 +113,7 @@ export function status(pipelines: readonly PipelineView[], more: Partial<StatusV
     atMs: Date.now(),
     version: ++version,
     isPaused: false,
+    frozenBranches: [],
     pipelines,
     slots: { total: 8, used: 3 },
     configProblems: 0,

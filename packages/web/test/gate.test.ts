@@ -95,14 +95,15 @@ describeWith(["chromium"], "pages of the gate", () => {
     expect(tab.faults).toEqual([]);
   });
 
-  test("show the window's edge, items that are not live, who waits elsewhere, a pause and problems", async () => {
+  test("show the window's edge, items that are not live, who waits elsewhere, a pause, what is frozen and problems", async () => {
     const items = [item(1, null, { live: false }), item(2, 1), item(3, 2, { active: false })];
     const waiting = [
       { subject: subject(9), pipeline: "gate", reason: "needs change 12 of lib, which is not approved" },
     ];
     await using stage = await open(
-      status([pipeline("gate", [queue("shop", items, { window: 2 })], { waiting })], {
+      status([pipeline("gate", [queue("shop", items, { window: 2 })], { waiting, isDisabled: true })], {
         isPaused: true,
+        frozenBranches: [{ project: "shop", branch: "main", reason: EVIL, by: "root", sinceMs: 0 }],
         configProblems: 2,
       }),
     );
@@ -114,6 +115,8 @@ describeWith(["chromium"], "pages of the gate", () => {
     await row(tab, /^1,1.*not live/).waitFor();
     await row(tab, /^3,1.*outside of the window/).waitFor();
     await page.getByText("The gate is paused").waitFor();
+    await page.getByText(`Nothing is merged into main of shop: root has frozen it, ${EVIL}.`).waitFor();
+    await page.getByText("Pipeline gate failed too often in a row").waitFor();
     await row(tab, /^9,1 waits/).click();
     await page.getByRole("region", { name: "The chosen item" }).getByText("needs change 12 of lib").waitFor();
     await page.getByRole("link", { name: "2 problems in the configuration" }).click();
@@ -213,7 +216,7 @@ describeWith(["chromium"], "pages of the gate", () => {
     stage.explanations.set(5, { subject: own.subject, now: ["waits for an approval"], jobs, decisions });
     stage.onAct = ({ path, body }) => {
       const approvals = path.endsWith("/approve")
-        ? [{ user: "ann", revision: 1, atMs: Date.now() }]
+        ? [{ user: "ann", revision: 1, atMs: Date.now(), keptFrom: null }]
         : own.approvals;
       const said = body as { text?: string; vote?: number; file?: string; line?: number };
       const { text = "", vote = null, file = null, line = null } = said;

@@ -1,4 +1,4 @@
-import type { ProjectSetup, Scenario } from "./world.ts";
+import type { ProjectSetup, Scenario, ScenarioWorld } from "./world.ts";
 
 /* Changes that need each other, where their queue allows that: one item, of which all or nothing merges. */
 
@@ -6,6 +6,26 @@ const PROJECTS: readonly ProjectSetup[] = [
   { name: "P1", queue: "integrated", jobs: [{ name: "J" }] },
   { name: "P2", queue: "integrated", jobs: [{ name: "K" }] },
 ];
+
+/** By how often they may run for changes of both. */
+const SHARED_JOBS: readonly ProjectSetup[] = ["P1", "P2"].map((name) => ({
+  name,
+  queue: "integrated",
+  jobs: [
+    { name: "once", deduplicate: true },
+    { name: "auto", requiredProjects: ["P1", "P2"] },
+    { name: "own" },
+    { name: "each", deduplicate: false, requiredProjects: ["P1", "P2"] },
+  ],
+}));
+const SHARED_BUILDS = ["once{B,A}", "auto{B,A}", "own{B,A}", "own{B,A}", "each{B,A}", "each{B,A}"];
+
+/** A of P1 and B of P2, which need each other. */
+async function createPair(world: ScenarioWorld): Promise<void> {
+  await world.create("A", { project: "P1" });
+  await world.create("B", { project: "P2", dependsOn: ["A"] });
+  await world.revise("A", { dependsOn: ["B"] });
+}
 
 export const CYCLES: readonly Scenario[] = [
   {
@@ -34,9 +54,7 @@ export const CYCLES: readonly Scenario[] = [
     title: "a cycle waits until the last of it is approved, and what needs one of it queues behind",
     setup: { projects: PROJECTS, cycles: true },
     async play(world) {
-      await world.create("A", { project: "P1" });
-      await world.create("B", { project: "P2", dependsOn: ["A"] });
-      await world.revise("A", { dependsOn: ["B"] });
+      await createPair(world);
       await world.create("X", { project: "P2", dependsOn: ["A"] });
       await world.approve("X");
       await world.approve("A");
@@ -58,9 +76,7 @@ export const CYCLES: readonly Scenario[] = [
     title: "a change of a cycle that fails fails all of it, and what needs it",
     setup: { projects: PROJECTS, cycles: true },
     async play(world) {
-      await world.create("A", { project: "P1" });
-      await world.create("B", { project: "P2", dependsOn: ["A"] });
-      await world.revise("A", { dependsOn: ["B"] });
+      await createPair(world);
       await world.create("X", { project: "P1", dependsOn: ["B"] });
       await world.create("Y", { project: "P1" });
       await world.fail("K", "B");
@@ -102,9 +118,7 @@ export const CYCLES: readonly Scenario[] = [
     title: "45: a cycle of which the forge refuses one merges not at all, and each of it is told",
     setup: { projects: PROJECTS, cycles: true },
     async play(world) {
-      await world.create("A", { project: "P1" });
-      await world.create("B", { project: "P2", dependsOn: ["A"] });
-      await world.revise("A", { dependsOn: ["B"] });
+      await createPair(world);
       await world.refuseMerge("A");
       await world.approve("A");
       await world.approve("B");
@@ -139,9 +153,7 @@ export const CYCLES: readonly Scenario[] = [
     title: "47: a cycle that is one no more leaves the gate, and its changes enter each for itself",
     setup: { projects: PROJECTS, cycles: true },
     async play(world) {
-      await world.create("A", { project: "P1" });
-      await world.create("B", { project: "P2", dependsOn: ["A"] });
-      await world.revise("A", { dependsOn: ["B"] });
+      await createPair(world);
       await world.approve("A");
       await world.approve("B");
       await world.expectQueue("gate", "B+A");
@@ -156,22 +168,47 @@ export const CYCLES: readonly Scenario[] = [
   },
   {
     title: "an equal job of a cycle's changes runs once for all of them where it may",
-    setup: {
-      cycles: true,
-      projects: [
-        { name: "P1", queue: "integrated", jobs: [{ name: "J" }, { name: "S", deduplicate: true }] },
-        { name: "P2", queue: "integrated", jobs: [{ name: "S", deduplicate: true }, { name: "K" }] },
-      ],
-    },
+    setup: { projects: SHARED_JOBS, cycles: true },
     async play(world) {
-      await world.create("A", { project: "P1" });
-      await world.create("B", { project: "P2", dependsOn: ["A"] });
-      await world.revise("A", { dependsOn: ["B"] });
+      await createPair(world);
       await world.approve("A");
       await world.approve("B");
-      await world.expectRunning("J{B,A}", "K{B,A}", "S{B,A}");
+      await world.expectRunning(...SHARED_BUILDS);
       await world.release();
+      await world.expectHistory(...SHARED_BUILDS.map((name) => `${name}✓`));
       await world.expectMerged("B", "A");
+      await world.expectReports("A", "start", "success");
+      await world.expectReports("B", "start", "success");
+    },
+  },
+  {
+    title: "a job that runs once for a cycle's changes fails all of them",
+    setup: { projects: SHARED_JOBS, cycles: true },
+    async play(world) {
+      await createPair(world);
+      await world.fail("once", "B");
+      await world.approve("A");
+      await world.approve("B");
+      await world.release();
+      await world.expectHistory(...SHARED_BUILDS.map((name) => `${name}${name === "once{B,A}" ? "✗" : "✓"}`));
+      await world.expectMerged();
+      await world.expectReports("A", "start", "failure");
+      await world.expectReports("B", "start", "failure");
+      await world.expectReason("A", "once of B and A ended with FAILURE");
+    },
+  },
+  {
+    title: "an equal job of a cycle's changes of one branch runs once, and of different branches for each",
+    setup: { projects: PROJECTS, cycles: true },
+    async play(world) {
+      await world.create("A", { project: "P1" });
+      await world.create("B", { project: "P1", dependsOn: ["A"] });
+      await world.create("C", { project: "P1", branch: "stable", dependsOn: ["B"] });
+      await world.revise("A", { dependsOn: ["C"] });
+      for (const name of ["A", "B", "C"]) await world.approve(name);
+      await world.expectRunning("J{B,C,A}", "J{B,C,A}");
+      await world.release();
+      await world.expectMerged("B", "C", "A");
     },
   },
 ];

@@ -127,7 +127,18 @@ export function projectFiles(
 }
 
 function definitionOf(
-  { name, after = [], voting, holds, attempts, semaphores = [], deduplicate, provides, requires }: JobSetup,
+  {
+    name,
+    after = [],
+    voting,
+    holds,
+    attempts,
+    semaphores = [],
+    deduplicate,
+    requiredProjects = [],
+    provides,
+    requires,
+  }: JobSetup,
   prefix: string,
 ): object {
   const uses = semaphores.map((text) =>
@@ -146,6 +157,9 @@ function definitionOf(
     ...(holds === undefined ? {} : { "hold-following-changes": holds }),
     ...(attempts === undefined ? {} : { attempts }),
     ...(deduplicate === undefined ? {} : { deduplicate }),
+    ...(requiredProjects.length === 0
+      ? {}
+      : { "required-projects": requiredProjects.map((project) => repositoryName(prefix, project)) }),
     ...(uses.length === 0 ? {} : { semaphores: uses }),
     ...(provides === undefined ? {} : { provides }),
     ...(requires === undefined ? {} : { requires }),

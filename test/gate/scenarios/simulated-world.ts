@@ -192,8 +192,14 @@ export class SimulatedWorld implements ScenarioWorld {
       change: member.id,
       graph: { jobs: jobsOf(member).map(frozen), failFast: false },
     }));
-    const isSame = ({ job }: WantedJob): boolean =>
-      all.some(({ name, deduplicate }) => name === job.name && deduplicate === true);
+    const placeOf = ({ change }: WantedJob): string => {
+      const { project, branch } = members.find(({ id }) => id === change)!;
+      return `${project} ${branch}`;
+    };
+    const isSame = (earlier: WantedJob, later: WantedJob): boolean => {
+      const { deduplicate, requiredProjects = [] } = all.find(({ name }) => name === earlier.job.name)!;
+      return deduplicate ?? (requiredProjects.length > 0 || placeOf(earlier) === placeOf(later));
+    };
     const graph = graphs.length === 1 ? graphs[0]!.graph : cycleGraph(graphs, isSame);
     for (const { name, of } of graph.jobs) if (of !== undefined) this.#jobNames.set(name, of.job);
     const result = problems.length > 0 ? { kind: "problems", problems } : { kind: "graph", graph };

@@ -16,8 +16,10 @@ export interface JobSetup {
   readonly holds?: boolean;
   /** Default: 3. */
   readonly attempts?: number;
-  /** Runs once for all changes of a cycle that want it. Default: false. */
+  /** Runs once for all changes of a cycle that want it. Default: where it requires projects, or they are of one branch. */
   readonly deduplicate?: boolean;
+  /** Projects that its builds have besides. */
+  readonly requiredProjects?: readonly string[];
   /** The built-in job that does nothing. Default: false. */
   readonly noop?: boolean;
   /** `false`: the project only names it. Default: true. */

@@ -42,6 +42,8 @@ export class Authors {
       [3, () => this.#restore()],
       [4, (known) => this.#updated(known)],
       [3, () => this.#promote()],
+      [2, ({ project, branch }) => [this.#freezes(project, branch)]],
+      [2, (known) => this.#timed(known)],
     ]);
     return deed(change);
   }
@@ -173,6 +175,11 @@ export class Authors {
     return [{ kind: "promote", pipeline: random.pick(["gate", "gate", "check", "deploy"]), subjects }];
   }
 
+  #freezes(project: string, branch: string): GateEvent {
+    if (this.#random.chance(0.6)) return { kind: "thawBranch", project, branch };
+    return { kind: "freezeBranch", project, branch, reason: "a release", by: "root" };
+  }
+
   #restore(): GateEvent[] {
     const abandoned = this.#forge.changes.filter(({ state }) => state === "abandoned");
     if (abandoned.length === 0) return [];
@@ -184,6 +191,16 @@ export class Authors {
     if (random.chance(0.1)) return [{ kind: "offer", subject: id, pipelines: ["deploy", "publish"] }];
     if (random.chance(0.1) && state === "open") this.#forge.push(project, branch, `direct-${this.#last}`);
     return [this.moved(project, branch)];
+  }
+
+  /** As the clock does. */
+  #timed({ project, branch }: Change): GateEvent[] {
+    const ref = `refs/heads/${branch}`;
+    const subject: RefUpdate = {
+      ...{ kind: "ref", id: `ref:${project}:${ref}`, project, ref, branch },
+      ...{ oldCommit: null, newCommit: null },
+    };
+    return [{ kind: "offer", subject, pipelines: ["post", "deploy", "publish"] }];
   }
 
   /** Tells of a branch as it is now. */

@@ -76,7 +76,9 @@ export class InOrderJudge {
     const newest = new Map<string, string>();
     for (const event of events) {
       if (event.kind !== "offer" || typeof event.subject === "string") continue;
-      const { project, ref, id } = event.subject;
+      const { project, ref, id, oldCommit, newCommit } = event.subject;
+      // About the branch as it is: one is enough, wherever it is.
+      if (oldCommit === null && newCommit === null) continue;
       if (event.pipelines.includes(SUPERCEDENT)) newest.set(`${project} ${ref}`, id);
     }
     for (const { items } of queues) {

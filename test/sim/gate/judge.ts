@@ -12,12 +12,14 @@ import type {
   QueueStatus,
 } from "../../../packages/gate/src/core/index.ts";
 import { ensure } from "../violation.ts";
+import { DisabledJudge } from "./disabled-judge.ts";
 import type { Forge } from "./forge.ts";
 import { InOrderJudge } from "./in-order.ts";
 import { queueOf } from "./layouts.ts";
 import { PauseJudge } from "./pause-judge.ts";
 import { ProviderJudge } from "./provider-judge.ts";
 import { SemaphoreJudge } from "./semaphore-judge.ts";
+import { TriggerJudge } from "./trigger-judge.ts";
 
 type Effect<K extends GateEffect["kind"]> = Extract<GateEffect, { kind: K }>;
 
@@ -66,7 +68,10 @@ export class Judge {
   readonly #providers = new ProviderJudge();
   /** Buildsets that could not merge since their branch had moved. */
   readonly #outrun = new Set<number>();
+  readonly #frozen = new Set<string>();
   readonly #inOrder = new InOrderJudge();
+  readonly #triggers = new TriggerJudge();
+  readonly #disabled = new DisabledJudge();
   #before = new Map<number, ItemStatus>();
   #queued = new Set<string>();
 
@@ -108,7 +113,11 @@ export class Judge {
     const graphOf = (buildset: number): JobGraph | null => this.#buildsets.get(buildset)?.graph ?? null;
     this.#semaphores.step(events, effects, graphOf, core);
     this.#providers.step(events, effects, items, (item) => pipelineOf.get(item), graphOf);
+    for (const event of events) this.#frozenTold(event);
+    for (const effect of effects) if (effect.kind === "land" && !restarted) this.#notFrozen(effect);
     this.#inOrder.step(events, effects, status);
+    this.#triggers.step(effects, status, this.#layout, this.#changes);
+    if (!restarted) this.#disabled.step(events, effects, this.#layout);
     this.#mergedAlone(events, items);
     for (const event of events) if (event.kind === "branchMoved") this.#startAnew(event, items);
     this.#forgotten(core);
@@ -441,6 +450,21 @@ export class Judge {
         waiting.length > 0 || jobs.some(({ state }) => state === "running" || state === "paused"),
     );
     ensure(moves || items.length === 0, "G4", () => `queue ${name} stands still and does not say why`);
+  }
+
+  #frozenTold(event: GateEvent): void {
+    if (event.kind !== "freezeBranch" && event.kind !== "thawBranch") return;
+    const name = `${event.project} ${event.branch}`;
+    if (event.kind === "freezeBranch") this.#frozen.add(name);
+    else this.#frozen.delete(name);
+  }
+
+  /** Nothing merges into a branch that is frozen. */
+  #notFrozen({ steps }: Effect<"land">): void {
+    for (const { link } of steps) {
+      const name = `${link.project} ${link.branch}`;
+      ensure(!this.#frozen.has(name), "frozen", () => `${link.change} merges into ${name}, which is frozen`);
+    }
   }
 
   /** I5: what was tested on top of a change that merged goes on. */

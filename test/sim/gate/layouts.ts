@@ -33,14 +33,14 @@ export function checkPipeline(queues: Queues = new Map()): PipelineRules {
   return { ...pipeline("check", "independent", "normal"), queues };
 }
 
-/** What is run for a branch that moved. */
-export function postPipeline(): PipelineRules {
-  return pipeline("post", "independent", "low");
+/** What is run for a branch that moved, and for open changes when one has merged. */
+export function postPipeline(queues: Queues = new Map()): PipelineRules {
+  return { ...pipeline("post", "independent", "low"), queues };
 }
 
 /** What is done for each branch that moved, one after the other. */
 export function deployPipeline(queues: Queues): PipelineRules {
-  return { ...pipeline("deploy", "serial", "high"), queues };
+  return { ...pipeline("deploy", "serial", "high"), queues, disableAfter: 3 };
 }
 
 /** What is done for what a branch is now, and not for what it was meanwhile. */

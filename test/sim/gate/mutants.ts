@@ -2,6 +2,7 @@ import type {
   Change,
   GateEffect,
   GateEvent,
+  InnerTriggers,
   JobGraph,
   PipelineRules,
 } from "../../../packages/gate/src/core/index.ts";
@@ -57,6 +58,17 @@ function managing(name: string, from: Manager, to: Manager): GateMutant {
     if (event.kind !== "configured") return event;
     const pipelines = event.layout.pipelines.map((rules) =>
       rules.manager === from ? { ...rules, manager: to } : rules,
+    );
+    return { ...event, layout: { ...event.layout, pipelines } };
+  });
+}
+
+/** A core whose pipelines are triggered by less. */
+function triggering(name: string, less: Partial<InnerTriggers>): GateMutant {
+  return hearing(name, (event) => {
+    if (event.kind !== "configured") return event;
+    const pipelines = event.layout.pipelines.map((rules) =>
+      rules.triggers === undefined ? rules : { ...rules, triggers: { ...rules.triggers, ...less } },
     );
     return { ...event, layout: { ...event.layout, pipelines } };
   });
@@ -208,6 +220,14 @@ export const GATE_MUTANTS: readonly GateMutant[] = [
   managing("a serial pipeline works on everything at once", "serial", "independent"),
   managing("a supercedent pipeline does everything", "supercedent", "serial"),
   managing("a serial pipeline leaves out what waits", "serial", "supercedent"),
+  triggering("what needs a change is not offered when that enters", { parentEnqueued: null }),
+  triggering("what is open is not offered when something merges", { projectMerged: false }),
+  asking("a pipeline that failed too often reports as ever", (effects) =>
+    effects.map((effect) => (effect.kind === "report" ? { ...effect, isDisabled: false } : effect)),
+  ),
+  hearing("a branch that is frozen is merged into", (event) =>
+    event.kind === "freezeBranch" ? { kind: "tick" } : event,
+  ),
   hearingLateAnswers(),
   stayingBroken(),
   asking("nodes are not given back", (effects) =>

@@ -96,9 +96,9 @@ export class Settings {
   #take(queues: Map<string, QueueRules>, gone: string | null): CoreLayout {
     this.#graphs = new Map(this.projects.map((project) => [project, this.#graph()]));
     const pipelines = [
-      checkPipeline(queues),
+      { ...checkPipeline(queues), triggers: { parentEnqueued: ["gate"], projectMerged: false } },
       gatePipeline(queues, this.#window),
-      postPipeline(),
+      { ...postPipeline(queues), triggers: { parentEnqueued: null, projectMerged: true } },
       deployPipeline(queues),
       publishPipeline(),
     ].filter(({ name }) => name === "gate" || this.#random.chance(0.9));

@@ -278,6 +278,8 @@ export class GateWorld {
     this.settings.calm();
     this.#tell({ kind: "configured", layout: this.settings.layout }, true);
     this.#tell({ kind: "pause", on: false }, true);
+    for (const project of this.settings.projects)
+      for (const branch of ["main", "stable"]) this.#tell({ kind: "thawBranch", project, branch }, true);
     for (let round = 0; round < 20_000; round++) {
       this.#nowMs += 1_000;
       this.#deliver();

@@ -200,6 +200,10 @@ function addReads(gate: Command): void {
     .option("--field-name <name>", "name of the value in it", "value")
     .option("--no-strip", "with the white space at its beginning and its end")
     .action(async (file, flags) => (await import("./encrypt.ts")).encrypt(file, flags));
+  reads(gate, "outbox", "Lists reports that mail servers, webhooks and commands have not taken yet, and why.")
+    .option("--change <number>", "of this change")
+    .option("--limit <number>", "at most so many", "100")
+    .action(async (flags) => (await import("./run.ts")).listOutbox(flags));
   reads(gate, "flakes", "Lists what was run several times on equal content and did not come out the same.")
     .option("--project <name>", "of this project")
     .option("--job <name>", "of this job")
@@ -274,6 +278,23 @@ function addOperations(gate: Command): void {
     .argument("<build>", "its number, or the name of its execution")
     .option("--dir <dir>", "folder of the gate, or of the executor that holds it", ".")
     .action(async (build, flags) => (await import("./held-shell.ts")).heldShell(build, flags));
+  reads(
+    gate,
+    "freeze",
+    "Merges nothing into a branch until it is thawed; what is for it is tested all the same.",
+  )
+    .argument("<project>", "its name")
+    .argument("<branch>", "such as main")
+    .option("--reason <text>", "for those who wait", "")
+    .action(async (project, branch, flags) =>
+      (await import("./run.ts")).operate("/freeze", { project, branch, reason: flags.reason }, flags),
+    );
+  reads(gate, "thaw", "Merges into a branch again what has passed.")
+    .argument("<project>", "its name")
+    .argument("<branch>", "such as main")
+    .action(async (project, branch, flags) =>
+      (await import("./run.ts")).operate("/thaw", { project, branch }, flags),
+    );
   reads(gate, "reconfigure", "Reads the whole configuration again.").action(async (flags) =>
     (await import("./run.ts")).operate("/reconfigure", {}, flags),
   );

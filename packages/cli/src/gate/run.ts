@@ -7,13 +7,14 @@ import type {
   DoneView,
   FlakeView,
   StatusView,
+  UndeliveredView,
 } from "@drover/gate/api";
 import { printable } from "@drover/protocol";
 import { UsageError } from "../errors.ts";
 import { GateApi } from "./api.ts";
 import { pastTime } from "./history.ts";
 import { type GateFlags, gatePlace } from "./place.ts";
-import { buildLines, changeLines, changeText, flakeLines, statusLines } from "./show.ts";
+import { buildLines, changeLines, changeText, flakeLines, outboxLines, statusLines } from "./show.ts";
 
 /* What the commands of `drover gate` do that talk to one. */
 
@@ -62,6 +63,17 @@ export async function listFlakes(flags: GateFlags & Record<string, string>): Pro
   const { project, job, limit } = flags;
   const flakes = await new GateApi(gatePlace(flags)).get<FlakeView[]>("/flakes", { project, job, limit });
   print(flags, flakes, () => flakeLines(flakes));
+}
+
+/** `drover gate outbox` */
+export async function listOutbox(flags: GateFlags & Record<string, string>): Promise<void> {
+  const { change, limit } = flags;
+  const of = change === undefined ? undefined : changeNumber(change);
+  const letters = await new GateApi(gatePlace(flags)).get<UndeliveredView[]>("/outbox", {
+    change: of,
+    limit,
+  });
+  print(flags, letters, () => outboxLines(letters));
 }
 
 export async function showChange(number: string, flags: GateFlags): Promise<void> {

@@ -7,6 +7,7 @@ import type {
   JobView,
   StatusView,
   SubjectView,
+  UndeliveredView,
 } from "@drover/gate/api";
 import { printable } from "@drover/protocol";
 import { durationText, tableLines } from "../terminal/table.ts";
@@ -21,12 +22,23 @@ export function statusLines(status: StatusView, nowMs: number): string[] {
   const { tenant, isPaused, slots, configProblems } = status;
   lines.push(
     `${printable(tenant)}: ${slots.used} of ${slots.total} slots in use` +
-      `${isPaused ? ", PAUSED" : ""}${configProblems !== null && configProblems > 0 ? `, ${configProblems} problems in the configuration: drover gate config problems` : ""}`,
+      `${isPaused ? ", PAUSED" : ""}${configProblems !== null && configProblems > 0 ? `, ${configProblems} problems in the configuration: drover gate config problems` : ""}` +
+      `${status.undelivered ? `, ${status.undelivered} reports undelivered: drover gate outbox` : ""}`,
   );
-  for (const { name, queues, waiting } of status.pipelines) {
+  for (const { project, branch, by, reason } of status.frozenBranches)
+    lines.push(
+      `${printable(project)}/${printable(branch)} is frozen by ${printable(by)}${reason === "" ? "" : `: ${printable(reason, 1_000)}`}`,
+    );
+  let isEmpty = true;
+  for (const { name, queues, waiting, isDisabled } of status.pipelines) {
     const count = queues.reduce((sum, { items }) => sum + items.filter(({ live }) => live).length, 0);
-    if (count === 0 && waiting.length === 0) continue;
-    lines.push("", `${printable(name)}: ${count} ${count === 1 ? "item" : "items"}`);
+    if (count === 0 && waiting.length === 0 && !isDisabled) continue;
+    isEmpty = false;
+    lines.push(
+      "",
+      `${printable(name)}: ${count} ${count === 1 ? "item" : "items"}` +
+        `${isDisabled ? ", reports elsewhere, having failed too often in a row" : ""}`,
+    );
     for (const queue of queues) {
       if (queue.items.length === 0) continue;
       const window = queue.window === 0 ? "" : `, window ${queue.window}`;
@@ -39,7 +51,7 @@ export function statusLines(status: StatusView, nowMs: number): string[] {
       lines.push(`  waits  ${subjectText(subject)}`, `         ${printable(reason, 500)}`);
     }
   }
-  if (lines.length === 1) lines.push("", "Nothing is in a pipeline.");
+  if (isEmpty) lines.push("", "Nothing is in a pipeline.");
   return lines;
 }
 
@@ -114,6 +126,19 @@ export function buildLines(builds: readonly BuildView[]): string[] {
   return tableLines(columns, rows);
 }
 
+/** Each report that was not taken, and below it why. */
+export function outboxLines(letters: readonly UndeliveredView[]): string[] {
+  if (letters.length === 0) return ["Every report has been delivered."];
+  return letters.flatMap(({ connection, pipeline, report, subject, atMs, attempts, nextMs, problem }) => {
+    const next = nextMs === null ? "given up" : `next ${timeText(nextMs)}`;
+    const tried = `${attempts} ${attempts === 1 ? "attempt" : "attempts"}`;
+    return [
+      `${timeText(atMs)}  ${printable(connection)}: ${printable(report)} of ${printable(subject)} in ${printable(pipeline)}, ${tried}, ${next}`,
+      ...(problem === null ? [] : [`  ${printable(problem, 500)}`]),
+    ];
+  });
+}
+
 /** Each flake, and below it what it came out as. */
 export function flakeLines(flakes: readonly FlakeView[]): string[] {
   if (flakes.length === 0) return ["There are no flakes: equal content has always given the same result."];
@@ -163,8 +188,10 @@ export function changeText(change: ChangeView): string[] {
       .split("\n")
       .map((line) => `  ${printable(line, 1_000)}`),
   ];
-  for (const { user, revision } of approvals)
-    lines.push("", `approved by ${printable(user)}, revision ${revision}`);
+  for (const { user, revision, keptFrom } of approvals) {
+    const kept = keptFrom == null ? "" : `, kept from revision ${keptFrom}`;
+    lines.push("", `approved by ${printable(user)}, revision ${revision}${kept}`);
+  }
   for (const { source, change: needed, problem } of needs) {
     const what = needed === null ? printable(source, 500) : `change ${needed}`;
     lines.push("", `needs ${what}${problem === null ? "" : `: ${printable(problem, 500)}`}`);

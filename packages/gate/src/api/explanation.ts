@@ -9,6 +9,8 @@ import { sharedView, subjectView } from "./views.ts";
 
 /** Builds of a change that are looked through. */
 const BUILDS = 500;
+/** Reports of a change that are not delivered, shown at most. */
+const UNDELIVERED = 10;
 /** Shown of one job. */
 const SHOWN_BUILDS = 10;
 
@@ -66,7 +68,14 @@ function whereItIs(gate: Gate, { id, state }: Change): string[] {
     for (const one of waiting)
       if (one.change === id) say(`it was asked for, and is not in the queue: it ${one.reason}`);
   }
-  return now.length > 0 ? now : [`it is ${state}, and in no pipeline`];
+  const undelivered = gate.outbox
+    .list({ subject: id, limit: UNDELIVERED })
+    .map(({ connection, pipeline, report, attempts, problem, givenUpMs }) => {
+      const times = attempts === 1 ? "once" : `${attempts} times`;
+      const why = attempts === 0 ? "" : `, tried ${times}: ${problem}`;
+      return `${pipeline}: its report of ${report} ${givenUpMs === null ? "waits for" : "was given up for"} the connection ${connection}${why}`;
+    });
+  return [...(now.length > 0 ? now : [`it is ${state}, and in no pipeline`]), ...undelivered];
 }
 
 function placeText({ queue, item }: Place): string {

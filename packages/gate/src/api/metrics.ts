@@ -44,6 +44,12 @@ export function gateMetrics(gate: Gate): string {
   family("builds_reused_total", "counter", "Builds that took a result of equal content.", [[reused]]);
   family("builds_joined_total", "counter", "Builds that joined an execution of equal content.", [[joined]]);
   family("flakes_total", "counter", "Contents that gave different results.", [[flakes]]);
+  const letters = gate.outbox.counts();
+  const ofEach = (key: "delivered" | "givenUp" | "waiting") =>
+    letters.map((one) => [one[key], { connection: one.connection }] as const);
+  family("reports_delivered_total", "counter", "Reports that a connection has taken.", ofEach("delivered"));
+  family("reports_given_up_total", "counter", "Reports that a connection will not get.", ofEach("givenUp"));
+  family("reports_waiting", "gauge", "Reports that a connection has not taken yet.", ofEach("waiting"));
   family("slots", "gauge", "Builds that may run at a time.", [[slots.total]]);
   family("slots_used", "gauge", "Slots in use.", [[slots.used]]);
   family("paused", "gauge", "1 while no build starts and nothing is merged.", [[isPaused ? 1 : 0]]);

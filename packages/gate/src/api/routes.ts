@@ -12,6 +12,7 @@ import {
   type User,
 } from "../forge/index.ts";
 import { type Gate, GateError } from "../gate.ts";
+import type { Undelivered } from "../reporters/index.ts";
 import type { BuildRow } from "../scheduler/build-table.ts";
 import { HistoryError } from "../scheduler/history.ts";
 import { KEYS, ProjectKeys } from "../secrets/keys.ts";
@@ -23,7 +24,7 @@ import { gateMetrics } from "./metrics.ts";
 import { body, numberIn, operator, query } from "./request-parts.ts";
 import { addResourceRoutes } from "./resource-routes.ts";
 import { StatusStream } from "./status-stream.ts";
-import type { DoneView, FlakeView, UserView } from "./types.ts";
+import type { DoneView, FlakeView, UndeliveredView, UserView } from "./types.ts";
 import { userOf } from "./user-of.ts";
 import { API, buildView, changeSummary, changeView, statusView } from "./views.ts";
 import { addWorkerRoutes } from "./worker-routes.ts";
@@ -133,6 +134,11 @@ function addReads(app: FastifyInstance, gate: Gate, status: StatusStream): void 
       .header("content-security-policy", "sandbox; default-src 'none'")
       .header("content-disposition", "attachment");
     return reply.type("application/octet-stream").send(createReadStream(file));
+  });
+  app.get(`${API}/outbox`, (request) => {
+    const { change, limit = 100 } = query(outboxQuery, request);
+    const subject = change === undefined ? {} : { subject: `${forge.connection}:${change}` };
+    return gate.outbox.list({ ...subject, limit }).map(undeliveredView);
   });
   app.get(`${API}/flakes`, (request) =>
     gate.ledger.flakes(query(flakesQuery, request)).map(({ executions, ...flake }): FlakeView => {
@@ -247,6 +253,23 @@ function addWrites(app: FastifyInstance, gate: Gate): void {
     if (obstacle !== null) throw new Problem("conflict", obstacle);
     return { done: [`ahead in ${pipeline} now: change ${changes.join(", ")}`] };
   });
+  app.post(`${API}/freeze`, async (request): Promise<DoneView> => {
+    const { name: by } = operator(gate, request);
+    const { project, branch, reason } = body(freezeBody, request);
+    const branches = await forgeDoes(() => forge.branches(project));
+    if (!branches.has(branch)) throw new Problem("not-found", `${project} has no branch ${branch}`);
+    gate.scheduler.tellNow({ kind: "freezeBranch", project, branch, reason, by });
+    return { done: [`nothing is merged into ${branch} of ${project} until it is thawed`] };
+  });
+  app.post(`${API}/thaw`, async (request): Promise<DoneView> => {
+    operator(gate, request);
+    const { project, branch } = body(thawBody, request);
+    const { frozenBranches } = gate.scheduler.status();
+    if (!frozenBranches.some((one) => one.project === project && one.branch === branch))
+      throw new Problem("conflict", `${branch} of ${project} is not frozen`);
+    gate.scheduler.tellNow({ kind: "thawBranch", project, branch });
+    return { done: [`what passed is merged into ${branch} of ${project} again`] };
+  });
   app.post(`${API}/pause`, async (request): Promise<DoneView> => {
     operator(gate, request);
     const { on } = body(z.strictObject({ on: z.boolean() }), request);
@@ -323,6 +346,11 @@ const buildsQuery = z.object({
   limit: whole.optional(),
 });
 
+function undeliveredView({ nextMs, ...letter }: Undelivered): UndeliveredView {
+  return { ...letter, nextMs: letter.givenUpMs === null ? nextMs : null };
+}
+
+const outboxQuery = z.object({ change: whole.optional(), limit: whole.optional() });
 const flakesQuery = z.object({ project: name.optional(), job: name.optional(), limit: whole.optional() });
 
 const approveBody = z.strictObject({
@@ -357,6 +385,9 @@ const promoteBody = z.strictObject({
   changes: z.array(z.number().int().min(1)).min(1).max(1_000),
   pipeline: name,
 });
+
+const thawBody = z.strictObject({ project: name, branch: name });
+const freezeBody = z.strictObject({ project: name, branch: name, reason: z.string().max(1_000).default("") });
 
 const projectBody = z.strictObject({ name, importFrom: z.string().min(1).optional() });
 const userBody = z.strictObject({ name, role: z.enum(["user", "operator", "worker"]).optional() });

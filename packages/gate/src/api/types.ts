@@ -1,7 +1,10 @@
 /* What the gate's HTTP API answers below `/api/gate`. Times are milliseconds since 1970. A page may import this, as types. */
 
+import type { FrozenBranch } from "../core/frozen-branches.ts";
+
 /** An element of `GET /api/gate/config-problems`. */
 export type { ConfigProblem } from "../core/events.ts";
+export type { FrozenBranch };
 
 export type BuildState = "waiting" | "queued" | "running" | "paused" | "ended";
 
@@ -80,6 +83,8 @@ export interface WaitingView {
 export interface PipelineView {
   readonly name: string;
   readonly manager: string;
+  /** It failed too often, and reports elsewhere until it is configured again. */
+  readonly isDisabled: boolean;
   readonly description: string | null;
   readonly queues: readonly QueueView[];
   readonly waiting: readonly WaitingView[];
@@ -137,10 +142,14 @@ export interface StatusView {
   readonly atMs: number;
   readonly version: number;
   readonly isPaused: boolean;
+  /** Into which nothing is merged. */
+  readonly frozenBranches: readonly FrozenBranch[];
   readonly pipelines: readonly PipelineView[];
   readonly slots: { readonly total: number; readonly used: number };
   /** `null` of a time that has passed, which they are not kept of. */
   readonly configProblems: number | null;
+  /** Reports that their connections have not taken yet; `null` of a time that has passed. Older gates do not tell. */
+  readonly undelivered?: number | null;
 }
 
 /** A job of a change in a pipeline: whether it runs there, and why. */
@@ -207,7 +216,13 @@ export interface ChangeView {
   readonly subject: SubjectView;
   readonly state: "open" | "merged" | "abandoned";
   readonly message: string;
-  readonly approvals: readonly { readonly user: string; readonly revision: number; readonly atMs: number }[];
+  readonly approvals: readonly {
+    readonly user: string;
+    readonly revision: number;
+    readonly atMs: number;
+    /** The revision that the user approved, where this one has kept that; `null`: it is this one. */
+    readonly keptFrom: number | null;
+  }[];
   readonly isApproved: boolean;
   readonly needs: readonly {
     readonly source: string;
@@ -269,6 +284,26 @@ export interface ChangeSummaryView {
   readonly isApproved: boolean;
   readonly topic: string | null;
   readonly updatedMs: number;
+}
+
+/** An element of `GET /api/gate/outbox`, the newest first: a report that a connection has not taken. */
+export interface UndeliveredView {
+  /** What receivers know it by, too. */
+  readonly id: string;
+  readonly connection: string;
+  readonly pipeline: string;
+  /** `success`, `failure`, … */
+  readonly report: string;
+  /** Id of a change, such as `local:12`, or of a ref. */
+  readonly subject: string;
+  readonly atMs: number;
+  /** That failed. */
+  readonly attempts: number;
+  /** When it is tried next; `null`: it was given up. */
+  readonly nextMs: number | null;
+  /** Why it was not taken the last time. */
+  readonly problem: string | null;
+  readonly givenUpMs: number | null;
 }
 
 /** An element of `GET /api/gate/flakes`, the newest first: equal content that gave different results. */

@@ -37,7 +37,7 @@ export function subjectView(gate: Gate, subject: Subject): SubjectView {
 
 /** @param past The state at a time that has passed, `nowMs`. */
 export function statusView(gate: Gate, nowMs: number, past?: GateCore): StatusView {
-  const { isPaused, version, pipelines } = (past ?? gate.scheduler).status();
+  const { isPaused, frozenBranches, version, pipelines } = (past ?? gate.scheduler).status();
   const descriptions = new Map(
     gate.loader.current?.layout.pipelines.map(({ name, description }) => [name, description]),
   );
@@ -46,11 +46,14 @@ export function statusView(gate: Gate, nowMs: number, past?: GateCore): StatusVi
     atMs: nowMs,
     version,
     isPaused,
+    frozenBranches,
     slots: { total: gate.slots.total, used: past === undefined ? gate.slots.used : runningIn(pipelines) },
     configProblems: past === undefined ? gate.configProblems.length : null,
-    pipelines: pipelines.map(({ name, manager, queues, waiting }) => ({
+    undelivered: past === undefined ? gate.outbox.waiting() : null,
+    pipelines: pipelines.map(({ name, manager, isDisabled, queues, waiting }) => ({
       name,
       manager,
+      isDisabled,
       description: descriptions.get(name) ?? null,
       queues: queues.map((queue) => ({
         name: queue.name,

@@ -4,6 +4,7 @@ import { NOOP } from "./freeze.ts";
 import { Layout, type LayoutParts } from "./layout.ts";
 import { CONFIG_LIMITS } from "./limits.ts";
 import type {
+  ConnectionAction,
   JobVariant,
   NamedNodeset,
   NodesetDefinition,
@@ -16,6 +17,7 @@ import type {
   SemaphoreDefinition,
 } from "./model.ts";
 import { suggestion } from "./nearest.ts";
+import { alternativesOf, nodeCount } from "./nodesets.ts";
 import type { Tenant } from "./tenant.ts";
 
 /** A branch of a project as its files say. */
@@ -146,24 +148,29 @@ class Builder {
   }
 
   #addNodeset(nodeset: NamedNodeset): void {
-    const { name, origin, nodes, groups } = nodeset;
+    const { name, origin } = nodeset;
     const fault = this.#nodesetFault(nodeset);
     const before = this.#nodesets.get(name);
     if (fault !== undefined) this.#refuse("nodeset", name, origin, `nodeset ${name}: ${fault}`);
     else if (before === undefined) this.#nodesets.set(name, nodeset);
     else {
-      const same = JSON.stringify([nodes, groups]) === JSON.stringify([before.nodes, before.groups]);
+      const content = ({ nodes, groups, alternatives }: NodesetDefinition) =>
+        JSON.stringify([nodes, groups, alternatives]);
       if (before.origin.project !== origin.project) {
         this.#problem(origin, `nodeset ${name} is defined already, at ${show(before.origin)}`);
-      } else if (!same) {
+      } else if (content(nodeset) !== content(before)) {
         this.#problem(origin, `nodeset ${name} is defined otherwise at ${show(before.origin)}`);
       }
     }
   }
 
-  #nodesetFault({ nodes }: NodesetDefinition): string | undefined {
+  #nodesetFault({ nodes, alternatives = [] }: NodesetDefinition): string | undefined {
     const { maxNodesPerJob, allowedLabels, disallowedLabels } = this.#tenant;
-    const count = nodes.reduce((sum, { names }) => sum + names.length, 0);
+    for (const one of alternatives) {
+      const fault = typeof one === "string" ? undefined : this.#nodesetFault(one);
+      if (fault !== undefined) return fault;
+    }
+    const count = nodeCount({ nodes });
     if (maxNodesPerJob !== null && count > maxNodesPerJob) {
       return `it has ${count} nodes, and the tenant allows ${maxNodesPerJob} of a job`;
     }
@@ -316,22 +323,53 @@ class Builder {
       supercedes,
       supercedesLine,
       triggers,
+      timers,
+      innerTriggers: { parentEnqueued, projectMerged },
       reporters,
+      disabledReporters,
     } of this.#pipelines.values()) {
       for (const other of supercedes) {
         if (this.#pipelines.has(other)) continue;
         const missing = this.#missing("pipeline", other, this.#pipelines.keys());
         this.#unknown(origin, `pipeline ${name} supercedes ${other}, ${missing}`, supercedesLine);
       }
-      if (triggers.length > 0 && allowedTriggers?.includes("local") === false) {
-        this.#problem(origin, `pipeline ${name}: the tenant does not allow the trigger local`);
+      for (const other of parentEnqueued ?? []) {
+        if (this.#pipelines.has(other)) continue;
+        const missing = this.#missing("pipeline", other, this.#pipelines.keys());
+        this.#unknown(origin, `pipeline ${name} is triggered by pipeline ${other}, ${missing}`);
       }
-      if (
-        Object.values(reporters).some((one) => one !== undefined) &&
-        allowedReporters?.includes("local") === false
-      ) {
-        this.#problem(origin, `pipeline ${name}: the tenant does not allow the reporter local`);
+      const triggeredBy = {
+        local: triggers.length > 0,
+        timer: timers.length > 0,
+        zuul: parentEnqueued !== null || projectMerged,
+      };
+      for (const [driver, isThere] of Object.entries(triggeredBy)) {
+        if (isThere && allowedTriggers?.includes(driver) === false)
+          this.#problem(origin, `pipeline ${name}: the tenant does not allow the trigger ${driver}`);
       }
+      const actions = [...Object.values(reporters), disabledReporters].flatMap((list) => list ?? []);
+      const names = actions.map((one) => (one.driver === "local" ? "local" : one.connection));
+      for (const reporter of new Set(names)) {
+        if (allowedReporters?.includes(reporter) !== false) continue;
+        this.#problem(origin, `pipeline ${name}: the tenant does not allow the reporter ${reporter}`);
+      }
+      for (const one of actions) if (one.driver === "connection") this.#checkConnection(name, origin, one);
+    }
+  }
+
+  #checkConnection(pipeline: string, origin: Origin, action: ConnectionAction): void {
+    const { connections } = this.#tenant;
+    const { connection: name, to, from, subject, line } = action;
+    // Of a work tree alone nobody knows which there are.
+    if (connections === undefined) return;
+    const found = connections.get(name);
+    if (found === undefined) {
+      const near = suggestion(name, ["local", ...connections.keys()]);
+      const text = `pipeline ${pipeline} reports to ${name}, which is no connection of the tenant file${near}`;
+      this.#problem(origin, text, line);
+    } else if (found.driver !== "smtp" && [to, from, subject].some((one) => one !== null)) {
+      const text = `pipeline ${pipeline} reports to ${name} with to, from or subject, which are for the driver smtp`;
+      this.#problem(origin, text, line);
     }
   }
 
@@ -359,10 +397,14 @@ class Builder {
   }
 
   #checkReferences({ name, origin, attributes, lines }: JobVariant): void {
-    const { nodeset, requiredProjects = [], allowedProjects = [], roles = [] } = attributes;
+    const { nodeset, requiredProjects = [], allowedProjects = [], roles = [], includeVars = [] } = attributes;
     if (typeof nodeset === "string" && !this.#nodesets.has(nodeset)) {
       const missing = this.#missing("nodeset", nodeset, this.#nodesets.keys());
       this.#unknown(origin, `job ${name} has the nodeset ${nodeset}, ${missing}`, lines.nodeset);
+    } else if (nodeset !== undefined) {
+      const alternatives = alternativesOf(nodeset, this.#nodesets);
+      if (typeof alternatives === "string")
+        this.#unknown(origin, `job ${name}: ${alternatives}`, lines.nodeset);
     }
     for (const { secret } of attributes.secrets ?? []) {
       const found = this.#secrets.get(secret);
@@ -381,6 +423,7 @@ class Builder {
       ["required-projects", requiredProjects.map((one) => one.name)],
       ["allowed-projects", allowedProjects],
       ["roles", roles.map((one) => one.project)],
+      ["include-vars", includeVars.flatMap((one) => one.project ?? [])],
     ] as const) {
       for (const one of names) {
         if (this.#projects.has(one)) continue;

@@ -122,7 +122,7 @@ function checkWorkTree(name: string, files: readonly ConfigFile[]): FolderCheck 
 function tenantOfOne(name: string, trusted: boolean): Tenant {
   const list = trusted ? "config-projects" : "untrusted-projects";
   const text = `- tenant: {name: check, source: {local: {${list}: [${JSON.stringify(name)}]}}}`;
-  return parseTenants(text).tenants[0]!;
+  return { ...parseTenants(text).tenants[0]!, connections: undefined };
 }
 
 /** Reads from bare repositories with git alone. */

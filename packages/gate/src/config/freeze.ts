@@ -1,7 +1,14 @@
+import { isDeepStrictEqual } from "node:util";
 import type { ConfigProblem, FrozenJob, JobGraph, SemaphoreUse } from "../core/index.ts";
 import { type BranchedSubject, branchRule, ruleAccepts, showRule } from "./branches.ts";
 import { isConfigPath } from "./files.ts";
-import { Inheritance, type PhaseStep, type RefusedVariant } from "./inherit.ts";
+import {
+  type IncludedVars,
+  Inheritance,
+  mergeVariables,
+  type PhaseStep,
+  type RefusedVariant,
+} from "./inherit.ts";
 import type { LayoutParts } from "./layout.ts";
 import { CONFIG_LIMITS } from "./limits.ts";
 import type {
@@ -13,6 +20,7 @@ import type {
   Variables,
 } from "./model.ts";
 import { suggestion } from "./nearest.ts";
+import { alternativesOf, firstThatFits } from "./nodesets.ts";
 import { showRegex } from "./regex.ts";
 import type { BuildInput } from "./schema.ts";
 
@@ -26,6 +34,8 @@ export interface FreezeSubject extends BranchedSubject {
    * Jobs that differ run whatever files they are for.
    */
   readonly compared?: LayoutParts;
+  /** As many as a job can ever have at a time: alternatives of a nodeset that want more are passed over. Default: not known. */
+  readonly maxNodes?: number;
 }
 
 /** A job as it runs for one item: plain JSON. */
@@ -53,6 +63,8 @@ export interface FrozenJobDefinition {
   readonly nodes: readonly { readonly names: readonly string[]; readonly label: string }[];
   readonly groups: readonly { readonly name: string; readonly nodes: readonly string[] }[];
   readonly workspaceScheme: "golang" | "flat" | "unique";
+  /** Absent: true. */
+  readonly workspaceCheckout?: false;
   readonly overrideCheckout: string | null;
   readonly requiredProjects: readonly RequiredProject[];
   /** In the order in which they run: the parent's first. */
@@ -65,11 +77,17 @@ export interface FrozenJobDefinition {
   readonly extraVars: Variables;
   /** Absent: none, as in the next. */
   readonly hostVars?: Readonly<Record<string, Variables>>;
+  /** What variables are read from, beneath all others, in the order in which they count more. */
+  readonly includeVars?: readonly IncludedVars[];
   readonly groupVars?: Readonly<Record<string, Variables>>;
   /** Those that its files get, by name. Absent: none. Encrypted as they are in the configuration. */
   readonly secrets?: Readonly<
     Record<string, { readonly project: string; readonly data: SecretDefinition["data"] }>
   >;
+  /** Names of variables that definitions of untrusted projects have set, or files of such: no templates to trusted playbooks. */
+  readonly untrustedVars?: readonly string[];
+  /** Why a build of it cannot begin, in a sentence. Absent: it can. */
+  readonly impossible?: string;
   readonly network: boolean;
   /** Absent: `auto`. */
   readonly deduplicate?: boolean;
@@ -117,12 +135,15 @@ interface ProjectJobs {
   readonly jobs: ReadonlyMap<string, readonly JobVariant[]>;
   readonly failFast: boolean;
   readonly vars: Variables;
+  /** Names of those that untrusted items have set. */
+  readonly untrustedVars: ReadonlySet<string>;
 }
 
 export function projectJobs(parts: LayoutParts, pipeline: string, subject: FreezeSubject): ProjectJobs {
   const jobs = new Map<string, JobVariant[]>();
   let failFast = false;
   let vars: Variables = {};
+  const untrustedVars = new Set<string>();
   for (const stanza of parts.stanzas.get(subject.project) ?? []) {
     if (!ruleAccepts(branchRule(stanza, parts.projects.get(stanza.origin.project)), subject)) continue;
     const templates = stanza.templates.flatMap(({ name }) => parts.templates.get(name) ?? []);
@@ -132,7 +153,8 @@ export function projectJobs(parts: LayoutParts, pipeline: string, subject: Freez
         if (part === undefined) continue;
         if (!ruleAccepts(branchRule(one, parts.projects.get(one.origin.project)), subject)) continue;
       }
-      vars = Inheritance.merge(vars, one.vars);
+      vars = mergeVariables(vars, one.vars);
+      if (!one.origin.trusted) for (const name of Object.keys(one.vars)) untrustedVars.add(name);
       if (part === undefined) continue;
       failFast = part.failFast ?? failFast;
       for (const job of part.jobs) {
@@ -142,7 +164,7 @@ export function projectJobs(parts: LayoutParts, pipeline: string, subject: Freez
       }
     }
   }
-  return { jobs, failFast, vars };
+  return { jobs, failFast, vars, untrustedVars };
 }
 
 export function freezeJobs(parts: LayoutParts, pipeline: string, subject: FreezeSubject): FreezeResult {
@@ -223,7 +245,7 @@ function freezeJob(
     if (!isRefusal(error)) throw error;
     return problem(error.message);
   }
-  const job = definition(parts, inheritance, project.vars);
+  const job = definition(parts, inheritance, project, subject);
   if (typeof job === "string") return problem(job);
   if (!filesAccept(inheritance, subject, reasons)) {
     if (inheritance.matchOnConfigUpdates && altersJob(pipeline, subject, job)) {
@@ -336,6 +358,10 @@ function altersJob(pipeline: string, subject: FreezeSubject, job: FrozenJobDefin
   const isTouched = (step: PhaseStep): boolean =>
     "path" in step && step.project === project && step.branch === branch && touched.has(step.path);
   if ([...job.preRun, ...job.run, ...job.postRun].some(isTouched)) return true;
+  if (
+    job.includeVars?.some((file) => (file.project ?? project) === project && touched.has(file.path)) === true
+  )
+    return true;
   const extra = compared?.projects.get(project)?.extraConfigPaths;
   if (compared === undefined || !files?.some((file) => isConfigPath(file, extra))) return false;
   const { compared: _, ...rest } = subject;
@@ -347,21 +373,31 @@ function altersJob(pipeline: string, subject: FreezeSubject, job: FrozenJobDefin
   return found.kind === "job" && content(found.job) !== content(job);
 }
 
-/** What of a job would make another run of it; not where its definitions stand. */
+/** Whether a run of one is as good as a run of the other, as far as what is configured goes; wherever that stands. */
+export function isSameJob(one: FrozenJobDefinition, other: FrozenJobDefinition): boolean {
+  return isDeepStrictEqual(withoutOrigins(one), withoutOrigins(other));
+}
+
+/** What of a job would make another run of it. */
 function content(job: FrozenJobDefinition): string {
-  return JSON.stringify({ ...job, inheritance: [], description: null });
+  return JSON.stringify(withoutOrigins(job));
+}
+
+function withoutOrigins(job: FrozenJobDefinition): FrozenJobDefinition {
+  return { ...job, inheritance: [], description: null };
 }
 
 function definition(
   parts: LayoutParts,
   job: Inheritance,
-  projectVars: Variables,
+  project: ProjectJobs,
+  { maxNodes }: FreezeSubject,
 ): FrozenJobDefinition | string {
   const { nodeset } = job;
-  const named = typeof nodeset === "string" ? parts.nodesets.get(nodeset) : nodeset;
-  if (typeof nodeset === "string" && named === undefined) {
-    return `nodeset ${nodeset} of job ${job.name} is not defined${suggestion(nodeset, parts.nodesets.keys())}`;
-  }
+  const alternatives = nodeset === undefined ? [] : alternativesOf(nodeset, parts.nodesets);
+  if (typeof alternatives === "string") return `job ${job.name}: ${alternatives}`;
+  const named = firstThatFits(alternatives, maxNodes);
+  const untrustedVars = [...new Set([...project.untrustedVars, ...job.untrustedVars])].sort();
   const secrets = secretsOf(parts, job);
   if (typeof secrets === "string") return secrets;
   return {
@@ -379,21 +415,24 @@ function definition(
     timeoutSec: job.timeout ?? parts.tenant.maxJobTimeout,
     preTimeoutSec: job.preTimeout ?? null,
     postTimeoutSec: job.postTimeout ?? parts.tenant.maxJobTimeout,
-    nodeset: typeof nodeset === "string" ? nodeset : null,
+    nodeset: named?.name ?? null,
     nodes: named?.nodes ?? [],
     groups: named?.groups ?? [],
     workspaceScheme: job.workspaceScheme,
+    ...(job.workspaceCheckout ? {} : { workspaceCheckout: false }),
     overrideCheckout: job.overrideCheckout ?? null,
     requiredProjects: [...job.requiredProjects.values()],
     preRun: job.preRun,
     run: job.run,
     postRun: job.postRun,
-    vars: Inheritance.merge(projectVars, job.vars),
+    vars: mergeVariables(project.vars, job.vars),
     extraVars: job.extraVars,
+    ...(job.includeVars.length > 0 ? { includeVars: job.includeVars } : {}),
     ...(Object.keys(job.hostVars).length > 0 ? { hostVars: job.hostVars as Record<string, Variables> } : {}),
     ...(Object.keys(job.groupVars).length > 0
       ? { groupVars: job.groupVars as Record<string, Variables> }
       : {}),
+    ...(untrustedVars.length > 0 ? { untrustedVars } : {}),
     ...(secrets === undefined ? {} : { secrets }),
     network: job.network,
     ...(job.deduplicate === "auto" ? {} : { deduplicate: job.deduplicate }),

@@ -1,6 +1,8 @@
+import { isDeepStrictEqual } from "node:util";
 import type { SemaphoreUse } from "../core/index.ts";
 import type {
   Deduplicate,
+  IncludedFile,
   JobAttributes,
   JobDependency,
   JobVariant,
@@ -39,6 +41,9 @@ export interface GivenSecret extends Pick<SecretUse, "name" | "secret"> {
   readonly project: string;
 }
 
+/** A file that variables are read from, of that project. `null`: of the one under test. */
+export type IncludedVars = Omit<IncludedFile, "project"> & { readonly project: string | null };
+
 /** Whether Ansible runs it. */
 export function isPlaybook(step: Step): boolean {
   return "path" in step && /\.ya?ml$/.test(step.path);
@@ -56,6 +61,7 @@ const OF_EXECUTION: readonly (keyof JobAttributes)[] = [
   "postTimeout",
   "vars",
   "extraVars",
+  "includeVars",
   "hostVars",
   "groupVars",
   "roles",
@@ -74,6 +80,7 @@ const OF_EXECUTION: readonly (keyof JobAttributes)[] = [
   "overrideCheckout",
   "postReview",
   "workspaceScheme",
+  "workspaceCheckout",
   "network",
   "reuse",
   "inputs",
@@ -110,6 +117,7 @@ export class Inheritance {
   preTimeout: number | undefined;
   postTimeout: number | undefined;
   workspaceScheme: "golang" | "flat" | "unique" = "golang";
+  workspaceCheckout = true;
   overrideCheckout: string | undefined;
   readonly failureOutput = new Set<string>();
   readonly semaphores = new Map<string, SemaphoreUse>();
@@ -119,6 +127,9 @@ export class Inheritance {
   postRun: readonly PhaseStep[] = [];
   vars: Variables = {};
   extraVars: Variables = {};
+  includeVars: readonly IncludedVars[] = [];
+  /** Names of variables that untrusted definitions have set. */
+  readonly untrustedVars = new Set<string>();
   hostVars: Variables = {};
   groupVars: Variables = {};
   roles: readonly RoleSource[] = [];
@@ -171,6 +182,7 @@ export class Inheritance {
     this.preTimeout = set.preTimeout ?? this.preTimeout;
     this.postTimeout = set.postTimeout ?? this.postTimeout;
     this.workspaceScheme = set.workspaceScheme ?? this.workspaceScheme;
+    this.workspaceCheckout = set.workspaceCheckout ?? this.workspaceCheckout;
     this.overrideCheckout = set.overrideCheckout ?? this.overrideCheckout;
     this.network = set.network ?? this.network;
     this.deduplicate = set.deduplicate ?? this.deduplicate;
@@ -212,16 +224,36 @@ export class Inheritance {
     if (set.preRun !== undefined) this.preRun = [...this.preRun, ...steps(set.preRun)];
     if (set.run !== undefined) this.run = steps(set.run);
     if (set.postRun !== undefined) this.postRun = [...steps(set.postRun), ...this.postRun];
-    if (set.vars !== undefined) this.vars = Inheritance.merge(this.vars, set.vars);
-    if (set.extraVars !== undefined) this.extraVars = Inheritance.merge(this.extraVars, set.extraVars);
-
-    if (set.hostVars !== undefined) this.hostVars = Inheritance.merge(this.hostVars, set.hostVars);
-    if (set.groupVars !== undefined) this.groupVars = Inheritance.merge(this.groupVars, set.groupVars);
+    if (!origin.trusted) this.#noteVariables(set);
+    if (set.vars !== undefined) this.vars = mergeVariables(this.vars, set.vars);
+    if (set.extraVars !== undefined) this.extraVars = mergeVariables(this.extraVars, set.extraVars);
+    for (const { project = origin.project, ...file } of set.includeVars ?? []) {
+      const isSame = (one: IncludedVars) => one.project === project && one.path === file.path;
+      if (!this.includeVars.some(isSame)) this.includeVars = [...this.includeVars, { ...file, project }];
+    }
+    if (set.hostVars !== undefined) this.hostVars = mergeVariables(this.hostVars, set.hostVars);
+    if (set.groupVars !== undefined) this.groupVars = mergeVariables(this.groupVars, set.groupVars);
 
     for (const key of variant.finalAttributes)
       if (!this.#finalAttributes.has(key)) this.#finalAttributes.set(key, variant.name);
     this.path.push({ ...origin, job: variant.name });
     this.#last = variant.name;
+  }
+
+  /** What is set to what it is already is still whose it was. */
+  #noteVariables({ vars, extraVars, hostVars = {}, groupVars = {} }: JobAttributes): void {
+    const within = (all: Variables, name: string) => all[name] as Variables | undefined;
+    const pairs = [
+      [vars, this.vars],
+      [extraVars, this.extraVars],
+      ...Object.entries(hostVars).map(([name, more]) => [more, within(this.hostVars, name)] as const),
+      ...Object.entries(groupVars).map(([name, more]) => [more, within(this.groupVars, name)] as const),
+    ] as const;
+    for (const [more = {}, before = {}] of pairs) {
+      const after = mergeVariables(before, more);
+      for (const name of Object.keys(more))
+        if (!isDeepStrictEqual(before[name], after[name])) this.untrustedVars.add(name);
+    }
   }
 
   /** What a name stands for already stays. */
@@ -254,6 +286,7 @@ export class Inheritance {
     if (replaces("postRun")) this.postRun = [];
     if (replaces("vars")) this.vars = {};
     if (replaces("extraVars")) this.extraVars = {};
+    if (replaces("includeVars")) this.includeVars = [];
     if (replaces("hostVars")) this.hostVars = {};
     if (replaces("groupVars")) this.groupVars = {};
     if (replaces("roles")) this.roles = [];
@@ -307,16 +340,16 @@ export class Inheritance {
       throw new RefusedVariant(`job ${this.#last} is protected, which ${where(variant)} may not undo`);
     }
   }
+}
 
-  /** Maps merge key by key, at every depth; anything else is replaced. */
-  static merge(under: Variables, over: Variables): Variables {
-    const merged: Record<string, Json> = { ...under };
-    for (const [key, value] of Object.entries(over)) {
-      const below = Object.hasOwn(under, key) ? under[key] : undefined;
-      merged[key] = isMap(below) && isMap(value) ? Inheritance.merge(below, value) : value;
-    }
-    return merged;
+/** Maps merge key by key, at every depth; anything else is replaced. */
+export function mergeVariables(under: Variables, over: Variables): Variables {
+  const merged: Record<string, Json> = { ...under };
+  for (const [key, value] of Object.entries(over)) {
+    const below = Object.hasOwn(under, key) ? under[key] : undefined;
+    merged[key] = isMap(below) && isMap(value) ? mergeVariables(below, value) : value;
   }
+  return merged;
 }
 
 function isMap(value: Json | undefined): value is Variables {

@@ -18,6 +18,7 @@ const ADDED: Readonly<Record<string, keyof JobAttributes>> = {
   "failure-output": "failureOutput",
   "group-vars": "groupVars",
   "host-vars": "hostVars",
+  "include-vars": "includeVars",
   "post-run": "postRun",
   "pre-run": "preRun",
   provides: "provides",

@@ -28,49 +28,9 @@ export interface ConfigItem {
  * wrong syntax every element is. It throws nothing.
  */
 export function readItems(text: string): { items: readonly ConfigItem[]; problems: readonly FileProblem[] } {
-  if (text.length > CONFIG_LIMITS.maxFileLength) {
-    return fail(1, `a file may have ${CONFIG_LIMITS.maxFileLength} characters, not ${text.length}`);
-  }
-  const lines = new LineCounter();
-  const lineAt = (offset: number): number => Math.max(1, lines.linePos(offset).line);
-  const tokens = [];
-  try {
-    const parser = new Parser(lines.addNewLine);
-    lines.addNewLine(0);
-    // The composer recurses, so what is nested too deeply must not reach it.
-    for (const lexeme of new Lexer().lex(text)) {
-      for (const token of parser.next(lexeme)) tokens.push(token);
-      if (parser.stack.length > 2 * CONFIG_LIMITS.maxDepth) {
-        return fail(lineAt(parser.offset), `maps and lists are nested deeper than ${CONFIG_LIMITS.maxDepth}`);
-      }
-    }
-    for (const token of parser.end()) tokens.push(token);
-  } catch (error) {
-    return fail(1, (error as Error).message);
-  }
-  const composer = new Composer({
-    version: "1.1",
-    // Checked below, since the composer compares each key with each.
-    uniqueKeys: false,
-    customTags: (tags) => tags.filter((tag) => typeof tag === "string" || !UNWANTED_TAGS.has(tag.tag)),
-  });
-  let documents: Document.Parsed[];
-  try {
-    documents = [...composer.compose(tokens, true, text.length)];
-  } catch (error) {
-    return fail(1, (error as Error).message);
-  }
-  const document = documents[0]!;
-  const broken = documents.flatMap(({ errors }) => errors);
-  if (broken.length > 0) {
-    return {
-      items: [],
-      problems: capped(broken.map(({ pos, message }) => ({ line: lineAt(pos[0]), message }))),
-    };
-  }
-  const second = documents[1];
-  if (second !== undefined) return fail(lineAt(second.range[0]), "a file holds one document, not several");
-
+  const read = readDocument(text);
+  if (!("document" in read)) return { items: [], problems: read };
+  const { document, lineAt } = read;
   const root = document.contents as unknown;
   if (root === null || (isScalar(root) && root.value === null)) return { items: [], problems: [] };
   if (!isSeq(root)) return fail(lineAt(start(root)), "a file is a list: each element begins with `- `");
@@ -124,6 +84,71 @@ export function readItems(text: string): { items: readonly ConfigItem[]; problem
     }
   }
   return { items, problems: capped(problems) };
+}
+
+interface ReadDocument {
+  readonly document: Document.Parsed;
+  readonly lineAt: (offset: number) => number;
+}
+
+/** Composes a file of one document, which is no larger and no deeper than it may be. */
+function readDocument(text: string): ReadDocument | readonly FileProblem[] {
+  if (text.length > CONFIG_LIMITS.maxFileLength) {
+    return told(1, `a file may have ${CONFIG_LIMITS.maxFileLength} characters, not ${text.length}`);
+  }
+  const lines = new LineCounter();
+  const lineAt = (offset: number): number => Math.max(1, lines.linePos(offset).line);
+  const tokens = [];
+  try {
+    const parser = new Parser(lines.addNewLine);
+    lines.addNewLine(0);
+    // The composer recurses, so what is nested too deeply must not reach it.
+    for (const lexeme of new Lexer().lex(text)) {
+      for (const token of parser.next(lexeme)) tokens.push(token);
+      if (parser.stack.length > 2 * CONFIG_LIMITS.maxDepth) {
+        return told(lineAt(parser.offset), `maps and lists are nested deeper than ${CONFIG_LIMITS.maxDepth}`);
+      }
+    }
+    for (const token of parser.end()) tokens.push(token);
+  } catch (error) {
+    return told(1, (error as Error).message);
+  }
+  const composer = new Composer({
+    version: "1.1",
+    // Checked below, since the composer compares each key with each.
+    uniqueKeys: false,
+    customTags: (tags) => tags.filter((tag) => typeof tag === "string" || !UNWANTED_TAGS.has(tag.tag)),
+  });
+  let documents: Document.Parsed[];
+  try {
+    documents = [...composer.compose(tokens, true, text.length)];
+  } catch (error) {
+    return told(1, (error as Error).message);
+  }
+  const document = documents[0]!;
+  const broken = documents.flatMap(({ errors }) => errors);
+  if (broken.length > 0) {
+    return capped(broken.map(({ pos, message }) => ({ line: lineAt(pos[0]), message })));
+  }
+  const second = documents[1];
+  if (second !== undefined) return told(lineAt(second.range[0]), "a file holds one document, not several");
+
+  return { document, lineAt };
+}
+
+/** The plain value of a file of one document in YAML or JSON, `null` of an empty one; or what is wrong with it. */
+export function readValue(text: string): { readonly value: unknown } | FileProblem {
+  const read = readDocument(text);
+  if (!("document" in read)) return read[0]!;
+  const { document, lineAt } = read;
+  const [warning] = document.warnings;
+  if (warning !== undefined) return { line: lineAt(warning.pos[0]), message: warning.message };
+  try {
+    return { value: document.contents === null ? null : new Reader(lineAt).plain(document.contents, 0) };
+  } catch (error) {
+    if (!(error instanceof Unreadable)) throw error;
+    return { line: error.line, message: error.message };
+  }
 }
 
 export function isObject(value: unknown): value is Record<string, unknown> {
@@ -300,6 +325,10 @@ function countTagged(kind: string, value: unknown): number {
 
 function start(node: unknown): number {
   return (node as { range?: readonly number[] } | null | undefined)?.range?.[0] ?? 0;
+}
+
+function told(line: number, message: string): readonly FileProblem[] {
+  return [{ line, message }];
 }
 
 function fail(line: number, message: string): { items: []; problems: FileProblem[] } {

@@ -85,6 +85,7 @@ export class Layout {
   /** What scheduling must know of it. */
   toCoreLayout(): CoreLayout {
     const { version, projects, queues } = this.parts;
+    const { maxChangesPerPipeline } = this.tenant;
     const named = new Map<string, QueueRules>();
     for (const project of projects.keys()) {
       const name = this.queueOf(project);
@@ -95,6 +96,7 @@ export class Layout {
     return {
       version,
       projects: new Set(projects.keys()),
+      ...(maxChangesPerPipeline === undefined ? {} : { maxChangesPerPipeline }),
       semaphores: new Map([...this.parts.semaphores.values()].map(({ name, max }) => [name, max])),
       pipelines: this.pipelines.map((pipeline) => ({
         name: pipeline.name,
@@ -106,6 +108,8 @@ export class Layout {
         ignoreDependencies: pipeline.ignoreDependencies,
         window: pipeline.window,
         supercedes: pipeline.supercedes,
+        triggers: pipeline.innerTriggers,
+        disableAfter: pipeline.disableAfter,
         queues: pipeline.manager === "supercedent" ? new Map() : named,
       })),
     };
@@ -128,14 +132,20 @@ export class Layout {
   /**
    * What a pipeline does to tell something of that kind. A conflict of a merge and an error of the configuration are told as a
    * failure where nothing else is said.
+   * @param isDisabled It has failed too often: what it tells at the end goes to its `disabled` reporters. Default: false.
    */
-  reportersOf(pipeline: string, kind: ReportKind): Reporting {
+  reportersOf(pipeline: string, kind: ReportKind, isDisabled = false): Reporting {
     const found = this.parts.pipelines.get(pipeline);
     if (found === undefined) return { actions: [], message: "", footer: "" };
-    const { reporters, messages, footer } = found;
+    const { reporters, disabledReporters, messages, footer } = found;
+    const message = messages[kind].replaceAll("{pipeline}", pipeline);
+    if (isDisabled) {
+      const isFinal = kind !== "start" && kind !== "enqueue" && kind !== "dequeue";
+      return { actions: isFinal ? disabledReporters : [], message, footer };
+    }
     const isFailure = kind === "merge-conflict" || kind === "config-error";
     const actions = reporters[kind] ?? (isFailure ? reporters.failure : undefined) ?? [];
-    return { actions, message: messages[kind].replaceAll("{pipeline}", pipeline), footer };
+    return { actions, message, footer };
   }
 
   /** How changes of a project are merged: what its first `project` item with a `merge-mode` says. Default: merge. */

@@ -7,7 +7,7 @@ import { Kept } from "./kept.ts";
 import { CONFIG_LIMITS } from "./limits.ts";
 import type { ParsedFile } from "./model.ts";
 import { parseFile } from "./parse.ts";
-import { includesBranch, type Tenant, type TenantProject } from "./tenant.ts";
+import { isDynamicBranch, loadsBranch, type Tenant, type TenantProject } from "./tenant.ts";
 
 /** Files of configuration as changes would leave them. */
 export interface ChangedConfig {
@@ -87,11 +87,16 @@ export class ConfigLoader {
   }
 
   #counts(project: string, branch: string): boolean {
-    return this.#projects.get(project)?.project.branches.includes(branch) === true;
+    const loaded = this.#projects.get(project)?.project;
+    return loaded !== undefined && (loaded.branches.includes(branch) || isDynamicBranch(loaded, branch));
   }
 
   #with(before: ParsedProject, branch: string, files: readonly ConfigFile[]): ParsedProject {
     const changed = this.#parse(before.project, branch, files);
+    if (!before.project.branches.includes(branch)) {
+      const project = { ...before.project, branches: [...before.project.branches, branch] };
+      return { ...before, project, branches: [...before.branches, changed] };
+    }
     return { ...before, branches: before.branches.map((one) => (one.branch === branch ? changed : one)) };
   }
 
@@ -113,7 +118,7 @@ export class ConfigLoader {
     }
     const wanted = trusted
       ? branches.filter((branch, index) => (loadBranch === undefined ? index === 0 : branch === loadBranch))
-      : branches.filter((branch) => includesBranch(tenantProject, branch));
+      : branches.filter((branch) => loadsBranch(tenantProject, branch));
     if (loadBranch !== undefined && branches.length > 0 && wanted.length === 0) {
       problem(loadBranch, `load-branch: project ${name} has no branch ${loadBranch}`);
     }

@@ -1,4 +1,5 @@
 import type {
+  InnerTriggers,
   PipelineRules,
   Precedence,
   ReportKind,
@@ -60,6 +61,17 @@ export interface SecretDefinition {
   readonly data: Readonly<Record<string, SecretValue>>;
 }
 
+/** A file that variables are read from. */
+export interface IncludedFile {
+  readonly path: string;
+  /** `null`: that of the change under test. `undefined`: that of the definition. */
+  readonly project: string | null | undefined;
+  /** Whether the job fails without it. Default: true. */
+  readonly required: boolean;
+  /** Of a branch or tag that its project is about: that one rather than a branch. Default: true. */
+  readonly useRef: boolean;
+}
+
 export interface RequiredProject {
   readonly name: string;
   readonly overrideCheckout: string | null;
@@ -73,6 +85,8 @@ export interface JobDependency {
 export interface NodesetDefinition {
   readonly nodes: readonly { readonly names: readonly string[]; readonly label: string }[];
   readonly groups: readonly { readonly name: string; readonly nodes: readonly string[] }[];
+  /** In place of nodes and groups: the first of which there can be enough. */
+  readonly alternatives?: readonly (string | NodesetDefinition)[];
 }
 
 /** What one definition of a job sets; what it leaves open is `undefined`. Names are those of Zuul's attributes. */
@@ -97,6 +111,9 @@ export interface JobAttributes {
   /** Regular expressions, each for the beginning of a line. */
   readonly failureOutput?: readonly string[];
   readonly nodeset?: string | NodesetDefinition;
+  /** `false`: repositories in the workspace have no files. */
+  readonly workspaceCheckout?: boolean;
+  readonly includeVars?: readonly IncludedFile[];
   /** Seconds. */
   readonly timeout?: number;
   readonly preTimeout?: number;
@@ -221,8 +238,55 @@ export interface Trigger {
   readonly ignoreDeletes: boolean;
 }
 
+/** When a pipeline is started by the clock. */
+export interface TimerTrigger {
+  /** As croner has it: seconds, minute, hour, day of the month, month, day of the week. In UTC. */
+  readonly cron: string;
+  /** At most so many seconds later, by chance. */
+  readonly jitterSec: number;
+  /** Whether its items are about the commit that the branch is at when they come in. Default: false. */
+  readonly dereference: boolean;
+}
+
+/** What a pipeline does to tell something. */
+export type ReporterAction = LocalAction | ConnectionAction;
+
+/** What a connection is told: that and how a report goes there. */
+export interface ConnectionAction {
+  readonly driver: "connection";
+  /** Name of the connection. */
+  readonly connection: string;
+  /** Of a mail; `null`: the connection's own. */
+  readonly to: string | null;
+  readonly from: string | null;
+  /** With placeholders. `null`: Zuul's. */
+  readonly subject: string | null;
+  readonly line: number;
+}
+
+/** What a mail's subject may tell of a report. Empty: it does not apply. */
+export interface MailFacts {
+  readonly pipeline: string;
+  readonly project: string;
+  readonly branch: string;
+  /** `refs/changes/12/3`, or the ref itself. */
+  readonly ref: string;
+  /** The kind of the report. */
+  readonly result: string;
+  readonly change?: {
+    /** `12,3` */
+    readonly name: string;
+    readonly number: string;
+    readonly revision: string;
+    readonly title: string;
+    readonly owner: string;
+    readonly topic: string;
+    readonly url: string;
+  };
+}
+
 /** What the local driver does to tell something. */
-export interface ReporterAction {
+export interface LocalAction {
   readonly driver: "local";
   /** `null`: no vote. */
   readonly vote: -1 | 0 | 1 | null;
@@ -244,6 +308,12 @@ export interface PipelineDefinition {
   readonly ignoreDependencies: boolean;
   readonly window: WindowRules;
   readonly triggers: readonly Trigger[];
+  readonly timers: readonly TimerTrigger[];
+  readonly innerTriggers: InnerTriggers;
+  /** `null`: never. */
+  readonly disableAfter: number | null;
+  /** What it does to tell anything after so many failures. */
+  readonly disabledReporters: readonly ReporterAction[];
   readonly require: Requirements;
   readonly reject: Requirements;
   readonly reporters: Readonly<Record<ReportKind, readonly ReporterAction[] | undefined>>;

@@ -4,6 +4,7 @@ import type { FileCheck } from "./check.ts";
 import { controlsOf, finalAttributesOf } from "./inheritance-controls.ts";
 import type { ConfigItem } from "./items.ts";
 import type {
+  IncludedFile,
   JobAttributes,
   JobVariant,
   NodesetDefinition,
@@ -59,6 +60,7 @@ const REFERENCES = [
   "allowed-projects",
   "dependencies",
   "roles",
+  "include-vars",
   "secrets",
   "timeout",
 ] as const;
@@ -95,9 +97,6 @@ function variant(
   const twice = names.find((one, at) => names.indexOf(one) !== at);
   if (twice !== undefined) add("secrets", `secrets: two of them have the name ${twice}`);
   const nodeset = written.nodeset;
-  if (typeof nodeset === "object" && nodeset.alternatives !== undefined) {
-    add("nodeset", "nodeset.alternatives is not built yet");
-  }
   const steps = (key: "pre-run" | "run" | "post-run"): readonly Step[] | undefined => {
     const list = written[key];
     return list?.flatMap((one, index) => {
@@ -136,6 +135,7 @@ function variant(
     postTimeout: written["post-timeout"],
     attempts: written.attempts,
     workspaceScheme: written["workspace-scheme"],
+    workspaceCheckout: written["workspace-checkout"],
     preRun: steps("pre-run"),
     run: written.command === undefined ? steps("run") : [{ argv: written.command }],
     postRun: steps("post-run"),
@@ -148,6 +148,9 @@ function variant(
     overrideCheckout: written["override-checkout"],
     vars: written.vars as Variables | undefined,
     extraVars: written["extra-vars"] as Variables | undefined,
+    includeVars: written["include-vars"]?.flatMap((one) =>
+      included(one, (message) => add("include-vars", message)),
+    ),
     hostVars: written["host-vars"] as Readonly<Record<string, Variables>> | undefined,
     groupVars: written["group-vars"] as Readonly<Record<string, Variables>> | undefined,
     roles,
@@ -209,6 +212,23 @@ function semaphoresOf({ semaphore, semaphores }: Written): readonly SemaphoreUse
   );
 }
 
+function included(
+  written: NonNullable<Written["include-vars"]>[number],
+  tell: (message: string) => void,
+): readonly IncludedFile[] {
+  const file = typeof written === "string" ? { name: written } : written;
+  const { name: path, project, required = true, "use-ref": useRef = true } = file;
+  const isOfChange = file["zuul-project"] === true;
+  if (isOfChange && project !== undefined) tell("include-vars: has project or zuul-project, not both");
+  else if (isPathWithin(path)) return [{ path, project: isOfChange ? null : project, required, useRef }];
+  else tell(`include-vars: ${JSON.stringify(path)} is no path within the repository`);
+  return [];
+}
+
+function isPathWithin(path: string): boolean {
+  return path !== "" && !path.startsWith("/") && !path.includes("\0") && !path.split("/").includes("..");
+}
+
 function defined<T>(values: { [K in keyof T]: T[K] | undefined }): T {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as T;
 }
@@ -227,9 +247,8 @@ function stepOf(
     if (written.command !== undefined) return { argv: written.command };
   }
   const path = typeof written === "string" ? written : written.name!;
-  if (path === "" || path.startsWith("/") || path.includes("\0") || path.split("/").includes("..")) {
-    tell(`${JSON.stringify(path)} is no path within the repository`);
-  } else return { path };
+  if (isPathWithin(path)) return { path };
+  tell(`${JSON.stringify(path)} is no path within the repository`);
   return undefined;
 }
 
@@ -237,6 +256,14 @@ export function nodesetOf(
   written: Exclude<NonNullable<Written["nodeset"]>, string>,
   tell: (message: string) => void,
 ): NodesetDefinition {
+  if (written.alternatives !== undefined) {
+    if (written.nodes !== undefined || written.groups !== undefined)
+      tell("nodeset: has alternatives, or nodes and groups, not both");
+    const alternatives = written.alternatives.map((one) =>
+      typeof one === "string" ? one : nodesetOf(one, tell),
+    );
+    return { nodes: [], groups: [], alternatives };
+  }
   const nodes = (written.nodes ?? []).map(({ name, label }) => ({ names: name, label }));
   const groups = written.groups ?? [];
   const seen = new Set<string>();

@@ -1,9 +1,19 @@
 import type { ReportKind, Requirements } from "../core/index.ts";
 import type { FileCheck } from "./check.ts";
 import type { ConfigItem } from "./items.ts";
-import type { Origin, PipelineDefinition, ReporterAction, Trigger } from "./model.ts";
+import { subjectProblem } from "./mail-subject.ts";
+import type {
+  ConnectionAction,
+  LocalAction,
+  Origin,
+  PipelineDefinition,
+  ReporterAction,
+  Trigger,
+} from "./model.ts";
 import { suggestion } from "./nearest.ts";
+import { innerTriggersOf, timersOf } from "./parse-triggers.ts";
 import {
+  connectionReporterSchema,
   pipelineSchema,
   REPORTER_KINDS,
   reporterSchema,
@@ -25,6 +35,11 @@ const MESSAGES: Readonly<Record<ReportKind, string>> = {
   dequeue: "Build canceled.",
 };
 
+/** What may stand below one of a pipeline's keys. */
+function driversOf(key: string): readonly string[] {
+  return key === "trigger" ? ["local", "timer", "zuul"] : ["local"];
+}
+
 export function parsePipeline(
   check: FileCheck,
   item: ConfigItem,
@@ -36,17 +51,17 @@ export function parsePipeline(
   const add = (key: string, message: string): void => check.add(item, [key], message);
 
   /** What the local driver is told under `key`; other drivers are refused. */
-  const local = (key: "trigger" | "require" | "reject" | ReportKind): { value: unknown } | undefined => {
+  const local = (key: "trigger" | "require" | "reject"): { value: unknown } | undefined => {
     const drivers = written[key];
     if (drivers === undefined || drivers === null) return undefined;
     for (const name of Object.keys(drivers)) {
-      if (name === "local") continue;
+      if (driversOf(key).includes(name)) continue;
       check.add(
         item,
         [key, name],
         UNBUILT_DRIVERS.includes(name)
           ? `${key}: the driver ${name} is not built yet; local is`
-          : `${key}: there is no driver ${name}${suggestion(name, ["local"])}`,
+          : `${key}: there is no driver ${name}${suggestion(name, driversOf(key))}`,
       );
     }
     return Object.hasOwn(drivers, "local") ? { value: drivers.local } : undefined;
@@ -76,6 +91,9 @@ export function parsePipeline(
     }
   }
 
+  const timers = timersOf(check, item, written.trigger);
+  const innerTriggers = innerTriggersOf(check, item, written.trigger);
+
   const requirements = (key: "require" | "reject"): Requirements => {
     const found = local(key);
     if (found === undefined || found.value === null) return {};
@@ -87,10 +105,8 @@ export function parsePipeline(
     };
   };
 
-  const actions = (kind: ReportKind): readonly ReporterAction[] | undefined => {
-    const found = local(kind);
-    if (found === undefined) return undefined;
-    const list = check.shape(item, [kind, "local"], found.value ?? {}, reporterSchema) ?? [];
+  const localActions = (kind: ReportKind | "disabled", value: unknown): readonly LocalAction[] => {
+    const list = check.shape(item, [kind, "local"], value ?? {}, reporterSchema) ?? [];
     return list.map(({ vote, comment, merge }) => ({
       driver: "local",
       vote: vote ?? null,
@@ -98,11 +114,40 @@ export function parsePipeline(
       merge: merge ?? false,
     }));
   };
+  /** Whether there is such a connection is known only with the tenant. */
+  const connectionActions = (
+    kind: ReportKind | "disabled",
+    connection: string,
+    value: unknown,
+  ): readonly ConnectionAction[] => {
+    const path = [kind, connection];
+    const list = check.shape(item, path, value ?? {}, connectionReporterSchema) ?? [];
+    return list.map(({ to = null, from = null, subject = null }) => {
+      const problem = subject === null ? undefined : subjectProblem(subject);
+      if (problem !== undefined) check.add(item, [...path, "subject"], `${kind}: subject: ${problem}`);
+      return { driver: "connection", connection, to, from, subject, line: item.lineOf(path) };
+    });
+  };
+  const actions = (kind: ReportKind | "disabled"): readonly ReporterAction[] | undefined => {
+    const drivers = written[kind];
+    if (drivers === undefined || drivers === null) return undefined;
+    const entries = Object.entries(drivers);
+    const found = entries.flatMap(([name, value]): readonly ReporterAction[] => {
+      if (name === "local") return localActions(kind, value);
+      if (!UNBUILT_DRIVERS.includes(name)) return connectionActions(kind, name, value);
+      check.add(item, [kind, name], `${kind}: the driver ${name} is not built yet; local is`);
+      return [];
+    });
+    return entries.length === 0 ? undefined : found;
+  };
   const reporters = Object.fromEntries(REPORTER_KINDS.map((kind) => [kind, actions(kind)])) as Record<
     ReportKind,
     readonly ReporterAction[] | undefined
   >;
-  const merges = (kind: ReportKind): boolean => reporters[kind]?.some(({ merge }) => merge) ?? false;
+  const disabledReporters = actions("disabled") ?? [];
+  const merge = (one: ReporterAction): boolean => one.driver === "local" && one.merge;
+  if (disabledReporters.some(merge)) add("disabled", "disabled: merge is for success only");
+  const merges = (kind: ReportKind): boolean => reporters[kind]?.some(merge) ?? false;
   if (written.manager === "dependent" && !merges("success")) {
     add("success", "success: a dependent pipeline merges, which `local: {merge: true}` says");
   }
@@ -149,6 +194,10 @@ export function parsePipeline(
       },
     },
     triggers,
+    timers,
+    innerTriggers,
+    disableAfter: written["disable-after-consecutive-failures"] ?? null,
+    disabledReporters,
     require,
     reject,
     reporters,

@@ -133,7 +133,6 @@ function parseNodeset(check: FileCheck, item: ConfigItem, origin: Origin): Named
   const before = check.problems.length;
   const written = check.shape(item, [], item.value, nodesetSchema);
   if (written === undefined) return undefined;
-  if (written.alternatives !== undefined) check.add(item, ["alternatives"], "alternatives is not built yet");
   const nodeset = nodesetOf(written, (message) => check.add(item, ["nodes"], message));
   return check.problems.length > before ? undefined : { name: written.name, origin, ...nodeset };
 }

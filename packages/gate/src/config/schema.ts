@@ -31,7 +31,7 @@ const regexSchema = z.union([
 ]);
 const regexList = listOf(regexSchema);
 
-const argvSchema = z
+export const argvSchema = z
   .array(z.string({ error: "each word of a command is text; quote it" }), {
     error: 'a command is a list of words, such as ["make", "test"]',
   })
@@ -49,7 +49,8 @@ const stepSchema = z.union([
   }),
 ]);
 
-const variablesSchema = z.record(
+/** Variables of a job, by names that Ansible takes. */
+export const variablesSchema = z.record(
   z
     .string()
     .regex(/^[a-zA-Z][a-zA-Z0-9_]*$/, "a variable's name is letters, digits and underscores")
@@ -61,11 +62,25 @@ const variablesSchema = z.record(
 );
 
 const nodeSchema = z.strictObject({ name: listOf(nameSchema), label: nameSchema });
-const nodesetFields = {
+const nodeFields = {
   nodes: listOf(nodeSchema).optional(),
   groups: listOf(z.strictObject({ name: nameSchema, nodes: listOf(nameSchema) })).optional(),
-  alternatives: z.unknown().optional(),
 };
+const nodesetFields = {
+  ...nodeFields,
+  alternatives: z
+    .array(z.union([nameSchema, z.strictObject(nodeFields)]))
+    .min(1, "there is at least one alternative")
+    .optional(),
+};
+
+const includedFileSchema = z.strictObject({
+  name: z.string(),
+  project: nameSchema.optional(),
+  "zuul-project": z.boolean().optional(),
+  required: z.boolean().optional(),
+  "use-ref": z.boolean().optional(),
+});
 
 const seconds = z.int().min(1, "at least one second").max(1_000_000_000);
 
@@ -128,6 +143,7 @@ export const jobFields = {
   "post-timeout": seconds.optional(),
   attempts: z.int().min(1).max(100).optional(),
   "workspace-scheme": z.enum(["golang", "flat", "unique"]).optional(),
+  "workspace-checkout": z.boolean().optional(),
   "pre-run": listOf(stepSchema).optional(),
   run: listOf(stepSchema).optional(),
   "post-run": listOf(stepSchema).optional(),
@@ -138,6 +154,7 @@ export const jobFields = {
   "override-checkout": z.string().min(1).optional(),
   vars: variablesSchema.optional(),
   "extra-vars": variablesSchema.optional(),
+  "include-vars": listOf(z.union([z.string(), includedFileSchema])).optional(),
   "host-vars": z.record(nameSchema, variablesSchema).optional(),
   "group-vars": z.record(nameSchema, variablesSchema).optional(),
   secrets: listOf(
@@ -244,6 +261,14 @@ export const triggerSchema = listOf(
   }),
 );
 
+export const timerSchema = listOf(z.strictObject({ time: z.string(), dereference: z.boolean().optional() }));
+
+export const INNER_EVENTS = ["parent-change-enqueued", "project-change-merged"] as const;
+
+export const innerTriggerSchema = listOf(
+  z.strictObject({ event: listOf(z.enum(INNER_EVENTS)), pipeline: listOf(nameSchema).optional() }),
+);
+
 export const requirementSchema = z.strictObject({
   open: z.boolean().optional(),
   "current-revision": z.boolean().optional(),
@@ -255,6 +280,15 @@ export const reporterSchema = listOf(
     vote: z.union([z.literal(-1), z.literal(0), z.literal(1)], { error: "a vote is -1, 0 or 1" }).optional(),
     comment: z.boolean().optional(),
     merge: z.boolean().optional(),
+  }),
+);
+
+/** What a reporter tells a connection; `to`, `from` and `subject` are for mails. */
+export const connectionReporterSchema = listOf(
+  z.strictObject({
+    to: z.string().min(1).optional(),
+    from: z.string().min(1).optional(),
+    subject: z.string().min(1).max(500, "a subject has at most 500 characters").optional(),
   }),
 );
 
@@ -300,6 +334,8 @@ export const pipelineSchema = z.strictObject({
   "config-error": drivers.optional(),
   "no-jobs": drivers.optional(),
   dequeue: drivers.optional(),
+  disabled: drivers.optional(),
+  "disable-after-consecutive-failures": z.int().min(1).max(1_000_000).optional(),
   "enqueue-message": z.string().optional(),
   "start-message": z.string().optional(),
   "success-message": z.string().optional(),
@@ -324,6 +360,7 @@ export const tenantProjectFields = {
   "include-branches": listOf(z.string()).optional(),
   "exclude-branches": listOf(z.string()).optional(),
   "implied-branch-matchers": z.boolean().optional(),
+  "always-dynamic-branches": listOf(z.string()).optional(),
 };
 export const configProjectSchema = z.strictObject(tenantProjectFields);
 export const untrustedProjectSchema = z.strictObject({
@@ -345,9 +382,11 @@ export const tenantSchema = z.strictObject({
   "default-parent": nameSchema.optional(),
   "max-nodes-per-job": z.int().min(-1).max(1_000_000).optional(),
   "max-job-timeout": z.int().min(-1).max(1_000_000_000).optional(),
+  "max-changes-per-pipeline": z.int().min(1).max(1_000_000).optional(),
   "allowed-triggers": listOf(z.string()).optional(),
   "allowed-reporters": listOf(z.string()).optional(),
   "allowed-labels": regexList.optional(),
   "disallowed-labels": regexList.optional(),
   "self-approval": z.boolean().optional(),
+  "keep-approvals-on-trivial-rebase": z.boolean().optional(),
 });

@@ -1,4 +1,5 @@
 import { FileCheck } from "./check.ts";
+import { parseConnection, type ReportConnection } from "./connections.ts";
 import { type ConfigItem, capped, type FileProblem, isObject, readItems } from "./items.ts";
 import { suggestion } from "./nearest.ts";
 import type { Regex } from "./regex.ts";
@@ -25,6 +26,8 @@ export interface TenantProject {
   readonly loadBranch: string | undefined;
   readonly includeBranches: readonly Regex[] | undefined;
   readonly excludeBranches: readonly Regex[];
+  /** Branches whose configuration counts for their changes alone. */
+  readonly dynamicBranches: readonly Regex[];
   readonly impliedBranchMatchers: boolean | undefined;
   /** Untrusted projects only: others whose `project` items it may write. */
   readonly configureProjects: readonly Regex[];
@@ -40,12 +43,18 @@ export interface Tenant {
   readonly maxNodesPerJob: number | null;
   /** Seconds. Default: 10800. `null`: no limit. */
   readonly maxJobTimeout: number | null;
+  /** Of all items of a pipeline. Default: no limit but the gate's own. */
+  readonly maxChangesPerPipeline: number | undefined;
   readonly allowedTriggers: readonly string[] | undefined;
   readonly allowedReporters: readonly string[] | undefined;
   readonly allowedLabels: readonly Regex[] | undefined;
   readonly disallowedLabels: readonly Regex[];
   /** Whether the owner of a change may approve it. Not in Zuul. Default: false. */
   readonly selfApproval: boolean;
+  /** Whether a revision that only moves a change to another base keeps its approvals. Not in Zuul. Default: false. */
+  readonly keepApprovals: boolean;
+  /** Where reports go besides the forge, by name. `undefined`: it is not known which there are. */
+  readonly connections: ReadonlyMap<string, ReportConnection> | undefined;
 }
 
 const ALL_KINDS = [
@@ -70,7 +79,16 @@ export function parseTenants(text: string): {
   const { items, problems } = readItems(text);
   const check = new FileCheck();
   const tenants: Tenant[] = [];
+  // Of the file, wherever they stand in it.
+  const connections = new Map<string, ReportConnection>();
   for (const item of items) {
+    if (item.kind === "connection") {
+      const made = parseConnection(check, item);
+      if (made === undefined) continue;
+      if (connections.has(made.name)) check.add(item, ["name"], `there are two connections ${made.name}`);
+      else connections.set(made.name, made);
+      continue;
+    }
     if (item.kind !== "tenant") {
       const isZuul = ["admin-rule", "authorization-rule", "global-semaphore", "api-root"].includes(item.kind);
       check.add(
@@ -78,11 +96,11 @@ export function parseTenants(text: string): {
         [],
         isZuul
           ? `${item.kind} is not built yet`
-          : `there is no item ${JSON.stringify(item.kind)} in a tenant file${suggestion(item.kind, ["tenant"])}`,
+          : `there is no item ${JSON.stringify(item.kind)} in a tenant file${suggestion(item.kind, ["tenant", "connection"])}`,
       );
       continue;
     }
-    const tenant = parseTenant(check, item);
+    const tenant = parseTenant(check, item, connections);
     if (tenant === undefined) continue;
     if (tenants.some(({ name }) => name === tenant.name)) {
       check.add(item, ["name"], `there are two tenants ${tenant.name}`);
@@ -91,7 +109,11 @@ export function parseTenants(text: string): {
   return { tenants, problems: capped([...problems, ...check.problems].toSorted((a, b) => a.line - b.line)) };
 }
 
-function parseTenant(check: FileCheck, item: ConfigItem): Tenant | undefined {
+function parseTenant(
+  check: FileCheck,
+  item: ConfigItem,
+  connections: ReadonlyMap<string, ReportConnection>,
+): Tenant | undefined {
   const before = check.problems.length;
   const written = check.shape(item, [], item.value, tenantSchema, UNBUILT_TENANT);
   if (written === undefined) return undefined;
@@ -153,11 +175,14 @@ function parseTenant(check: FileCheck, item: ConfigItem): Tenant | undefined {
     defaultParent: written["default-parent"] ?? "base",
     maxNodesPerJob: limit(written["max-nodes-per-job"] ?? 5),
     maxJobTimeout: limit(written["max-job-timeout"] ?? 10_800),
+    maxChangesPerPipeline: written["max-changes-per-pipeline"],
     allowedTriggers: written["allowed-triggers"],
     allowedReporters: written["allowed-reporters"],
     allowedLabels,
     disallowedLabels,
     selfApproval: written["self-approval"] ?? false,
+    keepApprovals: written["keep-approvals-on-trivial-rebase"] ?? false,
+    connections,
   };
 }
 
@@ -223,6 +248,13 @@ function project(
       "load-branch: an untrusted project is loaded from each of its branches",
     );
   }
+  if (trusted && written["always-dynamic-branches"] !== undefined) {
+    check.add(
+      item,
+      [...path, "always-dynamic-branches"],
+      "always-dynamic-branches: a config-project is loaded from one branch only",
+    );
+  }
   for (const [index, one] of (written["extra-config-paths"] ?? []).entries()) {
     if (one.startsWith("/") || one.split("/").includes("..")) {
       check.add(item, [...path, "extra-config-paths", index], `${one} is no path within the repository`);
@@ -243,17 +275,26 @@ function project(
     loadBranch: written["load-branch"],
     includeBranches: regexes("include-branches", written["include-branches"]),
     excludeBranches: regexes("exclude-branches", written["exclude-branches"]) ?? [],
+    dynamicBranches: regexes("always-dynamic-branches", written["always-dynamic-branches"]) ?? [],
     impliedBranchMatchers: written["implied-branch-matchers"],
     configureProjects: regexes("configure-projects", configure) ?? [],
   };
 }
 
 /** Whether the tenant has this branch of the project. */
-export function includesBranch(
-  { trusted, includeBranches, excludeBranches }: TenantProject,
-  branch: string,
-): boolean {
+export function includesBranch(project: TenantProject, branch: string): boolean {
+  return loadsBranch(project, branch) || isDynamicBranch(project, branch);
+}
+
+/** Whether the configuration that is merged on this branch counts. Of a config-project one branch does. */
+export function loadsBranch(project: TenantProject, branch: string): boolean {
+  const { trusted, includeBranches, excludeBranches, dynamicBranches } = project;
   if (trusted) return true;
   if (includeBranches !== undefined) return includeBranches.some((regex) => regex.matches(branch));
-  return !excludeBranches.some((regex) => regex.matches(branch));
+  return ![...excludeBranches, ...dynamicBranches].some((regex) => regex.matches(branch));
+}
+
+/** Whether a branch's configuration is read for each change of it, and for nothing else. */
+export function isDynamicBranch(project: TenantProject, branch: string): boolean {
+  return project.dynamicBranches.some((regex) => regex.matches(branch)) && !loadsBranch(project, branch);
 }

@@ -20,10 +20,10 @@ export const UNBUILT_JOB: Names = {
   "cleanup-run": "a step of post-run also runs after a failure",
   "failure-url": "it does nothing in Zuul either",
   "image-build-name": null,
-  "include-vars": null,
+  "exclude-projects": null,
+  "include-projects": null,
   "override-branch": "Zuul calls it override-checkout now",
   "success-url": "it does nothing in Zuul either",
-  "workspace-checkout": null,
 };
 
 export const UNBUILT_SECRET: Names = { oidc: null };
@@ -35,8 +35,6 @@ export const UNBUILT_PROJECT_PIPELINE: Names = {
 
 export const UNBUILT_PIPELINE: Names = {
   "allow-other-connections": null,
-  disabled: null,
-  "disable-after-consecutive-failures": null,
 };
 
 export const UNBUILT_TENANT: Names = {
@@ -47,7 +45,6 @@ export const UNBUILT_TENANT: Names = {
   "default-ansible-version": null,
   "exclude-locked-branches": null,
   "exclude-unprotected-branches": "use exclude-branches at the projects",
-  "max-changes-per-pipeline": null,
   "max-dependencies": null,
   "report-build-page": null,
   semaphores: null,
@@ -56,7 +53,6 @@ export const UNBUILT_TENANT: Names = {
 
 export const UNBUILT_TENANT_PROJECT: Names = {
   "allow-circular-dependencies": null,
-  "always-dynamic-branches": null,
   "exclude-locked-branches": null,
   "exclude-unprotected-branches": "use exclude-branches",
 };
@@ -68,9 +64,6 @@ export const UNBUILT_DRIVERS: readonly string[] = [
   "gitlab",
   "pagure",
   "git",
-  "timer",
-  "zuul",
-  "smtp",
   "mqtt",
   "elasticsearch",
   "mysql",

@@ -7,7 +7,8 @@ import { managerOf } from "./managers.ts";
 import { isOutdated, needObstacle } from "./needs.ts";
 import { ownQueue, queueFor, queueKey } from "./project-queues.ts";
 import { listed } from "./reasons.ts";
-import { type Gate, type Item, liveItem, MAX_ITEMS, markDirty, type Pipeline } from "./state.ts";
+import { roomObstacle } from "./room.ts";
+import { type Gate, type Item, liveItem, markDirty, type Pipeline } from "./state.ts";
 
 /*
  * Who may enter a pipeline, and whom it brings along. In a dependent one, what a change needs goes ahead of it in the
@@ -93,7 +94,9 @@ class Admission {
   dependent(id: ChangeId, terms: Terms, entered: Change[]): Refusal | null {
     const refusal = this.#plan(id, terms, []);
     if (refusal !== null) return refusal;
-    if (this.#pipeline.size + this.#planned.length > MAX_ITEMS) return this.#refuse(FULL, true);
+    const entering = this.#planned.map(({ members }) => members);
+    const full = roomObstacle(this.#gate, this.#pipeline, entering);
+    if (full !== null) return this.#refuse(full, true);
     for (const { members, terms } of this.#planned) {
       append(this.#gate, queueFor(this.#gate, this.#pipeline, members[0]!), members, true, terms);
       entered.push(...members);
@@ -211,7 +214,8 @@ class Admission {
       const refusal = this.#underneath(members, terms, underneath, [id]);
       if (refusal !== null) return refusal;
     }
-    if (this.#pipeline.size + underneath.length >= MAX_ITEMS) return this.#refuse(FULL, true);
+    const full = roomObstacle(gate, this.#pipeline, [...underneath, members]);
+    if (full !== null) return this.#refuse(full, true);
     const queue = ownQueue(gate, this.#pipeline);
     for (const needed of underneath) append(gate, queue, needed, false, terms);
     append(gate, queue, members, true, terms);
@@ -258,8 +262,6 @@ function isWithin({ change, revision }: Dependency, by: Change, members: readonl
 }
 
 const TOO_MANY = `needs more than ${MAX_DEPENDENCIES} changes that are not merged`;
-/** The end of a sentence that begins with what did not enter. */
-export const FULL = `finds the pipeline full: ${MAX_ITEMS} items`;
 const circle = (path: readonly ChangeId[], id: ChangeId): string =>
   NEEDS_ITSELF + [...path, id].join(" needs ");
 

@@ -1,9 +1,10 @@
-import { absence, FULL, type Refusal, unmetRequirement } from "./admission.ts";
-import type { ChangeId, RefUpdate } from "./change.ts";
+import { absence, type Refusal, unmetRequirement } from "./admission.ts";
+import { type ChangeId, isStanding, type RefUpdate } from "./change.ts";
 import { append, type Terms } from "./entering.ts";
 import { managerOf } from "./managers.ts";
 import { ownQueue, queueFor, queueKey } from "./project-queues.ts";
-import { type Gate, type Item, liveItem, MAX_ITEMS, type Pipeline } from "./state.ts";
+import { roomObstacle } from "./room.ts";
+import { type Gate, type Item, liveItem, type Pipeline } from "./state.ts";
 
 /* What enters a pipeline by itself: branches and tags, and changes where it does not matter what they need. */
 
@@ -18,7 +19,8 @@ export function admitAlone(gate: Gate, pipeline: Pipeline, id: ChangeId, terms: 
   if (!terms.ignoreRequirements && unmet !== null) return refuse(unmet, false);
   const absent = absence(gate, change);
   if (absent !== null) return refuse(absent, true);
-  if (pipeline.size >= MAX_ITEMS) return refuse(FULL, true);
+  const full = roomObstacle(gate, pipeline, [[change]]);
+  if (full !== null) return refuse(full, true);
   append(gate, queueFor(gate, pipeline, change), [change], true, terms);
   return null;
 }
@@ -29,9 +31,11 @@ export function admitRef(gate: Gate, pipeline: Pipeline, ref: RefUpdate, terms: 
   if (merges) return "is not a change, and this pipeline merges changes";
   if (!gate.layout.projects.has(ref.project))
     return `is of project ${ref.project}, which is not in this tenant`;
-  const same = queues === "own" ? liveItem(gate, pipeline, ref.id) : newestOf(pipeline, ref);
+  const same =
+    queues === "own" || isStanding(ref) ? liveItem(gate, pipeline, ref.id) : newestOf(pipeline, ref);
   if (same?.subject.id === ref.id) return null;
-  if (pipeline.size >= MAX_ITEMS) return FULL;
+  const full = roomObstacle(gate, pipeline, [[ref]]);
+  if (full !== null) return full;
   const queue = queues === "own" ? ownQueue(gate, pipeline) : queueFor(gate, pipeline, ref);
   append(gate, queue, [ref], true, terms);
   return null;

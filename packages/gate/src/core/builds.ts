@@ -95,10 +95,20 @@ function sameProjectAhead({ pipeline, queue, subject }: Item): number {
 export const WAITS_FOR_NODES = "waits for nodes";
 
 export function requestEffect(run: JobRun): Gate["effects"][number] {
-  const { item } = run.buildset;
-  const { labels } = run.job;
-  const pipeline = item.pipeline.rules.name;
-  return { kind: "requestNodes", build: run.build!, pipeline, labels, rank: rankOf(item) };
+  const { buildset, job, attempt, providers } = run;
+  const { item, id } = buildset;
+  return {
+    kind: "requestNodes",
+    build: run.build!,
+    buildset: id,
+    pipeline: item.pipeline.rules.name,
+    subject: subjectOf(run),
+    job: job.name,
+    attempt,
+    ...(providers === null || providers.length === 0 ? {} : { providers }),
+    labels: job.labels,
+    rank: rankOf(item),
+  };
 }
 
 export function requestNodes(gate: Gate, run: JobRun): void {
@@ -112,18 +122,22 @@ export function requestNodes(gate: Gate, run: JobRun): void {
   gate.effects.push(requestEffect(run));
 }
 
+/** In a cycle the change that it runs for. */
+function subjectOf({ buildset: { item }, job }: JobRun): Item["subject"] {
+  return memberOf(item, job.of?.changes[0] ?? "") ?? item.subject;
+}
+
 export function startEffect(run: JobRun): Gate["effects"][number] {
   const { buildset, job, attempt, providers } = run;
   const { item } = buildset;
   const { pipeline } = item;
-  const subject = memberOf(item, job.of?.changes[0] ?? "") ?? item.subject;
   return {
     kind: "startBuild",
     build: run.build!,
     buildset: buildset.id,
     item: item.id,
     pipeline: pipeline.rules.name,
-    subject,
+    subject: subjectOf(run),
     job: job.name,
     attempt,
     ...(providers === null || providers.length === 0 ? {} : { providers }),

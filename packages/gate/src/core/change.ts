@@ -32,7 +32,7 @@ export interface Change {
 /** A branch or tag that moved: what pipelines after the merge are about. */
 export interface RefUpdate {
   readonly kind: "ref";
-  /** `ref:PROJECT:REF@NEW` */
+  /** `ref:PROJECT:REF@NEW`; without the end where it is about the ref as it is. */
   readonly id: string;
   readonly project: string;
   /** `refs/heads/main` */
@@ -40,8 +40,13 @@ export interface RefUpdate {
   /** `null` for a ref that is not a branch. */
   readonly branch: string | null;
   readonly oldCommit: string | null;
-  /** `null` when the ref was deleted. */
+  /** `null` when the ref was deleted; or, without an old one, when it is about the branch as it is when its turn comes. */
   readonly newCommit: string | null;
+}
+
+/** Whether it is about a ref as it is, and not about a move. */
+export function isStanding({ oldCommit, newCommit }: RefUpdate): boolean {
+  return oldCommit === null && newCommit === null;
 }
 
 /** What a queue item is about. */

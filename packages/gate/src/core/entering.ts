@@ -1,4 +1,5 @@
 import type { Subject } from "./change.ts";
+import { parentEnqueued } from "./inner-triggers.ts";
 import { dropItem } from "./leaving.ts";
 import { managerOf } from "./managers.ts";
 import { touch } from "./news.ts";
@@ -69,6 +70,7 @@ export function append(
     gate.intents.drop(member.id, pipeline.rules.name);
     supersede(gate, pipeline, member);
     touch(gate, member.id);
+    if (member.kind === "change") parentEnqueued(gate, pipeline.rules.name, member.id);
   }
   if (managerOf(pipeline).queues === "ref") supersedeWaiting(gate, item);
   return item;

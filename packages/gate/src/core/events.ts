@@ -150,7 +150,21 @@ export type GateEvent =
       /** Ids of changes and refs. */
       readonly subjects: readonly string[];
     }
-  | { readonly kind: "configured"; readonly layout: CoreLayout }
+  /** Nothing is merged into a branch from now on. `reason` may be empty. */
+  | {
+      readonly kind: "freezeBranch";
+      readonly project: string;
+      readonly branch: string;
+      readonly reason: string;
+      readonly by: string;
+    }
+  | { readonly kind: "thawBranch"; readonly project: string; readonly branch: string }
+  | {
+      readonly kind: "configured";
+      readonly layout: CoreLayout;
+      /** Nobody has configured anything: a process that starts says what it has read. Default: false. */
+      readonly atStart?: boolean;
+    }
   | { readonly kind: "pause"; readonly on: boolean }
   /** The process has started again: whatever was asked for and not answered is asked for again. */
   | { readonly kind: "restarted" }
@@ -198,7 +212,15 @@ export type GateEffect =
   | {
       readonly kind: "requestNodes";
       readonly build: BuildId;
+      readonly buildset: BuildsetId;
       readonly pipeline: string;
+      /** In a cycle: the change whose job it is. */
+      readonly subject: Subject;
+      readonly job: string;
+      /** From 1. */
+      readonly attempt: number;
+      /** As `startBuild` has them. */
+      readonly providers?: readonly BuildId[];
       readonly labels: readonly string[];
       /** Lower is served first. */
       readonly rank: number;
@@ -254,6 +276,8 @@ export type GateEffect =
       readonly reason: string;
       readonly builds: readonly ReportedBuild[];
       readonly problems: readonly ConfigProblem[];
+      /** The pipeline has failed too often, and tells it to its `disabled` reporters only. Default: false. */
+      readonly isDisabled?: boolean;
     }
   /** Merge the members of an item, all or none. Answered by `landed`; asked twice, the second time finds it done. */
   | {

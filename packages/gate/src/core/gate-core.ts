@@ -4,6 +4,7 @@ import type { ChangeId } from "./change.ts";
 import { breakDeadlock } from "./deadlock.ts";
 import type { Decision } from "./decisions.ts";
 import type { BuildId, GateEffect, GateEvent, ReportId } from "./events.ts";
+import { onFreezeBranch, onThawBranch } from "./frozen-branches.ts";
 import { onBranchMoved, onLanded } from "./landing.ts";
 import type { CoreLayout } from "./layout.ts";
 import { onChange, onDequeue, onEnqueue, onOffer } from "./offers.ts";
@@ -25,6 +26,8 @@ function phaseOf({ kind }: GateEvent): 0 | 1 | 2 {
   switch (kind) {
     case "configured":
     case "promote":
+    case "freezeBranch":
+    case "thawBranch":
     case "pause":
     case "restarted":
       return 0;
@@ -103,7 +106,9 @@ export class GateCore {
     else if (event.kind === "enqueue") onEnqueue(gate, event);
     else if (event.kind === "dequeue") onDequeue(gate, event);
     else if (event.kind === "promote") onPromote(gate, event);
-    else if (event.kind === "configured") onConfigured(gate, event.layout);
+    else if (event.kind === "freezeBranch") onFreezeBranch(gate, event);
+    else if (event.kind === "thawBranch") onThawBranch(gate, event);
+    else if (event.kind === "configured") onConfigured(gate, event);
     else if (event.kind === "pause") onPause(gate, event.on);
     else if (event.kind === "restarted") onRestarted(gate);
   }

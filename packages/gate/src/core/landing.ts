@@ -1,5 +1,6 @@
 import { resetTree } from "./buildsets.ts";
 import type { GateEvent } from "./events.ts";
+import { projectMerged } from "./inner-triggers.ts";
 import { dropItem, remove, removeUnmerged, report, resizeWindow } from "./leaving.ts";
 import { managerOf } from "./managers.ts";
 import { note, subjectName } from "./reasons.ts";
@@ -36,6 +37,7 @@ function merged(gate: Gate, item: Item): void {
     if (change !== undefined && member.kind === "change")
       gate.changes.set({ ...change, revision: Math.max(change.revision, member.revision), state: "merged" });
   }
+  for (const project of new Set(members.map((member) => member.project))) projectMerged(gate, project);
   remove(gate, item);
   resizeWindow(gate, queue, grown(queue.window, pipeline.rules.window));
 }

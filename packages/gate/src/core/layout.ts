@@ -24,6 +24,14 @@ export interface Requirements {
   readonly approved?: boolean;
 }
 
+/** What happens in the gate itself and starts a pipeline. */
+export interface InnerTriggers {
+  /** A change that another one needs entered one of these pipelines; none named: any. `null`: this starts nothing. */
+  readonly parentEnqueued: readonly string[] | null;
+  /** A change merged: all open ones of its project. */
+  readonly projectMerged: boolean;
+}
+
 /** A queue that projects share, as it is configured. */
 export interface QueueRules {
   readonly name: string;
@@ -43,6 +51,10 @@ export interface PipelineRules {
   /** Independent only: changes that are needed are not put ahead. Default: false. */
   readonly ignoreDependencies: boolean;
   readonly window: WindowRules;
+  /** Default: nothing. */
+  readonly triggers?: InnerTriggers;
+  /** After so many failures in a row it reports elsewhere until it is configured again. Default: never. */
+  readonly disableAfter?: number | null;
   /** Pipelines that a change leaves when it enters this one. */
   readonly supercedes: readonly string[];
   /** Not of a supercedent one. The queue that a project is in by name; a project without one has a queue of its own. */
@@ -58,6 +70,8 @@ export interface CoreLayout {
   readonly projects: ReadonlySet<string>;
   /** Builds that may hold each semaphore at a time. One that is not there: 1. */
   readonly semaphores?: ReadonlyMap<string, number>;
+  /** Changes of all items of a pipeline, those of a cycle and those underneath among them. Default: no limit. */
+  readonly maxChangesPerPipeline?: number;
 }
 
 /** What scheduling must know of a job that was frozen for an item; what it runs is none of the core's business. */

@@ -5,7 +5,8 @@ import { touch } from "./news.ts";
 import { forgetPast } from "./providing.ts";
 import type { Queue } from "./queue.ts";
 import { note, subjectName } from "./reasons.ts";
-import { type Gate, type Item, itemsOf, MAX_ITEMS, markDirty, type Report } from "./state.ts";
+import { mayMakeRoom } from "./room.ts";
+import { type Gate, type Item, itemsOf, markDirty, type Pipeline, type Report } from "./state.ts";
 
 /* The ways out of a queue, and what is told of them. */
 
@@ -30,10 +31,23 @@ export function report(gate: Gate, item: Item, what: ReportKind, reason: string)
       reason,
       builds: what === "start" ? [] : builds,
       problems: buildset?.problems ?? [],
+      ...(pipeline.isDisabled ? { isDisabled: true } : {}),
     };
     gate.reports.set(told.report, told);
     gate.effects.push(told);
   }
+  countResult(pipeline, what);
+}
+
+const FAILURES: readonly ReportKind[] = ["failure", "merge-conflict", "config-error"];
+
+/** The one that is too many is still told where it belongs. */
+function countResult(pipeline: Pipeline, what: ReportKind): void {
+  if (what === "success") pipeline.failuresInARow = 0;
+  if (!FAILURES.includes(what)) return;
+  const { disableAfter } = pipeline.rules;
+  pipeline.failuresInARow++;
+  if (disableAfter != null && pipeline.failuresInARow >= disableAfter) pipeline.isDisabled = true;
 }
 
 /**
@@ -75,7 +89,8 @@ export function remove(gate: Gate, item: Item): void {
   const index = queue.indexOf(item);
   queue.remove(item);
   // There is room now for what waits for it.
-  if (pipeline.size-- >= MAX_ITEMS) gate.intents.touchAll();
+  if (mayMakeRoom(gate, pipeline)) gate.intents.touchAll();
+  pipeline.size--;
   gate.items.delete(item.id);
   for (const { id } of members) {
     const others = gate.itemsOf.get(id)!;

@@ -3,6 +3,8 @@ import { prepare, resetTree, resolveBlocked } from "./buildsets.ts";
 import type { Change, ChangeId } from "./change.ts";
 import { termsOf } from "./entering.ts";
 import type { ReportKind } from "./events.ts";
+import { frozenBecause } from "./frozen-branches.ts";
+import { offerTriggered } from "./inner-triggers.ts";
 import { haveAllEnded } from "./job-graph.ts";
 import { dirtyFollowers, remove, removeUnmerged, report, resizeWindow } from "./leaving.ts";
 import { managerOf } from "./managers.ts";
@@ -20,10 +22,12 @@ const MAX_ROUNDS = 100_000;
 
 /** Looks at what is dirty until nothing changes any more. */
 export function settle(gate: Gate): void {
+  const offered = new Set<string>();
   for (let round = 0; round < MAX_ROUNDS; round++) {
+    offerTriggered(gate, offered);
     retryIntents(gate);
     const queues = [...gate.dirtyQueues].sort((a, b) => a.serial - b.serial);
-    if (queues.length === 0) return;
+    if (queues.length === 0 && gate.triggered.length === 0) return;
     gate.dirtyQueues.clear();
     for (const queue of queues) pass(gate, queue);
   }
@@ -194,7 +198,7 @@ function finish(gate: Gate, item: Item): void {
     note(gate, item, "succeeded");
     report(gate, item, "success", `${subjectName(item)} passed`);
     remove(gate, item);
-  } else if (!gate.isPaused) {
+  } else if (!gate.isPaused && frozenBecause(gate, item) === null) {
     land(gate, item);
   }
 }

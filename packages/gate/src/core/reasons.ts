@@ -1,4 +1,5 @@
 import type { Subject } from "./change.ts";
+import { frozenBecause } from "./frozen-branches.ts";
 import { failureOf, holdingJob } from "./job-graph.ts";
 import { managerOf } from "./managers.ts";
 import { type Gate, type Item, liveAhead } from "./state.ts";
@@ -105,7 +106,10 @@ function readyReasons(gate: Gate, item: Item): string[] {
     }
   }
   if (!allEnded) return [...reasons];
-  return gate.isPaused && liveAhead(item) === null ? ["the gate is paused"] : aheadReasons(item);
+  if (liveAhead(item) !== null) return aheadReasons(item);
+  if (gate.isPaused) return ["the gate is paused"];
+  const frozen = managerOf(item.pipeline).merges ? frozenBecause(gate, item) : null;
+  return frozen === null ? [] : [frozen];
 }
 
 function aheadReasons(item: Item): string[] {

@@ -1,10 +1,12 @@
 import { refreeze, resetTree } from "./buildsets.ts";
-import type { CoreLayout, PipelineRules } from "./layout.ts";
+import type { GateEvent } from "./events.ts";
+import type { PipelineRules } from "./layout.ts";
 import { dropItem, resizeWindow } from "./leaving.ts";
 import { managerOf, windowOf } from "./managers.ts";
 import { dropMember } from "./offers.ts";
 import { queueFor, queueKey } from "./project-queues.ts";
 import { note, subjectName } from "./reasons.ts";
+import { emptyPipeline } from "./snapshot.ts";
 import { type Gate, type Item, markDirty, type Pipeline } from "./state.ts";
 import { carried } from "./window.ts";
 
@@ -12,15 +14,20 @@ import { carried } from "./window.ts";
  * Takes a new layout. Items stay with their builds: each is found its queue again, keeps the item ahead of it if that is
  * in the same queue, and has its jobs frozen anew. What has no place any more leaves.
  */
-export function onConfigured(gate: Gate, layout: CoreLayout): void {
+export function onConfigured(gate: Gate, event: Extract<GateEvent, { kind: "configured" }>): void {
+  const { layout, atStart = false } = event;
   const before = gate.pipelines;
   gate.layout = layout;
   gate.pipelines = new Map();
   for (const rules of layout.pipelines) {
     const known = before.get(rules.name);
     const isKept = known?.rules.manager === rules.manager;
-    gate.pipelines.set(rules.name, isKept ? known : { rules, size: 0, queues: new Map() });
+    const pipeline = isKept ? known : emptyPipeline(rules);
+    gate.pipelines.set(rules.name, pipeline);
     if (isKept) before.delete(rules.name);
+    if (atStart) continue;
+    pipeline.failuresInARow = 0;
+    pipeline.isDisabled = false;
   }
   for (const gone of before.values()) empty(gate, gone);
   for (const rules of layout.pipelines) carryOver(gate, gate.pipelines.get(rules.name)!, rules);

@@ -1,6 +1,7 @@
 import type { Change, Subject } from "./change.ts";
 import { Decisions } from "./decisions.ts";
 import type { BuildId, ChainLink, ConfigProblem, ItemId, MergeStep, Result } from "./events.ts";
+import { type FrozenBranch, keyOf } from "./frozen-branches.ts";
 import { type Intent, Intents } from "./intents.ts";
 import { KnownChanges } from "./known-changes.ts";
 import type { CoreLayout, FrozenJob, JobGraph, PipelineRules, QueueRules } from "./layout.ts";
@@ -31,22 +32,25 @@ export interface LayoutData {
   })[];
   readonly projects: readonly string[];
   readonly semaphores?: readonly (readonly [string, number])[];
+  readonly maxChangesPerPipeline?: number;
 }
 
-export function layoutData({ version, pipelines, projects, semaphores }: CoreLayout): LayoutData {
+export function layoutData({ version, pipelines, projects, semaphores, ...rest }: CoreLayout): LayoutData {
   return {
     version,
     pipelines: pipelines.map((rules) => ({ ...rules, queues: [...rules.queues] })),
     projects: [...projects],
+    ...rest,
     ...(semaphores === undefined ? {} : { semaphores: [...semaphores] }),
   };
 }
 
-export function layoutFrom({ version, pipelines, projects, semaphores }: LayoutData): CoreLayout {
+export function layoutFrom({ version, pipelines, projects, semaphores, ...rest }: LayoutData): CoreLayout {
   return {
     version,
     pipelines: pipelines.map((rules) => ({ ...rules, queues: new Map(rules.queues) })),
     projects: new Set(projects),
+    ...rest,
     ...(semaphores === undefined ? {} : { semaphores: new Map(semaphores) }),
   };
 }
@@ -124,6 +128,8 @@ export interface GateSnapshot {
   readonly version: typeof SNAPSHOT_VERSION;
   readonly nowMs: number;
   readonly isPaused: boolean;
+  /** Default: none. */
+  readonly frozenBranches?: readonly FrozenBranch[];
   readonly layout: LayoutData;
   readonly changes: { readonly changes: readonly Change[]; readonly closed: readonly string[] };
   readonly intents: readonly Intent[];
@@ -132,6 +138,12 @@ export interface GateSnapshot {
   readonly steps: readonly MergeStep[];
   readonly graphs: readonly JobGraph[];
   readonly queues: readonly QueueData[];
+  /** Of pipelines whose last report was a failure. Default: none. */
+  readonly failing?: readonly {
+    readonly pipeline: string;
+    readonly failuresInARow: number;
+    readonly isDisabled: boolean;
+  }[];
   readonly reports: readonly Report[];
   readonly counters: Counters;
   readonly last: Gate["last"];
@@ -186,6 +198,7 @@ export function snapshotOf(gate: Gate): GateSnapshot {
     version: SNAPSHOT_VERSION,
     nowMs: gate.nowMs,
     isPaused: gate.isPaused,
+    ...(gate.frozenBranches.size === 0 ? {} : { frozenBranches: [...gate.frozenBranches.values()] }),
     layout: layoutData(gate.layout),
     changes: gate.changes.list(),
     intents: gate.intents.list().map((intent) => ({ ...intent })),
@@ -194,10 +207,18 @@ export function snapshotOf(gate: Gate): GateSnapshot {
     steps: tables.steps.list,
     graphs: tables.graphs.list,
     queues,
+    ...failingOf(gate),
     reports: [...gate.reports.values()],
     counters: { ...gate.counters, builds: { ...gate.counters.builds } },
     last: { ...gate.last },
   };
+}
+
+function failingOf({ pipelines }: Gate): Pick<GateSnapshot, "failing"> {
+  const failing = [...pipelines.values()]
+    .filter(({ failuresInARow, isDisabled }) => failuresInARow > 0 || isDisabled)
+    .map(({ rules, failuresInARow, isDisabled }) => ({ pipeline: rules.name, failuresInARow, isDisabled }));
+  return failing.length === 0 ? {} : { failing };
 }
 
 function itemData(item: Item, tables: Tables): ItemData {
@@ -230,6 +251,7 @@ export function gateFrom(snapshot: GateSnapshot): Gate {
   const gate = emptyGate(layoutFrom(snapshot.layout));
   gate.nowMs = snapshot.nowMs;
   gate.isPaused = snapshot.isPaused;
+  for (const frozen of snapshot.frozenBranches ?? []) gate.frozenBranches.set(keyOf(frozen), frozen);
   Object.assign(gate, {
     changes: KnownChanges.restore(snapshot.changes),
     decisions: Decisions.restore(snapshot.decisions),
@@ -237,6 +259,8 @@ export function gateFrom(snapshot: GateSnapshot): Gate {
   for (const intent of snapshot.intents) gate.intents.remember({ ...intent });
   Object.assign(gate.counters, { ...snapshot.counters, builds: { ...snapshot.counters.builds } });
   Object.assign(gate.last, snapshot.last);
+  for (const { pipeline, ...failing } of snapshot.failing ?? [])
+    Object.assign(gate.pipelines.get(pipeline)!, failing);
   for (const report of snapshot.reports) gate.reports.set(report.report, report);
   for (const data of snapshot.queues) restoreQueue(gate, data, snapshot);
   index(gate);
@@ -322,15 +346,17 @@ function index(gate: Gate): void {
   indexRequiring(gate);
 }
 
+export function emptyPipeline(rules: PipelineRules): Pipeline {
+  return { rules, size: 0, failuresInARow: 0, isDisabled: false, queues: new Map() };
+}
+
 /** A gate that has seen nothing but a layout. */
 export function emptyGate(layout: CoreLayout): Gate {
-  const pipelines = layout.pipelines.map((rules): [string, Pipeline] => [
-    rules.name,
-    { rules, size: 0, queues: new Map() },
-  ]);
+  const pipelines = layout.pipelines.map((rules): [string, Pipeline] => [rules.name, emptyPipeline(rules)]);
   return {
     nowMs: 0,
     isPaused: false,
+    frozenBranches: new Map(),
     layout,
     pipelines: new Map(pipelines),
     changes: new KnownChanges(),
@@ -346,6 +372,7 @@ export function emptyGate(layout: CoreLayout): Gate {
     counters: { enqueues: 0, resets: 0, landed: 0, refused: 0, stale: 0, builds: {} },
     last: { item: 0, buildset: 0, build: 0, report: 0, order: 0, queue: 0, lookup: 0 },
     effects: [],
+    triggered: [],
     dirtyQueues: new Set(),
     retrying: new Set(),
   };

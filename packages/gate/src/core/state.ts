@@ -1,4 +1,4 @@
-import type { Subject } from "./change.ts";
+import type { ChangeId, Subject } from "./change.ts";
 import type { Decisions } from "./decisions.ts";
 import type {
   BuildId,
@@ -12,6 +12,7 @@ import type {
   ReportId,
   Result,
 } from "./events.ts";
+import type { FrozenBranch } from "./frozen-branches.ts";
 import type { Intents } from "./intents.ts";
 import type { KnownChanges } from "./known-changes.ts";
 import type { CoreLayout, FrozenJob, JobGraph, PipelineRules } from "./layout.ts";
@@ -142,6 +143,10 @@ export interface Pipeline {
   rules: PipelineRules;
   /** Items in all of its queues. */
   size: number;
+  /** Without a success in between, since it was configured. */
+  failuresInARow: number;
+  /** There were too many of them. */
+  isDisabled: boolean;
   readonly queues: Map<string, Queue>;
 }
 
@@ -177,6 +182,8 @@ export interface Gate {
   /** Not answered yet. */
   readonly reports: Map<ReportId, Report>;
   readonly holders: Holders;
+  /** By project and branch. */
+  readonly frozenBranches: Map<string, FrozenBranch>;
   /** By the item that they wait for: items of which a job requires what that one's jobs may provide. */
   readonly requiring: Map<ItemId, Set<Item>>;
   readonly counters: Counters;
@@ -190,6 +197,8 @@ export interface Gate {
     queue: number;
     lookup: number;
   };
+  /** Changes that the running step has pipelines offered, which it does before it ends. */
+  readonly triggered: { readonly change: ChangeId; readonly pipelines: readonly string[] }[];
   /** What the running step asks for. */
   effects: GateEffect[];
   readonly dirtyQueues: Set<Queue>;

@@ -1,5 +1,6 @@
 import type { ChangeId, Subject } from "./change.ts";
 import type { BuildId, BuildsetId, ItemId, Result } from "./events.ts";
+import type { FrozenBranch } from "./frozen-branches.ts";
 import type { FrozenJob } from "./layout.ts";
 import { managerOf } from "./managers.ts";
 import { waitingReasons } from "./reasons.ts";
@@ -73,12 +74,16 @@ export interface WaitingStatus {
 export interface PipelineStatus {
   readonly name: string;
   readonly manager: string;
+  /** It failed too often, and reports elsewhere until it is configured again. */
+  readonly isDisabled: boolean;
   readonly queues: readonly QueueStatus[];
   readonly waiting: readonly WaitingStatus[];
 }
 
 export interface CoreStatus {
   readonly isPaused: boolean;
+  /** Into which nothing is merged. */
+  readonly frozenBranches: readonly FrozenBranch[];
   /** Of the layout. */
   readonly version: number;
   readonly pipelines: readonly PipelineStatus[];
@@ -86,9 +91,10 @@ export interface CoreStatus {
 
 export function statusOf(gate: Gate): CoreStatus {
   const intents = gate.intents.list();
-  const pipelines = [...gate.pipelines.values()].map(({ rules: { name, manager }, queues }) => ({
+  const pipelines = [...gate.pipelines.values()].map(({ rules: { name, manager }, isDisabled, queues }) => ({
     name,
     manager,
+    isDisabled,
     queues: [...queues.values()]
       .filter(({ items }) => items.length > 0)
       .map(({ name, branch, window, items }) => ({
@@ -101,7 +107,8 @@ export function statusOf(gate: Gate): CoreStatus {
       .filter(({ pipeline }) => pipeline === name)
       .map(({ change, revision, sinceMs, reason }) => ({ change, revision, sinceMs, reason })),
   }));
-  return { isPaused: gate.isPaused, version: gate.layout.version, pipelines };
+  const frozenBranches = [...gate.frozenBranches.values()];
+  return { isPaused: gate.isPaused, frozenBranches, version: gate.layout.version, pipelines };
 }
 
 /** A queue that projects share; empty ones remember their window, too. */

@@ -81,7 +81,7 @@ export async function preparePlaybook(terms: PlaybookTerms): Promise<string[]> {
     ["ansible.cfg", configOf(terms)],
     ["inventory.yaml", ansibleYaml(inventoryOf(terms))],
     ["secrets.yaml", ansibleYaml(new Unsafe(terms.secrets))],
-    ["extra-vars.yaml", ansibleYaml(inventory.extraVars)],
+    ["extra-vars.yaml", ansibleYaml(variablesOf(inventory.extraVars, terms))],
     ["told.yaml", ansibleYaml(new Unsafe(toldOf(terms)))],
   ];
   const words = [program];
@@ -136,8 +136,32 @@ bin_ansible_callbacks = False
 `;
 }
 
-function inventoryOf({ request, zuul }: PlaybookTerms): AnsibleValue {
+/**
+ * Variables for a playbook. To a trusted one, which may have secrets and would run whatever a template says, those that others
+ * than config-projects have set are text, and how Ansible works is not theirs to say.
+ */
+function variablesOf(
+  vars: JsonObject,
+  { entry, request }: Pick<PlaybookTerms, "entry" | "request">,
+): Record<string, AnsibleValue> {
+  if (!entry.trusted) return vars;
+  const untrusted = new Set(request.inventory.untrusted);
+  return Object.fromEntries(
+    Object.entries(vars).flatMap(([name, value]): [string, AnsibleValue][] => {
+      if (!untrusted.has(name)) return [[name, value]];
+      return isAnsiblesOwn(name) ? [] : [[name, new Unsafe(value)]];
+    }),
+  );
+}
+
+function isAnsiblesOwn(name: string): boolean {
+  return name.startsWith("ansible_");
+}
+
+function inventoryOf(terms: PlaybookTerms): AnsibleValue {
+  const { entry, request, zuul } = terms;
   const { nodes, groups, vars, returned, hostVars, groupVars } = request.inventory;
+  const of = (more: JsonObject | undefined) => variablesOf(more ?? {}, terms);
   const hosts = nodes.map(({ name, label }) => [
     name,
     {
@@ -145,22 +169,24 @@ function inventoryOf({ request, zuul }: PlaybookTerms): AnsibleValue {
       ansible_host: "127.0.0.1",
       ansible_python_interpreter: "{{ ansible_playbook_python }}",
       nodepool: { label },
-      ...hostVars[name],
+      ...of(hostVars[name]),
     },
   ]);
   const children = groups.map(({ name, nodes: members }) => [
     name,
-    { hosts: Object.fromEntries(members.map((member) => [member, null])), vars: groupVars[name] ?? {} },
+    { hosts: Object.fromEntries(members.map((member) => [member, null])), vars: of(groupVars[name]) },
   ]);
-  const unsafe = Object.entries(returned).map(([name, value]) => [name, new Unsafe(value)]);
+  const unsafe = Object.entries(returned)
+    .filter(([name]) => !entry.trusted || !isAnsiblesOwn(name))
+    .map(([name, value]) => [name, new Unsafe(value)]);
   return {
     all: {
       hosts: Object.fromEntries(hosts),
       children: Object.fromEntries(children),
       vars: {
         ...(Object.fromEntries(unsafe) as Record<string, Unsafe>),
-        ...vars,
-        ...groupVars.all,
+        ...of(vars),
+        ...of(groupVars.all),
         zuul: new Unsafe(zuul),
       },
     },

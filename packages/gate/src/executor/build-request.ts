@@ -71,6 +71,8 @@ const inventory = z.strictObject({
   returned: variables.default({}),
   vars: variables.default({}),
   extraVars: variables.default({}),
+  /** Names of variables that others than config-projects have set: what a trusted playbook has of them is no template. */
+  untrusted: z.array(z.string()).default([]),
   nodes: z.array(z.strictObject({ name: z.string().min(1), label: z.string() })).default([]),
   groups: z.array(z.strictObject({ name: z.string().min(1), nodes: z.array(z.string()) })).default([]),
   hostVars: z.record(z.string(), variables).default({}),
@@ -100,6 +102,8 @@ export const buildRequestSchema = z.strictObject({
   /** A line of `run` that one of them matches makes the build fail, at once. */
   failureOutput: z.array(z.string()).default([]),
   workspaceScheme: z.enum(["golang", "flat", "unique"]).default("golang"),
+  /** `false`: repositories have no files, only their history. */
+  checksOut: z.boolean().default(true),
   /** The change's project: one of `repositories`. */
   project,
   repositories: z.array(repository).min(1),

@@ -61,7 +61,7 @@ export async function makeWorkspace(
   await Promise.all(
     mounted.map(async (state) => {
       const source = sources.get(state.project)!;
-      source.commit = await checkOut(state, source.path, sharesObjects);
+      source.commit = await checkOut(state, source.path, sharesObjects, request.checksOut);
     }),
   );
   const { executables, roles } = await exportExecutables(request, folders);
@@ -75,7 +75,12 @@ function folderOf(project: string, scheme: CheckedRequest["workspaceScheme"]): s
 }
 
 /** A clone as `git clone` would make it, of which git itself need only write the files. @returns The commit. */
-async function checkOut(state: RepositoryState, path: string, sharesObjects: boolean): Promise<string> {
+async function checkOut(
+  state: RepositoryState,
+  path: string,
+  sharesObjects: boolean,
+  withFiles: boolean,
+): Promise<string> {
   const { project, repository, branches, before, checkout, history } = state;
   const store = join(repository, "objects");
   if (!existsSync(store)) throw new WorkspaceImpossible(`the repository of ${project} is not there`);
@@ -120,7 +125,8 @@ async function checkOut(state: RepositoryState, path: string, sharesObjects: boo
       ),
       writeFile(join(gitDir, "HEAD"), branch === undefined ? `${head}\n` : `ref: refs/heads/${branch}\n`),
     ]);
-    await git(["read-tree", "--reset", "-u", head], { gitDir, cwd: path });
+    if (withFiles) await git(["read-tree", "--reset", "-u", head], { gitDir, cwd: path });
+    else await git(["cat-file", "-e", `${head}^{tree}`], { gitDir });
     return head;
   } catch (error) {
     if (

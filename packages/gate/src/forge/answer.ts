@@ -1,5 +1,5 @@
 import type { Change } from "../core/index.ts";
-import type { ChangeRow, NewRevision } from "./change-table.ts";
+import type { Approval, ChangeRow, NewRevision } from "./change-table.ts";
 import { short } from "./commits.ts";
 import type { Need, Target } from "./dependencies.ts";
 import { shown } from "./names.ts";
@@ -15,6 +15,7 @@ export function changeLines(
     readonly target: (Target & { readonly number: number }) | undefined;
   }[],
   change: Change,
+  kept: readonly Approval[],
   place: { readonly url: string | undefined; readonly gitDir: string; readonly project: string },
 ): string[] {
   const { number, revision, branch } = row;
@@ -26,7 +27,10 @@ export function changeLines(
   for (const { need, target } of needs) lines.push(`  needs ${needText(need, target, change)}`);
   const identity = row.changeId === null ? `%change=${number}` : "";
   lines.push(`  to revise it:  git commit --amend, then git push origin HEAD:refs/for/${branch}${identity}`);
-  lines.push(`  to approve it: drover gate approve ${number}`);
+  if (kept.length > 0) {
+    const users = [...new Set(kept.map(({ user }) => user))].join(", ");
+    lines.push(`  only its base is another: what ${shown(users, 200)} approved stays approved`);
+  } else lines.push(`  to approve it: drover gate approve ${number}`);
   return lines;
 }
 

@@ -46,6 +46,14 @@ export interface CommentRow {
   readonly line: number | null;
 }
 
+export interface Approval {
+  readonly user: string;
+  readonly revision: number;
+  readonly atMs: number;
+  /** The revision that the user approved, where this one has kept that; `null`: it is this one. */
+  readonly keptFrom: number | null;
+}
+
 export interface ChangeFilter {
   readonly project?: string;
   readonly branch?: string;
@@ -77,6 +85,8 @@ export interface NewRevision {
   readonly needs: readonly Need[];
   readonly pusher: string;
   readonly atMs: number;
+  /** It only moves the change to another base, and approvals count for it, too. */
+  readonly keepsApprovals: boolean;
 }
 
 const COLUMNS = `number, project, branch, change_id AS changeId, topic, owner, state, revision,
@@ -225,7 +235,7 @@ export class ChangeTable {
     this.#addRevision(number, 1, project, branch, first);
   }
 
-  /** Its approvals were of another revision, and count no more. */
+  /** Its approvals were of another revision, and count no more unless the new one keeps them. */
   revise(change: ChangeRow, changeId: string | null, topic: string | null, next: NewRevision): void {
     this.#db.db
       .prepare(
@@ -233,6 +243,13 @@ export class ChangeTable {
       )
       .run(change.revision + 1, changeId, topic, next.atMs, change.number);
     this.#addRevision(change.number, change.revision + 1, change.project, change.branch, next);
+    if (!next.keepsApprovals) return;
+    this.#db.db
+      .prepare(
+        `INSERT INTO forge_approvals (change, revision, user, at_ms, kept_from)
+         SELECT change, ?, user, at_ms, coalesce(kept_from, revision) FROM forge_approvals WHERE change = ? AND revision = ?`,
+      )
+      .run(change.revision + 1, change.number, change.revision);
   }
 
   #addRevision(number: number, revision: number, project: string, branch: string, made: NewRevision): void {
@@ -274,12 +291,17 @@ export class ChangeTable {
       .run(state, mergedCommit, nowMs, number);
   }
 
-  approvals(number: number): { user: string; revision: number; atMs: number }[] {
+  approvals(number: number): Approval[] {
     return this.#db.db
       .prepare(
-        "SELECT user, revision, at_ms AS atMs FROM forge_approvals WHERE change = ? ORDER BY at_ms, user",
+        `SELECT user, revision, at_ms AS atMs, kept_from AS keptFrom FROM forge_approvals
+         WHERE change = ? ORDER BY at_ms, revision, user`,
       )
-      .all(number) as unknown as { user: string; revision: number; atMs: number }[];
+      .all(number) as unknown as Approval[];
+  }
+
+  approvalsOf(number: number, revision: number): Approval[] {
+    return this.approvals(number).filter((approval) => approval.revision === revision);
   }
 
   approve(number: number, revision: number, user: string, nowMs: number): void {

@@ -68,6 +68,7 @@ export class LocalForge {
       urls: () => this.urls,
       isGated: options.isGated ?? (() => true),
       directPush: options.directPush ?? false,
+      keepApprovals: options.keepApprovals ?? false,
       emit: options.onEvents,
       closeMerged: (project, branch) => this.#closeMerged(project, branch),
       nowMs,

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { git } from "../git/git.ts";
 import type { GateDatabase } from "../store/database.ts";
 import { changeLines, sameLines } from "./answer.ts";
-import type { ChangeTable, NewRevision } from "./change-table.ts";
+import type { ChangeRow, ChangeTable, NewRevision } from "./change-table.ts";
 import {
   checkFiles,
   countCommits,
@@ -20,6 +20,7 @@ import type { ForgeLimits } from "./limits.ts";
 import type { Moves } from "./moves.ts";
 import { isForReview, pushedNameProblem, readWish, refNameProblem, shown, type Wish } from "./names.ts";
 import { type Group, splitRange } from "./ranges.ts";
+import { isTrivialRebase } from "./trivial-rebase.ts";
 import type { User } from "./users.ts";
 
 /** One ref of a push. `null` for an object: there is none. */
@@ -61,6 +62,8 @@ export interface ReceiverParts {
   readonly isGated: (project: string, branch: string) => boolean;
   /** Whether operators may push to gated branches. */
   readonly directPush: boolean;
+  /** Whether a revision that only moves a change to another base keeps its approvals. */
+  readonly keepApprovals: boolean;
   readonly emit: (events: readonly ForgeEvent[]) => void;
   /** Open changes whose head the branch has now count as merged. */
   readonly closeMerged: (project: string, branch: string) => Promise<void>;
@@ -158,7 +161,10 @@ export class Receiver {
         .needs(one.number)
         .map((need) => ({ need, target: need.target === null ? undefined : table.get(need.target) }));
       const place = { url: this.#parts.urls()[0], gitDir, project };
-      lines.push(...changeLines(table.get(one.number)!, one.next, needs, table.record(one.number), place));
+      const kept = table.approvalsOf(one.number, one.revision);
+      lines.push(
+        ...changeLines(table.get(one.number)!, one.next, needs, table.record(one.number), kept, place),
+      );
     }
     return made.map(({ number, revision, group }) => ({
       ref: changeRef(number, revision),
@@ -253,10 +259,24 @@ export class Receiver {
           needs: [...needs.values()],
           pusher: user.name,
           atMs: nowMs(),
+          keepsApprovals: group.target !== null && (await this.#isKept(gitDir, group.target, base, group)),
         },
       });
     }
     return made;
+  }
+
+  /** Whether there are approvals that the new revision keeps. */
+  async #isKept(
+    gitDir: string,
+    { number, revision, state }: ChangeRow,
+    base: string,
+    { head }: Group,
+  ): Promise<boolean> {
+    const { table, keepApprovals } = this.#parts;
+    if (!keepApprovals || state !== "open" || table.approvalsOf(number, revision).length === 0) return false;
+    const before = table.revision(number, revision)!;
+    return isTrivialRebase(gitDir, before, { base, head: head.id });
   }
 
   #record(made: readonly Made[], { project, user }: Push, wish: Wish): void {
@@ -281,6 +301,13 @@ export class Receiver {
         ...numbers.map(
           (number) =>
             ({ kind: "trigger", trigger: { event: "change-created", change: table.idOf(number) } }) as const,
+        ),
+        // Nobody approves it once more, and what waits for that must not wait for ever.
+        ...made.flatMap(({ number, revision }) =>
+          table
+            .approvalsOf(number, revision)
+            .map(({ user: by }) => ({ event: "approved" as const, change: table.idOf(number), user: by }))
+            .map((trigger) => ({ kind: "trigger", trigger }) as const),
         ),
       ]);
     });

@@ -145,4 +145,11 @@ CREATE TABLE forge_cycles (
 CREATE INDEX forge_cycles_by_state ON forge_cycles (state, at_ms);
 `,
   },
+  {
+    name: "forge 3",
+    sql: `
+-- the revision that was approved, where another has kept that
+ALTER TABLE forge_approvals ADD COLUMN kept_from INTEGER;
+`,
+  },
 ];

@@ -1,7 +1,7 @@
 import type { Log } from "@drover/server";
 import type { Change } from "../core/index.ts";
 import type { GateDatabase } from "../store/database.ts";
-import type { ChangeRow, CommentRow, RevisionRow } from "./change-table.ts";
+import type { Approval, ChangeRow, CommentRow, RevisionRow } from "./change-table.ts";
 import type { ForgeEvent } from "./events.ts";
 import type { ForgeLimits } from "./limits.ts";
 
@@ -25,6 +25,8 @@ export interface LocalForgeOptions {
   readonly directPush?: boolean;
   /** Whether a user's approval of his own change counts. Default: false. */
   readonly selfApproval?: boolean;
+  /** Whether a revision that only moves a change to another base keeps its approvals. Default: false. */
+  readonly keepApprovals?: boolean;
   readonly limits?: Partial<ForgeLimits>;
   readonly nowMs?: () => number;
 }
@@ -34,7 +36,7 @@ export interface ChangeDetails extends ChangeRow {
   /** As the core is told. */
   readonly record: Change;
   readonly revisions: readonly RevisionRow[];
-  readonly approvals: readonly { readonly user: string; readonly revision: number; readonly atMs: number }[];
+  readonly approvals: readonly Approval[];
   readonly comments: readonly CommentRow[];
   /** Numbers of open changes that need this one. */
   readonly neededBy: readonly number[];

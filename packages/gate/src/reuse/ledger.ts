@@ -132,6 +132,22 @@ export class ReuseLedger {
     nowMs: number,
     heldAs: (unique: string) => BuildId | null = () => null,
   ): Sharing {
+    const sharing = this.find(key, maxAgeMs, nowMs, heldAs);
+    const { unique, how, source } = sharing;
+    this.#db.db
+      .prepare("INSERT OR REPLACE INTO gate_shared_builds VALUES (?, ?, ?, ?, ?)")
+      .run(build, key, unique, how, source);
+    if (how !== null) this.#count(how);
+    return sharing;
+  }
+
+  /** How a build of this content that began now would come to its execution. */
+  find(
+    key: string,
+    maxAgeMs: number,
+    nowMs: number,
+    heldAs: (unique: string) => BuildId | null = () => null,
+  ): Sharing {
     const { db } = this.#db;
     const finished = db
       .prepare(
@@ -139,27 +155,14 @@ export class ReuseLedger {
          ORDER BY ended_ms DESC LIMIT 1`,
       )
       .get(key, nowMs - maxAgeMs) as { unique_name: string; build: number } | undefined;
-    let sharing: Sharing;
-    if (finished !== undefined) {
-      sharing = { key, unique: finished.unique_name, how: "reused", source: finished.build };
-    } else {
-      const { failures } = db
-        .prepare(`SELECT count(*) AS failures FROM gate_executions WHERE key = ? AND result <> '${SUCCESS}'`)
-        .get(key) as { failures: number };
-      const unique = uniqueOf(key, failures);
-      const source = this.#runningAs(unique) ?? heldAs(unique);
-      sharing = { key, unique, how: source === null ? null : "joined", source };
-    }
-    const { unique, how, source } = sharing;
-    db.prepare("INSERT OR REPLACE INTO gate_shared_builds VALUES (?, ?, ?, ?, ?)").run(
-      build,
-      key,
-      unique,
-      how,
-      source,
-    );
-    if (how !== null) this.#count(how);
-    return sharing;
+    if (finished !== undefined)
+      return { key, unique: finished.unique_name, how: "reused", source: finished.build };
+    const { failures } = db
+      .prepare(`SELECT count(*) AS failures FROM gate_executions WHERE key = ? AND result <> '${SUCCESS}'`)
+      .get(key) as { failures: number };
+    const unique = uniqueOf(key, failures);
+    const source = this.#runningAs(unique) ?? heldAs(unique);
+    return { key, unique, how: source === null ? null : "joined", source };
   }
 
   #runningAs(unique: string): BuildId | null {

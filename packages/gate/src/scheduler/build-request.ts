@@ -8,7 +8,11 @@ import type { BuildRow, FrozenBuildset, FrozenRepository } from "./build-table.t
 import { projectsOf } from "./freezing.ts";
 import { providedArtifacts } from "./providers.ts";
 
-type StartEffect = Extract<GateEffect, { kind: "startBuild" }>;
+/** The build that is asked for. */
+type Wanted = Pick<
+  Extract<GateEffect, { kind: "startBuild" }>,
+  "build" | "pipeline" | "subject" | "job" | "attempt" | "buildset"
+>;
 type Json = NonNullable<BuildRequest["vars"]>[string];
 type Variables = Record<string, Json>;
 
@@ -46,13 +50,14 @@ export class BuildImpossible extends Error {
  * @throws BuildImpossible
  */
 export function buildRequest(
-  { build, pipeline, subject, job: nameThere, attempt, buildset }: StartEffect,
+  { build, pipeline, subject, job: nameThere, attempt, buildset }: Wanted,
   frozen: FrozenBuildset,
   parts: Parts,
 ): BuildRequest {
   const job = frozen.jobs[nameThere];
   if (job === undefined)
     throw new BuildImpossible(`there is no job ${nameThere} among those that were frozen`);
+  if (job.impossible !== undefined) throw new BuildImpossible(job.impossible);
   const projects = [
     ...new Set([subject.project, ...frozen.chain.map((link) => link.project), ...projectsOf(job)]),
   ];
@@ -80,6 +85,7 @@ export function buildRequest(
     // Not there in what was frozen by an older version.
     failureOutput: [...(job.failureOutput ?? [])],
     workspaceScheme: job.workspaceScheme,
+    ...(job.workspaceCheckout === false ? { checksOut: false } : {}),
     project: subject.project,
     repositories: projects.map((project) => {
       const repository = frozen.repositories[project]!;
@@ -156,7 +162,7 @@ function withSecrets(
 }
 
 /** The branch of a repository that roles are taken from. */
-function branchOf(
+export function branchOf(
   project: string,
   subject: Subject,
   job: FrozenJobDefinition,
@@ -173,6 +179,7 @@ function inventoryOf(job: FrozenJobDefinition, returned: Variables): NonNullable
     returned,
     vars: job.vars as Variables,
     extraVars: job.extraVars as Variables,
+    ...(job.untrustedVars === undefined ? {} : { untrusted: [...job.untrustedVars] }),
     nodes: job.nodes.flatMap(({ names, label }) => names.map((name) => ({ name, label }))),
     groups: job.groups.map(({ name, nodes }) => ({ name, nodes: [...nodes] })),
     hostVars: (job.hostVars ?? {}) as Record<string, Variables>,

@@ -161,6 +161,22 @@ export class BuildTable {
       );
   }
 
+  /** Builds of the jobs before a job, those of its parents' parents among them, in the order of the graph. */
+  parentsOf(buildset: BuildsetId, job: string, frozen: FrozenBuildset): BuildRow[] {
+    const { jobs } = frozen;
+    const wanted = new Set<string>();
+    const walk = (name: string): void => {
+      for (const { name: parent } of jobs[name]?.dependencies ?? []) {
+        if (wanted.has(parent)) continue;
+        wanted.add(parent);
+        walk(parent);
+      }
+    };
+    walk(job);
+    const rows = this.ofBuildset(buildset, frozen);
+    return Object.keys(jobs).flatMap((name) => (wanted.has(name) ? (rows.get(name) ?? []) : []));
+  }
+
   /** What a build was started with; `undefined` when it never was, or has ended. */
   request(id: BuildId): BuildRequest | undefined {
     const row = this.#db.db.prepare("SELECT request FROM gate_builds WHERE id = ?").get(id);

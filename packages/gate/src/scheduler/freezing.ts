@@ -1,10 +1,10 @@
-import { isDeepStrictEqual } from "node:util";
-import type {
-  ConfigLoader,
-  FreezeResult,
-  FreezeSubject,
-  FrozenJobDefinition,
-  Layout,
+import {
+  type ConfigLoader,
+  type FreezeResult,
+  type FreezeSubject,
+  type FrozenJobDefinition,
+  isSameJob,
+  type Layout,
 } from "../config/index.ts";
 import {
   type ConfigProblem,
@@ -15,8 +15,10 @@ import {
   type WantedJob,
 } from "../core/index.ts";
 import type { LocalForge } from "../forge/index.ts";
+import type { Merger } from "../merger/index.ts";
 import type { FrozenBuildset, FrozenRepository } from "./build-table.ts";
 import type { RepositoryConfig } from "./config-source.ts";
+import { projectsOfVars, withIncludedVars } from "./included-vars.ts";
 import { changedFiles, type Speculation, speculate } from "./speculation.ts";
 
 type FreezeEffect = Extract<GateEffect, { kind: "freeze" }>;
@@ -29,6 +31,9 @@ interface Parts {
   readonly forge: LocalForge;
   readonly loader: ConfigLoader;
   readonly source: RepositoryConfig;
+  readonly merger: Merger;
+  /** As many as a job can ever have. */
+  readonly maxNodes: number;
 }
 
 /**
@@ -50,11 +55,17 @@ export async function freezeBuildset(parts: Parts, effect: FreezeEffect): Promis
   }
   const { graph, jobs, owners } = members.length === 1 ? alone(frozen[0]!) : together(frozen);
   const wanted = new Set([...members, ...chain].map(({ project }) => project));
-  for (const job of Object.values(jobs)) for (const name of projectsOf(job)) wanted.add(name);
+  const subjectOf = (name: string): Subject =>
+    members.find(({ id }) => id === owners?.[name]) ?? effect.subject;
+  for (const [name, job] of Object.entries(jobs))
+    for (const project of [...projectsOf(job), ...projectsOfVars(job, subjectOf(name))]) wanted.add(project);
   const repositories: Record<string, FrozenRepository> = {};
   for (const project of wanted) {
     repositories[project] = await frozenRepository(parts, layout, project, effect);
   }
+  const isTrusted = (project: string): boolean => loader.tenant.projects.get(project)?.trusted === true;
+  for (const [name, job] of Object.entries(jobs))
+    jobs[name] = await withIncludedVars(parts.merger, job, subjectOf(name), repositories, isTrusted);
   return {
     kind: "graph",
     graph,
@@ -63,7 +74,7 @@ export async function freezeBuildset(parts: Parts, effect: FreezeEffect): Promis
 }
 
 async function freezeMember(
-  { forge }: Parts,
+  { forge, maxNodes }: Parts,
   { pipeline }: FreezeEffect,
   member: Subject,
   { layout, compared }: Extract<Speculation, { kind: "layout" }>,
@@ -72,6 +83,7 @@ async function freezeMember(
   const frozenFor: FreezeSubject = {
     project,
     branch,
+    maxNodes,
     files: member.kind === "ref" ? null : await changedFiles(forge, member.id, member.revision),
     ...(member.kind === "ref" ? { ref: member.ref } : {}),
     ...(compared === undefined ? {} : { compared }),
@@ -87,20 +99,26 @@ interface FrozenMember {
 
 type FrozenJobs = Pick<FrozenBuildset, "jobs" | "owners"> & { readonly graph: JobGraph };
 
-function alone({ graph, jobs }: FrozenMember): FrozenJobs {
+function alone({ graph, jobs }: FrozenMember): FrozenJobs & { jobs: Record<string, FrozenJobDefinition> } {
   return { graph, jobs: Object.fromEntries(jobs) };
 }
 
 /** The jobs of a cycle, those that run once for several changes among them. */
-function together(frozen: readonly FrozenMember[]): FrozenJobs {
+function together(
+  frozen: readonly FrozenMember[],
+): FrozenJobs & { jobs: Record<string, FrozenJobDefinition> } {
   const byId = new Map(frozen.map((one) => [one.member.id, one]));
   const definitionOf = ({ change, job }: WantedJob): FrozenJobDefinition =>
     byId.get(change)!.jobs.get(job.name)!;
   const isSame = (earlier: WantedJob, later: WantedJob): boolean => {
     const job = definitionOf(earlier);
-    if (!isDeepStrictEqual(job, definitionOf(later))) return false;
-    const [a, b] = [earlier, later].map(({ change }) => byId.get(change)!.member.project);
-    return job.deduplicate ?? (job.requiredProjects.length > 0 || a === b);
+    if (!isSameJob(job, definitionOf(later))) return false;
+    const [a, b] = [earlier, later].map(({ change }) => byId.get(change)!.member);
+    // What it reads of the project under test is another thing for each.
+    if (a!.project !== b!.project && job.includeVars?.some(({ project }) => project === null) === true)
+      return false;
+    const isOneBranch = a!.project === b!.project && a!.branch === b!.branch;
+    return job.deduplicate ?? (job.requiredProjects.length > 0 || isOneBranch);
   };
   const graphs = frozen.map(({ member, graph }) => ({ change: member.id, graph }));
   const graph = cycleGraph(graphs, isSame);
@@ -139,8 +157,8 @@ async function frozenRepository(
     if (members.some(({ id }) => id === link.change)) before[link.branch] ??= base;
   }
   if (subject.kind === "ref" && subject.project === project && subject.branch !== null) {
-    if (subject.newCommit === null) branches.delete(subject.branch);
-    else branches.set(subject.branch, subject.newCommit);
+    if (subject.newCommit === null && subject.oldCommit !== null) branches.delete(subject.branch);
+    else if (subject.newCommit !== null) branches.set(subject.branch, subject.newCommit);
     if (subject.oldCommit !== null) before[subject.branch] = subject.oldCommit;
   }
   const defaultBranch = layout.defaultBranchOf(project) ?? (await source.defaultBranch(project));

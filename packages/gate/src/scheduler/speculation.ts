@@ -2,6 +2,7 @@ import {
   type ChangedConfig,
   type ConfigLoader,
   isConfigPath,
+  isDynamicBranch,
   Kept,
   type Layout,
   type LayoutParts,
@@ -119,9 +120,13 @@ async function editedBy(
 const knownToEdit = new WeakMap<LocalForge, Kept<boolean>>();
 const MAX_KNOWN = 10_000;
 
-async function edits({ forge, loader }: Parts, { project, change, revision }: ChainLink): Promise<boolean> {
+async function edits(
+  { forge, loader }: Parts,
+  { project, branch, change, revision }: ChainLink,
+): Promise<boolean> {
   const tenantProject = loader.tenant.projects.get(project);
   if (tenantProject === undefined) return false;
+  if (isDynamicBranch(tenantProject, branch)) return true;
   const { extraConfigPaths } = tenantProject;
   const known = knownToEdit.get(forge) ?? new Kept<boolean>(MAX_KNOWN);
   knownToEdit.set(forge, known);

@@ -82,7 +82,7 @@ export class Trial {
       );
     const isStarter = !clones.some(({ isConfigProject }) => isConfigProject);
     const token = await makeFolder(options, isStarter);
-    const gate = await Gate.open({ folder, server, log, slots });
+    const gate = await Gate.open({ folder, server, log, slots, reportsElsewhere: false });
     try {
       gate.scheduler.tellNow({ kind: "pause", on: true });
       const first = proposing.at(-1)!;

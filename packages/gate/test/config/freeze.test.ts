@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { FreezeSubject } from "../../src/index.ts";
+import { type FreezeSubject, isSameJob } from "../../src/index.ts";
 import { BASE, change, load, type Repositories } from "./memory-source.ts";
 
 async function frozen(
@@ -96,6 +96,27 @@ describe("definitions add up", () => {
       [use("account"), use("disk", true), use("other")],
     ]);
     expect([...layout.toCoreLayout().semaphores!]).toEqual([["account", 2]]);
+  });
+
+  test("and a job that two projects take is the same, unless one of them makes it another", async () => {
+    const stanza = (job: string) => `- project:\n    check:\n      jobs: [${job}]\n`;
+    const { layout } = await load({
+      config: {
+        main: { "zuul.yaml": `${BASE}- job: {name: t, run: t, parent: base, vars: {a: 1, b: 2}}\n` },
+      },
+      one: { main: { "zuul.yaml": stanza("t") } },
+      two: { main: { "zuul.yaml": `# Elsewhere.\n${stanza("t: {vars: {b: 2, a: 1}}")}` } },
+      three: { main: { "zuul.yaml": stanza("t: {vars: {b: 3}}") } },
+      four: { main: { "zuul.yaml": stanza("t: {voting: false}") } },
+    });
+    const [one, two, three, four] = ["one", "two", "three", "four"].map((name) => {
+      const result = layout.freeze("check", change(name));
+      if (result.kind !== "graph") throw new Error("no graph");
+      return result.jobs.get("t")!;
+    });
+    expect(isSameJob(one!, two!)).toBe(true);
+    expect(isSameJob(one!, three!)).toBe(false);
+    expect(isSameJob(one!, four!)).toBe(false);
   });
 
   test.each([

@@ -20,10 +20,10 @@ describe("what is not built is refused by name, at its line", () => {
     "cleanup-run: [clean]",
     "failure-url: x",
     "image-build-name: x",
-    "include-vars: x.yaml",
+    "exclude-projects: [x]",
+    "include-projects: [x]",
     "override-branch: x",
     "success-url: x",
-    "workspace-checkout: false",
   ])("job %s", async (attribute) => {
     const name = attribute.slice(0, attribute.indexOf(":"));
     const [first, ...more] = await told(job(attribute));
@@ -35,7 +35,6 @@ describe("what is not built is refused by name, at its line", () => {
     ["roles: [{galaxy: x}]", "roles: an element names a project, as `zuul:`; galaxy is not built yet"],
     ["post-run: [{name: x, cleanup: true}]", "post-run: cleanup is not built yet"],
     ["pre-run: [{name: x, semaphores: s}]", "pre-run: semaphores is not built yet"],
-    ["nodeset: {alternatives: [a, b]}", "nodeset.alternatives is not built yet"],
     ["vars: !other {a: 1}", "the tag !other is not built yet"],
   ])("job %s", async (attribute, message) => {
     expect((await told(job(attribute)))[0]).toContain(`:4 ${message}`);
@@ -62,17 +61,11 @@ describe("what is not built is refused by name, at its line", () => {
   });
 
   test.each([
-    [
-      "manager: independent\n    disable-after-consecutive-failures: 3",
-      "disable-after-consecutive-failures is not",
-    ],
     ["manager: independent\n    allow-other-connections: false", "allow-other-connections is not built yet"],
-    ["manager: independent\n    disabled: {local: {}}", "disabled is not built yet"],
     [
       "manager: independent\n    trigger: {gerrit: [{event: x}]}",
       "trigger: the driver gerrit is not built yet",
     ],
-    ["manager: independent\n    trigger: {timer: [{time: x}]}", "trigger: the driver timer is not built yet"],
     [
       "manager: independent\n    success: {github: {status: success}}",
       "success: the driver github is not built",
@@ -86,7 +79,6 @@ describe("what is not built is refused by name, at its line", () => {
 
   test.each([
     ["queue: {name: q, dependencies-by-topic: true}", "dependencies-by-topic is not built yet"],
-    ["nodeset: {name: n, alternatives: [a]}", "alternatives is not built yet"],
     ["project: {gate: {queue: q}}", "queue is not built yet: Zuul has it at the project now"],
     ["project: {gate: {debug: true}}", "debug is not built yet"],
   ])("%s", async (item, message) => {
@@ -101,7 +93,6 @@ describe("what is not built is refused by name, at its line", () => {
     "default-ansible-version",
     "exclude-locked-branches",
     "exclude-unprotected-branches",
-    "max-changes-per-pipeline",
     "max-dependencies",
     "report-build-page",
     "semaphores",
@@ -229,6 +220,62 @@ describe("what is wrong is told at its file and line, with what was meant", () =
         "project app is in the dependent pipelines gate and gate2; one only merges to its branch main",
       ),
     ]);
+  });
+});
+
+describe("pipelines that the clock or the gate itself starts", () => {
+  const pipeline = async (text: string) => {
+    const file = `- pipeline:\n    name: p\n    manager: independent\n    ${text}\n`;
+    return (await load({ config: { main: { "zuul.yaml": file } } })).told;
+  };
+
+  test.each([
+    ["0 1 * * *", undefined],
+    ["*/5 * * * 0-4 30 60", undefined],
+    ["0 1 * * mon,fri", undefined],
+    ["0 1 * *", "has 4 parts"],
+    ["0 1 * * * 0 0 0", "has 8 parts"],
+    ["@daily", "has 1 parts"],
+    ["0 25 * * *", "25"],
+    ["0 1 L * *", "more than numbers"],
+    ["0 1 31 2 *", "is no time to come"],
+    ["0 1 * * * 0 soon", "the jitter soon"],
+    ["0 1 * * * 0 90000", "the jitter 90000"],
+  ])("at %s", async (time, problem) => {
+    const problems = await pipeline(`trigger: {timer: [{time: "${time}"}]}`);
+    expect(problems).toEqual(problem === undefined ? [] : [expect.stringContaining(problem)]);
+  });
+
+  test("only what the tenant allows starts one, and only what there is", async () => {
+    const file = (trigger: string) =>
+      `- pipeline: {name: p, manager: independent, trigger: {${trigger}}, disabled: {local: {}}}\n`;
+    const zuul = "zuul: {event: parent-change-enqueued, pipeline: gaet}";
+    const repositories = (trigger: string) => ({ config: { main: { "zuul.yaml": BASE + file(trigger) } } });
+    expect((await load(repositories(zuul))).told).toEqual([
+      expect.stringContaining(
+        'pipeline p is triggered by pipeline gaet, which is not defined; did you mean "gate"?',
+      ),
+    ]);
+    for (const trigger of ['timer: {time: "0 1 * * *"}', "zuul: {event: project-change-merged}"]) {
+      const tenant = plainTenant({}, "    allowed-triggers: [local]\n");
+      const { told } = await load(repositories(trigger), tenant);
+      const name = trigger.slice(0, trigger.indexOf(":"));
+      expect(told).toEqual([
+        expect.stringContaining(`pipeline p: the tenant does not allow the trigger ${name}`),
+      ]);
+    }
+    expect(await pipeline("require: {timer: {}}")).toEqual([
+      expect.stringContaining("require: there is no driver timer"),
+    ]);
+  });
+
+  test("a pipeline is named for parents only", async () => {
+    expect(await pipeline("trigger: {zuul: [{event: project-change-merged, pipeline: gate}]}")).toEqual([
+      expect.stringContaining("pipeline is looked at for the event parent-change-enqueued only"),
+    ]);
+    expect(await pipeline("trigger: {zuul: [{event: [parent-change-enqueued, x]}]}")).toHaveLength(1);
+    expect(await pipeline("disable-after-consecutive-failures: 0")).toHaveLength(1);
+    expect(await pipeline("disabled: {local: {merge: true}}")).toHaveLength(1);
   });
 });
 

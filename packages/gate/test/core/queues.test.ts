@@ -203,6 +203,30 @@ describe("admission", () => {
     expect(told.items("check").at(-1)!.subject.id).toBe("late");
   });
 
+  it("stops at as many changes as the tenant allows, those underneath among them, also after a restart", () => {
+    const told = new Told(CHECK);
+    const limit = (maxChangesPerPipeline: number): void => {
+      const layout = { version: 9 + maxChangesPerPipeline, pipelines: [CHECK], projects: new Set(["P"]) };
+      told.tell({ kind: "configured", layout: { ...layout, maxChangesPerPipeline } });
+    };
+    limit(3);
+    told.tell({ kind: "change", change: changeOf("base") });
+    told.offer(changeOf("A", { needs: [need("base")] }), "check");
+    told.restart();
+    told.offer(changeOf("B", { needs: [need("base")] }), "check");
+    const full = "finds no room: the tenant's max-changes-per-pipeline is 3, and there are 2";
+    expect(told.waiting("check")).toMatchObject([{ change: "B", reason: full }]);
+    told.offer(changeOf("C"), "check");
+    told.tell({ kind: "dequeue", subject: "C", pipeline: "check" });
+    told.tell({ kind: "dequeue", subject: "A", pipeline: "check" });
+    expect(told.waiting("check")).toEqual([]);
+    told.offer(changeOf("D"), "check");
+    told.offer(changeOf("E"), "check");
+    expect(told.waiting("check")).toMatchObject([{ change: "E" }]);
+    limit(4);
+    expect(told.waiting("check")).toEqual([]);
+  });
+
   it("refuses what does not fulfil the requirements, and forgets it", () => {
     const told = new Told({ ...CHECK, reject: { approved: true } });
     told.offer(changeOf("A"), "check");

@@ -52,10 +52,11 @@ export class Told {
     pipelines: readonly PipelineRules[],
     projects: readonly string[] = ["P", "Q"],
     semaphores: Readonly<Record<string, number>> = {},
+    atStart = false,
   ): void {
     const rooms = new Map(Object.entries(semaphores));
     const layout = { version: ++this.#version, pipelines, projects: new Set(projects), semaphores: rooms };
-    this.tell({ kind: "configured", layout });
+    this.tell({ kind: "configured", layout, atStart });
   }
 
   tell(...events: readonly GateEvent[]): void {

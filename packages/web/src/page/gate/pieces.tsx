@@ -10,9 +10,9 @@ export function Result({ of, voting = true }: { readonly of: string | null; read
   return <span class={`state ${lookOfResult(of, voting)}`}>{of ?? "running"}</span>;
 }
 
-/** `12,3` for a change's revision; the start of a commit for anything else. */
-export function numberOf({ number, revision, commit }: SubjectView): string {
-  if (number === null) return commit?.slice(0, 8) ?? "deleted";
+/** `12,3` for a change's revision; the start of a commit for anything else, where it is about one. */
+export function numberOf({ number, revision, commit, id }: SubjectView): string {
+  if (number === null) return commit?.slice(0, 8) ?? (/@0+$/.test(id) ? "deleted" : "as it is");
   return revision === null ? String(number) : `${number},${revision}`;
 }
 

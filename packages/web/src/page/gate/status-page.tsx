@@ -41,6 +41,20 @@ function Status({ of: status, filter }: { readonly of: StatusView; readonly filt
           The gate is paused: no build starts and nothing is merged. Pushes are accepted.
         </p>
       )}
+      {status.frozenBranches.map(({ project, branch, reason, by }) => (
+        <p class="trouble" key={`${project} ${branch}`}>
+          Nothing is merged into {branch} of {project}: {by} has frozen it
+          {reason === "" ? "" : `, ${reason}`}.
+        </p>
+      ))}
+      {status.pipelines
+        .filter(({ isDisabled }) => isDisabled)
+        .map(({ name }) => (
+          <p class="trouble" key={name}>
+            Pipeline {name} failed too often in a row: until configuration is read again it reports elsewhere,
+            or to nobody.
+          </p>
+        ))}
       {status.configProblems !== null && status.configProblems > 0 && (
         <p class="trouble">
           <a href="#/gate/config">
