@@ -122,7 +122,7 @@ describe("an executor", () => {
     const { execution, ...second } = await executor.run(request);
     expect(second).not.toHaveProperty("held");
     const { bytes } = (await executor.readLog(execution))!;
-    expect(Buffer.from(bytes).toString()).toContain(`somebody wishes to look into test, but`);
+    expect(Buffer.from(bytes).toString()).toContain("the workspace is not kept: ");
     expect(Buffer.from(bytes).toString()).toContain(why);
     expect(await executor.held()).toHaveLength(1);
   });

@@ -28,7 +28,7 @@ import { environmentOf } from "./environment.ts";
 import { type ExecutionRecord, type HeldRecord, isDiskFull, writeRecord } from "./execution-record.ts";
 import type { ExecutorLimits } from "./executor.ts";
 import { FailureOutput } from "./failure-output.ts";
-import { forgetShell, keepForShell } from "./held-workspaces.ts";
+import { forgetShell, type HoldTerms, holdWorkspace } from "./held-workspaces.ts";
 import { type Folders, foldersIn, type Sandbox } from "./isolation.ts";
 import { textsOf } from "./masking.ts";
 import { endTrail, makeCgroup, markOf, type ProcessTrail } from "./processes.ts";
@@ -43,7 +43,7 @@ import {
   WorkspaceImpossible,
 } from "./workspace.ts";
 
-export interface ExecutionTerms {
+export interface ExecutionTerms extends HoldTerms {
   readonly id: string;
   readonly request: CheckedRequest;
   /** Log, record and artifacts. */
@@ -60,10 +60,6 @@ export interface ExecutionTerms {
   readonly onFailing: (detail: string) => void;
   /** It has run, and goes on when the promise resolves. */
   readonly onPaused: (data: ReturnedData) => Promise<void>;
-  /** For how long the workspace of one that ended so is to be kept. `null`: it is not. */
-  readonly holdMs: (result: RunResult) => Promise<number | null>;
-  /** Takes so many bytes for a held workspace. @returns why not, in a sentence; `null`: it may be held. */
-  readonly roomFor: (bytes: number) => Promise<string | null>;
   /** Who keeps it. */
   readonly executor: string;
   readonly signal: AbortSignal;
@@ -119,10 +115,7 @@ export class Execution {
     try {
       [result, detail] = await this.#attempt();
       artifacts = await this.#collect();
-      await this.#hold(result).catch(async (error: Error) => {
-        await forgetShell(this.#terms.folder);
-        this.#say(`the workspace is not kept: ${error.message}`);
-      });
+      await this.#hold(result);
     } finally {
       signal.removeEventListener("abort", onAbort);
       diskWatch.remove(work);
@@ -173,22 +166,18 @@ export class Execution {
 
   /** Keeps the workspace if somebody wishes to look into it. */
   async #hold(result: RunResult): Promise<void> {
-    const { request, work, folder, holdMs, roomFor } = this.#terms;
-    if (this.#workspace === undefined || this.#stopped !== undefined || !isHoldable(result, true)) return;
-    const forMs = await holdMs(result);
-    if (forMs === null) return;
-    const terms = { ...this.#terms, folders: this.#folders, uid: this.#uid, workspace: this.#workspace };
-    await keepForShell(terms);
-    const bytes = (await bytesIn([work])).get(work) ?? 0;
-    const obstacle = await roomFor(bytes);
-    if (obstacle !== null) {
-      await forgetShell(folder);
-      this.#say(`somebody wishes to look into ${request.job}, but ${obstacle}`);
-      return;
+    const workspace = this.#workspace;
+    if (workspace === undefined || this.#stopped !== undefined || !isHoldable(result, true)) return;
+    const held = await holdWorkspace(
+      { ...this.#terms, folders: this.#folders, uid: this.#uid, workspace },
+      result,
+    );
+    if (held === null) return;
+    if (typeof held === "string") this.#say(`the workspace is not kept: ${held}`);
+    else {
+      this.#held = held;
+      this.#say(`the workspace is kept until ${new Date(held.untilMs).toISOString()}`);
     }
-    const sinceMs = Date.now();
-    this.#held = { sinceMs, untilMs: sinceMs + forMs, bytes };
-    this.#say(`the workspace is kept until ${new Date(this.#held.untilMs).toISOString()}`);
   }
 
   /** What was cancelled while it was kept is nobody's to look into. */

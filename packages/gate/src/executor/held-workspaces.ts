@@ -1,9 +1,11 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { readdir, rm, rmdir } from "node:fs/promises";
 import { join } from "node:path";
+import type { RunResult } from "../core/index.ts";
 import type { CheckedRequest } from "./build-request.ts";
+import { bytesIn } from "./disk-watch.ts";
 import { environmentOf } from "./environment.ts";
-import { type ExecutionRecord, readRecord, writeRecord } from "./execution-record.ts";
+import { type ExecutionRecord, type HeldRecord, readRecord, writeRecord } from "./execution-record.ts";
 import type { Folders, Sandbox } from "./isolation.ts";
 import { endTrail } from "./processes.ts";
 import { removeFolder, type Workspace } from "./workspace.ts";
@@ -38,7 +40,15 @@ shell=sh; command -v bash > /dev/null && shell=bash
 if [ -t 0 ] && command -v script > /dev/null; then exec script -qec "$shell" /dev/null; fi
 exec $shell`;
 
-interface KeptTerms {
+export interface HoldTerms {
+  /** For how long the workspace of one that ended so is to be kept. `null`: it is not. */
+  readonly holdMs: (result: RunResult) => Promise<number | null>;
+  /** Why a workspace of so many bytes cannot be held, in a sentence. `null`: it can. */
+  readonly roomFor: (bytes: number) => Promise<string | null>;
+}
+
+interface KeptTerms extends HoldTerms {
+  readonly work: string;
   readonly id: string;
   readonly request: CheckedRequest;
   /** Of the execution. */
@@ -49,8 +59,35 @@ interface KeptTerms {
   readonly workspace: Workspace;
 }
 
+/**
+ * Keeps the workspace of a build that has ended, if that is wished.
+ * @returns `null`: nobody wishes it. A text: why it is not kept, though somebody does.
+ */
+export async function holdWorkspace(
+  terms: KeptTerms,
+  result: RunResult,
+): Promise<HeldRecord | string | null> {
+  const { folder, work, holdMs, roomFor } = terms;
+  const forMs = await holdMs(result);
+  if (forMs === null) return null;
+  try {
+    await keepForShell(terms);
+    const bytes = (await bytesIn([work])).get(work) ?? 0;
+    const obstacle = await roomFor(bytes);
+    if (obstacle === null) {
+      const sinceMs = Date.now();
+      return { sinceMs, untilMs: sinceMs + forMs, bytes };
+    }
+    await forgetShell(folder);
+    return obstacle;
+  } catch (error) {
+    await forgetShell(folder);
+    return (error as Error).message;
+  }
+}
+
 /** Writes down what a shell in a workspace needs. What entries were given for themselves alone does not stay: secrets, above all. */
-export async function keepForShell(terms: KeptTerms): Promise<void> {
+async function keepForShell(terms: KeptTerms): Promise<void> {
   const { id, request, folder, folders, uid, sandbox, workspace } = terms;
   await Promise.all([removeFolder(folders.given), removeFolder(folders.apart)]);
   const cwd = workspace.sources.get(request.project)!.path;
