@@ -93,7 +93,6 @@ describe("what is not built is refused by name, at its line", () => {
     "default-ansible-version",
     "exclude-locked-branches",
     "exclude-unprotected-branches",
-    "max-dependencies",
     "report-build-page",
     "semaphores",
     "web-root",
