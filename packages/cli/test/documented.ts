@@ -7,6 +7,7 @@ export const ROOT = resolve(import.meta.dirname, "../../..");
 /** Run as it stands, by a test that reads it. */
 export const RUN_WHOLE: Readonly<Record<string, string>> = {
   "docs/TUTORIAL-GATE.md": "test/gate/tutorial.test.ts",
+  "examples/ansible/README.md": "test/gate/tutorial.test.ts",
 };
 
 export interface Shown {
