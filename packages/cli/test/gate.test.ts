@@ -257,6 +257,9 @@ describe("changes", () => {
     const flakes = await gate("flakes");
     expect([flakes.code, flakes.stdout]).toEqual([0, expect.stringContaining("There are no flakes")]);
     expect(await json("flakes", "--project", "sample", "--job", "greets")).toEqual([]);
+    const watching = startDrover(["gate", "status", "--watch"], { env: { ...xdg, DROVER_GATE: url } });
+    await until("it was shown twice", () => watching.stdout().split("slots in use").length > 2);
+    watching.kill();
     const outbox = await gate("outbox");
     expect([outbox.code, outbox.stdout]).toEqual([0, "Every report has been delivered.\n"]);
     expect(await json("outbox", "--change", number, "--limit", "5")).toEqual([]);
