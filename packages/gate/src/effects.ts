@@ -1,3 +1,4 @@
+import type { Autoholds } from "./autohold/index.ts";
 import type {
   BuildBus,
   BuildEnd,
@@ -52,6 +53,7 @@ export interface EffectParts extends ReportParts {
   readonly bus: BuildBus;
   readonly ledger: ReuseLedger;
   readonly sharing: SharingPlanner;
+  readonly autoholds: Autoholds;
   /** Where builds run. */
   readonly zone: string;
   readonly keys: ProjectKeys;
@@ -160,6 +162,10 @@ export class Effects {
       );
       this.#answerFailure(effect, error);
     });
+    this.#await(done);
+  }
+
+  #await(done: Promise<void>): void {
     this.#underWay.add(done);
     void done.finally(() => this.#underWay.delete(done));
   }
@@ -428,12 +434,13 @@ export class Effects {
 
   #end(build: BuildId, { result, outcome, detail }: BuildEnd): void {
     this.#paused.delete(build);
-    const { builds, recordSoon, nowMs } = this.#parts;
+    const { builds, recordSoon, nowMs, autoholds } = this.#parts;
     const childJobs = outcome?.data.childJobs;
     const ended = { kind: "ended" as const, build, result, ...(childJobs == null ? {} : { childJobs }) };
     void recordSoon(() => {
       builds.end(build, { result: nameOf(result), detail, outcome }, nowMs());
       this.#recordExecution(build, { result, outcome, detail });
+      if (outcome?.held !== undefined) autoholds.keep(builds.get(build)!, outcome);
     }, [ended]);
   }
 
@@ -456,7 +463,8 @@ export class Effects {
     this.#preparing.delete(build);
     if (followed !== undefined) {
       const { running, unique } = followed;
-      if (unique === null) running.cancel();
+      // A reset takes back hundreds. It is done before this gate closes, as nobody else would do it.
+      if (unique === null) this.#await(this.#pace.turn().then(() => running.cancel()));
       else {
         this.#slots.hold(build);
         this.#held.hold(unique, build, () => running.cancel());
