@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { chmodSync, constants, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, constants, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
@@ -44,6 +44,8 @@ export class RunningGate {
   server!: JobServer;
   #http: HttpServer | undefined;
   #clones = 0;
+  /** That were written for executions. */
+  readonly #words = new Map<string, number>();
   #options: Partial<GateOptions> = {};
 
   private constructor() {}
@@ -213,6 +215,16 @@ export class RunningGate {
   /** Tells a build how to end. */
   async endBuild(build: string, code: number): Promise<void> {
     await this.tellBuild(build, String(code));
+  }
+
+  /** Writes the next word for the execution of a build, which may be that of others, too: it looks for a file. */
+  tellExecution(build: string, word: string): void {
+    const execution = this.gate.builds.get(Number(build))!.execution!;
+    const words = (this.#words.get(execution) ?? 0) + 1;
+    this.#words.set(execution, words);
+    const path = join(this.control, `${execution}.${words}`);
+    writeFileSync(`${path}.new`, `${word}\n`);
+    renameSync(`${path}.new`, path);
   }
 
   /** Has the job server take a build from its executor, which the gate cannot tell from an executor that is gone. */

@@ -222,27 +222,33 @@ describe("Drover's own", () => {
     });
     const at = String(fragile.addresses[0]!.port);
     const letters = (...args: string[]) => drover(["admin", "deadletters", ...args, "-p", at]);
+    const short = (...args: string[]) => drover(["deadletters", ...args, "-p", at]);
     const [own, handles] = [new Client({ servers: `127.0.0.1:${at}` }), [] as string[]];
-    for (const unique of ["a", "b"])
+    for (const unique of ["a", "b", "c", "d"])
       handles.push(await own.background("lose", `work\x07 ${unique}`, { unique }));
-    const loser = new Worker({ servers: `127.0.0.1:${at}`, concurrency: 2 });
+    const loser = new Worker({ servers: `127.0.0.1:${at}`, concurrency: 4 });
     loser.handle("lose", (job) => new Promise((_, reject) => job.signal.addEventListener("abort", reject)));
     await loser.run();
-    await until("both run", () => loser.running === 2);
+    await until("all run", () => loser.running === 4);
     await loser.close();
-    await until("both are dead", () => fragile.core.state.deadLetters.size === 2);
+    await until("all are dead", () => fragile.core.state.deadLetters.size === 4);
 
     const list = JSON.parse((await letters("list", "--json")).stdout);
     list.sort((a: { unique: string }, b: { unique: string }) => (a.unique < b.unique ? -1 : 1));
     expect(list).toMatchObject([
       { handle: handles[0], function: "lose", unique: "a", attempts: 1, workloadBytes: 7 },
       { handle: handles[1], function: "lose", unique: "b" },
+      { unique: "c" },
+      { unique: "d" },
     ]);
     expect((await letters("show", handles[0]!)).stdout).toContain("workload       work\\x07 a\n");
     expect((await letters("requeue", handles[0]!)).stdout).toBe("OK\n");
     expect((await letters("delete", handles[1]!)).stdout).toBe("OK\n");
-    expect((await letters("list")).stdout).toBe("no dead letters\n");
-    expect(fragile.core.state.functions.get("lose")!.queued).toBe(1);
+    expect((await short("show", handles[2]!)).stdout).toContain("workload       work\\x07 c\n");
+    expect((await short("requeue", handles[2]!)).stdout).toBe("OK\n");
+    expect((await short("delete", handles[3]!)).stdout).toBe("OK\n");
+    expect((await short("list")).stdout).toBe("no dead letters\n");
+    expect(fragile.core.state.functions.get("lose")!.queued).toBe(2);
     expect((await letters("show", handles[0]!)).code).toBe(1);
     await own.close();
     await fragile.stop(0);

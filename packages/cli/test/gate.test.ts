@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type {
+  AutoholdView,
   BuildView,
   ChangeSummaryView,
   ConfigProblem,
@@ -256,6 +257,9 @@ describe("changes", () => {
     const flakes = await gate("flakes");
     expect([flakes.code, flakes.stdout]).toEqual([0, expect.stringContaining("There are no flakes")]);
     expect(await json("flakes", "--project", "sample", "--job", "greets")).toEqual([]);
+    const watching = startDrover(["gate", "status", "--watch"], { env: { ...xdg, DROVER_GATE: url } });
+    await until("it was shown twice", () => watching.stdout().split("slots in use").length > 2);
+    watching.kill();
     const outbox = await gate("outbox");
     expect([outbox.code, outbox.stdout]).toEqual([0, "Every report has been delivered.\n"]);
     expect(await json("outbox", "--change", number, "--limit", "5")).toEqual([]);
@@ -333,6 +337,27 @@ describe("changes", () => {
     expect(await json<SemaphoreView[]>("semaphores")).toEqual([
       { name: "database", max: 2, holders: [], waiting: [] },
     ]);
+  });
+
+  test("are held when they fail, where that was asked for", async () => {
+    expect((await gate("autohold-list")).stdout).toBe("Nothing is to be held.\n");
+    const of = ["--project", "sample", "--job", "greets", "--reason", "to look"];
+    const asked = await gate("autohold", ...of, "--count", "2", "--hold", "1h");
+    expect([asked.code, asked.stdout]).toEqual([
+      0,
+      expect.stringContaining("autohold 1: the next 2 builds of greets"),
+    ]);
+    expect(await json<AutoholdView[]>("autohold-list")).toMatchObject([
+      { id: 1, count: 2, holdMs: 3_600_000, askedBy: "ann", held: [] },
+    ]);
+    const { stdout } = await gate("autohold-info", "1");
+    expect(stdout).toMatch(
+      /^autohold 1: job greets of sample\nasked by ann .*: to look\n.*: 2, each for 1 h\n$/,
+    );
+    const shell = await gate("held-shell", "1", "--dir", folder);
+    expect([shell.code, shell.stderr]).toEqual([1, expect.stringContaining("build 1 is not held")]);
+    expect((await gate("autohold-delete", "1")).code).toBe(0);
+    expect((await gate("autohold-delete", "1")).code).toBe(1);
   });
 
   test("are not started while the gate is paused", async () => {

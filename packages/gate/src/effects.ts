@@ -1,3 +1,4 @@
+import type { Autoholds } from "./autohold/index.ts";
 import type {
   BuildBus,
   BuildEnd,
@@ -52,6 +53,7 @@ export interface EffectParts extends ReportParts {
   readonly bus: BuildBus;
   readonly ledger: ReuseLedger;
   readonly sharing: SharingPlanner;
+  readonly autoholds: Autoholds;
   /** Where builds run. */
   readonly zone: string;
   readonly keys: ProjectKeys;
@@ -432,12 +434,13 @@ export class Effects {
 
   #end(build: BuildId, { result, outcome, detail }: BuildEnd): void {
     this.#paused.delete(build);
-    const { builds, recordSoon, nowMs } = this.#parts;
+    const { builds, recordSoon, nowMs, autoholds } = this.#parts;
     const childJobs = outcome?.data.childJobs;
     const ended = { kind: "ended" as const, build, result, ...(childJobs == null ? {} : { childJobs }) };
     void recordSoon(() => {
       builds.end(build, { result: nameOf(result), detail, outcome }, nowMs());
       this.#recordExecution(build, { result, outcome, detail });
+      if (outcome?.held !== undefined) autoholds.keep(builds.get(build)!, outcome);
     }, [ended]);
   }
 

@@ -1,10 +1,10 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { Client } from "@drover/client";
-import { type FunctionRule, Identity, type JobServer } from "@drover/server";
-import { type Connection, memoryPair } from "@drover/transport";
+import type { FunctionRule } from "@drover/server";
 import type { Worker } from "@drover/worker";
 import type { ReplayedSpan } from "./api/types.ts";
+import { AUTOHOLD_MIGRATIONS, Autoholds, AutoholdTable } from "./autohold/index.ts";
 import {
   BUILD_FUNCTION_SETTINGS,
   BUILD_FUNCTIONS,
@@ -16,6 +16,7 @@ import {
 } from "./bus/index.ts";
 import { ConfigLoader, type LoadedLayout, type Tenant } from "./config/index.ts";
 import type { Change, ConfigProblem, GateCore, GateEvent, RefUpdate, Subject } from "./core/index.ts";
+import { dialIn, GATE_FUNCTIONS } from "./dial-in.ts";
 import { Effects } from "./effects.ts";
 import { ExecutionStore, Executor } from "./executor/index.ts";
 import { FORGE_MIGRATIONS, type ForgeEvent, type ForgeTrigger, LocalForge } from "./forge/index.ts";
@@ -38,23 +39,12 @@ import { addToTenant, GATE_FILE, GateError, type GateErrorCode, readTenant } fro
 import { tidy } from "./tidying.ts";
 import { Timers } from "./timers.ts";
 
-export { GATE_FILE, GateError, type GateErrorCode, type GateOptions };
-
-/** Beginning of the functions that are the gate's own: `reserved` of a job server that has a gate. */
-export const GATE_FUNCTIONS = "gate:";
+export { GATE_FILE, GATE_FUNCTIONS, GateError, type GateErrorCode, type GateOptions };
 
 /** What a job server must know of the gate's functions, before any rules of its operator. */
 export const GATE_FUNCTION_RULES: readonly FunctionRule[] = [
   { glob: BUILD_FUNCTIONS, settings: BUILD_FUNCTION_SETTINGS },
 ];
-
-/** Rights of what is in the process with the job server. */
-const GATE_IDENTITY = new Identity("gate", {
-  submit: [`${GATE_FUNCTIONS}*`],
-  work: [`${GATE_FUNCTIONS}*`],
-  status: true,
-  admin: false,
-});
 
 const KEEP_MS = 30 * 24 * 3_600_000;
 const KEEP_BYTES = 10 * 1024 ** 3;
@@ -66,12 +56,15 @@ const MERGES = 4;
 export const DATABASE_FILE = "gate.db";
 export const REPOSITORIES = "repositories";
 const BUILDS = "builds";
+/** Name of the executor in the gate's own process. */
+const OWN_EXECUTOR = "gate";
 
 export const GATE_MIGRATIONS = [
   ...FORGE_MIGRATIONS,
   ...EVENT_LOG_MIGRATIONS,
   ...BUILD_MIGRATIONS,
   ...REUSE_MIGRATIONS,
+  ...AUTOHOLD_MIGRATIONS,
   ...OUTBOX_MIGRATIONS,
 ];
 
@@ -90,6 +83,7 @@ interface Parts {
   readonly merger: Merger;
   readonly loader: ConfigLoader;
   readonly builds: BuildTable;
+  readonly autoholds: Autoholds;
   readonly ledger: ReuseLedger;
   readonly slots: LocalSlots;
   readonly scheduler: Scheduler;
@@ -116,6 +110,7 @@ export class Gate {
   readonly workers: WorkerList;
   readonly scheduler: Scheduler;
   readonly builds: BuildTable;
+  readonly autoholds: Autoholds;
   readonly ledger: ReuseLedger;
   readonly slots: LocalSlots;
   readonly loader: ConfigLoader;
@@ -146,11 +141,12 @@ export class Gate {
     this.executor = parts.executor;
     this.executions = parts.executions;
     this.workers = new WorkerList(() => [
-      ...(parts.executor === undefined ? [] : [executorFacts("gate", parts.executor, options.slots)]),
+      ...(parts.executor === undefined ? [] : [executorFacts(OWN_EXECUTOR, parts.executor, options.slots)]),
       ...(options.hasMerger !== false ? [mergerFacts("gate", MERGES)] : []),
     ]);
     this.scheduler = parts.scheduler;
     this.builds = parts.builds;
+    this.autoholds = parts.autoholds;
     this.ledger = parts.ledger;
     this.slots = parts.slots;
     this.loader = parts.loader;
@@ -184,6 +180,8 @@ export class Gate {
           sealingKey: new ProjectKeys(inFolder(KEYS)).sealingKey(),
           hidden: [folder],
           readOnly: options.readOnly ?? [],
+          name: OWN_EXECUTOR,
+          holdMs: async (build, result) => gate?.autoholds.holdMs(build, result) ?? null,
         });
         executor = started;
         undo.push(() => started.close());
@@ -221,6 +219,9 @@ export class Gate {
       gate = new Gate(options, (self) => {
         const builds = new BuildTable(database);
         const ledger = new ReuseLedger(database);
+        const table = new AutoholdTable(database);
+        const buildsNamed = (name: string) => buildsByName(gateId, ledger, name);
+        const autoholds = new Autoholds({ table, builds, buildsNamed, log, nowMs });
         const outbox = new Outbox(database);
         const connection = (name: string) => loader.tenant.connections?.get(name);
         const courier = new Courier({ outbox, connection, folder, log, nowMs });
@@ -243,6 +244,7 @@ export class Gate {
           builds,
           ledger,
           sharing: new SharingPlanner({ tenant: tenant.name, zone, environment, merger }),
+          autoholds,
           slots,
           bus: new BuildBus(client),
           zone,
@@ -271,6 +273,7 @@ export class Gate {
           loader,
           builds,
           ledger,
+          autoholds,
           slots,
           scheduler,
           effects,
@@ -286,6 +289,7 @@ export class Gate {
       // One elsewhere may come later: changes are taken meanwhile.
       if (!("servers" in server)) await registered;
       gate.#begin(loaded);
+      if (executor !== undefined) gate.autoholds.tend(OWN_EXECUTOR, executor);
       return gate;
     } catch (error) {
       for (const act of undo.reverse()) await act();
@@ -443,6 +447,7 @@ export class Gate {
   async close(): Promise<void> {
     const { scheduler, effects, client, workers, executor, merger, forge, database, courier } = this.#parts;
     clearInterval(this.#tidying);
+    this.autoholds.close();
     this.#timers.close();
     await forge.close();
     await effects.close();
@@ -558,6 +563,11 @@ export class Gate {
   }
 }
 
+/** Builds that have this name on executors: their own, or that of the content that they share. */
+export function buildsByName(gateId: string, ledger: ReuseLedger, name: string): number[] {
+  return name.startsWith(`${gateId}-`) ? [Number(name.slice(gateId.length + 1))] : ledger.runningOf(name);
+}
+
 /** @throws GateError */
 function tenantOf({ folder, reportsElsewhere = true }: GateOptions): Tenant {
   const tenant = readTenant(folder);
@@ -576,13 +586,4 @@ function selfOf({ db }: GateDatabase): string {
   const id = randomBytes(6).toString("hex");
   db.prepare("INSERT INTO gate_self (id) VALUES (?)").run(id);
   return id;
-}
-
-/** Connections to a job server in this process, with the rights of the gate. */
-function dialIn(server: JobServer): () => Promise<Connection> {
-  return async () => {
-    const [own, others] = memoryPair({}, ["gate", "gate"]);
-    server.accept(others, GATE_IDENTITY);
-    return own;
-  };
 }

@@ -1,3 +1,4 @@
+import type { Autoholds } from "./autohold/index.ts";
 import type { ExecutionStore } from "./executor/index.ts";
 import type { LocalForge } from "./forge/index.ts";
 import type { Merger } from "./merger/index.ts";
@@ -13,6 +14,7 @@ interface Keepers {
   readonly ledger: ReuseLedger;
   readonly executions: ExecutionStore;
   readonly forge: LocalForge;
+  readonly autoholds: Autoholds;
 }
 
 /**
@@ -21,11 +23,13 @@ interface Keepers {
  * @param keepBytes Logs and artifacts may take so much, of what is younger.
  */
 export async function tidy(keepers: Keepers, beforeMs: number, keepBytes: number): Promise<void> {
-  const { scheduler, merger, builds, ledger, executions, forge } = keepers;
+  const { scheduler, merger, builds, ledger, executions, forge, autoholds } = keepers;
   const live = new Set<number>();
   for (const { queues } of scheduler.status().pipelines)
     for (const { items } of queues)
       for (const { buildset } of items) if (buildset !== null) live.add(buildset);
+  // Their commits are what held workspaces have checked out.
+  for (const { buildset } of autoholds.table.held()) live.add(buildset);
   for (const project of forge.projects()) {
     for (const id of await merger.held(project)) {
       if (!live.has(Number(id.replace(/^bs-/, "")))) await merger.release(id, [project]);

@@ -1,6 +1,7 @@
 import type { ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import type {
+  AutoholdView,
   BuildView,
   ChangeView,
   ConfigProblem,
@@ -9,7 +10,7 @@ import type {
   JobDefinitionsView,
   StatusView,
 } from "@drover/gate/api";
-import Fastify, { type FastifyInstance, type FastifyReply } from "fastify";
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import { addPageFiles } from "../../server/src/http/page-files.ts";
 
 /** What somebody asked a gate to do. */
@@ -39,6 +40,7 @@ export class GateStage implements AsyncDisposable {
   problems: readonly ConfigProblem[] = [];
   jobs: readonly JobDefinitionsView[] = [];
   flakes: readonly FlakeView[] = [];
+  autoholds: readonly AutoholdView[] = [];
   /** Takes what somebody did, after its token was looked at. */
   onAct: (asked: Asked) => void = () => {};
   /** `null`: there is no gate. */
@@ -164,6 +166,7 @@ export class GateStage implements AsyncDisposable {
     });
     app.get("/api/gate/jobs", () => this.jobs);
     app.get("/api/gate/flakes", () => this.flakes);
+    app.get("/api/gate/autoholds", () => this.autoholds);
     app.get("/api/gate/config-problems", () => this.problems);
   }
 
@@ -187,19 +190,21 @@ export class GateStage implements AsyncDisposable {
   }
 
   #addActs(): void {
+    this.#app.delete("/api/gate/autoholds/:id", (request, reply) => this.#act("delete", request, reply));
     for (const act of ["approve", "unapprove", "abandon", "restore", "comment"]) {
-      this.#app.post<{ Params: { number: string } }>(
-        `/api/gate/changes/:number/${act}`,
-        ({ url, headers, body }, reply) => {
-          const asked = { path: url, authorization: headers.authorization, body };
-          this.asked.push(asked);
-          if (headers.authorization !== `Bearer ${GateStage.TOKEN}`)
-            return refuse(reply, 401, "nobody has this token");
-          this.onAct(asked);
-          return reply.send({ done: [`${act}: done`] });
-        },
+      this.#app.post<{ Params: { number: string } }>(`/api/gate/changes/:number/${act}`, (request, reply) =>
+        this.#act(act, request, reply),
       );
     }
+  }
+
+  #act(act: string, { url, headers, body }: FastifyRequest, reply: FastifyReply): FastifyReply {
+    const asked = { path: url, authorization: headers.authorization, body };
+    this.asked.push(asked);
+    if (headers.authorization !== `Bearer ${GateStage.TOKEN}`)
+      return refuse(reply, 401, "nobody has this token");
+    this.onAct(asked);
+    return reply.send({ done: [`${act}: done`] });
   }
 
   #consoleOf(build: string): Console {

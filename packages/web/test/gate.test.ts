@@ -526,6 +526,57 @@ describeWith(["chromium"], "pages of the gate", () => {
     expect(tab.faults).toEqual([]);
   });
 
+  test("list what is to be held, where it is held and until when, and take it back", async () => {
+    await using stage = await open();
+    const nowMs = Date.now();
+    const other = { project: "lib", change: null, ref: "stable/", askedBy: "bob", count: 3, held: [] };
+    const made = { holdMs: 7_200_000, madeMs: nowMs - 60_000 };
+    stage.autoholds = [
+      {
+        ...{
+          id: 1,
+          project: "app",
+          job: "unit",
+          change: 12,
+          ref: null,
+          reason: EVIL,
+          askedBy: "ann",
+          count: 0,
+        },
+        ...made,
+        held: [
+          {
+            ...{ build: "345", execution: "e-1", executor: "builder-2" },
+            ...{ sinceMs: nowMs, untilMs: nowMs + 7_230_000 },
+          },
+        ],
+      },
+      { id: 2, job: "slow", reason: "hangs", ...other, ...made },
+    ];
+    await using tab = await viewer.look(`${stage.url}/#/gate`);
+    const { page } = tab;
+    await page.getByRole("link", { name: "Autoholds" }).click();
+    const rows = page.getByRole("table", { name: "Requests to hold failing builds" }).locator("tbody tr");
+    await rows.first().waitFor();
+    expect(await rows.allTextContents()).toEqual([
+      expect.stringMatching(/^unitapp 12<img .*ann, 1 .* ago0345 on builder-2, ends in 2 h.*Delete$/),
+      expect.stringMatching(/^slowlib stable\/hangsbob, 1 .* ago3Delete$/),
+    ]);
+    expect(await rows.getByRole("link", { name: "345" }).getAttribute("href")).toBe("#/gate/builds/345");
+    stage.onAct = () => {
+      stage.autoholds = stage.autoholds.slice(1);
+    };
+    await page.getByRole("button", { name: "Delete autohold 1" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+    await page.getByRole("textbox", { name: "Token" }).fill(GateStage.TOKEN);
+    await page.keyboard.press("Enter");
+    await until("its row is gone", DEADLINE_MS, async () => (await rows.count()) === 1);
+    expect(stage.asked).toMatchObject([
+      { path: "/api/gate/autoholds/1", authorization: `Bearer ${GateStage.TOKEN}` },
+    ]);
+    expect(tab.faults).toEqual([]);
+  });
+
   test("are light or dark as the system is", async () => {
     const items = [item(1, null), item(2, null, { failing: true, jobs: [ended("unit", "FAILURE", 1)] })];
     await using stage = await open(status([pipeline("gate", [queue("shop", items)])]));

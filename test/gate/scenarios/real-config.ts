@@ -36,7 +36,32 @@ while :; do
 done
 `;
 
-/** Of the config-project. */
+/** The same where builds share: it has one repository without a history, and is known by its execution. */
+const SHARED_PROBE = `
+cd "$DROVER_WORKSPACE/src/$DROVER_PROJECT"
+git ls-files | grep -vx zuul.yaml | while read -r file; do
+  echo "holds $DROVER_PROJECT $DROVER_BRANCH $(cat "$file")"
+done | sort -u
+echo waits
+words=0
+while :; do
+  words=$((words + 1))
+  until [ -e "CONTROL/$DROVER_EXECUTION.$words" ]; do sleep 0.1; done
+  read -r code < "CONTROL/$DROVER_EXECUTION.$words"
+  case "$code" in
+    early) echo "fails, and goes on" ;;
+    pause) echo '{"zuul": {"pause": true, "artifacts": [{"name": "made", "url": "here"}]}}' > "$DROVER_RESULT"; exit 0 ;;
+    children*) echo "{\\"zuul\\": {\\"child_jobs\\": \${code#children}}}" > "$DROVER_RESULT" ;;
+    0) echo made > "$DROVER_ARTIFACTS/made"; exit 0 ;;
+    *) exit "$code" ;;
+  esac
+done
+`;
+
+/**
+ * Of the config-project.
+ * @param shares Whether builds of equal content are one execution.
+ */
 export function pipelineFiles(
   {
     window,
@@ -47,6 +72,7 @@ export function pipelineFiles(
     pipelines: further = [],
   }: Setup,
   control: string,
+  shares = false,
 ): Readonly<Record<string, string>> {
   const messages = Object.fromEntries(
     Object.entries(PIPELINE_MESSAGES).map(([kind, text]) => [`${kind}-message`, text]),
@@ -87,7 +113,9 @@ export function pipelineFiles(
     abstract: true,
     timeout: 600,
     "failure-output": "fails, and",
-    command: ["sh", "-c", PROBE.replace("CONTROL", control)],
+    command: ["sh", "-c", (shares ? SHARED_PROBE : PROBE).replaceAll("CONTROL", control)],
+    // A scenario says for which change a job fails.
+    ...(shares ? { reuse: true, inputs: ["change", "branch"] } : {}),
   };
   // Its preparation is what waits.
   const prepared = {

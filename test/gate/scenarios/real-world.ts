@@ -70,8 +70,15 @@ export class RealWorld implements ScenarioWorld {
   /** Branches that cannot be moved, until a change has been told so. */
   readonly #locks = new Map<string, string>();
 
-  /** @param running Its pipelines are as the scenario wants them. @param prefix Of the scenario's own projects. */
-  constructor(running: RunningGate, setup: Setup, prefix: string) {
+  readonly #shares: boolean;
+
+  /**
+   * @param running Its pipelines are as the scenario wants them.
+   * @param prefix Of the scenario's own projects.
+   * @param shares Whether builds of equal content are one execution there.
+   */
+  constructor(running: RunningGate, setup: Setup, prefix: string, shares = false) {
+    this.#shares = shares;
     this.#running = running;
     this.#setup = setup;
     this.#prefix = prefix;
@@ -191,7 +198,7 @@ export class RealWorld implements ScenarioWorld {
 
   async failEarly(name: string): Promise<void> {
     const build = await this.#waitingBuild(name);
-    await this.#running.tellBuild(build.view.id, "early");
+    await this.#tell(build.view.id, "early");
     await this.#until(`${name} is known to fail`, ({ items }) =>
       items.some(({ jobs }) => jobs.some((job) => job.build === build.view.id && job.isFailing)),
     );
@@ -200,7 +207,7 @@ export class RealWorld implements ScenarioWorld {
   async pauseBuild(name: string): Promise<void> {
     const build = await this.#waitingBuild(name);
     this.#paused.add(build.view.id);
-    await this.#running.tellBuild(build.view.id, "pause");
+    await this.#tell(build.view.id, "pause");
     await this.#until(`${name} is paused, or over`, ({ items, builds }) => {
       const isPaused = items.some(({ jobs }) =>
         jobs.some((job) => job.build === build.view.id && job.state === "paused"),
@@ -212,7 +219,29 @@ export class RealWorld implements ScenarioWorld {
   async chooseChildren(name: string, ...jobs: readonly string[]): Promise<void> {
     const build = await this.#waitingBuild(name);
     const names = jobs.map((job) => `${this.#prefix}-${job}`);
-    await this.#running.tellBuild(build.view.id, `children${JSON.stringify(names)}`);
+    await this.#tell(build.view.id, `children${JSON.stringify(names)}`);
+  }
+
+  async #tell(build: string, word: string): Promise<void> {
+    if (this.#shares) this.#running.tellExecution(build, word);
+    else await this.#running.tellBuild(build, word);
+  }
+
+  /** Resolves when nothing is under way but builds that wait. */
+  async settle(): Promise<void> {
+    await this.#until("nothing is under way", ({ isSettled }) => isSettled);
+  }
+
+  /** Once nothing is under way. */
+  async isRunning(name: string): Promise<boolean> {
+    const { builds } = await this.#until("nothing is under way", ({ isSettled }) => isSettled);
+    return builds.some((build) => build.name === name && build.isWaiting && build.view.result === null);
+  }
+
+  /** Builds so far, and those that were given what another one had. */
+  async counts(): Promise<{ readonly builds: number; readonly shared: number }> {
+    const { builds } = await this.#see();
+    return { builds: builds.length, shared: builds.filter(({ view }) => view.shared != null).length };
   }
 
   async lose(name: string): Promise<void> {
@@ -242,8 +271,9 @@ export class RealWorld implements ScenarioWorld {
     await this.#until("all builds have run", async (seen) => {
       for (const build of seen.builds) {
         const { id, result } = build.view;
-        if (!build.isWaiting || result !== null || ended.has(id) || this.#paused.has(id)) continue;
-        ended.add(build.view.id);
+        const of = this.#shares ? (this.#running.gate.builds.get(Number(id))?.execution ?? id) : id;
+        if (!build.isWaiting || result !== null || ended.has(of) || this.#paused.has(id)) continue;
+        ended.add(of);
         await this.#end(build);
       }
       return seen.items.length === 0;
@@ -251,7 +281,7 @@ export class RealWorld implements ScenarioWorld {
   }
 
   async #end({ view, job, change }: SeenBuild): Promise<void> {
-    await this.#running.endBuild(view.id, this.#failing.has(`${job} ${change}`) ? 1 : 0);
+    await this.#tell(view.id, this.#failing.has(`${job} ${change}`) ? "1" : "0");
   }
 
   async expectRunning(...names: readonly string[]): Promise<void> {
@@ -451,12 +481,16 @@ export class RealWorld implements ScenarioWorld {
   }
 
   /** A build was given what it is said to be a test of, on branches that hold nothing but what has merged. */
-  async #compare({ chain, job }: BuildView, log: string): Promise<void> {
+  async #compare({ chain, job, subject }: BuildView, log: string): Promise<void> {
     const placeOf = (name: string, revision: number) => {
       const { project, branch } = this.#changeOf(name).setup;
       return `${repositoryName(this.#prefix, project)} ${branch} ${name} ${revision}`;
     };
-    const tested = chain.map(({ number, revision }) => placeOf(this.#nameOf(number), revision));
+    // One that shares has only its own repository, on its own branch.
+    const own = `${subject.project} ${subject.branch} `;
+    const tested = chain
+      .map(({ number, revision }) => placeOf(this.#nameOf(number), revision))
+      .filter((place) => !this.#shares || place.startsWith(own));
     const held = [...log.matchAll(/^holds (.*)$/gm)]
       .map(([, text]) => text!)
       .filter((text) => !text.endsWith(` ${FIRST_COMMIT}`));

@@ -1,3 +1,4 @@
+import { type FrozenJobDefinition, hasSecrets } from "../../../packages/gate/src/config/index.ts";
 import type {
   Change,
   GateEffect,
@@ -10,6 +11,9 @@ import { Intents } from "../../../packages/gate/src/core/intents.ts";
 import { Queue } from "../../../packages/gate/src/core/queue.ts";
 import { Holders } from "../../../packages/gate/src/core/semaphores.ts";
 import type { Item } from "../../../packages/gate/src/core/state.ts";
+import type { BuildRequest } from "../../../packages/gate/src/executor/index.ts";
+import { ReuseLedger, SharingPlanner } from "../../../packages/gate/src/reuse/index.ts";
+import { SharedExecutions } from "./shared-executions.ts";
 import type { Tampering } from "./world.ts";
 
 /*
@@ -136,7 +140,74 @@ function stayingBroken(): GateMutant {
   };
 }
 
+/** A key that is made of something else than what is run. */
+function keyed(name: string, request: (request: BuildRequest) => BuildRequest): GateMutant {
+  return { name, make: () => ({ sharing: { request } }) };
+}
+
+/** Who may share is another one's to say. */
+function sharing(name: string, mayShare: typeof SharingPlanner.mayShare): GateMutant {
+  return replacing<typeof SharingPlanner, "mayShare">(name, SharingPlanner, "mayShare", () => mayShare);
+}
+
+/** The newest execution of a key counts, however it has ended. */
+function reusingFailures(): GateMutant {
+  return replacing("what failed is reused", ReuseLedger.prototype, "find", (original) => {
+    return function (this: ReuseLedger, key, ...rest) {
+      const found = original.call(this, key, ...rest);
+      const [, failures] = found.unique.split(".");
+      if (found.how !== null || failures === "0") return found;
+      return { key, unique: `${key}.${Number(failures) - 1}`, how: "reused", source: 1 };
+    };
+  });
+}
+
 export const GATE_MUTANTS: readonly GateMutant[] = [
+  reusingFailures(),
+  keyed("a key forgets what the jobs before have returned", (request) => ({ ...request, vars: {} })),
+  keyed("a key forgets the artifacts of the jobs before, and of changes ahead", (request) => ({
+    ...request,
+    zuul: {},
+  })),
+  keyed("a key forgets the repositories besides its own", (request) => ({
+    ...request,
+    repositories: request.repositories.filter(({ project }) => project === request.project),
+  })),
+  keyed("a key forgets its own repository", (request) => ({
+    ...request,
+    repositories: request.repositories.filter(({ project }) => project !== request.project),
+  })),
+  keyed("a key forgets which job it is of", (request) => ({ ...request, job: "", run: [], vars: {} })),
+  keyed("a key is of commits, and not of what they hold", (request) => ({
+    ...request,
+    vars: { ...request.vars, commits: request.repositories.map(({ checkout }) => checkout) },
+  })),
+  sharing("what runs for a change that has merged is reused", (job, subject): job is FrozenJobDefinition => {
+    return job?.reuse === true && !hasSecrets(job) && subject.kind === "change";
+  }),
+  sharing("what had secrets is reused", (job, subject, hasMerged): job is FrozenJobDefinition => {
+    return job?.reuse === true && subject.kind === "change" && !hasMerged;
+  }),
+  sharing(
+    "what says that it is not to be reused is",
+    (job, subject, hasMerged): job is FrozenJobDefinition => {
+      return job !== undefined && !hasSecrets(job) && subject.kind === "change" && !hasMerged;
+    },
+  ),
+  replacing("who leaves an execution ends it for all", SharedExecutions.prototype, "leave", (original) => {
+    return function (this: SharedExecutions, build) {
+      this.abort(build);
+      original.call(this, build);
+    };
+  }),
+  replacing("what is under way is not joined", ReuseLedger.prototype, "find", (original) => {
+    return function (this: ReuseLedger, key, ...rest) {
+      const found = original.call(this, key, ...rest);
+      return found.how === "joined"
+        ? { ...found, unique: `${found.unique}+`, how: null, source: null }
+        : found;
+    };
+  }),
   replacing("items stay behind one that is failing", Queue.prototype, "nearestNonFailing", () => {
     return function (this: Queue, item: Item) {
       return this.items[this.indexOf(item) - 1] ?? null;

@@ -18,6 +18,8 @@ export class TriggerJudge {
   #there = new Map<string, ReadonlySet<string>>();
   /** Changes that were open then. */
   #open: ReadonlySet<string> = new Set();
+  /** What each change needed then. */
+  #needs: ReadonlyMap<string, Change["needs"]> = new Map();
 
   /** @param changes As the core was told of them last. */
   step(
@@ -45,7 +47,10 @@ export class TriggerJudge {
       const isOfParents = triggers?.parentEnqueued?.includes(GATE) ?? false;
       const wanted = open.filter(
         (change) =>
-          (isOfParents && change.needs.some((need) => need.change !== null && entered.has(need.change))) ||
+          (isOfParents &&
+            // What it has come to need in this very step it may have come to need after that had entered.
+            isSame(this.#needs.get(change.id), change.needs) &&
+            change.needs.some((need) => need.change !== null && entered.has(need.change))) ||
           (triggers?.projectMerged === true &&
             mergedProjects.has(change.project) &&
             this.#open.has(change.id)),
@@ -62,5 +67,8 @@ export class TriggerJudge {
     }
     this.#before = new Map(now.map((item) => [item.id, item]));
     this.#open = new Set(open.map(({ id }) => id));
+    this.#needs = new Map(open.map(({ id, needs }) => [id, needs]));
   }
 }
+
+const isSame = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);

@@ -11,6 +11,7 @@ import { Forge } from "./forge.ts";
 import { Judge } from "./judge.ts";
 import { BuildRecords } from "./records.ts";
 import { Settings } from "./settings.ts";
+import { SharedExecutions, type SharingTampering } from "./shared-executions.ts";
 
 /*
  * The core in a bad world: everything that it asks for is answered late, twice or after it was taken back, authors
@@ -28,6 +29,7 @@ export interface Tampering {
   readonly effects?: (effects: GateEffect[]) => GateEffect[];
   /** What it finds when it starts again. */
   readonly snapshot?: (snapshot: GateSnapshot) => GateSnapshot;
+  readonly sharing?: SharingTampering;
 }
 
 export interface GateWorldOptions {
@@ -61,6 +63,8 @@ export class GateWorld {
   readonly #resumed = new Set<number>();
   readonly #lost = new Set<number>();
   readonly #records = new BuildRecords();
+  /** What runs builds where those of equal content are one execution: with half of the seeds. */
+  readonly #sharing: SharedExecutions | null;
   /** Answers that may be told once more. */
   #told: GateEvent[] = [];
   #nowMs = 0;
@@ -74,6 +78,10 @@ export class GateWorld {
     this.#options = options;
     this.#judge = new Judge(this.forge, this.settings);
     this.#authors = new Authors(this.random, this.forge, this.settings);
+    const random = new Random(seed, 9);
+    this.#sharing = random.chance(0.5)
+      ? new SharedExecutions(random, this.forge, this.settings.projects, options.tampering?.sharing)
+      : null;
     this.#snapshot = this.#core.snapshot();
     this.#tell({ kind: "configured", layout: this.settings.layout }, true);
     this.#deliver();
@@ -87,6 +95,7 @@ export class GateWorld {
   step(): void {
     const { random } = this;
     this.#nowMs += random.below(1_000);
+    this.#sharing?.passes(this.#nowMs);
     const roll = random.float();
     if (roll < 0.3) for (const event of this.#authors.act()) this.#tell(event, true);
     else if (roll < 0.9) for (let n = random.between(1, 4); n > 0; n--) this.#answerOne();
@@ -134,6 +143,12 @@ export class GateWorld {
         return [{ kind: "nodes", build: asked.build, granted: true }];
       }
       case "startBuild":
+        if (this.#sharing?.knows(asked.build)) {
+          const told = this.#sharing.end(asked.build, settings.end(asked, this.#isCalm));
+          for (const event of told)
+            if (event.kind === "ended") this.#asked.delete(`startBuild ${event.build}`);
+          return told;
+        }
         if (this.#lost.delete(asked.build))
           return [{ kind: "ended", build: asked.build, result: { kind: "lost" } }];
         if (this.#paused.has(asked.build)) {
@@ -191,12 +206,14 @@ export class GateWorld {
       this.#options.trace?.(`> ${JSON.stringify(event, plain)}`);
       this.#mix(event);
       this.#records.told(event);
+      this.#sharing?.stored(event);
     }
     const effects = this.#step(this.#core, events, nowMs);
     for (const effect of effects) {
       this.#options.trace?.(`  < ${JSON.stringify(effect)}`);
       this.#mix(effect);
       this.#records.asked(effect);
+      this.#sharing?.asked(effect);
     }
     this.#judge.step(events, effects, this.#core);
     // The process may end in the middle of what it does.
@@ -221,6 +238,7 @@ export class GateWorld {
 
   #do(effect: GateEffect): void {
     if (effect.kind === "cancelBuild") {
+      this.#sharing?.leave(effect.build);
       // Sometimes it ends before it hears of that.
       if (this.random.chance(0.8)) this.#asked.delete(`startBuild ${effect.build}`);
     } else if (effect.kind === "releaseNodes") {
@@ -240,10 +258,20 @@ export class GateWorld {
       } else if (effect.kind === "startBuild") {
         this.#held.add(effect.build);
         this.#paused.delete(effect.build);
+        if (this.#begin(effect)) return;
       }
       this.#asked.set(keyOf(effect), effect);
     }
     ensure(this.#held.size <= this.settings.slots, "G3", () => `${this.#held.size} slots are taken`);
+  }
+
+  /** @returns Whether a build has its result already. */
+  #begin(effect: Effect<"startBuild">): boolean {
+    const { subject } = effect;
+    const hasMerged = subject.kind === "change" && this.forge.get(subject.id).state === "merged";
+    const told = this.#sharing?.begin(effect, hasMerged) ?? [];
+    for (const event of told) this.#tell(event, false);
+    return told.length > 0;
   }
 
   /**
@@ -255,6 +283,7 @@ export class GateWorld {
     this.#inbox = this.#inbox.filter(({ durable }) => durable);
     this.#restore();
     const oneProcess = this.random.chance(0.5);
+    this.#sharing?.crash(oneProcess);
     for (const [key, { kind }] of this.#asked)
       if (oneProcess || kind !== "startBuild") this.#asked.delete(key);
     // Nodes are of the process, and so is the word that they were granted.

@@ -253,6 +253,31 @@ function addOperations(gate: Command): void {
     .argument("<change...>", "their numbers")
     .requiredOption("--pipeline <name>", "which one")
     .action(async (changes, flags) => (await import("./run.ts")).promote(changes, flags));
+  reads(gate, "autohold", "Holds the workspaces of the next builds of a job that fail.")
+    .requiredOption("--project <name>", "whose changes")
+    .requiredOption("--job <name>", "which job")
+    .requiredOption("--reason <text>", "what for")
+    .addOption(new Option("--change <number>", "of this change only").conflicts("ref"))
+    .option("--ref <regex>", "of branches and refs that begin so only")
+    .option("--count <number>", "so many builds", "1")
+    .option("--hold <duration>", "how long each is held, a week at most", "1d")
+    .action(async (flags) => (await import("./autohold.ts")).autohold(flags));
+  reads(gate, "autohold-list", "Lists what is to be held, and what is.").action(async (flags) =>
+    (await import("./autohold.ts")).listAutoholds(flags),
+  );
+  reads(gate, "autohold-info", "Shows such a request: who made it, what is left, what is held and where.")
+    .argument("<autohold>", "its number")
+    .action(async (id, flags) => (await import("./autohold.ts")).autoholdInfo(id, flags));
+  reads(gate, "autohold-delete", "Takes such a request back, and lets go what is held for it.")
+    .argument("<autohold>", "its number")
+    .action(async (id, flags) => (await import("./autohold.ts")).deleteAutohold(id, flags));
+  addGatePlace(gate.command("held-shell"))
+    .description(
+      "Opens a shell in a held workspace, isolated as its build was, on the machine that holds it.",
+    )
+    .argument("<build>", "its number, or the name of its execution")
+    .option("--dir <dir>", "folder of the gate, or of the executor that holds it", ".")
+    .action(async (build, flags) => (await import("./held-shell.ts")).heldShell(build, flags));
   reads(
     gate,
     "freeze",

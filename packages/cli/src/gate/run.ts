@@ -221,7 +221,7 @@ export function print(flags: GateFlags, value: unknown, lines: () => readonly st
   process.stdout.write(flags.json === true ? `${JSON.stringify(value)}\n` : `${lines().join("\n")}\n`);
 }
 
-function printDone(flags: GateFlags, answer: DoneView): void {
+export function printDone(flags: GateFlags, answer: DoneView): void {
   print(flags, answer, () => answer.done.map((text) => printable(text, 1_000)));
 }
 

@@ -16,10 +16,12 @@ import type { Undelivered } from "../reporters/index.ts";
 import type { BuildRow } from "../scheduler/build-table.ts";
 import { HistoryError } from "../scheduler/history.ts";
 import { KEYS, ProjectKeys } from "../secrets/keys.ts";
+import { addAutoholdRoutes } from "./autohold-routes.ts";
 import { explanationView } from "./explanation.ts";
 import { jobsView } from "./jobs-view.ts";
 import { followLog } from "./log-stream.ts";
 import { gateMetrics } from "./metrics.ts";
+import { body, numberIn, operator, query } from "./request-parts.ts";
 import { addResourceRoutes } from "./resource-routes.ts";
 import { StatusStream } from "./status-stream.ts";
 import type { DoneView, FlakeView, UndeliveredView, UserView } from "./types.ts";
@@ -51,6 +53,7 @@ export function gateHttp(gate: Gate, options: GateHttpOptions): HttpExtension {
         });
         addReads(scope, gate, status);
         addResourceRoutes(scope, gate);
+        addAutoholdRoutes(scope, gate);
         addWrites(scope, gate);
       });
       app.register(async (scope) => addWorkerRoutes(scope, gate, { readsNeedToken }));
@@ -391,45 +394,6 @@ const freezeBody = z.strictObject({ project: name, branch: name, reason: z.strin
 
 const projectBody = z.strictObject({ name, importFrom: z.string().min(1).optional() });
 const userBody = z.strictObject({ name, role: z.enum(["user", "operator", "worker"]).optional() });
-
-/** @throws Problem `bad-request` */
-function query<S extends z.ZodObject>(schema: S, request: FastifyRequest): z.output<S> {
-  return checked(schema, request.query);
-}
-
-/** @throws Problem `bad-request` */
-function body<S extends z.ZodObject>(schema: S, { body: bytes }: FastifyRequest): z.output<S> {
-  let value: unknown;
-  try {
-    value = JSON.parse(bytes === undefined || bytes === null ? "" : String(bytes));
-  } catch {
-    throw new Problem("bad-request", "the body is no JSON");
-  }
-  return checked(schema, value);
-}
-
-function checked<S extends z.ZodObject>(schema: S, value: unknown): z.output<S> {
-  const { success, data, error } = schema.safeParse(value);
-  if (success) return data;
-  const [issue] = error.issues;
-  throw new Problem(
-    "bad-request",
-    `${issue!.path.map(String).join(".") || "the request"}: ${issue!.message}`,
-  );
-}
-
-/** @throws Problem `unauthenticated`, `forbidden` */
-function operator(gate: Gate, request: FastifyRequest): User {
-  const user = userOf(gate, request);
-  if (user.role !== "operator") throw new Problem("forbidden", `${user.name} is no operator`);
-  return user;
-}
-
-function numberIn(text: string): number {
-  const number = Number(text);
-  if (!Number.isSafeInteger(number) || number < 1) throw new Problem("bad-request", "that is no number");
-  return number;
-}
 
 /** @throws Problem `bad-request`, `not-found` */
 function changeIn(gate: Gate, request: FastifyRequest): number {

@@ -90,6 +90,30 @@ export interface PipelineView {
   readonly waiting: readonly WaitingView[];
 }
 
+/** An element of `GET /api/gate/autoholds`, and `GET /api/gate/autoholds/NUMBER`. */
+export interface AutoholdView {
+  readonly id: number;
+  readonly project: string;
+  readonly job: string;
+  /** `null`: of any, as in the next. */
+  readonly change: number | null;
+  readonly ref: string | null;
+  readonly reason: string;
+  readonly askedBy: string;
+  /** Builds that are still to be held. */
+  readonly count: number;
+  readonly holdMs: number;
+  readonly madeMs: number;
+  readonly held: readonly {
+    readonly build: string;
+    readonly execution: string;
+    /** Name of the one that holds it, as `GET /api/gate/workers` has it. */
+    readonly executor: string;
+    readonly sinceMs: number;
+    readonly untilMs: number;
+  }[];
+}
+
 /** An element of `GET /api/gate/semaphores`: those that are declared, held or waited for. */
 export interface SemaphoreView {
   readonly name: string;

@@ -3,7 +3,7 @@ import { Problem } from "@drover/server/http";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import * as z from "zod";
 import { ExecutorError } from "../executor/index.ts";
-import type { Gate } from "../gate.ts";
+import { buildsByName, type Gate } from "../gate.ts";
 import { GitError } from "../git/git.ts";
 import { takePack } from "../git/packs.ts";
 import type { WorkerView } from "./types.ts";
@@ -26,6 +26,31 @@ const facts = z.strictObject({
   slots: z.number().int().min(0).max(100_000),
   running: z.array(z.string().max(255)).max(10_000),
   isolation: z.string().max(40).nullable(),
+  /** Workspaces that it holds. */
+  held: z
+    .array(
+      z.strictObject({
+        execution: z.string().max(80),
+        sinceMs: z.number(),
+        untilMs: z.number(),
+        bytes: z.number(),
+      }),
+    )
+    .max(1_000)
+    .default([]),
+});
+
+/** What an executor asks about: a build that has failed. */
+const failed = z.strictObject({
+  build: z.string().max(255),
+  result: z.union([
+    z.strictObject({
+      kind: z.literal("final"),
+      result: z.enum(["SUCCESS", "FAILURE", "TIMED_OUT", "POST_FAILURE", "DISK_FULL", "ERROR"]),
+    }),
+    z.strictObject({ kind: z.literal("retry"), again: z.boolean() }),
+    z.strictObject({ kind: z.literal("lost") }),
+  ]),
 });
 
 export function addWorkerRoutes(
@@ -62,8 +87,15 @@ export function addWorkerRoutes(
       const bytes = await readBody(request.raw, MAX_FACTS_BYTES);
       const { success, data, error } = facts.safeParse(jsonOf(bytes));
       if (!success) throw new Problem("bad-request", error.issues[0]!.message);
-      if (!gate.workers.tell(data)) throw new Problem("rate-limited", "too many workers tell of themselves");
-      return {};
+      const { held, ...worker } = data;
+      if (!gate.workers.tell(worker))
+        throw new Problem("rate-limited", "too many workers tell of themselves");
+      return { letGo: worker.kind === "executor" ? gate.autoholds.compare(worker.name, held) : [] };
+    });
+    scope.post(`${API}/holds`, async (request) => {
+      const { success, data, error } = failed.safeParse(jsonOf(await readBody(request.raw, MAX_FACTS_BYTES)));
+      if (!success) throw new Problem("bad-request", error.issues[0]!.message);
+      return { holdMs: gate.autoholds.holdMs(data.build, data.result) };
     });
     scope.put(`${API}/executions/:id/log`, (request) =>
       taking(async () => {
@@ -98,12 +130,9 @@ export function addWorkerRoutes(
     );
   });
 
-  const ownPrefix = new RegExp(`^${gate.id}-`);
   function workerView({ running, ...worker }: ReturnType<Gate["workers"]["list"]>[number]): WorkerView {
     // One that builds share is there by its content.
-    const builds = running.flatMap((name) =>
-      ownPrefix.test(name) ? [name.replace(ownPrefix, "")] : gate.ledger.runningOf(name).map(String),
-    );
+    const builds = running.flatMap((name) => buildsByName(gate.id, gate.ledger, name).map(String));
     return { ...worker, builds };
   }
 }

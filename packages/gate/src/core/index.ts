@@ -1,4 +1,5 @@
 export { MAX_DEPENDENCIES } from "./admission.ts";
+export { type AutoholdWish, isHoldable, mostSpecific } from "./autohold.ts";
 export { MAX_DISPUTES, MAX_MERGE_ERRORS, MERGE_RETRY_MS } from "./buildsets.ts";
 export type { Change, ChangeId, Dependency, RefUpdate, Subject } from "./change.ts";
 export { cycleGraph, type WantedJob } from "./cycle-graph.ts";

@@ -197,6 +197,8 @@ export interface BuildOutcome {
   readonly data: ReturnedData;
   readonly artifacts: readonly Artifact[];
   readonly outputBytes: number;
+  /** Its workspace is kept: until when, and by which executor. Absent: it is not. */
+  readonly held?: { readonly untilMs: number; readonly executor: string };
 }
 
 export type ExecutorErrorCode =

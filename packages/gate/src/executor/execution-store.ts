@@ -13,6 +13,7 @@ import { type Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { type OutputChunk, readLogFile } from "./build-log.ts";
 import { ExecutorError } from "./build-request.ts";
+import { removeHeld } from "./held-workspaces.ts";
 import { removeFolder } from "./workspace.ts";
 
 /** How much of a log is read at a time. */
@@ -168,12 +169,17 @@ export class ExecutionStore {
   /**
    * Forgets logs and artifacts of executions that ended before `olderThanMs`, and then the oldest, until what is left is no
    * more than `maxBytes`.
+   * @param kept Executions that stay.
    * @returns The executions that are gone.
    */
-  async sweep(olderThanMs: number, maxBytes: number): Promise<string[]> {
+  async sweep(
+    olderThanMs: number,
+    maxBytes: number,
+    kept: ReadonlySet<string> = new Set(),
+  ): Promise<string[]> {
     const ended: { readonly id: string; readonly endedMs: number; readonly bytes: number }[] = [];
     for (const id of await readdir(this.folder)) {
-      if (this.running.has(id)) continue;
+      if (this.running.has(id) || kept.has(id)) continue;
       ended.push({ id, ...keptIn(join(this.folder, id)) });
     }
     ended.sort((a, b) => a.endedMs - b.endedMs);
@@ -190,6 +196,7 @@ export class ExecutionStore {
 
   async remove(execution: string): Promise<void> {
     this.#handedIn.delete(execution);
+    await removeHeld(join(this.folder, execution));
     await removeFolder(join(this.folder, execution));
   }
 
@@ -235,14 +242,15 @@ export function isExecution(name: string): boolean {
 /** When an execution ended, and what it takes. */
 function keptIn(folder: string): { readonly endedMs: number; readonly bytes: number } {
   try {
-    const { startedMs, endedMs, bytes } = JSON.parse(
+    const { startedMs, endedMs, bytes, held } = JSON.parse(
       readFileSync(join(folder, "execution.json"), "utf8"),
     ) as {
       readonly startedMs: number;
       readonly endedMs: number | null;
       readonly bytes: number;
+      readonly held?: { readonly bytes: number } | null;
     };
-    return { endedMs: endedMs ?? startedMs, bytes };
+    return { endedMs: endedMs ?? startedMs, bytes: bytes + (held?.bytes ?? 0) };
   } catch {
     // Not one that ran here.
   }

@@ -1,7 +1,7 @@
 import { renameSync, writeFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { basename, join } from "node:path";
-import type { RunResult } from "../core/index.ts";
+import { isHoldable, type RunResult } from "../core/index.ts";
 import { GitError } from "../git/git.ts";
 import { playbookEnvironment, preparePlaybook, readTold, requireAnsible } from "./ansible.ts";
 import { collectArtifacts } from "./artifacts.ts";
@@ -25,8 +25,10 @@ import {
 import { BuildSecrets, withoutSecrets, writeForBuild } from "./build-secrets.ts";
 import { bytesIn, type DiskWatch } from "./disk-watch.ts";
 import { environmentOf } from "./environment.ts";
+import { type ExecutionRecord, type HeldRecord, isDiskFull, writeRecord } from "./execution-record.ts";
 import type { ExecutorLimits } from "./executor.ts";
 import { FailureOutput } from "./failure-output.ts";
+import { forgetShell, type HoldTerms, holdWorkspace } from "./held-workspaces.ts";
 import { type Folders, foldersIn, type Sandbox } from "./isolation.ts";
 import { textsOf } from "./masking.ts";
 import { endTrail, makeCgroup, markOf, type ProcessTrail } from "./processes.ts";
@@ -41,19 +43,7 @@ import {
   WorkspaceImpossible,
 } from "./workspace.ts";
 
-/** What stands on the disk of an execution besides its log: enough to end what it left, and to know when it may go. */
-export interface ExecutionRecord {
-  readonly build: string;
-  readonly job: string;
-  readonly startedMs: number;
-  readonly endedMs: number | null;
-  /** Log and artifacts. */
-  readonly bytes: number;
-  readonly trail: ProcessTrail;
-  readonly work: string;
-}
-
-export interface ExecutionTerms {
+export interface ExecutionTerms extends HoldTerms {
   readonly id: string;
   readonly request: CheckedRequest;
   /** Log, record and artifacts. */
@@ -70,6 +60,8 @@ export interface ExecutionTerms {
   readonly onFailing: (detail: string) => void;
   /** It has run, and goes on when the promise resolves. */
   readonly onPaused: (data: ReturnedData) => Promise<void>;
+  /** Who keeps it. */
+  readonly executor: string;
   readonly signal: AbortSignal;
 }
 
@@ -85,6 +77,8 @@ export class Execution {
   #returned: JsonObject = {};
   #warnings: string[] = [];
   #running: RunningStep | undefined;
+  #workspace: Workspace | undefined;
+  #held: HeldRecord | null = null;
   /** Until they are opened there are none. */
   #secrets: BuildSecrets | undefined;
   readonly #failureOutput: FailureOutput;
@@ -121,13 +115,16 @@ export class Execution {
     try {
       [result, detail] = await this.#attempt();
       artifacts = await this.#collect();
+      await this.#hold(result);
     } finally {
       signal.removeEventListener("abort", onAbort);
       diskWatch.remove(work);
       await endTrail(this.#trail);
-      await removeFolder(work).catch((error: Error) => this.#say(`the workspace stays: ${error.message}`));
+      if (this.#held === null)
+        await removeFolder(work).catch((error: Error) => this.#say(`the workspace stays: ${error.message}`));
     }
     const isCancelled = this.#stopped?.kind === "cancelled";
+    if (isCancelled && this.#held !== null) await this.#letGo();
     this.#say(
       isCancelled ? "cancelled" : `result: ${nameOf(result)}${detail === null ? "" : ` (${detail})`}`,
     );
@@ -150,6 +147,9 @@ export class Execution {
       },
       artifacts,
       outputBytes: log.bytes,
+      ...(this.#held === null
+        ? {}
+        : { held: { untilMs: this.#held.untilMs, executor: this.#terms.executor } }),
     };
   }
 
@@ -160,7 +160,31 @@ export class Execution {
     } catch (error) {
       return failedToPrepare(error as Error);
     }
+    this.#workspace = workspace;
     return await this.#runPhases(workspace);
+  }
+
+  /** Keeps the workspace if somebody wishes to look into it. */
+  async #hold(result: RunResult): Promise<void> {
+    const workspace = this.#workspace;
+    if (workspace === undefined || this.#stopped !== undefined || !isHoldable(result, true)) return;
+    const held = await holdWorkspace(
+      { ...this.#terms, folders: this.#folders, uid: this.#uid, workspace },
+      result,
+    );
+    if (held === null) return;
+    if (typeof held === "string") this.#say(`the workspace is not kept: ${held}`);
+    else {
+      this.#held = held;
+      this.#say(`the workspace is kept until ${new Date(held.untilMs).toISOString()}`);
+    }
+  }
+
+  /** What was cancelled while it was kept is nobody's to look into. */
+  async #letGo(): Promise<void> {
+    this.#held = null;
+    await forgetShell(this.#terms.folder);
+    await removeFolder(this.#terms.work);
   }
 
   async #prepare(): Promise<Workspace> {
@@ -536,19 +560,9 @@ export class Execution {
       bytes: log.bytes + artifacts.reduce((sum, { bytes }) => sum + bytes, 0),
       trail: this.#trail,
       work,
+      ...(this.#held === null ? {} : { held: this.#held }),
     };
     writeRecord(folder, record);
-  }
-}
-
-/** Written beside and renamed, so that it is whole whenever the process ends. */
-export function writeRecord(folder: string, record: ExecutionRecord): void {
-  const path = join(folder, "execution.json");
-  try {
-    writeFileSync(`${path}.new`, JSON.stringify(record), { mode: 0o600 });
-    renameSync(`${path}.new`, path);
-  } catch (error) {
-    if (!isDiskFull(error)) throw error;
   }
 }
 
@@ -572,11 +586,6 @@ function failedToPrepare(error: Error): [RunResult, string] {
   // Git's own trouble, such as a repository that is being repacked, may be over the next time.
   if (error instanceof GitError) return [{ kind: "retry", again: true }, error.message];
   return [{ kind: "final", result: "ERROR" }, error.message];
-}
-
-function isDiskFull(error: unknown): boolean {
-  const { code, message, stderr } = error as { code?: unknown; message?: string; stderr?: string };
-  return code === "ENOSPC" || /No space left on device/.test(`${message} ${stderr}`);
 }
 
 function nameOf(result: RunResult): string {

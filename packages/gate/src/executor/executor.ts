@@ -2,6 +2,7 @@ import { createHash, randomUUID } from "node:crypto";
 import { existsSync, lstatSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
+import type { RunResult } from "../core/index.ts";
 import { BuildLog, type OutputChunk } from "./build-log.ts";
 import {
   type BuildOutcome,
@@ -11,8 +12,10 @@ import {
   type ReturnedData,
 } from "./build-request.ts";
 import { DiskWatch } from "./disk-watch.ts";
-import { Execution, type ExecutionRecord, writeRecord } from "./execution.ts";
+import { Execution } from "./execution.ts";
+import { readRecord, writeRecord } from "./execution-record.ts";
 import { ExecutionStore } from "./execution-store.ts";
+import { clearWork, type HeldWorkspace, heldIn, removeHeld } from "./held-workspaces.ts";
 import { type Isolation, isRoot, Sandbox } from "./isolation.ts";
 import { endTrail, isSame, markOf, type ProcessMark } from "./processes.ts";
 import { removeFolder } from "./workspace.ts";
@@ -29,6 +32,10 @@ export interface ExecutorLimits {
   readonly maxProcesses: number;
   readonly maxArtifacts: number;
   readonly maxArtifactBytes: number;
+  /** Workspaces of failed builds that are held at a time; what fails beyond that is not held. 100. */
+  readonly maxHeld: number;
+  /** What they take on the disk together. 10 GiB. */
+  readonly maxHeldBytes: number;
 }
 
 const MB = 1_000_000;
@@ -41,9 +48,13 @@ export const DEFAULT_EXECUTOR_LIMITS: ExecutorLimits = {
   maxProcesses: 1_024,
   maxArtifacts: 1_000,
   maxArtifactBytes: 100 * MIB,
+  maxHeld: 100,
+  maxHeldBytes: 10 * 1024 * MIB,
 };
 
 export interface ExecutorOptions {
+  /** Tells it from others. Default: `gate`, the one in the gate's own process. */
+  readonly name?: string;
   /** Where logs, artifacts and workspaces are. Nobody else's. */
   readonly folder: string;
   /** Where logs and artifacts are. Default: one in the folder. */
@@ -59,6 +70,10 @@ export interface ExecutorOptions {
   /** Shared with the gate whose secrets builds are to have. Default: none, and a build with secrets cannot begin. */
   readonly sealingKey?: Uint8Array;
   readonly limits?: Partial<ExecutorLimits>;
+  /**
+   * Asked when a build has failed: for how long its workspace is to be kept, in milliseconds. `null`: it is not. Default: none is.
+   */
+  readonly holdMs?: (build: string, result: RunResult) => Promise<number | null>;
   /** Between two looks at how full builds have made the disk. Default: 1,000. */
   readonly diskLookMs?: number;
 }
@@ -91,6 +106,8 @@ export class Executor implements AsyncDisposable {
   readonly #diskWatch: DiskWatch;
   readonly #ansiblePlaybook: string;
   readonly #sealingKey: Uint8Array | null;
+  readonly #name: string;
+  readonly #holdMs: NonNullable<ExecutorOptions["holdMs"]>;
   readonly #running = new Map<string, Promise<unknown>>();
   readonly #builds = new Map<string, string>();
   readonly #closing = new AbortController();
@@ -101,9 +118,12 @@ export class Executor implements AsyncDisposable {
     work: string,
     sandbox: Sandbox,
     limits: ExecutorLimits,
-    { diskLookMs = 1_000, ansiblePlaybook = "ansible-playbook", sealingKey }: ExecutorOptions,
+    options: ExecutorOptions,
     leftovers: number,
   ) {
+    const { diskLookMs = 1_000, ansiblePlaybook = "ansible-playbook", sealingKey } = options;
+    this.#name = options.name ?? "gate";
+    this.#holdMs = options.holdMs ?? (async () => null);
     this.#folder = folder;
     this.store = store;
     this.#ansiblePlaybook = ansiblePlaybook;
@@ -136,7 +156,7 @@ export class Executor implements AsyncDisposable {
       const sandbox = await Sandbox.find(folder, terms, options.isolation ?? "bubblewrap");
       const leftovers = await endLeftovers(store.folder);
       const work = sandbox.isolation === "user" ? openWorkFolder(folder) : join(folder, "work");
-      await removeFolder(work);
+      await clearWork(work, store.folder, Date.now());
       await mkdir(work, { recursive: true, mode: sandbox.isolation === "user" ? 0o711 : 0o700 });
       return new Executor(folder, store, work, sandbox, limits, options, leftovers);
     } catch (error) {
@@ -184,6 +204,9 @@ export class Executor implements AsyncDisposable {
         diskWatch: this.#diskWatch,
         onFailing,
         onPaused,
+        holdMs: (result) => this.#holdMs(checked.build, result),
+        roomFor: (bytes) => this.#roomForHeld(bytes),
+        executor: this.#name,
         signal: AbortSignal.any([this.#closing.signal, ...(signal === undefined ? [] : [signal])]),
       });
     } catch (error) {
@@ -211,15 +234,44 @@ export class Executor implements AsyncDisposable {
     return this.store.folderOf(execution);
   }
 
-  sweep(olderThanMs: number, maxBytes: number): Promise<string[]> {
-    return this.store.sweep(olderThanMs, maxBytes);
+  sweep(...terms: Parameters<ExecutionStore["sweep"]>): Promise<string[]> {
+    return this.store.sweep(...terms);
+  }
+
+  /** Workspaces that it holds. */
+  held(): Promise<HeldWorkspace[]> {
+    return heldIn(this.#work, this.store.folder);
+  }
+
+  /** Why a workspace of so many bytes cannot be held besides those that are, in a sentence. `null`: it can. */
+  async #roomForHeld(bytes: number): Promise<string | null> {
+    const { maxHeld, maxHeldBytes } = this.limits;
+    const held = await this.held();
+    if (held.length >= maxHeld) return `this executor holds ${maxHeld} workspaces at most`;
+    const taken = held.reduce((sum, one) => sum + one.bytes, bytes);
+    return taken > maxHeldBytes
+      ? `the workspaces that this executor holds may take ${maxHeldBytes} bytes together`
+      : null;
+  }
+
+  /** Removes the workspace that is held of an execution, and ends the shells in it. */
+  async letGo(execution: string): Promise<void> {
+    const folder = this.store.folderOf(execution);
+    if (folder !== undefined) await removeHeld(folder);
+  }
+
+  /** Removes workspaces that are held until now at most. @returns their executions */
+  async letGoExpired(nowMs: number): Promise<string[]> {
+    const over = (await this.held()).filter(({ untilMs }) => untilMs <= nowMs);
+    for (const { execution } of over) await this.letGo(execution);
+    return over.map(({ execution }) => execution);
   }
 
   /** Cancels what runs. Resolves when no process of it is left. */
   async close(): Promise<void> {
     this.#closing.abort();
     await Promise.allSettled(this.#running.values());
-    await removeFolder(this.#work);
+    await clearWork(this.#work, this.store.folder, Date.now());
     await rm(join(this.#folder, OWNER), { force: true });
   }
 
@@ -259,14 +311,6 @@ async function endLeftovers(executions: string): Promise<number> {
     writeRecord(folder, { ...record, endedMs: Date.now(), bytes: record.bytes });
   }
   return left;
-}
-
-function readRecord(folder: string): ExecutionRecord | undefined {
-  try {
-    return JSON.parse(readFileSync(join(folder, "execution.json"), "utf8")) as ExecutionRecord;
-  } catch {
-    return undefined;
-  }
 }
 
 /** Where other users can reach what is theirs, though the executor's own folder is closed to them. */

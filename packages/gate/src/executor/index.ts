@@ -17,4 +17,5 @@ export {
   type ExecutorOptions,
   type RunOptions,
 } from "./executor.ts";
+export { type HeldShell, type HeldWorkspace, readHeldShell } from "./held-workspaces.ts";
 export type { Isolation } from "./isolation.ts";

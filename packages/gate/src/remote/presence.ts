@@ -1,17 +1,30 @@
 import { TELL_MS, type WorkerFacts } from "../scheduler/worker-list.ts";
 import type { GateLink } from "./gate-link.ts";
 
+/** What a gate says to whoever tells of itself. */
+export interface PresenceAnswer {
+  /** Executions whose workspaces are not to be held any more. */
+  readonly letGo?: readonly string[];
+}
+
 /** Tells the gate of a worker, again and again, so that people see it. */
 export class Presence {
   readonly #gate: GateLink;
-  readonly #facts: () => WorkerFacts;
+  readonly #facts: () => WorkerFacts | Promise<WorkerFacts>;
+  readonly #onAnswer: (answer: PresenceAnswer) => void;
   readonly #onRefused: (error: Error) => void;
   #timer: NodeJS.Timeout | undefined;
   #isOver = false;
   #wasRefused = false;
 
   /** @param onRefused Told once for each time that the gate stops taking it. */
-  constructor(gate: GateLink, facts: () => WorkerFacts, onRefused: (error: Error) => void) {
+  constructor(
+    gate: GateLink,
+    facts: () => WorkerFacts | Promise<WorkerFacts>,
+    onRefused: (error: Error) => void,
+    onAnswer: (answer: PresenceAnswer) => void = () => {},
+  ) {
+    this.#onAnswer = onAnswer;
     this.#gate = gate;
     this.#facts = facts;
     this.#onRefused = onRefused;
@@ -29,7 +42,9 @@ export class Presence {
 
   async #tell(): Promise<void> {
     try {
-      await this.#gate.ask("POST", "/workers", () => JSON.stringify(this.#facts()), { patienceMs: 0 });
+      const facts = JSON.stringify(await this.#facts());
+      const terms = { patienceMs: 0 };
+      this.#onAnswer(await this.#gate.ask<PresenceAnswer>("POST", "/workers", () => facts, terms));
       this.#wasRefused = false;
     } catch (error) {
       if (!this.#wasRefused) this.#onRefused(error as Error);

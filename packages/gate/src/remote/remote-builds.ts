@@ -10,7 +10,7 @@ const CANCELLED_PATIENCE_MS = 5_000;
 
 /**
  * Runs builds for a gate that is elsewhere: brings its commits here, hands in log and artifacts there, and keeps nothing of a
- * build whose result is told.
+ * build whose result is told, but a workspace that is held.
  */
 export class RemoteBuilds {
   readonly #executor: Executor;
@@ -45,7 +45,7 @@ export class RemoteBuilds {
         onOutput: () => handIn?.more(),
       });
       const problems = (await handIn?.finish(outcome.artifacts)) ?? [];
-      if (problems.length === 0) await this.#executor.store.remove(execution);
+      if (problems.length === 0 && outcome.held === undefined) await this.#executor.store.remove(execution);
       const { data } = outcome;
       return { ...outcome, data: { ...data, warnings: [...data.warnings, ...problems] } };
     } catch (error) {

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import type { Log } from "@drover/server";
 import type { Worker } from "@drover/worker";
 import { acceptBuilds, buildWorker, refuseBuilds } from "../bus/build-worker.ts";
-import { Executor, type Isolation } from "../executor/index.ts";
+import type { RunResult } from "../core/index.ts";
+import { Executor, type Isolation, readHeldShell } from "../executor/index.ts";
 import { executorFacts } from "../scheduler/worker-list.ts";
 import type { HeldFile } from "../store/held-file.ts";
 import { GateLink, type GateLinkOptions } from "./gate-link.ts";
@@ -87,18 +88,23 @@ export class RemoteExecutor {
     });
     this.#presence = new Presence(
       gate,
-      () => ({
+      async () => ({
         ...executorFacts(name, executor, slots),
+        held: await executor.held(),
         isConnected: this.#isConnected,
         accepts: this.#why === null && !this.#isDraining,
         why: this.#isDraining ? "it ends when its builds have" : this.#why,
       }),
       (error) => log.warn({ error }, "the gate does not take what this executor tells of itself"),
+      ({ letGo = [] }) => void this.#letGo(letGo),
     );
     this.#timers.push(
       setInterval(() => void this.#look(), LOOK_MS).unref(),
+      setInterval(() => void this.#letGoExpired(), LOOK_MS).unref(),
       setInterval(() => {
-        repositories.tidy().catch((error: Error) => log.warn({ error }, "repositories were not tidied"));
+        this.#wantHeld(repositories)
+          .then(() => repositories.tidy())
+          .catch((error: Error) => log.warn({ error }, "repositories were not tidied"));
       }, TIDY_MS).unref(),
     );
   }
@@ -109,14 +115,18 @@ export class RemoteExecutor {
    */
   static async start(options: RemoteExecutorOptions): Promise<RemoteExecutor> {
     const held = takeFolder(options.folder);
+    const gate = new GateLink(options.gate);
     const executor = await Executor.start({
       folder: options.folder,
+      name: options.name,
+      holdMs: (build, result) => askToHold(gate, options.log, build, result),
       ...(options.sealingKey === undefined ? {} : { sealingKey: options.sealingKey }),
       ...(options.isolation === undefined ? {} : { isolation: options.isolation }),
     });
     // What an earlier process did not hand in belongs to builds that were run again.
-    await executor.sweep(Number.POSITIVE_INFINITY, 0);
-    const remote = new RemoteExecutor(options, executor, new GateLink(options.gate), held);
+    const stays = new Set((await executor.held()).map(({ execution }) => execution));
+    await executor.sweep(Number.POSITIVE_INFINITY, 0, stays);
+    const remote = new RemoteExecutor(options, executor, gate, held);
     await remote.#look();
     void remote.#worker.run();
     await remote.#presence.start();
@@ -144,6 +154,33 @@ export class RemoteExecutor {
     this.#held.release();
   }
 
+  /** Of what is let go nothing stays: its log is the gate's. */
+  async #letGo(executions: readonly string[]): Promise<void> {
+    for (const execution of executions) {
+      try {
+        await this.executor.letGo(execution);
+        await this.executor.store.remove(execution);
+      } catch (error) {
+        this.#options.log.warn({ execution, error }, "a held workspace was not removed");
+      }
+    }
+  }
+
+  async #letGoExpired(): Promise<void> {
+    const nowMs = Date.now();
+    const over = (await this.executor.held()).filter(({ untilMs }) => untilMs <= nowMs);
+    await this.#letGo(over.map(({ execution }) => execution));
+  }
+
+  /** What held workspaces have checked out is borrowed from the copies of repositories. */
+  async #wantHeld(repositories: RepositoryCache): Promise<void> {
+    for (const { execution } of await this.executor.held()) {
+      const folder = this.executor.folderOf(execution);
+      const commits = folder === undefined ? undefined : readHeldShell(folder)?.commits;
+      for (const [project, ids] of Object.entries(commits ?? {})) repositories.want(project, ids);
+    }
+  }
+
   async #look(): Promise<void> {
     if (this.#isDraining) return;
     const disk = await statfs(this.#options.folder);
@@ -165,5 +202,22 @@ export class RemoteExecutor {
       acceptBuilds(this.#worker, this.#builds, this.#zone, { servers, token });
       this.#options.log.info({}, "this executor takes builds again");
     }
+  }
+}
+
+/** A build's result does not wait long for that. */
+const ASK_PATIENCE_MS = 10_000;
+
+async function askToHold(gate: GateLink, log: Log, build: string, result: RunResult): Promise<number | null> {
+  try {
+    const body = JSON.stringify({ build, result });
+    const terms = { patienceMs: ASK_PATIENCE_MS };
+    return (await gate.ask<{ readonly holdMs: number | null }>("POST", "/holds", () => body, terms)).holdMs;
+  } catch (error) {
+    log.warn(
+      { build, error },
+      "the gate was not asked whether the workspace of a failed build is to be held",
+    );
+    return null;
   }
 }

@@ -163,6 +163,12 @@ export class RepositoryCache {
     return known;
   }
 
+  /** Keeps commits that are here for another day. */
+  want(project: string, commits: Iterable<string>): void {
+    const wanted = this.#wantedOf(project);
+    for (const id of commits) wanted.set(id, this.#nowMs());
+  }
+
   /** Lets go what was not wanted for a day, and packs what has become many packs. @throws GitError */
   async tidy(): Promise<void> {
     for (const project of await projectsIn(this.folder)) {

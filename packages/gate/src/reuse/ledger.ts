@@ -114,9 +114,9 @@ export interface FlakeFilter {
  * is recorded with the end of the first build that it was for, and is there once.
  */
 export class ReuseLedger {
-  readonly #db: GateDatabase;
+  readonly #db: Pick<GateDatabase, "db" | "prepared" | "transaction">;
 
-  constructor(db: GateDatabase) {
+  constructor(db: Pick<GateDatabase, "db" | "prepared" | "transaction">) {
     this.#db = db;
   }
 

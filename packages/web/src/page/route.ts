@@ -9,7 +9,7 @@ export type Route =
   | GateRoute;
 
 export type GateRoute =
-  | { readonly page: "gate" | "gate-config" | "gate-jobs" | "gate-flakes" }
+  | { readonly page: "gate" | "gate-config" | "gate-jobs" | "gate-flakes" | "gate-autoholds" }
   | { readonly page: "gate-timeline"; readonly buildset: string }
   | { readonly page: "gate-change"; readonly number: number }
   | { readonly page: "gate-build"; readonly id: string }
@@ -53,6 +53,7 @@ function parseGate([first = "", ...rest]: readonly string[]): Route {
   if (page === "config" && name === "") return { page: "gate-config" };
   if (page === "jobs" && name === "") return { page: "gate-jobs" };
   if (page === "flakes" && name === "") return { page: "gate-flakes" };
+  if (page === "autoholds" && name === "") return { page: "gate-autoholds" };
   if (page === "buildsets" && /^\d{1,15}$/.test(name ?? ""))
     return { page: "gate-timeline", buildset: name! };
   if (page === "changes" && name === "") return { page: "gate-changes", query };

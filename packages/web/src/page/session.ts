@@ -135,6 +135,11 @@ export async function post<T>(path: string, body: object): Promise<T> {
   return (await response.json()) as T;
 }
 
+/** @returns what it answers. @throws Refusal */
+export async function remove<T>(path: string): Promise<T> {
+  return (await (await request(path, { method: "DELETE" })).json()) as T;
+}
+
 /** Does what only an administrator may. @throws Refusal */
 export async function act(method: "POST" | "DELETE", path: string): Promise<void> {
   try {

@@ -1,7 +1,7 @@
 import type { DoneView } from "@drover/gate/api";
 import { askedToken } from "../dialogs.tsx";
 import { tell } from "../notices.tsx";
-import { gateToken, keepGateToken, post, Refusal, session } from "../session.ts";
+import { gateToken, keepGateToken, post, Refusal, remove, session } from "../session.ts";
 
 /* What is done at the gate is done by one of its users, whom a token tells. */
 
@@ -22,11 +22,20 @@ export async function askForLook(): Promise<void> {
 }
 
 /** Does it in the name of whoever's token is kept, and tells how it went. @returns whether it was done. */
-export async function acted(path: string, body: object): Promise<boolean> {
+export function acted(path: string, body: object): Promise<boolean> {
+  return attempted(() => post<DoneView>(path, body));
+}
+
+/** As `acted`, of what is deleted. */
+export function deleted(path: string): Promise<boolean> {
+  return attempted(() => remove<DoneView>(path));
+}
+
+async function attempted(act: () => Promise<DoneView>): Promise<boolean> {
   try {
     for (let text = FIRST; ; text = AGAIN) {
       if (gateToken() === null && !(await askForToken(text))) return false;
-      const done = await did(path, body);
+      const done = await did(act);
       if (done !== undefined) {
         tell(done.join("; "));
         return true;
@@ -40,9 +49,9 @@ export async function acted(path: string, body: object): Promise<boolean> {
 }
 
 /** What came of it; `undefined`: the token is not known. @throws Refusal for any other reason. */
-async function did(path: string, body: object): Promise<readonly string[] | undefined> {
+async function did(act: () => Promise<DoneView>): Promise<readonly string[] | undefined> {
   try {
-    return (await post<DoneView>(path, body)).done;
+    return (await act()).done;
   } catch (error) {
     if (error instanceof Refusal && error.status === 401) return undefined;
     throw error;

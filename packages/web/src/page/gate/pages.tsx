@@ -1,5 +1,6 @@
 import type { GateRoute } from "../route.ts";
 import "./gate.css";
+import { AutoholdsPage } from "./autoholds-page.tsx";
 import { BuildPage } from "./build-page.tsx";
 import { BuildsPage } from "./builds-page.tsx";
 import { ChangePage } from "./change-page.tsx";
@@ -38,6 +39,8 @@ function Content({ at, filter }: { readonly at: GateRoute; readonly filter: stri
       return <JobsPage />;
     case "gate-flakes":
       return <FlakesPage />;
+    case "gate-autoholds":
+      return <AutoholdsPage />;
     case "gate-config":
       return <ConfigPage />;
   }

@@ -58,6 +58,7 @@ const PAGES: readonly { href: string; name: string; pages: readonly GateRoute["p
   { href: "#/gate/builds", name: "Builds", pages: ["gate-builds", "gate-build", "gate-timeline"] },
   { href: "#/gate/jobs", name: "Jobs", pages: ["gate-jobs"] },
   { href: "#/gate/flakes", name: "Flakes", pages: ["gate-flakes"] },
+  { href: "#/gate/autoholds", name: "Autoholds", pages: ["gate-autoholds"] },
   { href: "#/gate/config", name: "Configuration", pages: ["gate-config"] },
 ];
 
