@@ -10,6 +10,7 @@ import { benchGateConfig, checkGateConfig } from "./gate/config.ts";
 import { benchGateCore } from "./gate/core.ts";
 import { measureMerger, showMerger } from "./gate/merger.ts";
 import { benchGateShell } from "./gate/shell.ts";
+import { benchStorm, checkStorm } from "./gate/storm.ts";
 import { benchLibraries } from "./libraries/main.ts";
 import { memoryPlan } from "./memory.ts";
 import { runPlan, type Step } from "./plan.ts";
@@ -51,6 +52,7 @@ async function main(): Promise<number> {
     await benchGateConfig();
     process.stdout.write(`${showMerger(await measureMerger())}\n`);
     await benchGateShell();
+    await benchStorm();
   }
   if (parts.has("shyaml")) {
     process.stdout.write(`${showDiffs(measureDiffs())}\n${showSort(measureSort())}\n`);
@@ -76,8 +78,8 @@ async function main(): Promise<number> {
 }
 
 /** @returns How many parts of the gate do wrong. */
-function checkGate(): Promise<number> {
-  return checkGateConfig();
+async function checkGate(): Promise<number> {
+  return (await checkGateConfig()) + (await checkStorm());
 }
 
 /** @returns How many runs found wrong answers. */

@@ -19,7 +19,7 @@ import type {
 } from "./core/index.ts";
 import type { BuildRequest } from "./executor/index.ts";
 import type { Landing } from "./forge/index.ts";
-import type { MergeRequest, Merger } from "./merger/index.ts";
+import type { Merger } from "./merger/index.ts";
 import { BuildSlots, type Shareable } from "./nodes/build-slots.ts";
 import type { LocalSlots } from "./nodes/local-slots.ts";
 import {
@@ -33,6 +33,8 @@ import { BuildImpossible, buildRequest } from "./scheduler/build-request.ts";
 import type { FrozenBuildset } from "./scheduler/build-table.ts";
 import type { RepositoryConfig } from "./scheduler/config-source.ts";
 import { freezeBuildset } from "./scheduler/freezing.ts";
+import { mergeRequest, tipsOf } from "./scheduler/merge-request.ts";
+import { Pace } from "./scheduler/pace.ts";
 import { providersOnRecord } from "./scheduler/providers.ts";
 import { type ReportParts, writeReport } from "./scheduler/report-writing.ts";
 import type { ProjectKeys } from "./secrets/keys.ts";
@@ -58,19 +60,28 @@ export interface EffectParts extends ReportParts {
   readonly tell: (event: GateEvent) => void;
   /** Changes the database and tells what that means, both or neither. */
   readonly record: (change: () => void, events?: readonly GateEvent[]) => void;
+  /** The same with all else of this turn, in the order of asking: builds are begun and ended by it alone. */
+  readonly recordSoon: (change: () => void, events?: readonly GateEvent[]) => Promise<boolean>;
   /** Loads the configuration of projects again, and tells the core. What is wrong with that is logged. */
   readonly reconfigure: (projects: readonly string[]) => Promise<void>;
   /** Resolves when no configuration is being read that was asked for before. */
   readonly configRead: () => Promise<void>;
 }
 
+/** A build that was submitted. */
+interface Followed {
+  readonly running: RunningBuild;
+  /** What it is submitted as with others of equal content; `null`: it is for itself. */
+  readonly unique: string | null;
+}
+
 /** Does what the core asks for, and tells it what came of it. */
 export class Effects {
   readonly #parts: EffectParts;
-  readonly #running = new Map<BuildId, RunningBuild>();
+  readonly #running = new Map<BuildId, Followed>();
   /** Builds of which was told that they are paused. */
   readonly #paused = new Set<BuildId>();
-  /** Builds whose content is looked at before they start, unless they were taken back meanwhile. */
+  /** Builds that are to start, unless they are taken back before. */
   readonly #preparing = new Set<BuildId>();
   readonly #held = new HeldExecutions();
   readonly #slots: BuildSlots;
@@ -80,6 +91,8 @@ export class Effects {
   readonly #landingConfig = new Set<Promise<void>>();
   /** Of what is under way besides builds. */
   readonly #underWay = new Set<Promise<void>>();
+  /** Hundreds of builds start at once, and each takes its time. */
+  readonly #pace = new Pace();
   #isOver = false;
   readonly #ending = new AbortController();
 
@@ -110,7 +123,7 @@ export class Effects {
         this.#slots.release(effect.build);
         break;
       case "startBuild":
-        this.#do(effect, async () => this.#start(effect));
+        this.#do(effect, () => this.#start(effect));
         break;
       case "resumeBuild":
         this.#resume(effect.build);
@@ -177,14 +190,13 @@ export class Effects {
   async #merge(buildset: number, chain: readonly ChainLink[]): Promise<void> {
     const { merger, mergers, tell } = this.#parts;
     const { signal } = this.#ending;
-    const answer = await mergers.merge(this.#mergeRequest(chain), signal).catch((error: Error) => {
+    const answer = await mergers.merge(mergeRequest(this.#parts, chain), signal).catch((error: Error) => {
       if (!signal.aborted) throw error;
     });
     if (answer === undefined) return;
     let result: MergeResult;
     if (answer.kind === "merged") {
-      const commits = chain.map(({ project }, at) => ({ project, commit: answer.steps[at]!.commit }));
-      await merger.hold(`bs-${buildset}`, commits);
+      await merger.hold(`bs-${buildset}`, tipsOf(chain, answer.steps));
       result = { kind: "merged", steps: answer.steps };
     } else if (answer.kind === "conflict") {
       result = { kind: "conflict", link: answer.link, detail: answer.detail };
@@ -192,39 +204,8 @@ export class Effects {
     tell({ kind: "merged", buildset, result });
   }
 
-  #mergeRequest(chain: readonly ChainLink[]): MergeRequest {
-    const { loader, forge } = this.#parts;
-    const layout = loader.current!.layout;
-    const [only] = chain;
-    if (chain.length === 1 && only !== undefined) {
-      const { project, branch, change, revision } = only;
-      const number = forge.numberOf(change);
-      const isCurrent = number !== undefined && forge.change(number)?.revision === revision;
-      const landed = isCurrent ? forge.landed(number) : null;
-      // What is done after the merge is about what merged, and not about it once more.
-      if (landed !== null) {
-        const { base, commit } = landed;
-        return {
-          steps: [{ project, branch, commit, mode: "merge" }],
-          bases: [{ project, branch, commit: base }],
-        };
-      }
-    }
-    return {
-      steps: chain.map(({ change, revision, project, branch, commit }) => {
-        const number = forge.numberOf(change);
-        const row =
-          number === undefined
-            ? undefined
-            : forge.change(number)?.revisions.find((one) => one.revision === revision);
-        const mode = layout.mergeModeOf(project);
-        return { project, branch, commit, mode, ...(row === undefined ? {} : { since: row.base }) };
-      }),
-    };
-  }
-
   async #freeze(effect: Extract<GateEffect, { kind: "freeze" }>): Promise<void> {
-    const { forge, loader, source, merger, slots, builds, nowMs, tell } = this.#parts;
+    const { forge, loader, source, merger, slots, builds, nowMs, recordSoon } = this.#parts;
     const { buildset, pipeline, layout } = effect;
     this.#freezing.set(buildset, layout);
     // Nothing is frozen by configuration of which it is known that it is not what is merged.
@@ -233,55 +214,72 @@ export class Effects {
     // Asked again meanwhile, for another configuration: this answer would only overwrite that one.
     if (this.#freezing.get(buildset) !== layout) return;
     this.#freezing.delete(buildset);
-    if (frozen.kind === "graph") builds.freeze(buildset, pipeline, frozen.buildset, nowMs());
     const result = frozen.kind === "graph" ? { kind: "graph" as const, graph: frozen.graph } : frozen;
-    tell({ kind: "frozen", buildset, layout, result });
+    await recordSoon(() => {
+      if (frozen.kind === "graph") builds.freeze(buildset, pipeline, frozen.buildset, nowMs());
+    }, [{ kind: "frozen", buildset, layout, result }]);
   }
 
   async #start(effect: Extract<GateEffect, { kind: "startBuild" }>): Promise<void> {
-    const { builds, record, nowMs, slots, ledger } = this.#parts;
-    const { build, buildset, item, pipeline, subject, job, attempt } = effect;
+    const { builds, slots } = this.#parts;
+    const { build, buildset, job } = effect;
     if (this.#running.has(build) || this.#preparing.has(build)) return;
     const frozen = builds.frozen(buildset);
     if (frozen === undefined)
       throw new Error(`nothing is on record of what was frozen for buildset ${buildset}`);
     const definition = frozen.jobs[job];
     if (effect.isPaused !== true) slots.adopt(build, definition?.nodes.length ?? 1);
-    let request = builds.request(build);
-    if (request === undefined) {
-      try {
-        request = this.#request(effect, frozen);
-      } catch (error) {
-        if (!(error instanceof BuildImpossible)) throw error;
-        const detail = error.message;
-        const row = { id: build, buildset, item, pipeline, job, subject, attempt, startedMs: nowMs() };
-        // On record, so that its detail can be read.
-        record(() => builds.begin({ ...row, voting: definition?.voting ?? true }, null));
-        this.#end(build, { result: { kind: "final", result: "ERROR" }, outcome: null, detail });
-        return;
-      }
-      let plan: SharedPlan | undefined;
-      let isWithdrawn = false;
-      if (this.#mayShare(definition, subject) || slots.isExcused(build)) {
-        this.#preparing.add(build);
-        plan = await this.#plan(definition, subject, request);
-        await this.#slots.ready(build, plan);
-        isWithdrawn = !this.#preparing.delete(build);
-        request = plan?.request ?? request;
-      }
-      const name = definition?.name ?? job;
-      const startedMs = nowMs();
-      const row = { id: build, buildset, item, pipeline, job: name, subject, attempt, startedMs };
-      const voting = definition?.voting ?? true;
-      record(() => {
-        builds.begin({ ...row, voting }, request!);
-        if (isWithdrawn) builds.end(build, { result: "CANCELED", detail: null, outcome: null }, startedMs);
-        else if (plan !== undefined)
-          ledger.begin(build, plan.key, plan.maxAgeMs, startedMs, (unique) => this.#held.buildOf(unique));
-      });
-      if (isWithdrawn || this.#isOver) return;
+    this.#preparing.add(build);
+    try {
+      // One that runs already is joined at once, since it may be asked to go on.
+      const request = builds.request(build) ?? (await this.#begin(effect, frozen));
+      if (request === undefined || this.#isOver || !this.#preparing.has(build)) return;
+      this.#submit(effect, request, (definition?.maxAgeSec ?? 0) * 1_000);
+    } finally {
+      this.#preparing.delete(build);
     }
-    this.#submit(effect, request, (definition?.maxAgeSec ?? 0) * 1_000);
+  }
+
+  /** Works out what is to run, and puts it on record. @returns `undefined` when it cannot even be asked for */
+  async #begin(
+    effect: Extract<GateEffect, { kind: "startBuild" }>,
+    frozen: FrozenBuildset,
+  ): Promise<BuildRequest | undefined> {
+    const { builds, record, recordSoon, nowMs, slots, ledger } = this.#parts;
+    const { build, buildset, item, pipeline, subject, job, attempt } = effect;
+    const definition = frozen.jobs[job];
+    await this.#pace.turn();
+    const row = { id: build, buildset, item, pipeline, subject, attempt, voting: definition?.voting ?? true };
+    let request: BuildRequest;
+    try {
+      request = this.#request(effect, frozen);
+    } catch (error) {
+      if (!(error instanceof BuildImpossible)) throw error;
+      const detail = error.message;
+      // On record, so that its detail can be read.
+      void recordSoon(() => builds.begin({ ...row, job, startedMs: nowMs() }, null));
+      this.#end(build, { result: { kind: "final", result: "ERROR" }, outcome: null, detail });
+      return undefined;
+    }
+    let plan: SharedPlan | undefined;
+    const isExcused = slots.isExcused(build);
+    if (this.#mayShare(definition, subject) || isExcused) {
+      plan = await this.#plan(definition, subject, request);
+      await this.#slots.ready(build, plan);
+      request = plan?.request ?? request;
+    }
+    const startedMs = nowMs();
+    const begin = (): void => {
+      builds.begin({ ...row, job: definition?.name ?? job, startedMs }, request);
+      if (!this.#preparing.has(build))
+        builds.end(build, { result: "CANCELED", detail: null, outcome: null }, startedMs);
+      else if (plan !== undefined)
+        ledger.begin(build, plan.key, plan.maxAgeMs, startedMs, (unique) => this.#held.buildOf(unique));
+    };
+    if (!isExcused) return (await recordSoon(begin)) ? request : undefined;
+    // What it shares is there now, and may not be so later.
+    record(begin);
+    return builds.request(build);
   }
 
   /** @throws BuildImpossible */
@@ -309,6 +307,7 @@ export class Effects {
     const frozen = this.#parts.builds.frozen(effect.buildset);
     const definition = frozen?.jobs[effect.job];
     if (frozen === undefined || !this.#mayShare(definition, effect.subject)) return undefined;
+    await this.#pace.turn();
     try {
       return await this.#plan(definition, effect.subject, this.#request(effect, frozen));
     } catch {
@@ -328,7 +327,7 @@ export class Effects {
   ): definition is FrozenJobDefinition {
     const { forge } = this.#parts;
     const number = forge.numberOf(subject.id);
-    const hasMerged = number !== undefined && forge.change(number)?.state === "merged";
+    const hasMerged = number !== undefined && forge.stateOf(number) === "merged";
     return SharingPlanner.mayShare(definition, subject, hasMerged);
   }
 
@@ -357,7 +356,7 @@ export class Effects {
     maxAgeMs: number,
   ): void {
     const { build } = effect;
-    const { builds, record, bus, gateId, zone, ledger } = this.#parts;
+    const { builds, recordSoon, bus, gateId, zone, ledger } = this.#parts;
     const shared = ledger.of(build);
     const known = shared === undefined ? undefined : ledger.ended(shared.unique);
     // Its own execution may have been recorded for another build before this process began.
@@ -374,20 +373,20 @@ export class Effects {
       shared === undefined
         ? bus.start(`${gateId}-${build}`, request, zone, follower)
         : bus.start(shared.unique, request, zone, follower, Math.min(maxAgeMs, MAX_LINGER_MS));
-    this.#running.set(build, running);
+    this.#running.set(build, { running, unique: shared?.unique ?? null });
     if (shared !== undefined) {
       this.#slots.share(build, shared.unique);
       if (shared.how === null) this.#slots.begun(shared.key);
     }
     void running.ended.then((end) => {
       this.#slots.letGo(build);
-      const isWanted = this.#running.get(build) === running;
+      const isWanted = this.#running.get(build)?.running === running;
       if (isWanted) this.#running.delete(build);
       if (end === undefined || this.#isOver) return;
       if (shared !== undefined) this.#held.release(shared.unique);
       if (isWanted) this.#end(build, end);
       // It ended before anybody came for it: whoever comes now need not run it again.
-      else record(() => this.#recordExecution(build, end));
+      else void recordSoon(() => this.#recordExecution(build, end));
     });
   }
 
@@ -396,11 +395,11 @@ export class Effects {
     running: RunningBuild,
     execution: string,
   ): void {
-    const { builds, record } = this.#parts;
-    const before = builds.get(build)?.execution ?? null;
-    record(() => builds.setExecution(build, execution));
+    const { builds, recordSoon } = this.#parts;
     const wasPaused = isPaused === true || this.#paused.has(build);
-    if (!wasPaused || before === execution || this.#running.get(build) !== running) return;
+    const before = wasPaused ? (builds.get(build)?.execution ?? null) : null;
+    void recordSoon(() => builds.setExecution(build, execution));
+    if (!wasPaused || before === execution || this.#running.get(build)?.running !== running) return;
     // It has begun anew, while what depends on it has used the one that is gone.
     this.#running.delete(build);
     running.cancel();
@@ -410,16 +409,16 @@ export class Effects {
   #resume(build: BuildId): void {
     this.#paused.delete(build);
     const execution = this.#parts.builds.get(build)?.execution ?? null;
-    if (execution !== null) this.#running.get(build)?.resume(execution);
+    if (execution !== null) this.#running.get(build)?.running.resume(execution);
   }
 
   #news(build: BuildId, running: RunningBuild, { failing, paused }: BuildNews): void {
-    if (this.#isOver || this.#running.get(build) !== running) return;
+    if (this.#isOver || this.#running.get(build)?.running !== running) return;
     if (paused !== undefined && !this.#paused.has(build)) {
-      const { builds, record } = this.#parts;
+      const { builds, recordSoon } = this.#parts;
       const { childJobs } = paused;
       this.#paused.add(build);
-      record(
+      void recordSoon(
         () => builds.setReturned(build, paused),
         [{ kind: "paused", build, ...(childJobs === null ? {} : { childJobs }) }],
       );
@@ -429,10 +428,10 @@ export class Effects {
 
   #end(build: BuildId, { result, outcome, detail }: BuildEnd): void {
     this.#paused.delete(build);
-    const { builds, record, nowMs } = this.#parts;
+    const { builds, recordSoon, nowMs } = this.#parts;
     const childJobs = outcome?.data.childJobs;
     const ended = { kind: "ended" as const, build, result, ...(childJobs == null ? {} : { childJobs }) };
-    record(() => {
+    void recordSoon(() => {
       builds.end(build, { result: nameOf(result), detail, outcome }, nowMs());
       this.#recordExecution(build, { result, outcome, detail });
     }, [ended]);
@@ -450,18 +449,20 @@ export class Effects {
   }
 
   #cancel(build: BuildId): void {
-    const { builds, record, nowMs, ledger } = this.#parts;
-    const running = this.#running.get(build);
+    const { builds, recordSoon, nowMs } = this.#parts;
+    const followed = this.#running.get(build);
     this.#running.delete(build);
     this.#paused.delete(build);
     this.#preparing.delete(build);
-    const shared = running === undefined ? undefined : ledger.of(build);
-    if (shared === undefined) running?.cancel();
-    else {
-      this.#slots.hold(build);
-      this.#held.hold(shared.unique, build, () => running!.cancel());
+    if (followed !== undefined) {
+      const { running, unique } = followed;
+      if (unique === null) running.cancel();
+      else {
+        this.#slots.hold(build);
+        this.#held.hold(unique, build, () => running.cancel());
+      }
     }
-    record(() => builds.end(build, { result: "CANCELED", detail: null, outcome: null }, nowMs()));
+    void recordSoon(() => builds.end(build, { result: "CANCELED", detail: null, outcome: null }, nowMs()));
   }
 
   #findProviders(effect: Extract<GateEffect, { kind: "findProviders" }>): void {

@@ -49,9 +49,13 @@ export function readTenant(folder: string): Tenant {
   return tenant;
 }
 
-/** Writes a project into the tenant file, whose comments stay. @throws GateError */
+/**
+ * Writes a project into the tenant file, whose comments stay. The file is YAML 1.1, as everything of Zuul's: names such as
+ * `on` are quoted.
+ * @throws GateError
+ */
 export function addToTenant(path: string, tenant: string, project: string): void {
-  const document = parseDocument(readFileSync(path, "utf8"));
+  const document = parseDocument(readFileSync(path, "utf8"), { version: "1.1" });
   const items = document.contents as YAMLSeq | null;
   const at = items?.items.findIndex((_, index) => document.getIn([index, "tenant", "name"]) === tenant) ?? -1;
   if (at < 0) throw new GateError("GATE_CONFIG_INVALID", `${path} has no tenant ${tenant}`);

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { GateEffect, GateEvent } from "../src/core/index.ts";
 import { LocalSlots } from "../src/nodes/local-slots.ts";
 import { EVENT_LOG_MIGRATIONS } from "../src/scheduler/event-log.ts";
+import { Pace, SLICE_MS } from "../src/scheduler/pace.ts";
 import { Scheduler } from "../src/scheduler/scheduler.ts";
 import { GateDatabase } from "../src/store/database.ts";
 import { change, DEPENDENT } from "./layouts.ts";
@@ -41,6 +42,22 @@ beforeEach(() => {
 afterEach(() => {
   database.close();
   rmSync(folder, { recursive: true });
+});
+
+test("much that is done at a pace lets others have their turn, in the order of asking", async () => {
+  const pace = new Pace(2);
+  const done: (number | string)[] = [];
+  const all = Array.from({ length: 10 }, async (_, at) => {
+    await pace.turn();
+    const untilMs = performance.now() + 1;
+    while (performance.now() < untilMs);
+    done.push(at);
+  });
+  await turn();
+  done.push("other");
+  await Promise.all(all);
+  expect(done.filter((one) => one !== "other")).toEqual(Array.from({ length: 10 }, (_, at) => at));
+  expect(done.indexOf("other")).toBeLessThan(10);
 });
 
 describe("a scheduler", () => {
@@ -110,6 +127,55 @@ describe("a scheduler", () => {
     expect(count()).toEqual({ n: 1 });
     expect(acted).toHaveLength(1);
     expect(lost).toMatchObject([{ message: "the disk is gone" }]);
+  });
+
+  test("records what a turn changes in one transaction, in the order of asking, and says when it is there", async () => {
+    const scheduler = open();
+    scheduler.tellNow({ kind: "configured", layout: DEPENDENT });
+    database.db.exec("CREATE TABLE results (build INTEGER PRIMARY KEY) STRICT");
+    const rows = () => database.db.prepare("SELECT build FROM results ORDER BY rowid").all();
+    const order: number[] = [];
+    const recorded = [1, 2].map((number) =>
+      scheduler.recordSoon(() => {
+        order.push(number);
+        database.db.exec(`INSERT INTO results VALUES (${number})`);
+      }, enters(number)),
+    );
+    expect(rows()).toEqual([]);
+    expect(acted).toEqual([]);
+    expect(await Promise.all(recorded)).toEqual([true, true]);
+    expect(order).toEqual([1, 2]);
+    expect(rows()).toEqual([{ build: 1 }, { build: 2 }]);
+    expect(database.db.prepare("SELECT count(*) AS n FROM gate_events").get()).toEqual({ n: 2 });
+    expect(acted).toMatchObject([{ kind: "merge" }, { kind: "merge" }]);
+    const lastOne = scheduler.recordSoon(() => {
+      throw new Error("the disk is gone");
+    }, enters(3));
+    const behind = scheduler.recordSoon(() => order.push(4));
+    expect(await Promise.all([lastOne, behind])).toEqual([false, false]);
+    expect(await scheduler.recordSoon(() => order.push(5))).toBe(false);
+    expect(order).toEqual([1, 2]);
+    expect(acted).toHaveLength(2);
+    expect(lost).toMatchObject([{ message: "the disk is gone" }]);
+  });
+
+  test("writes in pieces what would take long, each with what it means, and all of it at the end", async () => {
+    const scheduler = open();
+    scheduler.tellNow({ kind: "configured", layout: DEPENDENT });
+    const pieces = () => database.db.prepare("SELECT count(*) AS n FROM gate_events").get()!.n as number;
+    const before = pieces();
+    const slowly = () => {
+      const untilMs = performance.now() + SLICE_MS;
+      while (performance.now() < untilMs);
+    };
+    const first = scheduler.recordSoon(slowly, enters(1));
+    const second = scheduler.recordSoon(slowly, enters(2));
+    const third = scheduler.recordSoon(() => {}, enters(3));
+    expect(await first).toBe(true);
+    expect(pieces()).toBe(before + 1);
+    scheduler.close();
+    expect(await Promise.all([second, third])).toEqual([true, true]);
+    expect(acted.filter(({ kind }) => kind === "merge")).toHaveLength(3);
   });
 
   test("on a full disk acts on nothing that is not written, says so once, and loses nothing that is", async () => {

@@ -1,3 +1,4 @@
+import { AFTER_MERGES } from "./after-merges.ts";
 import { CONFIGURATION } from "./configuration.ts";
 import { CYCLES } from "./cycles.ts";
 import { DEPENDENCIES } from "./dependencies.ts";
@@ -9,7 +10,15 @@ import { PROVIDING } from "./providing.ts";
 import { RESOURCES } from "./resources.ts";
 import type { Scenario } from "./world.ts";
 
-export type { ChangeSetup, JobSetup, ProjectSetup, Scenario, ScenarioWorld, Setup } from "./world.ts";
+export type {
+  ChangeSetup,
+  FurtherPipeline,
+  JobSetup,
+  ProjectSetup,
+  Scenario,
+  ScenarioWorld,
+  Setup,
+} from "./world.ts";
 
 export const SCENARIOS: readonly Scenario[] = [
   ...EXAMPLES,
@@ -19,6 +28,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...LIFECYCLE,
   ...CONFIGURATION,
   ...OPERATING,
+  ...AFTER_MERGES,
   ...RESOURCES,
   ...PROVIDING,
 ];

@@ -1,5 +1,5 @@
 import { stringify } from "yaml";
-import type { JobSetup, ProjectSetup, ReportName, Setup } from "./world.ts";
+import type { FurtherPipeline, JobSetup, ProjectSetup, ReportName, Setup } from "./world.ts";
 
 /* Scenarios as the configuration of a gate. */
 
@@ -37,7 +37,14 @@ done
 
 /** Of the config-project. */
 export function pipelineFiles(
-  { window, check = false, supercedes = false }: Setup,
+  {
+    window,
+    check = false,
+    supercedes = false,
+    rechecks = false,
+    disableAfter,
+    pipelines: further = [],
+  }: Setup,
   control: string,
 ): Readonly<Record<string, string>> {
   const messages = Object.fromEntries(
@@ -47,8 +54,12 @@ export function pipelineFiles(
   const checks = {
     name: "check",
     manager: "independent",
-    trigger: { local: { event: "change-created" } },
-    require: { local: open },
+    trigger: {
+      local: { event: "change-created" },
+      ...(rechecks ? { zuul: { event: "parent-change-enqueued", pipeline: "gate" } } : {}),
+    },
+    require: { local: rechecks ? { ...open, approved: false } : open },
+    ...(disableAfter === undefined ? {} : { "disable-after-consecutive-failures": disableAfter }),
     success: { local: { vote: 1 } },
     failure: { local: { vote: -1 } },
     "no-jobs": { local: {} },
@@ -77,12 +88,30 @@ export function pipelineFiles(
     "failure-output": "fails, and",
     command: ["sh", "-c", PROBE.replace("CONTROL", control)],
   };
-  const pipelines = check ? [checks, gates] : [gates];
+  const others: Readonly<Record<FurtherPipeline, object>> = {
+    deploy: {
+      ...{ name: "deploy", manager: "serial", trigger: { local: { event: "change-merged" } } },
+      ...{ success: { local: {} }, failure: { local: {} }, ...messages },
+    },
+    publish: {
+      ...{ name: "publish", manager: "supercedent" },
+      trigger: { local: { event: "ref-updated", ref: "^refs/heads/" } },
+    },
+    "merge-check": {
+      ...{ name: "merge-check", manager: "independent", require: { local: open } },
+      trigger: { zuul: { event: "project-change-merged" } },
+      ...{ "merge-conflict": { local: {} }, ...messages },
+    },
+    nightly: { name: "nightly", manager: "independent", trigger: { timer: { time: "* * * * * *" } } },
+  };
+  const tests = check ? [checks, gates] : [gates];
   return {
     "zuul.d/jobs.yaml": stringify([{ job: base }]),
-    "zuul.d/pipelines.yaml": stringify(pipelines.map((pipeline) => ({ pipeline }))),
+    "zuul.d/pipelines.yaml": stringify(
+      [...tests, ...further.map((name) => others[name])].map((pipeline) => ({ pipeline })),
+    ),
     "zuul.d/projects.yaml": stringify([
-      { project: Object.fromEntries(pipelines.map(({ name }) => [name, { jobs: ["noop"] }])) },
+      { project: Object.fromEntries(tests.map(({ name }) => [name, { jobs: ["noop"] }])) },
     ]),
   };
 }
@@ -96,7 +125,7 @@ export function repositoryName(prefix: string, project: string): string {
  * @param defined What projects of the scenario have defined, and which of them; what this one does is added.
  */
 export function projectFiles(
-  { name: project, queue, jobs }: ProjectSetup,
+  { name: project, queue, jobs, more = {} }: ProjectSetup,
   { check = false, semaphores = {}, cycles = false }: Setup,
   prefix: string,
   defined: Map<string, string>,
@@ -112,15 +141,19 @@ export function projectFiles(
   }
   for (const [name, max] of Object.entries(semaphores))
     if (isOwn(`semaphore ${name}`)) stanzas.push({ semaphore: { name: `${prefix}-${name}`, max } });
-  for (const job of jobs)
+  for (const job of [...jobs, ...Object.values(more).flat()])
     if (job.noop !== true && job.isDefined !== false && isOwn(`job ${job.name}`))
       stanzas.push({ job: definitionOf(job, prefix) });
-  const list = { jobs: jobs.map((job) => (job.noop === true ? "noop" : `${prefix}-${job.name}`)) };
+  const listed = (some: readonly JobSetup[]) => ({
+    jobs: some.map((job) => (job.noop === true ? "noop" : `${prefix}-${job.name}`)),
+  });
+  const list = listed(jobs);
   stanzas.push({
     project: {
       ...(queue === undefined ? {} : { queue: `${prefix}-${queue}` }),
       ...(check ? { check: list } : {}),
       gate: list,
+      ...Object.fromEntries(Object.entries(more).map(([pipeline, some]) => [pipeline, listed(some)])),
     },
   });
   return { "zuul.yaml": stringify(stanzas) };

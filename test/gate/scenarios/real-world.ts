@@ -2,7 +2,14 @@ import { rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
-import type { BuildView, ChangeView, ExplanationView, ItemView, StatusView } from "@drover/gate/api";
+import type {
+  BuildView,
+  ChangeView,
+  ExplanationView,
+  ItemView,
+  StatusView,
+  SubjectView,
+} from "@drover/gate/api";
 import { expect } from "vitest";
 import type { Clone } from "../../../packages/gate/test/forge/stage.ts";
 import { FIRST_COMMIT, numberIn, type RunningGate } from "../running-gate.ts";
@@ -146,6 +153,19 @@ export class RealWorld implements ScenarioWorld {
     await this.#running.post("/promote", "root", { pipeline, changes });
   }
 
+  /** It does so each second here. */
+  async strike(): Promise<void> {
+    for (const { name, more } of this.#setup.projects)
+      if (more?.nightly !== undefined) await this.#cloneOf(name);
+    await this.#until("the clock has struck", ({ items }) =>
+      items.some(({ pipeline }) => pipeline === "nightly"),
+    );
+  }
+
+  async reconfigure(): Promise<void> {
+    await this.#running.post("/reconfigure", "root");
+  }
+
   async #act(name: string, verb: string, user: string): Promise<void> {
     await this.#running.post(`/changes/${this.#changeOf(name).number}/${verb}`, user);
   }
@@ -249,7 +269,7 @@ export class RealWorld implements ScenarioWorld {
       items
         .filter((item) => item.pipeline === pipeline)
         .map(({ live, members }) => {
-          const name = members.map(({ number }) => this.#nameOf(number)).join("+");
+          const name = members.map((member) => this.#subjectName(member)).join("+");
           return live ? name : `(${name})`;
         }),
     );
@@ -345,6 +365,15 @@ export class RealWorld implements ScenarioWorld {
     return `change ${number}`;
   }
 
+  /** In the notation of scenarios. */
+  #subjectName({ number, branch, commit }: SubjectView): string {
+    if (number !== null) return this.#nameOf(number);
+    const merged = [...this.#changes].find(
+      ([, change]) => this.#running.gate.forge.landed(change.number)?.commit === commit,
+    );
+    return merged === undefined ? branch! : `${branch}@${merged[0]}`;
+  }
+
   #look(name: string): Promise<ChangeView> {
     return this.#running.get<ChangeView>(`/changes/${this.#changeOf(name).number}`);
   }
@@ -400,8 +429,8 @@ export class RealWorld implements ScenarioWorld {
   async #seeBuild(view: BuildView): Promise<SeenBuild> {
     const { id, chain, subject } = view;
     const job = view.job.slice(this.#prefix.length + 1);
-    const names = chain.map(({ number }) => this.#nameOf(number));
-    const change = this.#nameOf(subject.number);
+    const change = this.#subjectName(subject);
+    const names = chain.length === 0 ? [change] : chain.map(({ number }) => this.#nameOf(number));
     if (!this.#waitingBuilds.has(id) && (view.result === null || view.result !== "CANCELED")) {
       const { body } = await this.#running.ask<string>("GET", `/builds/${id}/log`);
       if (/^waits$/m.test(body)) {

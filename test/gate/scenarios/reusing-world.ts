@@ -35,6 +35,12 @@ export class ReusingWorld implements ScenarioWorld {
   dequeue(name: string, pipeline: string): Promise<void> {
     return this.world.dequeue(name, pipeline);
   }
+  strike(): Promise<void> {
+    return this.world.strike();
+  }
+  reconfigure(): Promise<void> {
+    return this.world.reconfigure();
+  }
   fail(job: string, change: string): Promise<void> {
     return this.world.fail(job, change);
   }

@@ -7,16 +7,27 @@ import {
   GateCore,
   type GateEffect,
   type GateEvent,
+  type LandStep,
   type MergeStep,
+  type PipelineRules,
   type QueueRules,
+  type RefUpdate,
   type Subject,
   type WantedJob,
 } from "../../../packages/gate/src/core/index.ts";
 import { Forge, type Proposal } from "../../sim/gate/forge.ts";
-import { checkPipeline, gatePipeline, job, layoutOf, WINDOW } from "../../sim/gate/layouts.ts";
+import {
+  checkPipeline,
+  deployPipeline,
+  gatePipeline,
+  job,
+  layoutOf,
+  publishPipeline,
+  WINDOW,
+} from "../../sim/gate/layouts.ts";
 import { BuildRecords } from "../../sim/gate/records.ts";
 import type { SimulatedSharing } from "../../sim/gate/sharing.ts";
-import type { ChangeSetup, JobSetup, ReportName, ScenarioWorld, Setup } from "./world.ts";
+import type { ChangeSetup, FurtherPipeline, JobSetup, ReportName, ScenarioWorld, Setup } from "./world.ts";
 
 interface Running {
   readonly build: number;
@@ -41,6 +52,8 @@ export class SimulatedWorld implements ScenarioWorld {
   readonly forge = new Forge();
   readonly #setup: Setup;
   readonly #proposals = new Map<string, Proposal>();
+  /** Besides `main`. */
+  readonly #branches = new Set<string>();
   /** Of jobs of cycles, their names in the configuration. */
   readonly #jobNames = new Map<string, string>();
   readonly #chains = new Map<number, readonly ChainLink[]>();
@@ -75,11 +88,8 @@ export class SimulatedWorld implements ScenarioWorld {
     const allowsCycles = setup.cycles === true;
     for (const { name, queue } of setup.projects)
       if (queue !== undefined) queues.set(name, { name: queue, perBranch: false, allowsCycles });
-    const gate = gatePipeline(queues, { ...WINDOW, ...setup.window });
     const names = setup.projects.map(({ name }) => name);
-    const pipelines = setup.check
-      ? [checkPipeline(queues), setup.supercedes ? gate : { ...gate, supercedes: [] }]
-      : [gate];
+    const pipelines = pipelinesOf(setup, queues);
     const semaphores = new Map(Object.entries(setup.semaphores ?? {}));
     this.#layout = { ...layoutOf(1, pipelines, names), semaphores };
     this.tell({ kind: "configured", layout: this.#layout });
@@ -126,7 +136,7 @@ export class SimulatedWorld implements ScenarioWorld {
       case "startBuild": {
         const { build, subject, buildset } = effect;
         const job = this.#jobNames.get(effect.job) ?? effect.job;
-        const chain = this.#chains.get(buildset)!.map(({ change }) => change);
+        const chain = this.#chains.get(buildset)?.map(({ change }) => change) ?? [this.#nameOf(subject)];
         this.builds++;
         this.#providers.set(build, effect.providers ?? []);
         this.#named.set(build, `${job} of ${subject.id}`);
@@ -163,8 +173,10 @@ export class SimulatedWorld implements ScenarioWorld {
    * What a result depends on: the job, the repository as it is with the chain merged, and, since scenarios have jobs fail for
    * changes, the change and whether it does.
    */
-  #contentOf({ job, subject, buildset }: Effect<"startBuild">): string {
+  #contentOf({ build, pipeline, job, subject, buildset }: Effect<"startBuild">): string {
     const { project, branch } = subject;
+    // What is done for what has merged, or because of the time, is done each time.
+    if (isFurther(pipeline)) return String(build);
     const own = this.#chains
       .get(buildset)!
       .findLastIndex((link) => link.project === project && link.branch === branch);
@@ -173,11 +185,13 @@ export class SimulatedWorld implements ScenarioWorld {
     return JSON.stringify([job, project, this.forge.tree(commit), subject.id, isFailing]);
   }
 
-  #freeze({ buildset, members, chain, layout }: Effect<"freeze">): GateEvent {
+  #freeze({ buildset, pipeline, members, chain, layout }: Effect<"freeze">): GateEvent {
     const configs = this.#configsOf(chain);
     const all = [...configs.values()].flatMap((config) => config.jobs);
     const jobsOf = ({ project, branch }: Subject): readonly JobSetup[] =>
-      (configs.get(`${project} ${branch}`) ?? configs.get(`${project} main`)!).jobs;
+      isFurther(pipeline)
+        ? (this.#setup.projects.find(({ name }) => name === project)!.more?.[pipeline] ?? [])
+        : (configs.get(`${project} ${branch}`) ?? configs.get(`${project} main`)!).jobs;
     const isMissing = ({ name, isDefined = true }: JobSetup): boolean =>
       !isDefined && !all.some((job) => job.name === name && job.isDefined !== false);
     const problems = members.flatMap((member) =>
@@ -223,11 +237,34 @@ export class SimulatedWorld implements ScenarioWorld {
     const changes = steps.map(
       ({ link }) => ({ kind: "change", change: this.forge.get(link.change) }) as const,
     );
-    const landed: GateEvent[] = [{ kind: "landed", buildset, ...answer }, ...changes];
+    const merged = answer.refused === null ? steps.flatMap((step) => this.#afterMerge(step)) : [];
+    const landed: GateEvent[] = [{ kind: "landed", buildset, ...answer }, ...changes, ...merged];
     const isConfigured = steps.some(({ link }) => this.#configs.has(`${link.change}@${link.revision}`));
     if (!isConfigured || answer.refused !== null) return landed;
     this.#layout = { ...this.#layout, version: this.#layout.version + 1 };
     return [{ kind: "configured", layout: this.#layout }, ...landed];
+  }
+
+  #afterMerge({ link: { change, project, branch }, base, commit }: LandStep): GateEvent[] {
+    const moved = { ...this.#branch(project, branch, commit), oldCommit: base, newCommit: commit };
+    return [
+      { kind: "offer", subject: change, pipelines: ["deploy"] },
+      { kind: "offer", subject: moved, pipelines: ["publish"] },
+    ];
+  }
+
+  /** As it is, or after a move. */
+  #branch(project: string, branch: string, commit?: string): RefUpdate {
+    const ref = `refs/heads/${branch}`;
+    const id = `ref:${project}:${ref}${commit === undefined ? "" : `@${commit}`}`;
+    return { kind: "ref", id, project, ref, branch, oldCommit: null, newCommit: null };
+  }
+
+  /** In the notation of scenarios. */
+  #nameOf(subject: Subject): string {
+    if (subject.kind === "change") return subject.id;
+    const merged = this.forge.merged.find(({ commit }) => commit === subject.newCommit);
+    return merged === undefined ? subject.branch! : `${subject.branch}@${merged.change}`;
   }
 
   #grant(): GateEvent[] {
@@ -270,8 +307,18 @@ export class SimulatedWorld implements ScenarioWorld {
     this.#proposals.set(name, proposal);
     const change = this.forge.propose(name, proposal);
     const { project, branch } = proposal;
+    this.#makeBranch(project, branch);
     if (jobs !== undefined) this.#configs.set(`${name}@${change.revision}`, { project, branch, jobs });
     this.tell({ kind: "change", change }, { kind: "offer", subject: name, pipelines: ["check"] });
+  }
+
+  #makeBranch(project: string, branch: string): void {
+    const place = `${project} ${branch}`;
+    if (branch === "main" || this.#branches.has(place)) return;
+    this.#branches.add(place);
+    const newCommit = this.forge.tip(project, branch);
+    const made = { ...this.#branch(project, branch, newCommit), newCommit };
+    this.tell({ kind: "offer", subject: made, pipelines: ["publish"] });
   }
 
   async approve(name: string): Promise<void> {
@@ -293,6 +340,17 @@ export class SimulatedWorld implements ScenarioWorld {
 
   async promote(pipeline: string, ...subjects: readonly string[]): Promise<void> {
     this.tell({ kind: "promote", pipeline, subjects });
+  }
+
+  async strike(): Promise<void> {
+    for (const { name, more } of this.#setup.projects)
+      if (more?.nightly !== undefined)
+        this.tell({ kind: "offer", subject: this.#branch(name, "main"), pipelines: ["nightly"] });
+  }
+
+  async reconfigure(): Promise<void> {
+    this.#layout = { ...this.#layout, version: this.#layout.version + 1 };
+    this.tell({ kind: "configured", layout: this.#layout });
   }
 
   async fail(job: string, change: string): Promise<void> {
@@ -374,9 +432,9 @@ export class SimulatedWorld implements ScenarioWorld {
   }
 
   #of(name: string): Effect<"report">[] {
-    return this.#reports.filter(({ subject, what, pipeline }) => {
-      const hasReporter = what !== "dequeue" && (what !== "start" || pipeline === "gate");
-      return subject.id === name && hasReporter;
+    return this.#reports.filter(({ subject, what, pipeline, isDisabled = false }) => {
+      if (subject.id !== name || isDisabled || what === "dequeue") return false;
+      return pipeline === "merge-check" ? what === "merge-conflict" : what !== "start" || pipeline === "gate";
     });
   }
 
@@ -409,7 +467,7 @@ export class SimulatedWorld implements ScenarioWorld {
   async expectQueue(pipeline: string, ...names: readonly string[]): Promise<void> {
     const items = this.#pipeline(pipeline).queues.flatMap((queue) => queue.items);
     const shown = items.map(({ live, members }) => {
-      const name = members.map(({ id }) => id).join("+");
+      const name = members.map((member) => this.#nameOf(member)).join("+");
       return live ? name : `(${name})`;
     });
     expect(shown).toEqual(names);
@@ -420,6 +478,34 @@ export class SimulatedWorld implements ScenarioWorld {
     const found = this.core.snapshot().queues.find(({ name }) => name === (queue ?? project));
     expect(found?.window).toBe(window);
   }
+}
+
+const FURTHER: ReadonlySet<string> = new Set(["deploy", "publish", "merge-check", "nightly"]);
+
+function isFurther(pipeline: string): pipeline is FurtherPipeline {
+  return FURTHER.has(pipeline);
+}
+
+function pipelinesOf(setup: Setup, queues: Map<string, QueueRules>): PipelineRules[] {
+  const further: Readonly<Record<FurtherPipeline, PipelineRules>> = {
+    deploy: { ...deployPipeline(queues), disableAfter: null },
+    publish: publishPipeline(),
+    "merge-check": {
+      ...{ ...checkPipeline(), name: "merge-check", require: { open: true } },
+      triggers: { parentEnqueued: null, projectMerged: true },
+    },
+    nightly: { ...checkPipeline(), name: "nightly", require: {} },
+  };
+  const check: PipelineRules = {
+    ...{ ...checkPipeline(queues), disableAfter: setup.disableAfter ?? null },
+    ...(setup.rechecks ? { require: { open: true, approved: false } } : {}),
+    ...(setup.rechecks ? { triggers: { parentEnqueued: ["gate"], projectMerged: false } } : {}),
+  };
+  const gate = gatePipeline(queues, { ...WINDOW, ...setup.window });
+  return [
+    ...(setup.check ? [check, setup.supercedes ? gate : { ...gate, supercedes: [] }] : [gate]),
+    ...(setup.pipelines ?? []).map((name) => further[name]),
+  ];
 }
 
 function frozen({

@@ -3,7 +3,8 @@
  * one of servers, git and the command line.
  *
  * Notation: `T1{A,B}` is a build of job T1 for change B with A merged underneath; `✓` it succeeded, `✗` it failed, `∅`
- * it was cancelled after it had started.
+ * it was cancelled after it had started. `T1{main}` is one for the branch, and `T1{main@A}` for the branch as it was when A had
+ * just been merged.
  */
 
 export interface JobSetup {
@@ -35,8 +36,18 @@ export interface ProjectSetup {
   readonly name: string;
   /** Projects of one queue are gated together. Default: a queue of its own. */
   readonly queue?: string;
+  /** In `check` and `gate`. */
   readonly jobs: readonly JobSetup[];
+  /** In others. Default: none. */
+  readonly more?: Readonly<Partial<Record<FurtherPipeline, readonly JobSetup[]>>>;
 }
+
+/**
+ * `deploy` is serial, and about each change that has merged; `publish` is supercedent, and about each branch that has moved;
+ * `merge-check` is about open changes whenever one of their project has merged, and tells of conflicts only; `nightly` is about
+ * branches, when the clock strikes.
+ */
+export type FurtherPipeline = "deploy" | "publish" | "merge-check" | "nightly";
 
 export interface Setup {
   /** Each has a branch `main`, and the others that its changes name. */
@@ -49,6 +60,12 @@ export interface Setup {
   readonly check?: boolean;
   /** Whether what enters `gate` leaves `check`. Default: false. */
   readonly supercedes?: boolean;
+  /** Whether `check` is also about what needs a change that enters `gate`, and is not approved itself. Default: false. */
+  readonly rechecks?: boolean;
+  /** `check` tells nobody any more after so many failures in a row. Default: never. */
+  readonly disableAfter?: number;
+  /** Besides. Default: none. */
+  readonly pipelines?: readonly FurtherPipeline[];
   /** Builds that can run at a time. Default: as many as there are. */
   readonly slots?: number;
   /** Room of semaphores. */
@@ -95,6 +112,10 @@ export interface ScenarioWorld {
   promote(pipeline: string, ...names: readonly string[]): Promise<void>;
   /** As an operator. */
   dequeue(name: string, pipeline: string): Promise<void>;
+  /** The clock strikes for `nightly`. */
+  strike(): Promise<void>;
+  /** As an operator: has all configuration read again. */
+  reconfigure(): Promise<void>;
   /** From now on this job fails for this change. */
   fail(job: string, change: string): Promise<void>;
   /** Has a build that runs say that it will fail; it goes on. */

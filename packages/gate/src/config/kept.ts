@@ -23,13 +23,13 @@ export class Kept<V> {
 
   /** What weighs more than all may is not kept. */
   keep(key: string, value: V, weight: number): V {
-    this.#drop(key);
+    this.drop(key);
     if (weight > this.#maxWeight) return value;
     this.#entries.set(key, { value, weight });
     this.#weight += weight;
     for (const oldest of this.#entries.keys()) {
       if (this.#weight <= this.#maxWeight) break;
-      this.#drop(oldest);
+      this.drop(oldest);
     }
     return value;
   }
@@ -39,7 +39,7 @@ export class Kept<V> {
     this.#weight = 0;
   }
 
-  #drop(key: string): void {
+  drop(key: string): void {
     this.#weight -= this.#entries.get(key)?.weight ?? 0;
     this.#entries.delete(key);
   }

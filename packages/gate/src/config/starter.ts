@@ -1,3 +1,4 @@
+import { stringify } from "yaml";
 import type { ConfigFile } from "./files.ts";
 
 /* What `drover gate init` writes: a configuration to begin with, which is complete as it stands. */
@@ -9,10 +10,11 @@ export function starterTenantFile(
   untrustedProjects: readonly string[],
   selfApproval = false,
 ): string {
-  const list = (names: readonly string[]): string => names.map((name) => `          - ${name}\n`).join("");
+  const list = (names: readonly string[]): string =>
+    names.map((name) => `          - ${word(name)}\n`).join("");
   return `# Which projects the gate knows. What is tested and how, the projects say themselves, in zuul.yaml.
 - tenant:
-    name: ${tenant}
+    name: ${word(tenant)}
     # Whether who proposes a change may approve it, too.
     self-approval: ${selfApproval}
     source:
@@ -20,6 +22,11 @@ export function starterTenantFile(
         # Trusted: pipelines and base jobs stand there.
         config-projects:
 ${list([configProject])}${untrustedProjects.length === 0 ? "" : `        untrusted-projects:\n${list(untrustedProjects)}`}`;
+}
+
+/** Quoted where YAML 1.1 would take it for something else than text. */
+function word(text: string): string {
+  return stringify(text, { version: "1.1" }).trimEnd();
 }
 
 const PIPELINES = `# The pipelines that a change goes through.

@@ -197,10 +197,13 @@ function projectsOf(
 ): TenantProject[] {
   if (typeof value === "string") return [project(check, item, path, value, {}, trusted, kinds)].flat();
   if (!isObject(value)) {
+    const isTaken = ["boolean", "number"].includes(typeof value) || value === null;
     check.add(
       item,
       path,
-      "a project is its name, a map from its name to attributes, or a group with `projects`",
+      isTaken
+        ? `YAML takes this for ${value}; a project's name has to be quoted then`
+        : "a project is its name, a map from its name to attributes, or a group with `projects`",
     );
     return [];
   }

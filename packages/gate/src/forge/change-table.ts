@@ -187,8 +187,8 @@ export class ChangeTable {
   }
 
   revisions(number: number): RevisionRow[] {
-    return this.#db.db
-      .prepare(
+    return this.#db
+      .prepared(
         `SELECT revision, head, base, title, message, author, author_email AS authorEmail, author_ms AS authorMs,
            pusher, at_ms AS atMs FROM forge_revisions WHERE change = ? ORDER BY revision`,
       )
@@ -196,8 +196,8 @@ export class ChangeTable {
   }
 
   revision(number: number, revision: number): RevisionRow | undefined {
-    return this.#db.db
-      .prepare(
+    return this.#db
+      .prepared(
         `SELECT revision, head, base, title, message, author, author_email AS authorEmail, author_ms AS authorMs,
            pusher, at_ms AS atMs FROM forge_revisions WHERE change = ? AND revision = ?`,
       )
@@ -292,8 +292,8 @@ export class ChangeTable {
   }
 
   approvals(number: number): Approval[] {
-    return this.#db.db
-      .prepare(
+    return this.#db
+      .prepared(
         `SELECT user, revision, at_ms AS atMs, kept_from AS keptFrom FROM forge_approvals
          WHERE change = ? ORDER BY at_ms, revision, user`,
       )
@@ -324,8 +324,8 @@ export class ChangeTable {
   }
 
   comments(number: number): CommentRow[] {
-    return this.#db.db
-      .prepare(
+    return this.#db
+      .prepared(
         "SELECT at_ms AS atMs, author, revision, vote, text, file, line FROM forge_comments WHERE change = ? ORDER BY id",
       )
       .all(number) as unknown as CommentRow[];
@@ -346,8 +346,8 @@ export class ChangeTable {
   }
 
   needs(number: number): Need[] {
-    return this.#db.db
-      .prepare(
+    return this.#db
+      .prepared(
         "SELECT source, target, revision, project, problem FROM forge_needs WHERE change = ? ORDER BY position",
       )
       .all(number) as unknown as Need[];
@@ -355,8 +355,8 @@ export class ChangeTable {
 
   /** Open changes that say they need this one. */
   openNeeding(number: number): number[] {
-    const rows = this.#db.db
-      .prepare(
+    const rows = this.#db
+      .prepared(
         `SELECT DISTINCT n.change FROM forge_needs n JOIN forge_changes c ON c.number = n.change
          WHERE n.target = ? AND c.state = 'open' ORDER BY n.change`,
       )
@@ -384,8 +384,8 @@ export class ChangeTable {
   }
 
   #one(where: string, ...values: (string | number)[]): ChangeRow | undefined {
-    return this.#db.db
-      .prepare(`SELECT ${COLUMNS} FROM forge_changes WHERE ${where} LIMIT 1`)
+    return this.#db
+      .prepared(`SELECT ${COLUMNS} FROM forge_changes WHERE ${where} LIMIT 1`)
       .get(...values) as unknown as ChangeRow | undefined;
   }
 }

@@ -7,7 +7,7 @@ import type { GateDatabase } from "../store/database.ts";
 import { type ChangeFilter, type ChangeRow, ChangeTable, type RevisionRow } from "./change-table.ts";
 import { refCommit } from "./commits.ts";
 import { type BranchMove, type CycleLanding, CycleMoves } from "./cycle-moves.ts";
-import { type Diff, diffOf, pathsOf } from "./diff.ts";
+import { type Diff, diffOf } from "./diff.ts";
 import { ForgeError } from "./errors.ts";
 import type { ForgeEvent } from "./events.ts";
 import { installHook } from "./hook.ts";
@@ -15,6 +15,7 @@ import { type HookedPush, HookServer } from "./hook-server.ts";
 import { DEFAULT_FORGE_LIMITS, type ForgeLimits } from "./limits.ts";
 import { ProjectLocks } from "./locks.ts";
 import { KEEP_MS, type Move, Moves } from "./moves.ts";
+import { RepositoryReads } from "./reads.ts";
 import { changeRef, type Push, type PushAnswer, Receiver } from "./receive.ts";
 import { Repositories } from "./repositories.ts";
 import type { ChangeDetails, Landing, LocalForgeOptions, NewComment } from "./shapes.ts";
@@ -38,6 +39,7 @@ export class LocalForge {
   readonly #cycles: CycleMoves;
   readonly #receiver: Receiver;
   readonly #locks = new ProjectLocks();
+  readonly #reads = new RepositoryReads();
   /** Of pushes over HTTP that are under way. */
   readonly #grants = new Map<string, User>();
   readonly #nowMs: () => number;
@@ -167,22 +169,11 @@ export class LocalForge {
   /** Branches and the commits that they are at. @throws ForgeError `PROJECT_UNKNOWN`, `PROJECT_UNREADABLE` */
   async branches(project: string): Promise<ReadonlyMap<string, string>> {
     const gitDir = this.#gitDir(project);
-    try {
-      const format = "--format=%(objectname) %(refname:lstrip=2)";
-      const { stdout } = await git(["for-each-ref", format, "refs/heads/"], { gitDir });
-      const lines = stdout.toString().split("\n").filter(Boolean);
-      return new Map(
-        lines.map((line) => [line.slice(line.indexOf(" ") + 1), line.slice(0, line.indexOf(" "))]),
-      );
-    } catch (error) {
-      throw new ForgeError("PROJECT_UNREADABLE", `the repository of ${project} cannot be read`, {
-        cause: error,
-      });
-    }
+    return this.#reads.branches(project, gitDir);
   }
 
   #state(name: string): string | undefined {
-    const row = this.#db.db.prepare("SELECT state FROM forge_projects WHERE name = ?").get(name);
+    const row = this.#db.prepared("SELECT state FROM forge_projects WHERE name = ?").get(name);
     return (row as { state: string } | undefined)?.state;
   }
 
@@ -285,6 +276,16 @@ export class LocalForge {
     return this.#table.get(number) === undefined ? undefined : this.#table.record(number);
   }
 
+  /** `undefined` when there is no such change. */
+  stateOf(number: number): ChangeRow["state"] | undefined {
+    return this.#table.get(number)?.state;
+  }
+
+  /** What the files of a revision are compared with; `undefined` when there is no such revision. */
+  baseOf(number: number, revision: number): string | undefined {
+    return this.#table.revision(number, revision)?.base;
+  }
+
   /** Newest first. */
   changes(filter: ChangeFilter = {}): ChangeRow[] {
     return this.#table.list(filter);
@@ -379,9 +380,9 @@ export class LocalForge {
   }
 
   /** Paths of files that a change changes, as bytes. @throws as `diff` */
-  async paths(number: number, revision?: number): Promise<Buffer[]> {
+  async paths(number: number, revision?: number): Promise<readonly Buffer[]> {
     const { gitDir, base, head } = this.#compared(number, revision);
-    return pathsOf(gitDir, base, head);
+    return this.#reads.paths(gitDir, base, head);
   }
 
   #compared(number: number, revision?: number): { gitDir: string; base: string; head: string } {

@@ -45,7 +45,7 @@ export class Coprocess {
    * @param parse Reads the answer from the front of the bytes. What it throws ends the process, as does an answer to nothing.
    * @throws GitError
    */
-  ask<T>(request: string, parse: (bytes: Buffer) => Parsed<T>): Promise<T> {
+  ask<T>(request: string | Uint8Array, parse: (bytes: Buffer) => Parsed<T>): Promise<T> {
     if (this.#run === undefined) {
       this.starts++;
       const run = new Run(this.#command, this.#options, () => {
@@ -100,7 +100,7 @@ class Run {
     this.child.on("close", (exitCode) => this.#close(exitCode));
   }
 
-  ask<T>(request: string, parse: (bytes: Buffer) => Parsed<T>): Promise<T> {
+  ask<T>(request: string | Uint8Array, parse: (bytes: Buffer) => Parsed<T>): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       this.#questions.push({ parse, resolve: resolve as (value: unknown) => void, reject });
       if (this.#questions.length === 1) this.#startTimer();

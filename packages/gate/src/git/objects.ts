@@ -1,5 +1,6 @@
 import { Coprocess, type Parsed } from "./coprocess.ts";
 import { GitError } from "./git.ts";
+import { isRefName } from "./ref-names.ts";
 import { textOf } from "./text.ts";
 
 export type ObjectType = "commit" | "tree" | "blob" | "tag";
@@ -20,6 +21,14 @@ export interface TreeEntry {
 
 /** A full object id, of either of git's hashes. */
 export const OBJECT_ID = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
+
+/**
+ * Whether `resolve` may be asked for a ref of this name. Not where git would take it for what `git describe` says, of an
+ * object whose id begins so.
+ */
+export function canResolve(ref: string): boolean {
+  return /^refs\/[\x21-\x7e]+$/.test(ref) && isRefName(ref) && !/-g[0-9a-f]+$/i.test(ref);
+}
 
 /** Largest object that is read. */
 const MAX_OBJECT_BYTES = 64 * 1024 * 1024;
@@ -57,6 +66,26 @@ export class ObjectReader {
       return { value: { type: header.info.type, content: bytes.subarray(header.used, end) }, used: end + 1 };
     });
     return found?.type === type ? found.content : undefined;
+  }
+
+  /**
+   * The commit that a ref points to now, through tags; `undefined`: there is none.
+   * @param ref One that `canResolve`.
+   */
+  resolve(ref: string): Promise<string | undefined> {
+    if (!canResolve(ref))
+      throw new GitError("GIT_FAILED", `${JSON.stringify(ref)} is not looked up by its name`);
+    const name = `${ref}^{commit}`;
+    return this.#process.ask(`info ${name}\n`, (bytes): Parsed<string | undefined> => {
+      const end = bytes.indexOf(NEWLINE);
+      if (end < 0) return bytes.length + 1;
+      const line = bytes.toString("latin1", 0, end);
+      const used = end + 1;
+      if (line === `${name} missing`) return { value: undefined, used };
+      const id = /^([0-9a-f]+) commit \d+$/.exec(line)?.[1];
+      if (id === undefined) throw new Error(`asked for ${name} it said ${JSON.stringify(line)}`);
+      return { value: id, used };
+    });
   }
 
   /** @throws GitError `GIT_FAILED` when there is no such tree. */

@@ -1,7 +1,8 @@
 import { Coprocess, type Parsed } from "./coprocess.ts";
 import { GitError } from "./git.ts";
 import { OBJECT_ID } from "./objects.ts";
-import { isRefName, type RefMove } from "./refs.ts";
+import { isRefName } from "./ref-names.ts";
+import type { RefMove } from "./refs.ts";
 
 const TIMEOUT_MS = 60_000;
 const MAX_ANSWER_BYTES = 4_096;

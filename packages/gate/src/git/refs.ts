@@ -1,19 +1,10 @@
 import { GitError, git } from "./git.ts";
 import { OBJECT_ID } from "./objects.ts";
+import { isRefName } from "./ref-names.ts";
 import { bytesOf, textOf } from "./text.ts";
 
 /** Commits by the full names of the refs that point to them. */
 export type RefState = ReadonlyMap<string, string>;
-
-/** Whether git takes it for the name of a ref. */
-export function isRefName(name: string): boolean {
-  return (
-    name.length <= 1_000 &&
-    /^[^/]+(?:\/[^/]+)+$/.test(name) &&
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: git forbids them.
-    !/[\x00-\x20\x7f~^:?*[\\]|\.\.|@\{|\.$|\.lock(?:\/|$)|(?:^|\/)\./.test(name)
-  );
-}
 
 /**
  * Refs below a prefix, and the ref of exactly that name.
@@ -50,7 +41,13 @@ export interface RefMove {
  */
 export async function moveRefs(gitDir: string, moves: readonly RefMove[]): Promise<void> {
   if (moves.length === 0) return;
-  const lines = moves.map((move) => {
+  const input = Buffer.concat(updateLines(moves));
+  await git(["update-ref", "-z", "--stdin", "--no-deref"], { gitDir, input });
+}
+
+/** As `git update-ref -z --stdin` reads them. @throws GitError `GIT_FAILED` */
+export function updateLines(moves: readonly RefMove[]): Buffer[] {
+  return moves.map((move) => {
     const ids = [move.new, move.old].filter((id) => id !== undefined && id !== null);
     if (!isRefName(move.ref) || !ids.every((id) => OBJECT_ID.test(id)))
       throw new GitError("GIT_FAILED", `${JSON.stringify(move)} moves no ref`);
@@ -61,5 +58,4 @@ export async function moveRefs(gitDir: string, moves: readonly RefMove[]): Promi
       ? Buffer.concat([Buffer.from("delete "), name, Buffer.from(`\0${old}\0`)])
       : Buffer.concat([Buffer.from("update "), name, Buffer.from(`\0${move.new}\0${old}\0`)]);
   });
-  await git(["update-ref", "-z", "--stdin", "--no-deref"], { gitDir, input: Buffer.concat(lines) });
 }

@@ -1,12 +1,16 @@
 import { createHash } from "node:crypto";
 import { rmSync } from "node:fs";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { Kept } from "../config/kept.ts";
 import type { Conflict } from "./tree-answer.ts";
 
 /** What became of a step. */
 export type StepResult =
   | { readonly kind: "merged"; readonly commit: string }
   | ({ readonly kind: "conflict" } & Conflict);
+
+/** Results that are at hand without a look at the file. */
+const MAX_RECENT = 2_000;
 
 /** Results that are remembered; then the older tenth goes. */
 export const MAX_REMEMBERED = 200_000;
@@ -17,6 +21,8 @@ export const MAX_REMEMBERED = 200_000;
  */
 export class MergeCache {
   readonly #limit: number;
+  /** Asked for again by every item behind. */
+  readonly #recent = new Kept<StepResult>(MAX_RECENT);
   readonly #db: DatabaseSync;
   readonly #find: StatementSync;
   readonly #insert: StatementSync;
@@ -33,10 +39,12 @@ export class MergeCache {
   }
 
   find(key: Uint8Array): StepResult | undefined {
+    const recent = this.#recent.find(nameOf(key));
+    if (recent !== undefined) return recent;
     try {
       const row = this.#find.get(key) as { result: string; digest: Uint8Array } | undefined;
       if (row === undefined || !digestOf(key, row.result).equals(row.digest)) return undefined;
-      return JSON.parse(row.result) as StepResult;
+      return this.#keep(key, JSON.parse(row.result) as StepResult);
     } catch {
       return undefined;
     }
@@ -44,6 +52,7 @@ export class MergeCache {
 
   remember(key: Uint8Array, result: StepResult): void {
     const text = JSON.stringify(result);
+    this.#keep(key, result);
     try {
       this.#insert.run(key, text, digestOf(key, text));
       if (++this.#rows <= this.#limit) return;
@@ -55,6 +64,11 @@ export class MergeCache {
     } catch {
       // A full disk, say. It is worked out again when it is asked for again.
     }
+  }
+
+  /** What is in the way of a merge may be long, and is not asked for again. */
+  #keep(key: Uint8Array, result: StepResult): StepResult {
+    return result.kind === "merged" ? this.#recent.keep(nameOf(key), result, 1) : result;
   }
 
   close(): void {
@@ -87,6 +101,10 @@ function open(file: string): DatabaseSync {
     db.close();
     throw error;
   }
+}
+
+function nameOf(key: Uint8Array): string {
+  return Buffer.from(key.buffer, key.byteOffset, key.length).toString("latin1");
 }
 
 function digestOf(key: Uint8Array, result: string): Buffer {

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { OBJECT_ID } from "../git/objects.ts";
-import { isRefName } from "../git/refs.ts";
+import { isRefName } from "../git/ref-names.ts";
 import { MERGE_MODES, type MergeRequest, MergerError } from "./request.ts";
 
 /** Steps of one request. */

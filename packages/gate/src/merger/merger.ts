@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { GitError } from "../git/git.ts";
-import { OBJECT_ID } from "../git/objects.ts";
+import { canResolve, OBJECT_ID } from "../git/objects.ts";
 import { moveRefs, type RefState, readRefs } from "../git/refs.ts";
 import { gitVersion } from "../git/version.ts";
 import { MergeCache, type StepResult } from "./cache.ts";
@@ -37,7 +37,7 @@ export interface MergerOptions {
   readonly scratchDir?: string;
   /** For one merge, and for each git command. Default: 300,000. */
   readonly timeoutMs?: number;
-  /** Repositories whose processes are kept, up to five each; more than that are ended as others are used. Default: 16. */
+  /** Repositories whose processes are kept, up to six each; more than that are ended as others are used. Default: 16. */
   readonly maxOpenRepositories?: number;
   /** Requests under way or waiting at a time; further ones are answered with an error. Default: 1,000. */
   readonly maxRequests?: number;
@@ -154,6 +154,21 @@ export class Merger {
     return repository.reading(() => readFiles(repository.reader, found));
   }
 
+  /** The tree of a commit. @throws GitError, MergerError */
+  async treeOf(project: string, commit: string): Promise<string> {
+    checkId(commit);
+    const repository = await this.#repository(project);
+    return repository.reading(async () => (await repository.commit(commit)).tree);
+  }
+
+  /** What a branch is at now; `undefined`: there is none. @throws GitError, MergerError */
+  async tipOf(project: string, branch: string): Promise<string | undefined> {
+    const ref = HEADS + branch;
+    if (!canResolve(ref)) return (await readRefs(this.#gitDir(project), [ref])).get(ref);
+    const repository = await this.#repository(project);
+    return repository.reading(() => repository.reader.resolve(ref));
+  }
+
   /** Branches and tags as they are now, by full name. */
   async refState(project: string): Promise<RefState> {
     return readRefs(this.#gitDir(project), ["refs/heads", "refs/tags"]);
@@ -170,7 +185,15 @@ export class Merger {
     for (const [project, held] of Map.groupBy(commits, (held) => held.project)) {
       const ids = new Set(held.map(({ commit }) => commit));
       const moves = [...ids].map((commit) => ({ ref: `${HOLDS}/${id}/${commit}`, new: commit }));
-      await moveRefs(this.#gitDir(project), moves);
+      const repository = await this.#repository(project);
+      await repository.reading(async () => {
+        try {
+          await repository.refs.move(moves);
+        } catch {
+          // Another's may have failed, and this one with it.
+          await moveRefs(repository.gitDir, moves);
+        }
+      });
     }
   }
 
@@ -253,13 +276,10 @@ export class Merger {
     const given = new Map(frozen.map((tip) => [branchKey(tip), tip]));
     const branches = new Map(steps.map((step) => [branchKey(step), step]));
     const missing = [...branches.values()].filter((step) => !given.has(branchKey(step)));
-    const read = new Map<string, RefState>();
-    for (const [project, ofProject] of Map.groupBy(missing, (step) => step.project)) {
-      const names = ofProject.map(({ branch }) => HEADS + branch);
-      read.set(project, await readRefs(this.#gitDir(project), names));
-    }
+    const read = new Map<string, string | undefined>();
+    for (const step of missing) read.set(branchKey(step), await this.tipOf(step.project, step.branch));
     return [...branches].map(([key, { project, branch }]) => {
-      const commit = given.get(key)?.commit ?? read.get(project)?.get(HEADS + branch);
+      const commit = given.get(key)?.commit ?? read.get(key);
       if (commit === undefined) throw new GitError("GIT_FAILED", `${project} has no branch ${branch}`);
       return { project, branch, commit };
     });
@@ -269,7 +289,7 @@ export class Merger {
   async #known(repository: Repository, key: Uint8Array): Promise<StepResult | undefined> {
     const known = this.#cache.find(key);
     if (known?.kind !== "merged") return known;
-    return (await repository.reader.info(known.commit))?.type === "commit" ? known : undefined;
+    return (await repository.has(known.commit)) ? known : undefined;
   }
 
   #key(git: string, base: string, { commit, mode, since }: MergeStep): Uint8Array {

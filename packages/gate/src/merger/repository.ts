@@ -2,12 +2,15 @@ import { mkdirSync, rmSync } from "node:fs";
 import { type Commit, CommitWriter, type NewCommit, readCommit } from "../git/commits.ts";
 import { GitError, git } from "../git/git.ts";
 import { ObjectReader } from "../git/objects.ts";
+import { RefWriter } from "../git/ref-writer.ts";
 import { bytesOf, textOf } from "../git/text.ts";
 import { AttributeReader, type Attributes, OWN_DRIVERS } from "./attributes.ts";
 import type { TreeAnswer } from "./tree-answer.ts";
 import { mergeEnvironment, TreeMerger } from "./tree-merger.ts";
 
 const MAX_KNOWN_COMMITS = 2_000;
+/** How long a commit that was seen counts as there, in milliseconds: what nothing refers to is kept for a day. */
+const SEEN_MS = 600_000;
 
 /** Head and body of a commit are read into memory; longer ones are not merged. */
 export const MAX_COMMIT_BYTES = 1024 * 1024;
@@ -16,10 +19,13 @@ export const MAX_COMMIT_BYTES = 1024 * 1024;
 export class Repository {
   readonly gitDir: string;
   readonly reader: ObjectReader;
+  readonly refs: RefWriter;
   readonly trees: TreeMerger;
   readonly #writer: CommitWriter;
   readonly #attributes: AttributeReader;
   readonly #commits = new Map<string, Commit>();
+  /** Commits that were there, and when that was seen. */
+  readonly #seen = new Map<string, number>();
   readonly #scratch: string;
   readonly #timeoutMs: number;
   #last: Promise<unknown> = Promise.resolve();
@@ -32,6 +38,7 @@ export class Repository {
     this.#timeoutMs = timeoutMs;
     mkdirSync(scratch, { recursive: true });
     this.reader = new ObjectReader(gitDir, timeoutMs);
+    this.refs = new RefWriter(gitDir, timeoutMs);
     this.trees = new TreeMerger(gitDir, scratch, timeoutMs);
     this.#writer = new CommitWriter(gitDir, scratch, timeoutMs);
     this.#attributes = new AttributeReader(this.reader);
@@ -66,6 +73,15 @@ export class Repository {
     const known = this.#commits.get(id);
     if (known !== undefined) return known;
     return this.#know(await readCommit(this.reader, id, MAX_COMMIT_BYTES));
+  }
+
+  /** Whether there is such a commit, as far as the last ten minutes tell. */
+  async has(id: string): Promise<boolean> {
+    const seenMs = this.#seen.get(id);
+    if (seenMs !== undefined && performance.now() - seenMs < SEEN_MS) return true;
+    if ((await this.reader.info(id))?.type !== "commit") return false;
+    this.#see(id);
+    return true;
   }
 
   async write(commit: NewCommit): Promise<Commit> {
@@ -156,7 +172,13 @@ export class Repository {
   #know(commit: Commit): Commit {
     if (this.#commits.size >= MAX_KNOWN_COMMITS) this.#commits.clear();
     this.#commits.set(commit.id, commit);
+    this.#see(commit.id);
     return commit;
+  }
+
+  #see(id: string): void {
+    if (this.#seen.size >= MAX_KNOWN_COMMITS) this.#seen.clear();
+    this.#seen.set(id, performance.now());
   }
 
   #where(): { gitDir: string; timeoutMs: number } {
@@ -165,6 +187,7 @@ export class Repository {
 
   async close(): Promise<void> {
     this.reader.close();
+    this.refs.close();
     this.trees.close();
     await this.#writer.close();
     rmSync(this.#scratch, { recursive: true, force: true });

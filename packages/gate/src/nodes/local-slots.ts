@@ -26,6 +26,8 @@ const FIRST = -1;
 export class LocalSlots {
   readonly total: number;
   readonly #requests = new Map<BuildId, Request>();
+  /** Those of them that are not granted. */
+  readonly #waiting = new Map<BuildId, Request>();
   readonly #executions = new Map<string, Execution>();
   readonly #rankOf: (build: BuildId) => number | null;
   #used = 0;
@@ -44,8 +46,11 @@ export class LocalSlots {
   request(build: BuildId, slots: number, rank: number): boolean {
     const wanted = Math.max(1, slots);
     if (wanted > this.total) return false;
-    if (!this.#requests.has(build))
-      this.#requests.set(build, { wanted, rank, isGranted: false, held: 0, execution: null });
+    if (!this.#requests.has(build)) {
+      const request: Request = { wanted, rank, isGranted: false, held: 0, execution: null };
+      this.#requests.set(build, request);
+      this.#waiting.set(build, request);
+    }
     return true;
   }
 
@@ -58,6 +63,7 @@ export class LocalSlots {
     const request = this.#requests.get(build);
     if (request === undefined || request.isGranted) return false;
     request.isGranted = true;
+    this.#waiting.delete(build);
     return true;
   }
 
@@ -73,6 +79,7 @@ export class LocalSlots {
     if (request === undefined || !this.isExcused(build)) return;
     request.isGranted = false;
     request.rank = FIRST;
+    this.#waiting.set(build, request);
   }
 
   /** Counts a build as having its slots, though it never asked: it ran before this process began. */
@@ -101,6 +108,7 @@ export class LocalSlots {
     const request = this.#requests.get(build);
     if (request === undefined) return;
     this.#requests.delete(build);
+    this.#waiting.delete(build);
     this.#used -= request.held;
     const execution = request.execution === null ? undefined : this.#executions.get(request.execution);
     execution?.builds.delete(build);
@@ -116,12 +124,13 @@ export class LocalSlots {
   grant(): BuildId[] {
     const granted: BuildId[] = [];
     if (this.#used >= this.total) return granted;
-    const waiting = [...this.#requests].filter(([, request]) => !request.isGranted);
+    const waiting = [...this.#waiting];
     for (const [build, request] of waiting) request.rank = this.#rankOf(build) ?? request.rank;
     waiting.sort(([a, { rank: x }], [b, { rank: y }]) => x - y || a - b);
     for (const [build, request] of waiting) {
       if (this.#used + request.wanted > this.total) break;
       request.isGranted = true;
+      this.#waiting.delete(build);
       request.held = request.wanted;
       this.#used += request.wanted;
       granted.push(build);

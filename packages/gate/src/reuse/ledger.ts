@@ -134,8 +134,8 @@ export class ReuseLedger {
   ): Sharing {
     const sharing = this.find(key, maxAgeMs, nowMs, heldAs);
     const { unique, how, source } = sharing;
-    this.#db.db
-      .prepare("INSERT OR REPLACE INTO gate_shared_builds VALUES (?, ?, ?, ?, ?)")
+    this.#db
+      .prepared("INSERT OR REPLACE INTO gate_shared_builds VALUES (?, ?, ?, ?, ?)")
       .run(build, key, unique, how, source);
     if (how !== null) this.#count(how);
     return sharing;
@@ -148,9 +148,9 @@ export class ReuseLedger {
     nowMs: number,
     heldAs: (unique: string) => BuildId | null = () => null,
   ): Sharing {
-    const { db } = this.#db;
+    const db = this.#db;
     const finished = db
-      .prepare(
+      .prepared(
         `SELECT unique_name, build FROM gate_executions WHERE key = ? AND result = '${SUCCESS}' AND ended_ms > ?
          ORDER BY ended_ms DESC LIMIT 1`,
       )
@@ -158,7 +158,7 @@ export class ReuseLedger {
     if (finished !== undefined)
       return { key, unique: finished.unique_name, how: "reused", source: finished.build };
     const { failures } = db
-      .prepare(`SELECT count(*) AS failures FROM gate_executions WHERE key = ? AND result <> '${SUCCESS}'`)
+      .prepared(`SELECT count(*) AS failures FROM gate_executions WHERE key = ? AND result <> '${SUCCESS}'`)
       .get(key) as { failures: number };
     const unique = uniqueOf(key, failures);
     const source = this.#runningAs(unique) ?? heldAs(unique);
@@ -166,8 +166,8 @@ export class ReuseLedger {
   }
 
   #runningAs(unique: string): BuildId | null {
-    const row = this.#db.db
-      .prepare(
+    const row = this.#db
+      .prepared(
         `SELECT shared.build FROM gate_shared_builds AS shared JOIN gate_builds ON gate_builds.id = shared.build
          WHERE shared.unique_name = ? AND shared.sharing IS NOT 'reused' AND gate_builds.ended_ms IS NULL
          ORDER BY shared.build LIMIT 1`,
@@ -190,7 +190,7 @@ export class ReuseLedger {
 
   /** `undefined` of a build that is submitted by its own id. */
   of(build: BuildId): Sharing | undefined {
-    const row = this.#db.db.prepare("SELECT * FROM gate_shared_builds WHERE build = ?").get(build);
+    const row = this.#db.prepared("SELECT * FROM gate_shared_builds WHERE build = ?").get(build);
     return row === undefined
       ? undefined
       : {
@@ -203,8 +203,8 @@ export class ReuseLedger {
 
   /** How the newest execution of a unique ended, as far as it is recorded. */
   ended(unique: string): (RecordedExecution & { readonly outcome: BuildOutcome | null }) | undefined {
-    const row = this.#db.db
-      .prepare("SELECT * FROM gate_executions WHERE unique_name = ? ORDER BY ended_ms DESC LIMIT 1")
+    const row = this.#db
+      .prepared("SELECT * FROM gate_executions WHERE unique_name = ? ORDER BY ended_ms DESC LIMIT 1")
       .get(unique);
     if (row === undefined) return undefined;
     const outcome = row.outcome === null ? null : (JSON.parse(row.outcome as string) as BuildOutcome);
@@ -225,8 +225,8 @@ export class ReuseLedger {
     const { project, job } = of;
     const execution = outcome?.execution ?? `${unique} lost`;
     const kept = outcome === null ? null : JSON.stringify({ ...outcome, steps: [] });
-    const { changes } = this.#db.db
-      .prepare("INSERT OR IGNORE INTO gate_executions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+    const { changes } = this.#db
+      .prepared("INSERT OR IGNORE INTO gate_executions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
       .run(execution, key, unique, project, job, build, result, detail, kept, nowMs);
     if (changes === 0) return;
     this.#count("executions");
@@ -234,17 +234,17 @@ export class ReuseLedger {
   }
 
   #lookForFlake(key: string, { project, job }: { project: string; job: string }, nowMs: number): void {
-    const { db } = this.#db;
+    const db = this.#db;
     const { results } = db
-      .prepare(
+      .prepared(
         `SELECT count(DISTINCT result) AS results FROM gate_executions WHERE key = ? AND result <> '${LOST}'`,
       )
       .get(key) as { results: number };
     if (results < 2) return;
     const { changes } = db
-      .prepare("INSERT OR IGNORE INTO gate_flakes VALUES (?, ?, ?, ?, ?)")
+      .prepared("INSERT OR IGNORE INTO gate_flakes VALUES (?, ?, ?, ?, ?)")
       .run(key, project, job, nowMs, nowMs);
-    if (changes === 0) db.prepare("UPDATE gate_flakes SET last_ms = ? WHERE key = ?").run(nowMs, key);
+    if (changes === 0) db.prepared("UPDATE gate_flakes SET last_ms = ? WHERE key = ?").run(nowMs, key);
     else this.#count("flakes");
   }
 
@@ -282,8 +282,8 @@ export class ReuseLedger {
   }
 
   #count(name: keyof ReuseCounts): void {
-    this.#db.db
-      .prepare(
+    this.#db
+      .prepared(
         "INSERT INTO gate_reuse_counts VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value = value + 1",
       )
       .run(name);

@@ -3,7 +3,7 @@ import type { Subject } from "../core/index.ts";
 import type { BuildRequest } from "../executor/index.ts";
 import { contentKey } from "./key.ts";
 import { sharedRequest } from "./shared-request.ts";
-import { commitOfTag, Trees, tagsOf } from "./trees.ts";
+import { commitOfTag, type TreeOf, Trees, tagsOf } from "./trees.ts";
 
 /** A build that may have another one's execution. */
 export interface SharedPlan {
@@ -18,15 +18,17 @@ export interface SharingOptions {
   readonly zone: string;
   /** Of where builds run: operating system, isolation, and what the operator says of it. */
   readonly environment: string;
+  readonly merger: { readonly treeOf: TreeOf };
 }
 
 /** Works out which builds may share an execution. */
 export class SharingPlanner {
   readonly #options: SharingOptions;
-  readonly #trees = new Trees();
+  readonly #trees: Trees;
 
   constructor(options: SharingOptions) {
     this.#options = options;
+    this.#trees = new Trees((project, commit) => options.merger.treeOf(project, commit));
   }
 
   /**
@@ -62,7 +64,7 @@ export class SharingPlanner {
     const trees = new Map<string, ReadonlyMap<string, string>>();
     const tags: Record<string, readonly string[]> = {};
     for (const state of shared.repositories) {
-      trees.set(state.project, await this.#trees.of(state, commitsOf(shared, state)));
+      trees.set(state.project, await this.#trees.of(state.project, commitsOf(shared, state)));
       if (state.history !== false && state.mounted !== false)
         tags[state.project] = await tagsOf(state.repository);
     }

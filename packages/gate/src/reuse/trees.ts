@@ -1,66 +1,64 @@
 import { git } from "../git/git.ts";
-
-type Repository = { readonly project: string; readonly repository: string };
+import { SharedReads } from "../git/shared-reads.ts";
 
 /** Commits whose trees are remembered. */
 const MAX_KNOWN = 20_000;
 const LINE = /^([0-9a-f]{40,64}) (?:commit|tree) \d+$/;
 
-/** Trees of commits, which never change, and what tags point to, which may. */
+/** The tree of a commit of a project. @throws GitError when there is no such commit */
+export type TreeOf = (project: string, commit: string) => Promise<string>;
+
+/** Trees of commits, which never change. */
 export class Trees {
-  readonly #known = new Map<string, string>();
+  readonly #treeOf: TreeOf;
+  readonly #known = new Map<string, Promise<string>>();
+
+  constructor(treeOf: TreeOf) {
+    this.#treeOf = treeOf;
+  }
 
   /**
-   * The trees of commits of one repository.
-   * @throws GitError; an error when one of them is not there
+   * The trees of commits of one project.
+   * @throws GitError when one of them is not there
    */
-  async of(
-    { repository }: Pick<Repository, "repository">,
-    commits: readonly string[],
-  ): Promise<Map<string, string>> {
+  async of(project: string, commits: readonly string[]): Promise<Map<string, string>> {
     const found = new Map<string, string>();
-    const asked = new Set<string>();
-    for (const commit of commits) {
-      const tree = this.#known.get(commit);
-      if (tree === undefined) asked.add(commit);
-      else found.set(commit, tree);
-    }
-    const wanted = [...asked];
-    if (wanted.length === 0) return found;
-    const names = wanted.map((commit) => `${commit}^{tree}`);
-    for (const [at, id] of (await resolve(repository, names)).entries()) {
-      const commit = wanted[at]!;
-      if (id === undefined) throw new Error(`${repository} does not have the commit ${commit}`);
-      if (this.#known.size >= MAX_KNOWN) this.#known.clear();
-      this.#known.set(commit, id);
-      found.set(commit, id);
-    }
+    for (const commit of new Set(commits)) found.set(commit, await this.#one(project, commit));
     return found;
   }
+
+  #one(project: string, commit: string): Promise<string> {
+    const known = this.#known.get(commit);
+    if (known !== undefined) return known;
+    if (this.#known.size >= MAX_KNOWN) this.#known.clear();
+    const asked = this.#treeOf(project, commit);
+    this.#known.set(commit, asked);
+    asked.catch(() => this.#known.delete(commit));
+    return asked;
+  }
 }
+
+/** What tags point to, which may change. Builds that ask for the same at the same time share the answer. */
+const commits = new SharedReads<string | undefined>();
+const lists = new SharedReads<string[]>();
 
 /** The commit that a tag points to; `undefined` when there is no such tag. */
 export async function commitOfTag(repository: string, tag: string): Promise<string | undefined> {
   if (/[\n\0]/.test(tag)) return undefined;
-  return (await resolve(repository, [`refs/tags/${tag}^{commit}`]))[0];
+  return commits.read(`${repository}\0${tag}`, () => resolve(repository, `refs/tags/${tag}^{commit}`));
 }
 
 /** Each tag with what it points to. */
-export async function tagsOf(repository: string): Promise<string[]> {
-  const { stdout } = await git(["for-each-ref", "--format=%(refname) %(objectname)", "refs/tags"], {
-    gitDir: repository,
+export function tagsOf(repository: string): Promise<string[]> {
+  return lists.read(repository, async () => {
+    const { stdout } = await git(["for-each-ref", "--format=%(refname) %(objectname)", "refs/tags"], {
+      gitDir: repository,
+    });
+    return stdout.toString().split("\n").filter(Boolean);
   });
-  return stdout.toString().split("\n").filter(Boolean);
 }
 
-async function resolve(repository: string, names: readonly string[]): Promise<(string | undefined)[]> {
-  const { stdout } = await git(["cat-file", "--batch-check"], {
-    gitDir: repository,
-    input: names.map((name) => `${name}\n`).join(""),
-  });
-  return stdout
-    .toString()
-    .trimEnd()
-    .split("\n")
-    .map((line) => LINE.exec(line)?.[1]);
+async function resolve(repository: string, name: string): Promise<string | undefined> {
+  const { stdout } = await git(["cat-file", "--batch-check"], { gitDir: repository, input: `${name}\n` });
+  return LINE.exec(stdout.toString().trimEnd())?.[1];
 }

@@ -1,4 +1,4 @@
-import type { FrozenJobDefinition } from "../config/index.ts";
+import { type FrozenJobDefinition, Kept } from "../config/index.ts";
 import type { BuildId, BuildsetId, ChainLink, ItemId, Subject } from "../core/index.ts";
 import type { BuildOutcome, BuildRequest, ReturnedData } from "../executor/index.ts";
 import type { GateDatabase, Migration } from "../store/database.ts";
@@ -105,6 +105,8 @@ export interface BuildFilter {
 
 const MAX_PAGE = 500;
 const MAX_TIMES = 50_000;
+/** Characters of what was frozen that are kept as they are used. */
+const MAX_FROZEN_LENGTH = 16 * 1024 * 1024;
 /** Past runs from which the time of the next is guessed. */
 const GUESSED_FROM = 10;
 const COLUMNS =
@@ -113,6 +115,8 @@ const COLUMNS =
 /** What is known of builds beside what the core knows: what they ran, where, and how they ended. */
 export class BuildTable {
   readonly #db: GateDatabase;
+  /** Read for each build of a buildset. */
+  readonly #frozen = new Kept<FrozenBuildset>(MAX_FROZEN_LENGTH);
   /** Of builds that were looked at lately. */
   readonly #times = new Map<BuildId, BuildTimes>();
   /** Guessed durations by job, project and branch. */
@@ -123,14 +127,19 @@ export class BuildTable {
   }
 
   freeze(id: BuildsetId, pipeline: string, frozen: FrozenBuildset, atMs: number): void {
-    this.#db.db
-      .prepare("INSERT OR REPLACE INTO gate_buildsets (id, pipeline, frozen, at_ms) VALUES (?, ?, ?, ?)")
+    this.#frozen.drop(String(id));
+    this.#db
+      .prepared("INSERT OR REPLACE INTO gate_buildsets (id, pipeline, frozen, at_ms) VALUES (?, ?, ?, ?)")
       .run(id, pipeline, JSON.stringify(frozen), atMs);
   }
 
   frozen(id: BuildsetId): FrozenBuildset | undefined {
-    const row = this.#db.db.prepare("SELECT frozen FROM gate_buildsets WHERE id = ?").get(id);
-    return row === undefined ? undefined : (JSON.parse(row.frozen as string) as FrozenBuildset);
+    const known = this.#frozen.find(String(id));
+    if (known !== undefined) return known;
+    const row = this.#db.prepared("SELECT frozen FROM gate_buildsets WHERE id = ?").get(id);
+    if (row === undefined) return undefined;
+    const text = row.frozen as string;
+    return this.#frozen.keep(String(id), JSON.parse(text) as FrozenBuildset, text.length);
   }
 
   begin(
@@ -139,8 +148,8 @@ export class BuildTable {
     request: BuildRequest | null,
   ): void {
     const { id, buildset, item, pipeline, job, subject, voting, attempt, startedMs } = build;
-    this.#db.db
-      .prepare(
+    this.#db
+      .prepared(
         `INSERT OR IGNORE INTO gate_builds (id, buildset, item, pipeline, job, subject, subject_id, project, branch, voting, attempt, request, started_ms)
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
       )
@@ -173,24 +182,25 @@ export class BuildTable {
       }
     };
     walk(job);
+    if (wanted.size === 0) return [];
     const rows = this.ofBuildset(buildset, frozen);
     return Object.keys(jobs).flatMap((name) => (wanted.has(name) ? (rows.get(name) ?? []) : []));
   }
 
   /** What a build was started with; `undefined` when it never was, or has ended. */
   request(id: BuildId): BuildRequest | undefined {
-    const row = this.#db.db.prepare("SELECT request FROM gate_builds WHERE id = ?").get(id);
+    const row = this.#db.prepared("SELECT request FROM gate_builds WHERE id = ?").get(id);
     return row?.request == null ? undefined : (JSON.parse(row.request as string) as BuildRequest);
   }
 
   setExecution(id: BuildId, execution: string): void {
-    this.#db.db.prepare("UPDATE gate_builds SET execution = ? WHERE id = ?").run(execution, id);
+    this.#db.prepared("UPDATE gate_builds SET execution = ? WHERE id = ?").run(execution, id);
   }
 
   /** What a paused build has returned so far: those that depend on it get it. */
   setReturned(id: BuildId, data: ReturnedData): void {
-    this.#db.db
-      .prepare("UPDATE gate_builds SET outcome = ? WHERE id = ? AND ended_ms IS NULL")
+    this.#db
+      .prepared("UPDATE gate_builds SET outcome = ? WHERE id = ? AND ended_ms IS NULL")
       .run(JSON.stringify({ data, artifacts: [] }), id);
   }
 
@@ -203,8 +213,8 @@ export class BuildTable {
     this.#times.delete(id);
     const kept =
       outcome === null ? null : JSON.stringify({ data: outcome.data, artifacts: outcome.artifacts });
-    this.#db.db
-      .prepare(
+    this.#db
+      .prepared(
         `UPDATE gate_builds SET request = NULL, result = ?, detail = ?, outcome = ?, ended_ms = ?,
          execution = coalesce(?, execution) WHERE id = ? AND ended_ms IS NULL`,
       )
@@ -213,7 +223,7 @@ export class BuildTable {
   }
 
   get(id: BuildId): BuildRow | undefined {
-    const row = this.#db.db.prepare(`SELECT ${COLUMNS} FROM gate_builds WHERE id = ?`).get(id);
+    const row = this.#db.prepared(`SELECT ${COLUMNS} FROM gate_builds WHERE id = ?`).get(id);
     return row === undefined ? undefined : rowOf(row);
   }
 
@@ -221,7 +231,7 @@ export class BuildTable {
   timesOf(id: BuildId): BuildTimes | undefined {
     const known = this.#times.get(id);
     if (known !== undefined) return known;
-    const row = this.#db.db.prepare("SELECT started_ms, ended_ms FROM gate_builds WHERE id = ?").get(id);
+    const row = this.#db.prepared("SELECT started_ms, ended_ms FROM gate_builds WHERE id = ?").get(id);
     if (row === undefined) return undefined;
     const times = { startedMs: row.started_ms as number, endedMs: row.ended_ms as number | null };
     if (this.#times.size >= MAX_TIMES) this.#times.clear();
@@ -241,8 +251,8 @@ export class BuildTable {
       );
       return name ?? job;
     };
-    const rows = this.#db.db
-      .prepare(`SELECT ${COLUMNS} FROM gate_builds WHERE buildset = ? ORDER BY id`)
+    const rows = this.#db
+      .prepared(`SELECT ${COLUMNS} FROM gate_builds WHERE buildset = ? ORDER BY id`)
       .all(buildset)
       .map(rowOf);
     return new Map(rows.map((row) => [nameOf(row), row]));

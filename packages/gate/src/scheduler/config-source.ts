@@ -1,6 +1,6 @@
 import { CONFIG_LIMITS, type ConfigFile, type ConfigSource, isConfigPath, Kept } from "../config/index.ts";
 import type { LocalForge } from "../forge/index.ts";
-import { gitLine } from "../git/git.ts";
+import { headBranch } from "../git/head.ts";
 import type { Merger, WantedFiles } from "../merger/index.ts";
 
 const FILES = ["zuul.yaml", ".zuul.yaml"];
@@ -29,9 +29,8 @@ export class RepositoryConfig implements ConfigSource {
     return names.includes(head) ? [head, ...names.filter((name) => name !== head)] : names;
   }
 
-  async defaultBranch(project: string): Promise<string> {
-    const gitDir = this.#forge.gitDir(project);
-    return (await gitLine(["symbolic-ref", "HEAD"], { gitDir })).replace(/^refs\/heads\//, "");
+  defaultBranch(project: string): Promise<string> {
+    return headBranch(this.#forge.gitDir(project));
   }
 
   async files(

@@ -79,8 +79,8 @@ export class EventLog {
 
   /** Writes a batch, within the transaction that is under way where there is one. */
   append(events: readonly GateEvent[], atMs: number): void {
-    this.#db.db
-      .prepare("INSERT INTO gate_events (seq, at_ms, events) VALUES (?, ?, ?)")
+    this.#db
+      .prepared("INSERT INTO gate_events (seq, at_ms, events) VALUES (?, ?, ?)")
       .run(++this.#seq, atMs, writeEvents(events));
     this.#sinceSnapshot++;
   }

@@ -2,6 +2,7 @@ import type { Log } from "@drover/server";
 import type { CoreStatus, GateCore, GateEffect, GateEvent } from "../core/index.ts";
 import type { GateDatabase } from "../store/database.ts";
 import { EventLog } from "./event-log.ts";
+import { SLICE_MS } from "./pace.ts";
 
 export interface SchedulerOptions {
   readonly database: GateDatabase;
@@ -15,6 +16,17 @@ export interface SchedulerOptions {
   readonly nowMs?: () => number;
 }
 
+/** How long what is told is gathered at most. */
+const MAX_REST_MS = 20;
+
+/** What was told, and what is to be changed in the same transaction. */
+interface Told {
+  readonly change: (() => void) | null;
+  readonly events: readonly GateEvent[];
+  /** @param isWritten Whether it is on the disk; else nothing goes on. */
+  readonly done: ((isWritten: boolean) => void) | null;
+}
+
 /**
  * The core with its log and its clock. What it is told is on the disk before it is decided upon, and what is decided goes out
  * only then: so a process that is killed at any moment leaves a log from which the next one finds everything again.
@@ -25,10 +37,12 @@ export class Scheduler {
   readonly #log: EventLog;
   readonly #nowMs: () => number;
   /** Told, and not written yet. */
-  #told: GateEvent[] = [];
+  #told: Told[] = [];
   /** Written, and not decided upon yet. */
   readonly #written: { readonly events: readonly GateEvent[]; readonly atMs: number }[] = [];
-  #flushing: NodeJS.Immediate | undefined;
+  #flushing: NodeJS.Timeout | NodeJS.Immediate | undefined;
+  /** Until when what is told is gathered. */
+  #restUntilMs = 0;
   #timer: NodeJS.Timeout | undefined;
   #isStepping = false;
   #isOver = false;
@@ -43,15 +57,13 @@ export class Scheduler {
 
   /** Tells what happened, together with all else of this turn. */
   tell(event: GateEvent): void {
-    if (this.#isOver) return;
-    this.#told.push(event);
-    this.#flushing ??= setImmediate(() => this.#flush());
+    this.#add({ change: null, events: [event], done: null });
   }
 
   /** Tells what an operator wants, and has it decided upon before it returns. */
   tellNow(event: GateEvent): void {
-    this.#told.push(event);
-    this.#flush();
+    this.#told.push({ change: null, events: [event], done: null });
+    this.#flushAll();
   }
 
   /**
@@ -68,6 +80,18 @@ export class Scheduler {
     } catch (error) {
       this.#lose(error as Error);
     }
+  }
+
+  /**
+   * As `record`, together with all else of this turn, and after what was told before it. What it changes is to be changed by
+   * this alone: `record` would overtake it.
+   * @returns whether it is on the disk, when it is; `false` when nothing goes on any more.
+   */
+  recordSoon(change: () => void, events: readonly GateEvent[] = []): Promise<boolean> {
+    return new Promise((done) => {
+      if (this.#isOver) done(false);
+      else this.#add({ change, events, done });
+    });
   }
 
   /** Writes what happened within the transaction that is under way, so that it has happened exactly when that succeeds. */
@@ -95,9 +119,9 @@ export class Scheduler {
   /** Writes what was told, and the state as a whole. Nothing is done any more after it. */
   close(): void {
     if (this.#isOver) return;
-    this.#flush();
+    this.#flushAll();
     this.#isOver = true;
-    clearImmediate(this.#flushing);
+    this.#stopFlushing();
     clearTimeout(this.#timer);
     try {
       this.#log.snapshot(this.core, this.#nowMs());
@@ -106,12 +130,51 @@ export class Scheduler {
     }
   }
 
-  #flush(): void {
-    clearImmediate(this.#flushing);
+  #add(told: Told): void {
+    if (this.#isOver) return;
+    this.#told.push(told);
+    this.#flushSoon();
+  }
+
+  /** At the end of this turn; after a slow write as much later as that took, so that much is written at once. */
+  #flushSoon(): void {
+    if (this.#flushing !== undefined) return;
+    const restMs = this.#restUntilMs - performance.now();
+    this.#flushing = restMs < 1 ? setImmediate(() => this.#flush()) : setTimeout(() => this.#flush(), restMs);
+  }
+
+  #stopFlushing(): void {
+    const flushing = this.#flushing;
     this.#flushing = undefined;
-    const told = this.#told.splice(0);
-    if (told.length === 0 || this.#isOver) return;
-    this.record(() => {}, told);
+    clearTimeout(flushing as NodeJS.Timeout | undefined);
+    clearImmediate(flushing as NodeJS.Immediate | undefined);
+  }
+
+  #flushAll(): void {
+    while (this.#told.length > 0 && !this.#isOver) this.#flush();
+  }
+
+  /** Writes what was told, in one transaction; of changes that take long only some, so that others have their turn. */
+  #flush(): void {
+    this.#stopFlushing();
+    if (this.#told.length === 0 || this.#isOver) return;
+    let taken: readonly Told[] = [];
+    const beganMs = performance.now();
+    this.record(() => {
+      const untilMs = beganMs + SLICE_MS;
+      let count = 0;
+      for (const { change } of this.#told) {
+        if (change !== null && count > 0 && performance.now() >= untilMs) break;
+        change?.();
+        count++;
+      }
+      taken = this.#told.splice(0, count);
+      this.append(taken.flatMap(({ events }) => events));
+    });
+    for (const { done } of taken) done?.(!this.#isOver);
+    const endedMs = performance.now();
+    this.#restUntilMs = endedMs + Math.min(MAX_REST_MS, endedMs - beganMs);
+    if (this.#told.length > 0) this.#flushSoon();
   }
 
   #step(): void {
@@ -148,6 +211,7 @@ export class Scheduler {
     if (this.#isOver) return;
     this.#isOver = true;
     clearTimeout(this.#timer);
+    for (const { done } of this.#told.splice(0)) done?.(false);
     this.#options.log.error(
       { code: "GATE_LOST", error },
       "the gate cannot go on; what it was told is in its log",

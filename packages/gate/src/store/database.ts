@@ -1,4 +1,4 @@
-import { DatabaseSync } from "node:sqlite";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
 
 /** One version of one part's tables; applied once, in order. */
 export interface Migration {
@@ -28,6 +28,8 @@ export class GateDatabase {
   readonly db: DatabaseSync;
   readonly path: string;
   readonly #lock: DatabaseSync;
+  /** By their text: only texts of the program go here, of which there are few. */
+  readonly #prepared = new Map<string, StatementSync>();
   #depth = 0;
   #after: (() => void)[] = [];
 
@@ -70,6 +72,18 @@ export class GateDatabase {
   afterCommit(act: () => void): void {
     if (this.#depth === 0) act();
     else this.#after.push(act);
+  }
+
+  /**
+   * A statement that is prepared once. For what is run again and again and read at once: whoever goes through the rows one by
+   * one would lose them when it is run again.
+   */
+  prepared(sql: string): StatementSync {
+    const known = this.#prepared.get(sql);
+    if (known !== undefined) return known;
+    const statement = this.db.prepare(sql);
+    this.#prepared.set(sql, statement);
+    return statement;
   }
 
   close(): void {
