@@ -14,7 +14,8 @@ With \`gate\`: \`drover gate up --slots 50\` with builds that sleep, while chang
 was approved is merged, that results stayed as they were, and that no process of a build is left.
 
 With \`gate-processes\`: a gate of which job server, scheduler, executors and mergers are processes of their own, one of them killed
-at a time, while changes are pushed that pass and some that fail; then checks that each is merged once, or has failed and was told.
+at a time, while changes are pushed that pass and some that fail, and some that need each other across two projects; then checks
+that each is merged once, or has failed and was told, and of those that need each other all or none, after each start of the gate.
 
   --rounds N   kills (default: 500; of a gate 50, of its processes 100)
   --minutes M  begins no round after them (of \`gate-processes\`; default: 60)
@@ -52,10 +53,12 @@ function shownOfGate({ approved, resultsSeen, mostRunning, builds }: GateCrashTo
   return `${approved} changes approved, ${builds} builds begun, ${mostRunning} at a time at most, ${resultsSeen} results seen`;
 }
 
-function shownOfProcesses({ kills, good, bad, builds, lost, resultsSeen }: ProcessCrashTotals): string {
+function shownOfProcesses(totals: ProcessCrashTotals): string {
+  const { kills, good, bad, cycles, halves, builds, lost, resultsSeen } = totals;
   const parts = Object.entries(kills).map(([part, count]) => `${part} ${count}`);
   return (
-    `kills: ${parts.join(", ")}; ${good + bad} changes approved, ${bad} of them failing; ${builds} builds, ${lost} lost with ` +
+    `kills: ${parts.join(", ")}; ${good + bad} changes approved, ${bad} of them failing; ${cycles} pairs that need each other, ` +
+    `half merged at a kill ${halves}; ${builds} builds, ${lost} lost with ` +
     `their executor; ${resultsSeen} results seen`
   );
 }

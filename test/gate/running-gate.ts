@@ -1,6 +1,7 @@
 import { execFile } from "node:child_process";
 import { chmodSync, constants, mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { open } from "node:fs/promises";
+import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -212,6 +213,29 @@ export class RunningGate {
   /** Tells a build how to end. */
   async endBuild(build: string, code: number): Promise<void> {
     await this.tellBuild(build, String(code));
+  }
+
+  /** Has the job server take a build from its executor, which the gate cannot tell from an executor that is gone. */
+  async loseBuild(build: string): Promise<void> {
+    const row = new RegExp(`^(\\S+)\\tgate:build:\\S+\\t\\S+-${build}\\t`, "m").exec(
+      await this.#admin("jobs"),
+    );
+    if (row === null) throw new Error(`the job server has no build ${build}`);
+    await this.#admin(`cancel job ${row[1]}`);
+  }
+
+  /** Asks the job server as `gearadmin` does. @returns its answer */
+  async #admin(command: string): Promise<string> {
+    const { port } = this.server.addresses.find((address) => "port" in address) as { readonly port: number };
+    const socket = connect(port, "127.0.0.1");
+    try {
+      socket.end(`${command}\n`);
+      let answer = "";
+      for await (const chunk of socket) answer += chunk;
+      return answer;
+    } finally {
+      socket.destroy();
+    }
   }
 
   /** Writes a word to a build that waits for one. */

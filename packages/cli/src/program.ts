@@ -104,6 +104,7 @@ const GATE_ERRORS = new Set([
   "GitError",
   "ForgeError",
   "ExecutorError",
+  "RemoteError",
   "HistoryError",
   "TrialError",
 ]);

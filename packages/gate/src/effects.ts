@@ -160,6 +160,10 @@ export class Effects {
       );
       this.#answerFailure(effect, error);
     });
+    this.#await(done);
+  }
+
+  #await(done: Promise<void>): void {
     this.#underWay.add(done);
     void done.finally(() => this.#underWay.delete(done));
   }
@@ -456,7 +460,8 @@ export class Effects {
     this.#preparing.delete(build);
     if (followed !== undefined) {
       const { running, unique } = followed;
-      if (unique === null) running.cancel();
+      // A reset takes back hundreds. It is done before this gate closes, as nobody else would do it.
+      if (unique === null) this.#await(this.#pace.turn().then(() => running.cancel()));
       else {
         this.#slots.hold(build);
         this.#held.hold(unique, build, () => running.cancel());

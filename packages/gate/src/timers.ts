@@ -17,7 +17,10 @@ export interface TimersOptions {
 export class Timers {
   readonly #options: TimersOptions;
   #crons: Cron[] = [];
-  readonly #late = new Set<NodeJS.Timeout>();
+  /** What is late, by its timer. */
+  readonly #late = new Map<TimerTrigger, NodeJS.Timeout>();
+  /** Timers that are starting what is theirs. */
+  readonly #starting = new Set<TimerTrigger>();
   #layout: Layout | undefined;
   /** Of the timers that run. */
   #key = "";
@@ -50,20 +53,23 @@ export class Timers {
 
   #stop(): void {
     for (const cron of this.#crons) cron.stop();
-    for (const late of this.#late) clearTimeout(late);
+    for (const late of this.#late.values()) clearTimeout(late);
     this.#late.clear();
     this.#crons = [];
   }
 
+  /** A time of a timer that is late, or has not started all of its own yet, is passed over. */
   #due(pipeline: string, timer: TimerTrigger): void {
+    if (this.#late.has(timer) || this.#starting.has(timer)) return;
     const late = setTimeout(
       () => {
-        this.#late.delete(late);
-        void this.#start(pipeline, timer);
+        this.#late.delete(timer);
+        this.#starting.add(timer);
+        void this.#start(pipeline, timer).finally(() => this.#starting.delete(timer));
       },
       timer.jitterSec * 1000 * Math.random(),
     ).unref();
-    this.#late.add(late);
+    this.#late.set(timer, late);
   }
 
   async #start(pipeline: string, { dereference }: TimerTrigger): Promise<void> {

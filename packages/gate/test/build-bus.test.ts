@@ -71,6 +71,37 @@ describeWith(["bubblewrap"], "builds over the job server", () => {
     expect(seen.next).toBe(end!.outcome!.outputBytes);
   });
 
+  test("beyond those that may be paused the next build waits, and runs when one of them goes on", async () => {
+    const pausing = buildWorker(stage.executor, { servers: address, zone: "pausing", slots: 1, paused: 1 });
+    onTestFinished(() => pausing.close());
+    await pausing.run();
+    const request = stage.request(`echo '{"zuul": {"pause": true}}' > "$DROVER_RESULT"`);
+    const builds = ["p1", "p2", "p3"].map((unique) => {
+      const seen = { execution: "", isPaused: false };
+      const build = bus.start(unique, request, "pausing", {
+        execution: (execution) => {
+          seen.execution = execution;
+        },
+        news: ({ paused }) => {
+          seen.isPaused ||= paused !== undefined;
+        },
+      });
+      return { seen, build };
+    });
+    const paused = () => builds.filter(({ seen }) => seen.isPaused);
+    await until("two are paused", 60_000, () => paused().length === 2);
+    const [last] = builds.filter(({ seen }) => !seen.isPaused);
+    expect(last!.seen.execution).toBe("");
+    const [first, second] = paused();
+    first!.build.resume(first!.seen.execution);
+    const success = { result: { kind: "final", result: "SUCCESS" } };
+    expect(await first!.build.ended).toMatchObject(success);
+    await until("the third is paused, too", 60_000, () => last!.seen.isPaused);
+    for (const { build, seen } of [second!, last!]) build.resume(seen.execution);
+    expect(await second!.build.ended).toMatchObject(success);
+    expect(await last!.build.ended).toMatchObject(success);
+  });
+
   test("the same unique joins what runs, and gets the result of what has ended", async () => {
     const request = stage.request("echo up; sleep 1");
     const first = follow("b", request);

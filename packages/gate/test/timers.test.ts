@@ -60,6 +60,37 @@ test.each([
   ]);
 });
 
+test("a time that comes while the one before it is still being started is passed over", async () => {
+  let asked = 0;
+  let answer = (_tips: ReadonlyMap<string, string>): void => {};
+  const tips = new Promise<ReadonlyMap<string, string>>((resolve) => {
+    answer = resolve;
+  });
+  const told: GateEvent[] = [];
+  timers = new Timers({
+    log: silent,
+    tell: (event) => told.push(event),
+    branches: () => {
+      asked++;
+      return tips;
+    },
+  });
+  timers.set(await layoutOf(""));
+  const others: GateEvent[] = [];
+  const other = new Timers({
+    log: silent,
+    tell: (event) => others.push(event),
+    branches: async () => new Map([["main", "1"]]),
+  });
+  other.set(await layoutOf(""));
+  await until("three seconds are over", 10_000, () => others.length >= 3);
+  other.close();
+  expect([asked, told]).toEqual([1, []]);
+  answer(new Map([["main", "1"]]));
+  await until("another second has begun", 10_000, () => asked >= 2);
+  expect(told.length).toBeGreaterThan(0);
+});
+
 test("a layout without timers ends those before, and the same ones go on", async () => {
   const told = started();
   const layout = await layoutOf("");

@@ -1,17 +1,20 @@
-import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
 import { git } from "@drover/gate";
-import type { BuildView, ChangeView, StatusView } from "@drover/gate/api";
+import type { ChangeView, StatusView } from "@drover/gate/api";
 import { type Part, SeparateGate } from "../../gate/separate-gate.ts";
 import { until } from "../../peers/until.ts";
 import { Random } from "../../sim/random.ts";
 import { Broken } from "../books.ts";
+import { CycleWatch } from "./cycle-watch.ts";
+import { SeenResults } from "./seen-results.ts";
+import { Sleepers } from "./sleepers.ts";
 
 /*
  * A real gate of which each part is a process of its own, one of them killed at a random moment, again and again, while changes
- * are pushed and approved, some of which fail. In the end each approved change must be merged, once, or have failed by its own
- * fault; results that were seen must be as they were; repositories must be whole; and nothing may be left that runs.
+ * are pushed and approved, some of which fail, and some of which need each other across two projects. In the end each approved
+ * change must be merged, once, or have failed by its own fault; of those that need each other all are merged or none, whenever a
+ * gate is there; results that were seen must be as they were; repositories must be whole; and nothing may be left that runs.
  */
 
 const PROJECTS = ["one", "two", "three"] as const;
@@ -20,6 +23,13 @@ const SLOTS = 20;
 /** Items in the queue, above which no further changes are pushed. */
 const MAX_QUEUED = 6;
 const BAD_EVERY = 6;
+const CYCLE_EVERY = 3;
+/** The gate is killed so often at the moment at which a branch is moved; else at any. */
+const AIMED_EVERY = 2;
+/** Longest wait for that moment, in milliseconds. */
+const AIM_MS = 20_000;
+/** In which a gate that has started ends what it had decided to merge. */
+const HALF_DEADLINE_MS = 10_000;
 /** Longest time from one kill to the next, and from a kill to the start after it, in milliseconds. */
 const LIFE_MS = 5_000;
 const AWAY_MS = 2_000;
@@ -54,6 +64,10 @@ export interface ProcessCrashTotals {
   /** Changes whose approval was answered: those that pass, and those that fail. */
   readonly good: number;
   readonly bad: number;
+  /** Pairs of changes that need each other, of those. */
+  readonly cycles: number;
+  /** Kills of the gate after which one of a pair had merged, and the other had not. */
+  readonly halves: number;
   readonly builds: number;
   /** Builds whose executor was lost, which were run again. */
   readonly lost: number;
@@ -81,13 +95,14 @@ export async function playProcessCrashes(options: ProcessCrashOptions): Promise<
 class World {
   readonly #gate = new SeparateGate(SLOTS);
   readonly #random: Random;
-  /** In the command line of everything that builds run. */
-  readonly #mark: string;
+  readonly #sleepers: Sleepers;
+  readonly #results = new SeenResults((path) => this.#gate.get(path));
+  readonly #cycles = new CycleWatch(PROJECTS, (project) => this.#gitDirOf(project));
   readonly #kills = { gate: 0, server: 0, executor: 0, merger: 0 };
   /** What is approved, by number: the name of its file. */
   readonly #good = new Map<number, string>();
   readonly #bad = new Map<number, string>();
-  readonly #results = new Map<string, string>();
+  #halves = 0;
   #builds = 0;
   #lost = 0;
   #pushed = 0;
@@ -96,7 +111,7 @@ class World {
 
   constructor(seed: number) {
     this.#random = new Random(seed);
-    this.#mark = `0.${String(100_000 + (seed % 800_000))}`;
+    this.#sleepers = new Sleepers(seed);
   }
 
   totals(): ProcessCrashTotals {
@@ -104,6 +119,8 @@ class World {
       kills: { ...this.#kills },
       good: this.#good.size,
       bad: this.#bad.size,
+      cycles: this.#cycles.size,
+      halves: this.#halves,
       builds: this.#builds,
       lost: this.#lost,
       resultsSeen: this.#results.size,
@@ -116,15 +133,14 @@ class World {
       await this.#gate.addProject(project, { "zuul.yaml": this.#config(project) });
   }
 
-  /** Jobs that sleep, each for its own time, and fail where a file says so. */
   #config(project: string): string {
-    const jobs = Array.from({ length: JOBS }, (_, at) => `${project}-${at}`);
-    const definitions = jobs.map(
-      (name, at) =>
-        `- job:\n    name: ${name}\n    command: [sh, -c, "sleep ${at / 2} && sleep ${this.#mark} && test ! -e bad"]\n`,
-    );
-    const list = jobs.map((name) => `        - ${name}\n`).join("");
-    return `${definitions.join("")}- project:\n    queue: together\n    gate:\n      jobs:\n${list}`;
+    const queue =
+      project === PROJECTS[0] ? "- queue: {name: together, allow-circular-dependencies: true}\n" : "";
+    return queue + this.#sleepers.config(project, JOBS, 0.5, "test ! -e bad");
+  }
+
+  #gitDirOf(project: string): string {
+    return join(this.#gate.folder, "gate", "repositories", `${project}.git`);
   }
 
   /** Changes come while one part is killed and started again. */
@@ -133,22 +149,38 @@ class World {
     const [life, away] = [this.#random.below(LIFE_MS), this.#random.below(AWAY_MS)];
     this.#isWorking = true;
     const work = this.#work();
-    await after(life);
+    if (part === "gate" && this.#random.below(AIMED_EVERY) === 0)
+      await this.#cycles.moved(AbortSignal.timeout(AIM_MS));
+    else await after(life);
     await this.#gate.kill(part);
     this.#kills[part.split(" ")[0] as keyof ProcessCrashTotals["kills"]]++;
     await after(away);
+    const halves = part === "gate" ? await this.#cycles.halves() : [];
+    if (halves.length > 0) this.#halves++;
     await this.#gate.run(part);
     this.#isWorking = false;
     await work;
     if (this.#broken !== undefined) throw this.#broken;
-    if (part === "gate") await this.#checkResults();
+    if (part === "gate") {
+      await this.#checkCycles();
+      await this.#checkResults();
+    }
+  }
+
+  /** One that is being merged at this moment may be half there. */
+  async #checkCycles(): Promise<void> {
+    const giveUpAt = performance.now() + HALF_DEADLINE_MS;
+    for (let halves = await this.#cycles.halves(); halves.length > 0; halves = await this.#cycles.halves()) {
+      if (performance.now() > giveUpAt) throw new Broken(`merged in part: ${halves.join("; ")}`);
+      await after(50);
+    }
   }
 
   async #work(): Promise<void> {
     while (this.#isWorking) {
       try {
         if ((await this.#queued()) < MAX_QUEUED) await this.#propose();
-        await this.#look();
+        await this.#results.look();
       } catch (error) {
         // Cut off by the kill, wherever it was; then it is not known whether it was done.
         if (error instanceof Broken) this.#broken = error;
@@ -160,10 +192,33 @@ class World {
   async #propose(): Promise<void> {
     const project = this.#random.pick(PROJECTS);
     const isBad = this.#random.below(BAD_EVERY) === 0;
-    const name = `file-${++this.#pushed}`;
-    const files = isBad ? { [name]: project, bad: "" } : { [name]: project };
+    if (this.#random.below(CYCLE_EVERY) === 0) return this.#proposeCycle(project, isBad);
+    const { name, files } = this.#files(project, isBad);
     const number = await this.#gate.propose(project, files);
     (isBad ? this.#bad : this.#good).set(number, name);
+  }
+
+  #files(project: string, isBad: boolean): { readonly name: string; readonly files: Record<string, string> } {
+    const name = `file-${++this.#pushed}`;
+    return { name, files: isBad ? { [name]: project, bad: "" } : { [name]: project } };
+  }
+
+  /** Two changes of two projects, of which one may fail. */
+  async #proposeCycle(project: string, isBad: boolean): Promise<void> {
+    const other = this.#random.pick(PROJECTS.filter((one) => one !== project));
+    const [one, two] = [this.#files(project, isBad), this.#files(other, false)];
+    const { author } = this.#gate;
+    const first = await author.push(project, one.files);
+    const second = await author.push(other, two.files, { dependsOn: [`gate:${project}/${first}`] });
+    await author.push(project, {}, { dependsOn: [`gate:${other}/${second}`], revises: first });
+    this.#cycles.add([
+      { project, file: one.name },
+      { project: other, file: two.name },
+    ]);
+    await this.#gate.approve(first);
+    await this.#gate.approve(second);
+    const fate = isBad ? this.#bad : this.#good;
+    fate.set(first, one.name).set(second, two.name);
   }
 
   async #queued(): Promise<number> {
@@ -174,32 +229,10 @@ class World {
     );
   }
 
-  async #look(): Promise<void> {
-    for (const { id, result } of await this.#gate.get<BuildView[]>("/builds?limit=100"))
-      if (result !== null) this.#seen(id, result);
-  }
-
-  #seen(id: string, result: string): void {
-    const before = this.#results.get(id);
-    if (before !== undefined && before !== result)
-      throw new Broken(`build ${id} was ${before}, and is ${result} now`);
-    this.#results.set(id, result);
-  }
-
   async #checkResults(): Promise<void> {
-    const found = new Map<string, string | null>();
-    for (let before = ""; ; ) {
-      const page = await this.#gate.get<BuildView[]>(`/builds?limit=500${before}`);
-      for (const { id, result } of page) found.set(id, result);
-      if (page.length < 500) break;
-      before = `&before=${page.at(-1)!.id}`;
-    }
-    for (const [id, result] of this.#results) {
-      if (found.get(id) !== result)
-        throw new Broken(`build ${id} was ${result}, and is ${found.get(id)} after a kill`);
-    }
-    this.#builds = found.size;
-    this.#lost = [...found.values()].filter((result) => result === "LOST").length;
+    const builds = await this.#results.check();
+    this.#builds = builds.length;
+    this.#lost = builds.filter(({ result }) => result === "LOST").length;
   }
 
   /** All parts are there, and nothing more comes: what has become of everything? */
@@ -209,6 +242,8 @@ class World {
       return (await this.#queued()) === 0;
     });
     await this.#checkResults();
+    const halves = await this.#cycles.halves();
+    if (halves.length > 0) throw new Broken(`merged in part in the end: ${halves.join("; ")}`);
     for (const [number] of this.#good) {
       const { state } = await this.#gate.get<ChangeView>(`/changes/${number}`);
       if (state !== "merged")
@@ -223,13 +258,13 @@ class World {
     for (const project of PROJECTS) await this.#checkRepository(project);
     for (const part of this.#gate.running.filter((one) => one !== "server" && one !== "gate"))
       await this.#gate.stop(part);
-    const left = this.#processes();
+    const left = this.#sleepers.processes();
     if (left.length > 0) throw new Broken(`processes of builds are left: ${left.join(", ")}`);
   }
 
   /** Whole, and each change in its history once. */
   async #checkRepository(project: string): Promise<void> {
-    const gitDir = join(this.#gate.folder, "gate", "repositories", `${project}.git`);
+    const gitDir = this.#gitDirOf(project);
     await git(["fsck", "--connectivity-only", "--no-dangling"], { gitDir });
     const { stdout } = await git(
       ["log", "--no-merges", "--name-only", "--diff-filter=A", "--format=", "refs/heads/main"],
@@ -241,19 +276,6 @@ class World {
     if (twice !== undefined) throw new Broken(`${project} has ${twice} twice`);
     for (const name of this.#bad.values())
       if (added.includes(name)) throw new Broken(`${project} has ${name}, whose change failed`);
-  }
-
-  /** Ids of what builds run. */
-  #processes(): string[] {
-    return readdirSync("/proc")
-      .filter((name) => /^\d+$/.test(name))
-      .filter((pid) => {
-        try {
-          return readFileSync(`/proc/${pid}/cmdline`, "latin1").includes(`sleep ${this.#mark}`);
-        } catch {
-          return false;
-        }
-      });
   }
 
   async remove(): Promise<void> {

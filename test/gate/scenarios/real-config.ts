@@ -16,6 +16,7 @@ export const PIPELINE_MESSAGES: Readonly<Record<Exclude<ReportName, "dequeue">, 
 /** Says which changes its workspace holds, and ends when it is told how. */
 const PROBE = `
 for folder in "$DROVER_WORKSPACE"/src/*/*; do
+  [ -e "$folder/.git" ] || continue
   cd "$folder"
   project="\${folder#"$DROVER_WORKSPACE"/src/}"
   for branch in $(git for-each-ref --format='%(refname:lstrip=2)' refs/heads); do
@@ -88,6 +89,14 @@ export function pipelineFiles(
     "failure-output": "fails, and",
     command: ["sh", "-c", PROBE.replace("CONTROL", control)],
   };
+  // Its preparation is what waits.
+  const prepared = {
+    name: "prepared",
+    parent: "base",
+    abstract: true,
+    "pre-run": "prepare",
+    command: ["true"],
+  };
   const others: Readonly<Record<FurtherPipeline, object>> = {
     deploy: {
       ...{ name: "deploy", manager: "serial", trigger: { local: { event: "change-merged" } } },
@@ -106,7 +115,8 @@ export function pipelineFiles(
   };
   const tests = check ? [checks, gates] : [gates];
   return {
-    "zuul.d/jobs.yaml": stringify([{ job: base }]),
+    prepare: `#!/bin/sh\n${PROBE.replace("CONTROL", control)}`,
+    "zuul.d/jobs.yaml": stringify([{ job: base }, { job: prepared }]),
     "zuul.d/pipelines.yaml": stringify(
       [...tests, ...further.map((name) => others[name])].map((pipeline) => ({ pipeline })),
     ),
@@ -169,6 +179,8 @@ function definitionOf(
     semaphores = [],
     deduplicate,
     requiredProjects = [],
+    nodes = 1,
+    prepares = false,
     provides,
     requires,
   }: JobSetup,
@@ -185,6 +197,8 @@ function definitionOf(
   });
   return {
     name: `${prefix}-${name}`,
+    ...(prepares ? { parent: "prepared" } : {}),
+    ...(nodes === 1 ? {} : { nodeset: { nodes: nodesOf(nodes) } }),
     ...(dependencies.length === 0 ? {} : { dependencies }),
     ...(voting === undefined ? {} : { voting }),
     ...(holds === undefined ? {} : { "hold-following-changes": holds }),
@@ -197,4 +211,8 @@ function definitionOf(
     ...(provides === undefined ? {} : { provides }),
     ...(requires === undefined ? {} : { requires }),
   };
+}
+
+function nodesOf(count: number): object[] {
+  return Array.from({ length: count }, (_, at) => ({ name: `node-${at}`, label: "local" }));
 }

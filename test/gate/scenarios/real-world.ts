@@ -215,6 +215,14 @@ export class RealWorld implements ScenarioWorld {
     await this.#running.tellBuild(build.view.id, `children${JSON.stringify(names)}`);
   }
 
+  async lose(name: string): Promise<void> {
+    const { view } = await this.#waitingBuild(name);
+    await this.#running.loseBuild(view.id);
+    await this.#until(`${name} is lost`, ({ builds }) =>
+      builds.some(({ view: { id, result } }) => id === view.id && result !== null),
+    );
+  }
+
   async #waitingBuild(name: string): Promise<SeenBuild> {
     const found = (seen: Seen) =>
       seen.builds.find((build) => build.name === name && build.isWaiting && build.view.result === null);
@@ -534,4 +542,10 @@ export class RealWorld implements ScenarioWorld {
   }
 }
 
-const MARKS: Readonly<Record<string, string>> = { SUCCESS: "✓", FAILURE: "✗", CANCELED: "∅" };
+const MARKS: Readonly<Record<string, string>> = {
+  SUCCESS: "✓",
+  FAILURE: "✗",
+  CANCELED: "∅",
+  RETRY: "↻",
+  LOST: "†",
+};

@@ -278,4 +278,73 @@ export const RESOURCES: readonly Scenario[] = [
       await world.expectMerged("B");
     },
   },
+  {
+    title: "56: a job whose nodes can never be had fails its change, and skips what depends on it",
+    setup: {
+      slots: 2,
+      projects: [
+        {
+          name: "P",
+          jobs: [
+            { name: "M", nodes: 3 },
+            { name: "T1", after: ["M"] },
+            { name: "T2", after: ["M"] },
+          ],
+        },
+      ],
+    },
+    async play(world) {
+      await world.create("A", { project: "P" });
+      await world.approve("A");
+      await world.expectReports("A", "start", "failure");
+      await world.expectReason("A", "M ended with NODE_FAILURE");
+      await world.expectRunning();
+      await world.expectHistory();
+      await world.expectMerged();
+    },
+  },
+  {
+    title: "56: a build that is lost with its executor runs again, which is none of its attempts",
+    setup: {
+      projects: [
+        {
+          name: "P",
+          jobs: [{ name: "M" }, { name: "T1", after: ["M"], attempts: 2 }, { name: "T2", after: ["M"] }],
+        },
+      ],
+    },
+    async play(world) {
+      await world.create("A", { project: "P" });
+      await world.approve("A");
+      await world.release("M{A}");
+      for (let lost = 0; lost < 4; lost++) await world.lose("T1{A}");
+      await world.expectRunning("T1{A}", "T2{A}");
+      await world.release();
+      const lost = Array<string>(4).fill("T1{A}†");
+      await world.expectHistory("M{A}✓", ...lost, "T1{A}✓", "T2{A}✓");
+      await world.expectMerged("A");
+      await world.expectReports("A", "start", "success");
+    },
+  },
+  {
+    title: "56: a build that cannot be prepared runs again, as often as it has attempts",
+    setup: { projects: [{ name: "P", jobs: [{ name: "T", attempts: 4, prepares: true }] }] },
+    async play(world) {
+      await world.create("A", { project: "P" });
+      await world.create("B", { project: "P" });
+      await world.fail("T", "A");
+      await world.fail("T", "B");
+      await world.approve("A");
+      for (let attempt = 1; attempt <= 4; attempt++) await world.release("T{A}");
+      await world.expectReports("A", "start", "failure");
+      await world.expectReason("A", "T ended with RETRY_LIMIT");
+      await world.approve("B");
+      for (let attempt = 1; attempt <= 3; attempt++) await world.release("T{B}");
+      await world.pass("T", "B");
+      await world.release("T{B}");
+      const again = [...Array<string>(4).fill("T{A}↻"), ...Array<string>(3).fill("T{B}↻")];
+      await world.expectHistory(...again, "T{B}✓");
+      await world.expectMerged("B");
+    },
+  },
 ];

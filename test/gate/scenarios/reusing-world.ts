@@ -50,6 +50,9 @@ export class ReusingWorld implements ScenarioWorld {
   refuseMerge(name: string): Promise<void> {
     return this.world.refuseMerge(name);
   }
+  async lose(build: string): Promise<void> {
+    if (this.world.isRunning(build)) await this.world.lose(build);
+  }
   async failEarly(build: string): Promise<void> {
     if (this.world.isRunning(build)) await this.world.failEarly(build);
   }

@@ -12,6 +12,7 @@ import {
   type PipelineRules,
   type QueueRules,
   type RefUpdate,
+  type RunResult,
   type Subject,
   type WantedJob,
 } from "../../../packages/gate/src/core/index.ts";
@@ -127,6 +128,8 @@ export class SimulatedWorld implements ScenarioWorld {
       case "freeze":
         return [this.#freeze(effect)];
       case "requestNodes":
+        if (effect.labels.length > (this.#setup.slots ?? Number.POSITIVE_INFINITY))
+          return [{ kind: "nodes", build: effect.build, granted: false }];
         this.#requests.add(effect.build);
         return [];
       case "releaseNodes":
@@ -282,13 +285,32 @@ export class SimulatedWorld implements ScenarioWorld {
     const isFailing = this.#failing.has(`${job} ${change}`);
     const childJobs = this.#children.get(build);
     const isFailure = isFailing || this.#failingEarly.has(build);
-    const ended = this.#sharing?.end(this.#sharing.idOf(build), !isFailure) ?? [build];
+    const children = childJobs === undefined ? {} : { childJobs };
+    if (isFailing && this.#prepares(job)) this.#tellEnd(build, { kind: "retry", again: true }, "↻");
+    else {
+      const result = isFailing ? "FAILURE" : "SUCCESS";
+      this.#tellEnd(build, { kind: "final", result }, isFailure ? "✗" : "✓", children);
+    }
+  }
+
+  #prepares(job: string): boolean {
+    return this.#setup.projects.some(({ jobs }) =>
+      jobs.some(({ name, prepares }) => name === job && prepares === true),
+    );
+  }
+
+  /** Ends all builds that share the execution of one. */
+  #tellEnd(
+    build: number,
+    result: RunResult,
+    mark: string,
+    children: { readonly childJobs?: readonly string[] } = {},
+  ): void {
+    const ended = this.#sharing?.end(this.#sharing.idOf(build), mark === "✓") ?? [build];
     for (const one of ended) {
-      this.#history.push(`${this.#running.get(one)!.name}${isFailure ? "✗" : "✓"}`);
+      this.#history.push(`${this.#running.get(one)!.name}${mark}`);
       this.#running.delete(one);
     }
-    const result = { kind: "final", result: isFailing ? "FAILURE" : "SUCCESS" } as const;
-    const children = childJobs === undefined ? {} : { childJobs };
     this.tell(...ended.map((one) => ({ kind: "ended", build: one, result, ...children }) as const));
   }
 
@@ -382,6 +404,10 @@ export class SimulatedWorld implements ScenarioWorld {
 
   async pass(job: string, change: string): Promise<void> {
     this.#failing.delete(`${job} ${change}`);
+  }
+
+  async lose(name: string): Promise<void> {
+    this.#tellEnd(this.#find(name).build, { kind: "lost" }, "†");
   }
 
   async release(...builds: readonly string[]): Promise<void> {
@@ -515,6 +541,7 @@ function frozen({
   holds = false,
   attempts = 3,
   noop = false,
+  nodes = 1,
   semaphores = [],
   provides = [],
   requires = [],
@@ -528,6 +555,7 @@ function frozen({
     return { name: resourcesFirst ? text.slice("first:".length) : text, resourcesFirst };
   });
   return job(name, {
+    ...(nodes === 1 ? {} : { labels: Array<string>(nodes).fill("local") }),
     semaphores: uses,
     ...(provides.length > 0 ? { provides } : {}),
     ...(requires.length > 0 ? { requires } : {}),

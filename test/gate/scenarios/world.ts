@@ -3,8 +3,8 @@
  * one of servers, git and the command line.
  *
  * Notation: `T1{A,B}` is a build of job T1 for change B with A merged underneath; `✓` it succeeded, `✗` it failed, `∅`
- * it was cancelled after it had started. `T1{main}` is one for the branch, and `T1{main@A}` for the branch as it was when A had
- * just been merged.
+ * it was cancelled after it had started, `↻` its preparation failed, `†` it was lost with its executor. `T1{main}` is one for the
+ * branch, and `T1{main@A}` for the branch as it was when A had just been merged.
  */
 
 export interface JobSetup {
@@ -21,6 +21,10 @@ export interface JobSetup {
   readonly deduplicate?: boolean;
   /** Projects that its builds have besides. */
   readonly requiredProjects?: readonly string[];
+  /** Default: 1. */
+  readonly nodes?: number;
+  /** Its builds wait while they are prepared, and run again when that fails. Default: they wait in their run. */
+  readonly prepares?: boolean;
   /** The built-in job that does nothing. Default: false. */
   readonly noop?: boolean;
   /** `false`: the project only names it. Default: true. */
@@ -126,6 +130,8 @@ export interface ScenarioWorld {
   pauseBuild(build: string): Promise<void>;
   /** Has a build that runs say which of the jobs that depend on it run. */
   chooseChildren(build: string, ...jobs: readonly string[]): Promise<void>;
+  /** Has a build that runs be lost, as with its executor. */
+  lose(build: string): Promise<void>;
   /** Has these builds end, which must be running; without names all that run, and those that follow them. */
   release(...builds: readonly string[]): Promise<void>;
   /** From now on the forge will not merge this change. */

@@ -256,6 +256,9 @@ function addWrites(app: FastifyInstance, gate: Gate): void {
     const branches = await forgeDoes(() => forge.branches(project));
     if (!branches.has(branch)) throw new Problem("not-found", `${project} has no branch ${branch}`);
     gate.scheduler.tellNow({ kind: "freezeBranch", project, branch, reason, by });
+    const { frozenBranches } = gate.scheduler.status();
+    if (!frozenBranches.some((one) => one.project === project && one.branch === branch))
+      throw new Problem("conflict", `${frozenBranches.length} branches are frozen: thaw some before`);
     return { done: [`nothing is merged into ${branch} of ${project} until it is thawed`] };
   });
   app.post(`${API}/thaw`, async (request): Promise<DoneView> => {

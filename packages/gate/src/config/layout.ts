@@ -85,7 +85,7 @@ export class Layout {
   /** What scheduling must know of it. */
   toCoreLayout(): CoreLayout {
     const { version, projects, queues } = this.parts;
-    const { maxChangesPerPipeline } = this.tenant;
+    const { maxChangesPerPipeline, maxDependencies } = this.tenant;
     const named = new Map<string, QueueRules>();
     for (const project of projects.keys()) {
       const name = this.queueOf(project);
@@ -96,6 +96,7 @@ export class Layout {
     return {
       version,
       projects: new Set(projects.keys()),
+      ...(maxDependencies === null ? {} : { maxDependencies }),
       ...(maxChangesPerPipeline === undefined ? {} : { maxChangesPerPipeline }),
       semaphores: new Map([...this.parts.semaphores.values()].map(({ name, max }) => [name, max])),
       pipelines: this.pipelines.map((pipeline) => ({

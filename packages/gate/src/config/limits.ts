@@ -27,6 +27,8 @@ export const CONFIG_LIMITS = {
   maxAncestors: 50,
   /** Jobs of one item. */
   maxJobs: 1000,
+  /** Of one pipeline. */
+  maxTimers: 100,
   /** Of names of jobs, pipelines, projects and so on. */
   maxNameLength: 255,
   /** Of files that stay parsed, merged or proposed, in UTF-16 code units of their texts. */

@@ -2,6 +2,7 @@ import { Cron } from "croner";
 import type { InnerTriggers } from "../core/index.ts";
 import type { FileCheck } from "./check.ts";
 import type { ConfigItem } from "./items.ts";
+import { CONFIG_LIMITS } from "./limits.ts";
 import type { TimerTrigger } from "./model.ts";
 import { innerTriggerSchema, timerSchema } from "./schema.ts";
 
@@ -16,7 +17,12 @@ export function timersOf(check: FileCheck, item: ConfigItem, drivers: Drivers): 
   if (drivers?.timer == null) return [];
   const path = ["trigger", "timer"];
   const timers: TimerTrigger[] = [];
-  for (const [at, one] of (check.shape(item, path, drivers.timer, timerSchema) ?? []).entries()) {
+  const written = check.shape(item, path, drivers.timer, timerSchema) ?? [];
+  if (written.length > CONFIG_LIMITS.maxTimers) {
+    check.add(item, path, `trigger.timer: a pipeline has at most ${CONFIG_LIMITS.maxTimers} timers`);
+    return [];
+  }
+  for (const [at, one] of written.entries()) {
     const parsed = timeOf(one.time);
     if (typeof parsed === "string") check.add(item, [...path, at, "time"], `trigger.timer: ${parsed}`);
     else timers.push({ ...parsed, dereference: one.dereference ?? false });

@@ -380,6 +380,7 @@ export const tenantSchema = z.strictObject({
   name: nameSchema,
   source: z.record(z.string(), z.unknown()).optional(),
   "default-parent": nameSchema.optional(),
+  "max-dependencies": z.int().min(-1).max(1_000_000).optional(),
   "max-nodes-per-job": z.int().min(-1).max(1_000_000).optional(),
   "max-job-timeout": z.int().min(-1).max(1_000_000_000).optional(),
   "max-changes-per-pipeline": z.int().min(1).max(1_000_000).optional(),

@@ -39,6 +39,8 @@ export interface Tenant {
   readonly projects: ReadonlyMap<string, TenantProject>;
   /** The parent of jobs that name none. Default: `base`. */
   readonly defaultParent: string;
+  /** Changes that are not merged yet and that one may need, directly or not. Default: `null`, as many as the gate allows. */
+  readonly maxDependencies: number | null;
   /** Default: 5. `null`: no limit. */
   readonly maxNodesPerJob: number | null;
   /** Seconds. Default: 10800. `null`: no limit. */
@@ -173,6 +175,7 @@ function parseTenant(
     name: written.name,
     projects,
     defaultParent: written["default-parent"] ?? "base",
+    maxDependencies: limit(written["max-dependencies"] ?? -1),
     maxNodesPerJob: limit(written["max-nodes-per-job"] ?? 5),
     maxJobTimeout: limit(written["max-job-timeout"] ?? 10_800),
     maxChangesPerPipeline: written["max-changes-per-pipeline"],

@@ -45,7 +45,6 @@ export const UNBUILT_TENANT: Names = {
   "default-ansible-version": null,
   "exclude-locked-branches": null,
   "exclude-unprotected-branches": "use exclude-branches at the projects",
-  "max-dependencies": null,
   "report-build-page": null,
   semaphores: null,
   "web-root": null,

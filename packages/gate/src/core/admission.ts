@@ -4,7 +4,7 @@ import { cycleObstacle, cycleOf, holdsExactly, isAnyLanding, NEEDS_ITSELF } from
 import { append, type Terms } from "./entering.ts";
 import type { Requirements } from "./layout.ts";
 import { managerOf } from "./managers.ts";
-import { isOutdated, needObstacle } from "./needs.ts";
+import { isOutdated, needObstacle, openNeeds } from "./needs.ts";
 import { ownQueue, queueFor, queueKey } from "./project-queues.ts";
 import { listed } from "./reasons.ts";
 import { roomObstacle } from "./room.ts";
@@ -15,7 +15,7 @@ import { type Gate, type Item, liveItem, markDirty, type Pipeline } from "./stat
  * same queue, and approved changes that need it follow. In an independent one, what a change needs is put underneath.
  */
 
-/** Changes that one may need, directly or not, which are not merged yet. */
+/** Changes that one may bring along, directly or not, which are not merged yet; a tenant may allow fewer. */
 export const MAX_DEPENDENCIES = 100;
 
 /** Why a change did not enter. */
@@ -90,9 +90,19 @@ class Admission {
     return { reason, waits, waitsFor: [...this.#asked] };
   }
 
+  /** Of a tenant that allows fewer than there can be, whether they are ahead already or not. */
+  #needsTooMany(id: ChangeId, { ignoreNeeds }: Terms): Refusal | null {
+    const most = this.#gate.layout.maxDependencies;
+    if (most === undefined) return null;
+    const needed = openNeeds(this.#gate, id, ignoreNeeds, most + 1);
+    if (needed.length <= most) return null;
+    for (const one of needed) this.#asked.add(one);
+    return this.#refuse(`needs more than ${most} changes that are not merged (max-dependencies)`, true);
+  }
+
   /** @param entered Gets the changes that entered, in their order. */
   dependent(id: ChangeId, terms: Terms, entered: Change[]): Refusal | null {
-    const refusal = this.#plan(id, terms, []);
+    const refusal = this.#needsTooMany(id, terms) ?? this.#plan(id, terms, []);
     if (refusal !== null) return refusal;
     const entering = this.#planned.map(({ members }) => members);
     const full = roomObstacle(this.#gate, this.#pipeline, entering);
@@ -207,6 +217,8 @@ class Admission {
     if (!terms.ignoreRequirements && unmet !== null) return this.#refuse(unmet, false);
     const absent = absence(gate, change);
     if (absent !== null) return this.#refuse(absent, true);
+    const tooMany = rules.ignoreDependencies ? null : this.#needsTooMany(id, terms);
+    if (tooMany !== null) return tooMany;
     const cycle = cycleObstacle(gate, this.#pipeline, id, members) ?? this.#apart(id, members);
     if (cycle !== null) return this.#refuse(cycle, true);
     const underneath: (readonly Change[])[] = [];

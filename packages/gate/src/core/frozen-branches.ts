@@ -4,6 +4,9 @@ import { type Gate, type Item, markDirty } from "./state.ts";
 
 /* Branches into which nothing is merged until an operator says so. Changes for them are tested all the same. */
 
+/** At a time. Another one is not frozen. */
+export const MAX_FROZEN_BRANCHES = 1_000;
+
 export interface FrozenBranch {
   readonly project: string;
   readonly branch: string;
@@ -38,6 +41,8 @@ export function frozenBecause(gate: Gate, { links }: Item): string | null {
 /** What is being merged already cannot be taken back. */
 export function onFreezeBranch(gate: Gate, event: Extract<GateEvent, { kind: "freezeBranch" }>): void {
   const { project, branch, reason, by } = event;
+  const isKnown = gate.frozenBranches.has(keyOf(event));
+  if (!isKnown && gate.frozenBranches.size >= MAX_FROZEN_BRANCHES) return;
   gate.frozenBranches.set(keyOf(event), { project, branch, reason, by, sinceMs: gate.nowMs });
 }
 

@@ -4,7 +4,7 @@ export type { Change, ChangeId, Dependency, RefUpdate, Subject } from "./change.
 export { cycleGraph, type WantedJob } from "./cycle-graph.ts";
 export { type Decision, MAX_DECISIONS, MAX_EXPLAINED } from "./decisions.ts";
 export type * from "./events.ts";
-export type { FrozenBranch } from "./frozen-branches.ts";
+export { type FrozenBranch, MAX_FROZEN_BRANCHES } from "./frozen-branches.ts";
 export { GateCore } from "./gate-core.ts";
 export { MAX_LOST_EXECUTORS } from "./job-graph.ts";
 export { MAX_CLOSED_CHANGES } from "./known-changes.ts";

@@ -70,6 +70,8 @@ export interface CoreLayout {
   readonly projects: ReadonlySet<string>;
   /** Builds that may hold each semaphore at a time. One that is not there: 1. */
   readonly semaphores?: ReadonlyMap<string, number>;
+  /** Changes that are not merged yet and that one may need, directly or not. Default: no limit but `MAX_DEPENDENCIES`. */
+  readonly maxDependencies?: number;
   /** Changes of all items of a pipeline, those of a cycle and those underneath among them. Default: no limit. */
   readonly maxChangesPerPipeline?: number;
 }

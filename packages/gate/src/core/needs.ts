@@ -1,4 +1,4 @@
-import type { Change, Dependency } from "./change.ts";
+import type { Change, ChangeId, Dependency } from "./change.ts";
 import { type Gate, type Item, itemsOf, memberOf, revisionOf } from "./state.ts";
 
 /* What a change says it needs, and what came of that. */
@@ -52,4 +52,23 @@ export function itemAheadOf(gate: Gate, item: Item, need: Dependency): Item | nu
     if (other.live && other.queue === item.queue && other.order < item.order) return other;
   }
   return null;
+}
+
+/** Open changes that one needs, directly or not, those of its cycle among them; no more than `most` of them. */
+export function openNeeds(
+  { changes }: Gate,
+  id: ChangeId,
+  ignoreNeeds: readonly string[],
+  most: number,
+): ChangeId[] {
+  const found = new Set([id]);
+  for (const one of found) {
+    for (const { change, source } of changes.get(one)?.needs ?? []) {
+      if (found.size > most) break;
+      if (change === null || ignoreNeeds.includes(source)) continue;
+      if (changes.get(change)?.state === "open") found.add(change);
+    }
+  }
+  found.delete(id);
+  return [...found];
 }

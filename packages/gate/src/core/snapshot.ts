@@ -32,6 +32,7 @@ export interface LayoutData {
   })[];
   readonly projects: readonly string[];
   readonly semaphores?: readonly (readonly [string, number])[];
+  readonly maxDependencies?: number;
   readonly maxChangesPerPipeline?: number;
 }
 

@@ -57,7 +57,7 @@ export class LocalForge {
     this.repositories = new Repositories(folder, this.limits);
     const gitDir = (project: string): string => this.repositories.gitDir(project);
     this.#table = new ChangeTable(database, connection, options.selfApproval ?? false);
-    this.#moves = new Moves(database, gitDir, (move) => this.#told(move), nowMs);
+    this.#moves = new Moves(database, gitDir, (move) => this.#told(move), options.log, nowMs);
     const toldCycle = (landing: CycleLanding, moves: readonly BranchMove[]): void =>
       this.#toldCycle(landing, moves);
     this.#cycles = new CycleMoves(database, gitDir, toldCycle, options.log, nowMs);

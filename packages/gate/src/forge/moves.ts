@@ -1,3 +1,4 @@
+import type { Log } from "@drover/server";
 import { type GitError, git } from "../git/git.ts";
 import type { GateDatabase } from "../store/database.ts";
 import { isAncestor, refCommit, short } from "./commits.ts";
@@ -36,6 +37,7 @@ export class Moves {
   readonly #db: GateDatabase;
   readonly #gitDir: (project: string) => string;
   readonly #told: (move: Move) => void;
+  readonly #log: Log;
   readonly #nowMs: () => number;
 
   /** @param told Called in the transaction that ends a move which was done. */
@@ -43,11 +45,13 @@ export class Moves {
     db: GateDatabase,
     gitDir: (project: string) => string,
     told: (move: Move) => void,
+    log: Log,
     nowMs: () => number,
   ) {
     this.#db = db;
     this.#gitDir = gitDir;
     this.#told = told;
+    this.#log = log;
     this.#nowMs = nowMs;
   }
 
@@ -59,7 +63,10 @@ export class Moves {
   async run(move: Move): Promise<string | null> {
     const row = this.#decide(move);
     if (row.state !== "decided") return row.refused;
-    return this.#settle(move, await this.#do(move));
+    this.#step(move, "decided");
+    const refused = await this.#do(move);
+    this.#step(move, "moved");
+    return this.#settle(move, refused);
   }
 
   /** How a move ended; `undefined` when it was never asked for or goes on. */
@@ -147,8 +154,15 @@ export class Moves {
         .prepare("UPDATE forge_moves SET state = ?, refused = ? WHERE key = ?")
         .run(refused === null ? "done" : "refused", refused, move.key);
       if (refused === null) this.#told(move);
+      this.#step(move, "telling");
     });
+    this.#step(move, "told");
     return refused;
+  }
+
+  /** What a process has come to that is killed next. */
+  #step({ key }: Move, step: string): void {
+    this.#log.debug({ move: key, step }, "a branch or tag moves");
   }
 
   #row(key: string): MoveRow | undefined {

@@ -1,6 +1,6 @@
 import { setTimeout as after } from "node:timers/promises";
 
-export type WorkerErrorCode = "GATE_UNREACHABLE" | "GATE_REFUSES_WORKER";
+export type WorkerErrorCode = "GATE_UNREACHABLE" | "GATE_REFUSES_WORKER" | "WORKER_FOLDER_IN_USE";
 
 /** An executor or a merger elsewhere did not get on with its gate. */
 export class RemoteError extends Error {

@@ -6,11 +6,13 @@ import type { Worker } from "@drover/worker";
 import { acceptBuilds, buildWorker, refuseBuilds } from "../bus/build-worker.ts";
 import { Executor, type Isolation } from "../executor/index.ts";
 import { executorFacts } from "../scheduler/worker-list.ts";
+import type { HeldFile } from "../store/held-file.ts";
 import { GateLink, type GateLinkOptions } from "./gate-link.ts";
 import { DEFAULT_GOVERNORS, type Governors, refusalOf } from "./governors.ts";
 import { Presence } from "./presence.ts";
 import { RemoteBuilds } from "./remote-builds.ts";
 import { RepositoryCache } from "./repository-cache.ts";
+import { takeFolder } from "./worker-folder.ts";
 
 export interface RemoteExecutorOptions {
   /** For workspaces and copies of repositories. Nobody else's. */
@@ -47,11 +49,13 @@ export class RemoteExecutor {
   readonly #zone: string;
   readonly #governors: Governors;
   readonly #timers: NodeJS.Timeout[] = [];
+  readonly #held: HeldFile;
   #isConnected = false;
   #isDraining = false;
   #why: string | null = null;
 
-  private constructor(options: RemoteExecutorOptions, executor: Executor, gate: GateLink) {
+  private constructor(options: RemoteExecutorOptions, executor: Executor, gate: GateLink, held: HeldFile) {
+    this.#held = held;
     const { folder, zone = "local", slots, servers, token, log, name } = options;
     this.#options = options;
     this.executor = executor;
@@ -101,9 +105,10 @@ export class RemoteExecutor {
 
   /**
    * Ends what an earlier process left, and takes builds as soon as a job server is there.
-   * @throws ExecutorError `EXECUTOR_UNUSABLE`
+   * @throws ExecutorError `EXECUTOR_UNUSABLE`; RemoteError `WORKER_FOLDER_IN_USE`
    */
   static async start(options: RemoteExecutorOptions): Promise<RemoteExecutor> {
+    const held = takeFolder(options.folder);
     const executor = await Executor.start({
       folder: options.folder,
       ...(options.sealingKey === undefined ? {} : { sealingKey: options.sealingKey }),
@@ -111,7 +116,7 @@ export class RemoteExecutor {
     });
     // What an earlier process did not hand in belongs to builds that were run again.
     await executor.sweep(Number.POSITIVE_INFINITY, 0);
-    const remote = new RemoteExecutor(options, executor, new GateLink(options.gate));
+    const remote = new RemoteExecutor(options, executor, new GateLink(options.gate), held);
     await remote.#look();
     void remote.#worker.run();
     await remote.#presence.start();
@@ -136,6 +141,7 @@ export class RemoteExecutor {
     this.#presence.stop();
     await this.executor.close();
     await this.#worker.close();
+    this.#held.release();
   }
 
   async #look(): Promise<void> {

@@ -1,4 +1,3 @@
-import { mkdirSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import type { Log } from "@drover/server";
@@ -9,9 +8,11 @@ import { packOf } from "../git/packs.ts";
 import { checkRequest } from "../merger/checks.ts";
 import { type MergeAnswer, type MergeRequest, Merger, MergerError } from "../merger/index.ts";
 import { mergerFacts } from "../scheduler/worker-list.ts";
+import type { HeldFile } from "../store/held-file.ts";
 import { GateLink, type GateLinkOptions, RemoteError } from "./gate-link.ts";
 import { Presence } from "./presence.ts";
 import { RepositoryCache } from "./repository-cache.ts";
+import { takeFolder } from "./worker-folder.ts";
 
 export interface RemoteMergerOptions {
   /** For copies of repositories and the file of results. Nobody else's. */
@@ -48,11 +49,12 @@ export class RemoteMerger {
   readonly #closing = new AbortController();
   /** Commits by when they were brought. */
   readonly #had = new Map<string, number>();
+  readonly #held: HeldFile;
   #isConnected = false;
 
-  private constructor(options: RemoteMergerOptions) {
+  private constructor(options: RemoteMergerOptions, held: HeldFile) {
     const { folder, servers, token, log, name, slots = availableParallelism() } = options;
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    this.#held = held;
     this.#gate = new GateLink(options.gate);
     this.#repositories = new RepositoryCache(join(folder, "repositories"), this.#gate);
     this.#merger = new Merger({
@@ -90,8 +92,9 @@ export class RemoteMerger {
     }, TIDY_MS).unref();
   }
 
+  /** @throws RemoteError `WORKER_FOLDER_IN_USE` */
   static async start(options: RemoteMergerOptions): Promise<RemoteMerger> {
-    const remote = new RemoteMerger(options);
+    const remote = new RemoteMerger(options, takeFolder(options.folder));
     void remote.#worker.run();
     await remote.#presence.start();
     return remote;
@@ -155,5 +158,6 @@ export class RemoteMerger {
     this.#closing.abort();
     await this.#worker.close();
     await this.#merger.close();
+    this.#held.release();
   }
 }

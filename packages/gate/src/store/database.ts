@@ -1,4 +1,5 @@
 import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { HeldFile } from "./held-file.ts";
 
 /** One version of one part's tables; applied once, in order. */
 export interface Migration {
@@ -27,7 +28,7 @@ export class GateStoreError extends Error {
 export class GateDatabase {
   readonly db: DatabaseSync;
   readonly path: string;
-  readonly #lock: DatabaseSync;
+  readonly #lock: HeldFile;
   /** By their text: only texts of the program go here, of which there are few. */
   readonly #prepared = new Map<string, StatementSync>();
   #depth = 0;
@@ -42,7 +43,7 @@ export class GateDatabase {
       this.db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON");
       this.#migrate(migrations);
     } catch (error) {
-      this.#lock.close();
+      this.#lock.release();
       if (error instanceof GateStoreError) throw error;
       throw new GateStoreError("GATE_STORE_UNUSABLE", `${path}: ${(error as Error).message}`);
     }
@@ -88,7 +89,7 @@ export class GateDatabase {
 
   close(): void {
     this.db.close();
-    this.#lock.close();
+    this.#lock.release();
   }
 
   #migrate(migrations: readonly Migration[]): void {
@@ -110,18 +111,15 @@ export class GateDatabase {
   }
 }
 
-/** A second file, locked for as long as this process lives: two gates on one database would both merge. */
-function lock(path: string): DatabaseSync {
-  let held: DatabaseSync | undefined;
+/** A second file, held for as long as this process lives: two gates on one database would both merge. */
+function lock(path: string): HeldFile {
+  let held: HeldFile | undefined;
   try {
-    held = new DatabaseSync(`${path}.lock`, { timeout: 0 });
-    held.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
-    return held;
+    held = HeldFile.take(`${path}.lock`);
   } catch (error) {
-    held?.close();
-    const inUse = /locked|busy/i.test((error as Error).message);
-    throw inUse
-      ? new GateStoreError("GATE_STORE_IN_USE", `another process runs the gate of ${path}`)
-      : new GateStoreError("GATE_STORE_UNUSABLE", `${path}: ${(error as Error).message}`);
+    throw new GateStoreError("GATE_STORE_UNUSABLE", `${path}: ${(error as Error).message}`);
   }
+  if (held === undefined)
+    throw new GateStoreError("GATE_STORE_IN_USE", `another process runs the gate of ${path}`);
+  return held;
 }

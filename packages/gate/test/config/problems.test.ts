@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type ConfigLoader, parseTenants, problemsOfChange } from "../../src/index.ts";
+import { CONFIG_LIMITS, type ConfigLoader, parseTenants, problemsOfChange } from "../../src/index.ts";
 import { BASE, change, filesOf, load, plainTenant, tenantOf } from "./memory-source.ts";
 
 /** What is told of a file of the untrusted project `app`, whose only branch is `main`. */
@@ -93,7 +93,6 @@ describe("what is not built is refused by name, at its line", () => {
     "default-ansible-version",
     "exclude-locked-branches",
     "exclude-unprotected-branches",
-    "max-dependencies",
     "report-build-page",
     "semaphores",
     "web-root",
@@ -267,6 +266,14 @@ describe("pipelines that the clock or the gate itself starts", () => {
     expect(await pipeline("require: {timer: {}}")).toEqual([
       expect.stringContaining("require: there is no driver timer"),
     ]);
+  });
+
+  test("a pipeline has a hundred timers at most", async () => {
+    const { maxTimers } = CONFIG_LIMITS;
+    const timers = (count: number) =>
+      `trigger: {timer: [${Array.from({ length: count }, () => '{time: "0 1 * * *"}').join(", ")}]}`;
+    expect(await pipeline(timers(maxTimers))).toEqual([]);
+    expect(await pipeline(timers(maxTimers + 1))).toEqual([expect.stringContaining("at most 100 timers")]);
   });
 
   test("a pipeline is named for parents only", async () => {

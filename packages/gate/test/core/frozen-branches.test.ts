@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { GateCore, type GateSnapshot } from "../../src/core/index.ts";
+import { GateCore, type GateSnapshot, MAX_FROZEN_BRANCHES } from "../../src/core/index.ts";
 import { CHECK, changeOf, GATE, jobOf, Told } from "./told.ts";
 
 const freeze = {
@@ -99,6 +99,16 @@ describe("a branch that is frozen", () => {
     expect(told.core.status().frozenBranches).toEqual([
       { project: "P", branch: "main", reason: "an outage", by: "alice", sinceMs: 1_000 },
     ]);
+  });
+
+  it("is one of a thousand at most, of which each may be frozen again", () => {
+    const told = new Told(GATE);
+    for (let i = 0; i < MAX_FROZEN_BRANCHES + 1; i++) told.tell({ ...freeze, branch: `b${i}` });
+    told.tell({ ...freeze, branch: "b0", by: "alice" });
+    const { frozenBranches } = told.core.status();
+    expect(frozenBranches).toHaveLength(MAX_FROZEN_BRANCHES);
+    expect(frozenBranches[0]).toMatchObject({ branch: "b0", by: "alice" });
+    expect(frozenBranches.at(-1)?.branch).toBe(`b${MAX_FROZEN_BRANCHES - 1}`);
   });
 
   it("is in no state that was written down before there were any", () => {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import {
+  GateCore,
   MAX_DEPENDENCIES,
   MAX_DISPUTES,
   MAX_ITEMS,
@@ -190,6 +191,32 @@ describe("admission", () => {
       expect(told.waiting(pipeline)[0]!.reason).toContain(`more than ${MAX_DEPENDENCIES}`);
       told.tell({ kind: "offer", subject: `c${last - 1}`, pipelines: [pipeline] });
       expect(told.items(pipeline)).toHaveLength(pipeline === "gate" ? last + 1 : last);
+    },
+  );
+
+  it.each(["gate", "check"])(
+    "and of more than the tenant allows, by %s, until it allows more",
+    (pipeline) => {
+      const told = new Told(GATE, CHECK);
+      const layout = { pipelines: [GATE, CHECK], projects: new Set(["P"]) };
+      told.tell({ kind: "configured", layout: { ...layout, version: 2, maxDependencies: 2 } });
+      for (let n = 0; n <= 3; n++) {
+        const needs = n === 0 ? [] : [need(`c${n - 1}`)];
+        told.tell({ kind: "change", change: changeOf(`c${n}`, { needs }) });
+      }
+      told.tell({ kind: "offer", subject: "c3", pipelines: [pipeline] });
+      expect(told.items(pipeline)).toEqual([]);
+      expect(told.waiting(pipeline)[0]!.reason).toBe(
+        "needs more than 2 changes that are not merged (max-dependencies)",
+      );
+      told.core = GateCore.restore(JSON.parse(JSON.stringify(told.core.snapshot())));
+      told.tell({ kind: "offer", subject: "c3", pipelines: [pipeline] });
+      expect(told.items(pipeline)).toEqual([]);
+      told.tell({ kind: "offer", subject: "c2", pipelines: [pipeline] });
+      expect(told.items(pipeline)).toHaveLength(3);
+      told.tell({ kind: "configured", layout: { ...layout, version: 3 } });
+      told.tell({ kind: "offer", subject: "c3", pipelines: [pipeline] });
+      expect(told.waiting(pipeline)).toEqual([]);
     },
   );
 

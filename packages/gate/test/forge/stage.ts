@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import Fastify, { type FastifyInstance } from "fastify";
@@ -130,9 +130,11 @@ export class Clone {
     return said.text.trim();
   }
 
+  /** What begins as a program does is one. */
   write(path: string, content: string | Uint8Array): void {
     mkdirSync(dirname(join(this.folder, path)), { recursive: true });
     writeFileSync(join(this.folder, path), content);
+    if (typeof content === "string" && content.startsWith("#!")) chmodSync(join(this.folder, path), 0o755);
   }
 
   /** @returns the commit's id */
