@@ -60,6 +60,8 @@ done
     pre-run:
       - command: [sh, ../app/prepare.sh]
     command: [sh, -euc, "cd ../app && exec sh -eu test.sh"]
+    # Its preparation asks for which change it is, and how often it was tried.
+    reuse: false
 
 - project:
     queue: together

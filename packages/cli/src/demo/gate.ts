@@ -33,6 +33,8 @@ export interface GateDemoReport {
   readonly changes: readonly ChangeReport[];
   readonly elapsedMs: number;
   readonly builds: number;
+  /** Of the builds, those that took the execution of an equal one. */
+  readonly shared: number;
   readonly resets: number;
   /** Builds whose preparation failed and that were run again. */
   readonly retried: number;
@@ -275,11 +277,13 @@ async function judged(gate: Gate, elapsedMs: number): Promise<GateDemoReport> {
   const builds = gate.builds.list({ limit: 500 });
   const retried = builds.filter(({ result }) => result === "RETRY").length;
   if (retried === 0) problems.push("nothing had to be prepared twice");
+  const { reused, joined } = gate.ledger.counts();
   await checkBranches(gate, problems);
   return {
     changes,
     elapsedMs: Math.round(elapsedMs),
     builds: builds.length,
+    shared: reused + joined,
     resets: gate.scheduler.core.counters.resets,
     retried,
     wouldHaveBroken: CHANGES.flatMap(({ ends }, index) => (ends === "breaks" ? [index + 1] : [])),
@@ -310,7 +314,7 @@ async function checkBranches(gate: Gate, problems: string[]): Promise<void> {
 }
 
 export function reportText(report: GateDemoReport): string {
-  const { changes, elapsedMs, builds, resets, retried, wouldHaveBroken, problems, right } = report;
+  const { changes, elapsedMs, builds, shared, resets, retried, wouldHaveBroken, problems, right } = report;
   const lines = changes.map(({ number, project, title, state, why }) => {
     const mark = state === "merged" ? "✓" : "✗";
     return `  ${mark} ${String(number).padStart(2)}  ${project.padEnd(5)} ${title}${state === "merged" ? "" : `\n         ${why}`}`;
@@ -320,7 +324,8 @@ export function reportText(report: GateDemoReport): string {
   return `
 ${lines.join("\n")}
 
-${merged} of ${changes.length} merged in ${durationText(elapsedMs)}: ${builds} builds, ${resets} resets, ${retried} prepared again.
+${merged} of ${changes.length} merged in ${durationText(elapsedMs)}: ${builds} builds, ${shared} of them without a run of their own,
+${resets} resets, ${retried} prepared again.
 Every one of the ${changes.length} had passed alone. To merge and then test would have broken main with
 ${broken}; the tests of all three repositories pass on what is merged now.
 ${right ? "" : `\nWrong: ${problems.join("\n       ")}\n`}`;
