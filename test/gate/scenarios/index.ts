@@ -7,6 +7,7 @@ import { EXAMPLES } from "./examples.ts";
 import { LIFECYCLE } from "./lifecycle.ts";
 import { OPERATING } from "./operating.ts";
 import { PROVIDING } from "./providing.ts";
+import { REPORTING } from "./reporting.ts";
 import { RESOURCES } from "./resources.ts";
 import type { Scenario } from "./world.ts";
 
@@ -29,6 +30,7 @@ export const SCENARIOS: readonly Scenario[] = [
   ...CONFIGURATION,
   ...OPERATING,
   ...AFTER_MERGES,
+  ...REPORTING,
   ...RESOURCES,
   ...PROVIDING,
 ];

@@ -70,6 +70,7 @@ export function pipelineFiles(
     rechecks = false,
     disableAfter,
     pipelines: further = [],
+    reportsElsewhere = false,
   }: Setup,
   control: string,
   shares = false,
@@ -77,6 +78,7 @@ export function pipelineFiles(
   const messages = Object.fromEntries(
     Object.entries(PIPELINE_MESSAGES).map(([kind, text]) => [`${kind}-message`, text]),
   );
+  const elsewhere = reportsElsewhere ? { broken: {}, working: {} } : {};
   const open = { open: true, "current-revision": true };
   const checks = {
     name: "check",
@@ -101,9 +103,9 @@ export function pipelineFiles(
     "window-floor": window?.floor ?? 3,
     trigger: { local: { event: "approved" } },
     require: { local: { ...open, approved: true } },
-    start: { local: { vote: 0 } },
-    success: { local: { vote: 1, merge: true } },
-    failure: { local: { vote: -1 } },
+    start: { ...elsewhere, local: { vote: 0 } },
+    success: { ...elsewhere, local: { vote: 1, merge: true } },
+    failure: { ...elsewhere, local: { vote: -1 } },
     "no-jobs": { local: {} },
     ...messages,
   };

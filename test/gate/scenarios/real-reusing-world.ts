@@ -93,6 +93,7 @@ export class RealReusingWorld implements ScenarioWorld {
   async expectHistory(): Promise<void> {}
   async expectProviders(): Promise<void> {}
   async expectReports(): Promise<void> {}
+  async expectReportsElsewhere(): Promise<void> {}
   async expectReason(): Promise<void> {}
   async expectComment(): Promise<void> {}
   async expectMerged(): Promise<void> {}

@@ -14,6 +14,8 @@ import { expect } from "vitest";
 import type { Clone } from "../../../packages/gate/test/forge/stage.ts";
 import { FIRST_COMMIT, numberIn, type RunningGate } from "../running-gate.ts";
 import { PIPELINE_MESSAGES, projectFiles, repositoryName } from "./real-config.ts";
+import { takenReports, untakenReports } from "./real-connections.ts";
+import { isItemSettled } from "./real-settled.ts";
 import type { ChangeSetup, JobSetup, ReportName, ScenarioWorld, Setup } from "./world.ts";
 
 /** For whatever has to come true: long, since nothing waits for it to pass. */
@@ -345,6 +347,14 @@ export class RealWorld implements ScenarioWorld {
     );
   }
 
+  async expectReportsElsewhere(name: string, ...reports: readonly ReportName[]): Promise<void> {
+    const { number } = this.#changeOf(name);
+    await this.#eventually(`reports of ${name} elsewhere`, [reports, reports], async () => [
+      takenReports(this.#running, number),
+      await untakenReports(this.#running, number),
+    ]);
+  }
+
   async expectReason(name: string, text: string): Promise<void> {
     const reports = await this.#reportsOf(name);
     const last = (reports.at(-1)?.text ?? "").replace(/\bchange (\d+)\b/g, (_id, number) =>
@@ -446,22 +456,13 @@ export class RealWorld implements ScenarioWorld {
     );
     const builds = await Promise.all(lists.flat().map((view) => this.#seeBuild(view)));
     const known = new Map(builds.map((build) => [build.view.id, build]));
-    const isSettled = items.every((item) => this.#isSettled(item, known));
+    const isSettled = items.every((item) =>
+      isItemSettled(item, {
+        areSlotsFew: this.#setup.slots !== undefined,
+        isWaiting: (build) => known.get(build)?.isWaiting === true,
+      }),
+    );
     return { items, waiting, builds, isSettled };
-  }
-
-  #isSettled(item: ItemView, known: ReadonlyMap<string, SeenBuild>): boolean {
-    const { live, active, failing, itemAhead, jobs } = item;
-    if (!live || !active) return true;
-    if (item.buildset === null || jobs.length === 0) return failing && itemAhead !== null;
-    const isOver = jobs.every(({ state }) => state === "ended");
-    if (isOver) return itemAhead !== null;
-    return jobs.every(({ state, build, reason }) => {
-      if (state === "paused") return jobs.some((job) => job.state !== "paused" && job.state !== "ended");
-      if (state === "queued")
-        return this.#setup.slots !== undefined || reason?.startsWith("waits for semaphore") === true;
-      return state !== "running" || (build !== null && known.get(build)?.isWaiting === true);
-    });
   }
 
   async #seeBuild(view: BuildView): Promise<SeenBuild> {

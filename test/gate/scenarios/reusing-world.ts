@@ -72,6 +72,7 @@ export class ReusingWorld implements ScenarioWorld {
   async expectHistory(): Promise<void> {}
   async expectReports(): Promise<void> {}
   async expectProviders(): Promise<void> {}
+  async expectReportsElsewhere(): Promise<void> {}
   async expectReason(): Promise<void> {}
   async expectComment(): Promise<void> {}
   async expectMerged(): Promise<void> {}

@@ -3,13 +3,11 @@ import {
   type ChainLink,
   type CoreLayout,
   cycleGraph,
-  type FrozenJob,
   GateCore,
   type GateEffect,
   type GateEvent,
   type LandStep,
   type MergeStep,
-  type PipelineRules,
   type QueueRules,
   type RefUpdate,
   type RunResult,
@@ -17,18 +15,11 @@ import {
   type WantedJob,
 } from "../../../packages/gate/src/core/index.ts";
 import { Forge, type Proposal } from "../../sim/gate/forge.ts";
-import {
-  checkPipeline,
-  deployPipeline,
-  gatePipeline,
-  job,
-  layoutOf,
-  publishPipeline,
-  WINDOW,
-} from "../../sim/gate/layouts.ts";
+import { layoutOf } from "../../sim/gate/layouts.ts";
 import { BuildRecords } from "../../sim/gate/records.ts";
 import type { SimulatedSharing } from "../../sim/gate/sharing.ts";
-import type { ChangeSetup, FurtherPipeline, JobSetup, ReportName, ScenarioWorld, Setup } from "./world.ts";
+import { frozen, isFurther, pipelinesOf } from "./simulated-layout.ts";
+import type { ChangeSetup, JobSetup, ReportName, ScenarioWorld, Setup } from "./world.ts";
 
 interface Running {
   readonly build: number;
@@ -166,6 +157,8 @@ export class SimulatedWorld implements ScenarioWorld {
       }
       case "report":
         this.#reports.push(effect);
+        // The worst of reporters: the core never learns that it was told, and must not wait for it.
+        if (this.#setup.reportsElsewhere) return [];
         return [{ kind: "reported", report: effect.report }];
       case "land":
         return this.#land(effect);
@@ -468,6 +461,12 @@ export class SimulatedWorld implements ScenarioWorld {
     expect(this.#of(name).map(({ what }) => what)).toEqual(reports);
   }
 
+  /** Where they go is nothing to the core, which tells each once. */
+  async expectReportsElsewhere(name: string, ...reports: readonly ReportName[]): Promise<void> {
+    const untold = this.core.snapshot().reports.filter(({ subject }) => subject.id === name);
+    expect(untold.map(({ what }) => what)).toEqual(reports);
+  }
+
   async expectReason(name: string, text: string): Promise<void> {
     expect(this.#of(name).at(-1)?.reason).toContain(text);
   }
@@ -504,65 +503,4 @@ export class SimulatedWorld implements ScenarioWorld {
     const found = this.core.snapshot().queues.find(({ name }) => name === (queue ?? project));
     expect(found?.window).toBe(window);
   }
-}
-
-const FURTHER: ReadonlySet<string> = new Set(["deploy", "publish", "merge-check", "nightly"]);
-
-function isFurther(pipeline: string): pipeline is FurtherPipeline {
-  return FURTHER.has(pipeline);
-}
-
-function pipelinesOf(setup: Setup, queues: Map<string, QueueRules>): PipelineRules[] {
-  const further: Readonly<Record<FurtherPipeline, PipelineRules>> = {
-    deploy: { ...deployPipeline(queues), disableAfter: null },
-    publish: publishPipeline(),
-    "merge-check": {
-      ...{ ...checkPipeline(), name: "merge-check", require: { open: true } },
-      triggers: { parentEnqueued: null, projectMerged: true },
-    },
-    nightly: { ...checkPipeline(), name: "nightly", require: {} },
-  };
-  const check: PipelineRules = {
-    ...{ ...checkPipeline(queues), disableAfter: setup.disableAfter ?? null },
-    ...(setup.rechecks ? { require: { open: true, approved: false } } : {}),
-    ...(setup.rechecks ? { triggers: { parentEnqueued: ["gate"], projectMerged: false } } : {}),
-  };
-  const gate = gatePipeline(queues, { ...WINDOW, ...setup.window });
-  return [
-    ...(setup.check ? [check, setup.supercedes ? gate : { ...gate, supercedes: [] }] : [gate]),
-    ...(setup.pipelines ?? []).map((name) => further[name]),
-  ];
-}
-
-function frozen({
-  name,
-  after = [],
-  voting = true,
-  holds = false,
-  attempts = 3,
-  noop = false,
-  nodes = 1,
-  semaphores = [],
-  provides = [],
-  requires = [],
-}: JobSetup): FrozenJob {
-  const dependencies = after.map((needed) => {
-    const soft = needed.startsWith("soft:");
-    return { name: soft ? needed.slice("soft:".length) : needed, soft };
-  });
-  const uses = semaphores.map((text) => {
-    const resourcesFirst = text.startsWith("first:");
-    return { name: resourcesFirst ? text.slice("first:".length) : text, resourcesFirst };
-  });
-  return job(name, {
-    ...(nodes === 1 ? {} : { labels: Array<string>(nodes).fill("local") }),
-    semaphores: uses,
-    ...(provides.length > 0 ? { provides } : {}),
-    ...(requires.length > 0 ? { requires } : {}),
-    voting,
-    attempts,
-    dependencies,
-    holdFollowingChanges: holds,
-    isNoop: noop,
-  });
 }

@@ -70,6 +70,8 @@ export interface Setup {
   readonly disableAfter?: number;
   /** Besides. Default: none. */
   readonly pipelines?: readonly FurtherPipeline[];
+  /** `gate` also reports to two connections: `broken` takes nothing, and `working` all. Default: false. */
+  readonly reportsElsewhere?: boolean;
   /** Builds that can run at a time. Default: as many as there are. */
   readonly slots?: number;
   /** Room of semaphores. */
@@ -145,6 +147,8 @@ export interface ScenarioWorld {
   expectProviders(build: string, ...providers: readonly string[]): Promise<void>;
   /** Exactly these reports were made of a change, in this order. Only `gate` tells of the start, and nobody of a dequeue. */
   expectReports(name: string, ...reports: readonly ReportName[]): Promise<void>;
+  /** Exactly these reports of a change were taken by the connection `working`, and are not by `broken`, in this order. */
+  expectReportsElsewhere(name: string, ...reports: readonly ReportName[]): Promise<void>;
   /** The newest report of a change says this somewhere, change names as they are in the scenario. */
   expectReason(name: string, text: string): Promise<void>;
   /** The gate has said this about a line of a file of a change. */
