@@ -13,6 +13,9 @@ export const PIPELINE_MESSAGES: Readonly<Record<Exclude<ReportName, "dequeue">, 
   "no-jobs": "no-jobs",
 };
 
+/** What builds that are prepared have in their logs when their run has begun. */
+export const RUN_BEGINS = /^runs$/m;
+
 /** Says which changes its workspace holds, and ends when it is told how. */
 const PROBE = `
 for folder in "$DROVER_WORKSPACE"/src/*/*; do
@@ -125,7 +128,7 @@ export function pipelineFiles(
     parent: "base",
     abstract: true,
     "pre-run": "prepare",
-    command: ["true"],
+    command: ["echo", "runs"],
   };
   const others: Readonly<Record<FurtherPipeline, object>> = {
     deploy: {

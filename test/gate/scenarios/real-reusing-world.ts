@@ -91,6 +91,7 @@ export class RealReusingWorld implements ScenarioWorld {
 
   async expectRunning(): Promise<void> {}
   async expectHistory(): Promise<void> {}
+  async expectRun(): Promise<void> {}
   async expectProviders(): Promise<void> {}
   async expectReports(): Promise<void> {}
   async expectReportsElsewhere(): Promise<void> {}

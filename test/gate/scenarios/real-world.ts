@@ -13,7 +13,7 @@ import type {
 import { expect } from "vitest";
 import type { Clone } from "../../../packages/gate/test/forge/stage.ts";
 import { FIRST_COMMIT, numberIn, type RunningGate } from "../running-gate.ts";
-import { PIPELINE_MESSAGES, projectFiles, repositoryName } from "./real-config.ts";
+import { PIPELINE_MESSAGES, projectFiles, RUN_BEGINS, repositoryName } from "./real-config.ts";
 import { takenReports, untakenReports } from "./real-connections.ts";
 import { isItemSettled } from "./real-settled.ts";
 import type { ChangeSetup, JobSetup, ReportName, ScenarioWorld, Setup } from "./world.ts";
@@ -302,6 +302,16 @@ export class RealWorld implements ScenarioWorld {
         .map(({ name, view }) => `${name}${MARKS[view.result!] ?? ` ${view.result} ${view.detail}`}`)
         .sort(),
     );
+  }
+
+  async expectRun(...names: readonly string[]): Promise<void> {
+    const { builds } = await this.#until("nothing is under way", ({ isSettled }) => isSettled);
+    const run: string[] = [];
+    for (const { name, view } of builds) {
+      const { body } = await this.#running.ask<string>("GET", `/builds/${view.id}/log`);
+      if (RUN_BEGINS.test(body)) run.push(name);
+    }
+    expect(run.sort()).toEqual([...names].sort());
   }
 
   async expectQueue(pipeline: string, ...names: readonly string[]): Promise<void> {

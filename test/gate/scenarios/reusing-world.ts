@@ -71,6 +71,7 @@ export class ReusingWorld implements ScenarioWorld {
   async expectRunning(): Promise<void> {}
   async expectHistory(): Promise<void> {}
   async expectReports(): Promise<void> {}
+  async expectRun(): Promise<void> {}
   async expectProviders(): Promise<void> {}
   async expectReportsElsewhere(): Promise<void> {}
   async expectReason(): Promise<void> {}

@@ -60,6 +60,8 @@ export class SimulatedWorld implements ScenarioWorld {
   readonly #paused = new Set<number>();
   readonly #children = new Map<number, readonly string[]>();
   readonly #history: string[] = [];
+  /** Of builds that are prepared, those that were. */
+  readonly #run: string[] = [];
   readonly #records = new BuildRecords();
   /** By build, those that provide what it requires. */
   readonly #providers = new Map<number, readonly number[]>();
@@ -281,6 +283,7 @@ export class SimulatedWorld implements ScenarioWorld {
     const children = childJobs === undefined ? {} : { childJobs };
     if (isFailing && this.#prepares(job)) this.#tellEnd(build, { kind: "retry", again: true }, "↻");
     else {
+      if (this.#prepares(job)) this.#run.push(this.#running.get(build)!.name);
       const result = isFailing ? "FAILURE" : "SUCCESS";
       this.#tellEnd(build, { kind: "final", result }, isFailure ? "✗" : "✓", children);
     }
@@ -443,6 +446,10 @@ export class SimulatedWorld implements ScenarioWorld {
 
   async expectHistory(...builds: readonly string[]): Promise<void> {
     expect([...this.#history].sort()).toEqual([...builds].sort());
+  }
+
+  async expectRun(...builds: readonly string[]): Promise<void> {
+    expect([...this.#run].sort()).toEqual([...builds].sort());
   }
 
   async expectProviders(name: string, ...providers: readonly string[]): Promise<void> {

@@ -143,6 +143,8 @@ export interface ScenarioWorld {
   expectRunning(...builds: readonly string[]): Promise<void>;
   /** Exactly these builds have ended, in any order. */
   expectHistory(...builds: readonly string[]): Promise<void>;
+  /** Of the builds that are prepared, exactly these went on to their run, in any order. */
+  expectRun(...builds: readonly string[]): Promise<void>;
   /** Builds of exactly these jobs and changes, as `J of A`, provide what this one requires, which runs. */
   expectProviders(build: string, ...providers: readonly string[]): Promise<void>;
   /** Exactly these reports were made of a change, in this order. Only `gate` tells of the start, and nobody of a dequeue. */
