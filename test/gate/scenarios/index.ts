@@ -4,6 +4,7 @@ import { CYCLES } from "./cycles.ts";
 import { DEPENDENCIES } from "./dependencies.ts";
 import { DEPENDENT } from "./dependent.ts";
 import { EXAMPLES } from "./examples.ts";
+import { HOLDING } from "./holding.ts";
 import { LIFECYCLE } from "./lifecycle.ts";
 import { OPERATING } from "./operating.ts";
 import { PROVIDING } from "./providing.ts";
@@ -33,4 +34,5 @@ export const SCENARIOS: readonly Scenario[] = [
   ...REPORTING,
   ...RESOURCES,
   ...PROVIDING,
+  ...HOLDING,
 ];

@@ -2,55 +2,22 @@ import { rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
-import type {
-  BuildView,
-  ChangeView,
-  ExplanationView,
-  ItemView,
-  StatusView,
-  SubjectView,
-} from "@drover/gate/api";
+import type { BuildView, ChangeView, ExplanationView, StatusView, SubjectView } from "@drover/gate/api";
 import { expect } from "vitest";
 import type { Clone } from "../../../packages/gate/test/forge/stage.ts";
 import { FIRST_COMMIT, numberIn, type RunningGate } from "../running-gate.ts";
+import { RealAutoholds } from "./real-autoholds.ts";
 import { PIPELINE_MESSAGES, projectFiles, RUN_BEGINS, repositoryName } from "./real-config.ts";
 import { takenReports, untakenReports } from "./real-connections.ts";
+import { MARKS, type Proposed, type Seen, type SeenBuild } from "./real-seen.ts";
 import { isItemSettled } from "./real-settled.ts";
-import type { ChangeSetup, JobSetup, ReportName, ScenarioWorld, Setup } from "./world.ts";
+import type { AutoholdSetup, ChangeSetup, JobSetup, ReportName, ScenarioWorld, Setup } from "./world.ts";
 
 /** For whatever has to come true: long, since nothing waits for it to pass. */
 const DEADLINE_MS = 60_000;
 const LOOK_MS = 30;
 const SELDOM_MS = 300;
 const HOUR_MS = 3_600_000;
-
-interface Proposed {
-  readonly number: number;
-  readonly setup: Required<Omit<ChangeSetup, "parent" | "config">> & Pick<ChangeSetup, "parent" | "config">;
-  /** Trailer by which its revisions are one change. */
-  readonly changeId: string;
-  readonly revision: number;
-  readonly commit: string;
-}
-
-interface SeenBuild {
-  readonly view: BuildView;
-  /** In the notation of scenarios. */
-  readonly name: string;
-  readonly job: string;
-  /** The change that it is of. */
-  readonly change: string;
-  /** It has looked at what it was given, and waits. */
-  readonly isWaiting: boolean;
-}
-
-interface Seen {
-  readonly items: readonly (ItemView & { readonly pipeline: string })[];
-  readonly waiting: readonly string[];
-  readonly builds: readonly SeenBuild[];
-  /** Nothing is under way but builds that wait. */
-  readonly isSettled: boolean;
-}
 
 /** A gate that runs, used as people use it: git pushes, HTTP tells and asks, builds look at what they are given. */
 export class RealWorld implements ScenarioWorld {
@@ -71,7 +38,7 @@ export class RealWorld implements ScenarioWorld {
   readonly #paused = new Set<string>();
   /** Branches that cannot be moved, until a change has been told so. */
   readonly #locks = new Map<string, string>();
-
+  readonly #autoholds: RealAutoholds;
   readonly #shares: boolean;
 
   /**
@@ -84,6 +51,7 @@ export class RealWorld implements ScenarioWorld {
     this.#running = running;
     this.#setup = setup;
     this.#prefix = prefix;
+    this.#autoholds = new RealAutoholds(running, prefix);
   }
 
   /** A project comes to the gate when it is needed first. */
@@ -160,6 +128,12 @@ export class RealWorld implements ScenarioWorld {
   async promote(pipeline: string, ...names: readonly string[]): Promise<void> {
     const changes = names.map((name) => this.#changeOf(name).number);
     await this.#running.post("/promote", "root", { pipeline, changes });
+  }
+
+  async autohold(name: string, wish: AutoholdSetup): Promise<void> {
+    await this.#cloneOf(wish.project);
+    const change = wish.change === undefined ? undefined : this.#changeOf(wish.change).number;
+    await this.#autoholds.ask(name, wish, change);
   }
 
   /** It does so each second here. */
@@ -302,6 +276,19 @@ export class RealWorld implements ScenarioWorld {
         .map(({ name, view }) => `${name}${MARKS[view.result!] ?? ` ${view.result} ${view.detail}`}`)
         .sort(),
     );
+  }
+
+  async expectHeld(name: string, left: number, ...builds: readonly string[]): Promise<void> {
+    await this.#eventually(`what is held for ${name}`, [left, [...builds].sort()], async () => {
+      const { count, held } = (await this.#autoholds.find(name)) ?? { count: 0, held: [] };
+      const { builds: seen } = await this.#see();
+      const names = held.map(({ build }) => seen.find(({ view }) => view.id === build)?.name ?? build);
+      return [count, names.sort()];
+    });
+  }
+
+  async expectLetGo(name: string): Promise<void> {
+    await this.#eventually(`${name} is over`, undefined, () => this.#autoholds.find(name));
   }
 
   async expectRun(...names: readonly string[]): Promise<void> {
@@ -586,11 +573,3 @@ export class RealWorld implements ScenarioWorld {
     });
   }
 }
-
-const MARKS: Readonly<Record<string, string>> = {
-  SUCCESS: "✓",
-  FAILURE: "✗",
-  CANCELED: "∅",
-  RETRY: "↻",
-  LOST: "†",
-};

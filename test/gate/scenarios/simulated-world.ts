@@ -18,13 +18,17 @@ import { Forge, type Proposal } from "../../sim/gate/forge.ts";
 import { layoutOf } from "../../sim/gate/layouts.ts";
 import { BuildRecords } from "../../sim/gate/records.ts";
 import type { SimulatedSharing } from "../../sim/gate/sharing.ts";
+import { SimulatedAutoholds } from "./simulated-autoholds.ts";
 import { frozen, isFurther, pipelinesOf } from "./simulated-layout.ts";
-import type { ChangeSetup, JobSetup, ReportName, ScenarioWorld, Setup } from "./world.ts";
+import type { AutoholdSetup, ChangeSetup, JobSetup, ReportName, ScenarioWorld, Setup } from "./world.ts";
 
 interface Running {
   readonly build: number;
   readonly job: string;
   readonly change: string;
+  readonly subject: Subject;
+  /** From 1. */
+  readonly attempt: number;
   /** In the notation of scenarios. */
   readonly name: string;
 }
@@ -67,6 +71,8 @@ export class SimulatedWorld implements ScenarioWorld {
   readonly #providers = new Map<number, readonly number[]>();
   readonly #named = new Map<number, string>();
   readonly #reports: Effect<"report">[] = [];
+  /** None: nobody has asked for any. */
+  #autoholds: SimulatedAutoholds | undefined;
   readonly #steps = new Map<number, readonly MergeStep[]>();
   readonly #sharing: SimulatedSharing | null;
   /** Builds that were started. */
@@ -139,7 +145,9 @@ export class SimulatedWorld implements ScenarioWorld {
         const key = this.#contentOf(effect);
         if (this.#sharing?.begin(build, key).how === "reused")
           return [{ kind: "ended", build, result: { kind: "final", result: "SUCCESS" } }];
-        this.#running.set(build, { build, job, change: subject.id, name: `${job}{${chain.join(",")}}` });
+        const { id: change } = subject;
+        const name = `${job}{${chain.join(",")}}`;
+        this.#running.set(build, { build, job, change, subject, attempt: effect.attempt, name });
         return [];
       }
       case "resumeBuild": {
@@ -295,6 +303,11 @@ export class SimulatedWorld implements ScenarioWorld {
     );
   }
 
+  #attemptsOf(job: string): number {
+    const jobs = this.#setup.projects.flatMap((project) => project.jobs);
+    return frozen(jobs.find(({ name }) => name === job) ?? { name: job }).attempts;
+  }
+
   /** Ends all builds that share the execution of one. */
   #tellEnd(
     build: number,
@@ -302,9 +315,13 @@ export class SimulatedWorld implements ScenarioWorld {
     mark: string,
     children: { readonly childJobs?: readonly string[] } = {},
   ): void {
+    const execution = this.#sharing?.idOf(build) ?? build;
     const ended = this.#sharing?.end(this.#sharing.idOf(build), mark === "✓") ?? [build];
     for (const one of ended) {
-      this.#history.push(`${this.#running.get(one)!.name}${mark}`);
+      const running = this.#running.get(one)!;
+      const isLastAttempt = running.attempt >= this.#attemptsOf(running.job);
+      this.#autoholds?.ended({ ...running, execution: String(execution), isLastAttempt }, result);
+      this.#history.push(`${running.name}${mark}`);
       this.#running.delete(one);
     }
     this.tell(...ended.map((one) => ({ kind: "ended", build: one, result, ...children }) as const));
@@ -358,6 +375,11 @@ export class SimulatedWorld implements ScenarioWorld {
 
   async promote(pipeline: string, ...subjects: readonly string[]): Promise<void> {
     this.tell({ kind: "promote", pipeline, subjects });
+  }
+
+  async autohold(name: string, wish: AutoholdSetup): Promise<void> {
+    this.#autoholds ??= new SimulatedAutoholds();
+    this.#autoholds.ask(name, wish);
   }
 
   async strike(): Promise<void> {
@@ -446,6 +468,15 @@ export class SimulatedWorld implements ScenarioWorld {
 
   async expectHistory(...builds: readonly string[]): Promise<void> {
     expect([...this.#history].sort()).toEqual([...builds].sort());
+  }
+
+  async expectHeld(name: string, left: number, ...builds: readonly string[]): Promise<void> {
+    expect(this.#autoholds?.of(name)).toEqual({ left, held: [...builds].sort() });
+  }
+
+  async expectLetGo(name: string): Promise<void> {
+    this.#autoholds?.pass();
+    expect(this.#autoholds?.of(name)).toBeUndefined();
   }
 
   async expectRun(...builds: readonly string[]): Promise<void> {

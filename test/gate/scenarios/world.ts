@@ -92,6 +92,19 @@ export interface ChangeSetup {
   readonly dependsOn?: readonly string[];
 }
 
+/** A request to hold the builds of a job that fail; either for a change or for a branch, or for all. */
+export interface AutoholdSetup {
+  readonly project: string;
+  readonly job: string;
+  readonly change?: string;
+  /** Matched from its beginning. */
+  readonly branch?: string;
+  /** Default: 1. */
+  readonly count?: number;
+  /** What is held is let go while the scenario lasts. Default: false. */
+  readonly isBrief?: boolean;
+}
+
 export type ReportName =
   | "start"
   | "success"
@@ -118,6 +131,8 @@ export interface ScenarioWorld {
   promote(pipeline: string, ...names: readonly string[]): Promise<void>;
   /** As an operator. */
   dequeue(name: string, pipeline: string): Promise<void>;
+  /** As an operator: has the workspaces of builds that fail held; its name stands for the request from then on. */
+  autohold(name: string, wish: AutoholdSetup): Promise<void>;
   /** The clock strikes for `nightly`. */
   strike(): Promise<void>;
   /** As an operator: has all configuration read again. */
@@ -145,6 +160,10 @@ export interface ScenarioWorld {
   expectHistory(...builds: readonly string[]): Promise<void>;
   /** Of the builds that are prepared, exactly these went on to their run, in any order. */
   expectRun(...builds: readonly string[]): Promise<void>;
+  /** Exactly these builds are held for a request, in any order, and so many are still to be. */
+  expectHeld(name: string, left: number, ...builds: readonly string[]): Promise<void>;
+  /** The time of all that was held for a brief request, which asks for no more, has passed, and it is gone. */
+  expectLetGo(name: string): Promise<void>;
   /** Builds of exactly these jobs and changes, as `J of A`, provide what this one requires, which runs. */
   expectProviders(build: string, ...providers: readonly string[]): Promise<void>;
   /** Exactly these reports were made of a change, in this order. Only `gate` tells of the start, and nobody of a dequeue. */
