@@ -4,9 +4,11 @@ import { CYCLES } from "./cycles.ts";
 import { DEPENDENCIES } from "./dependencies.ts";
 import { DEPENDENT } from "./dependent.ts";
 import { EXAMPLES } from "./examples.ts";
+import { HOLDING } from "./holding.ts";
 import { LIFECYCLE } from "./lifecycle.ts";
 import { OPERATING } from "./operating.ts";
 import { PROVIDING } from "./providing.ts";
+import { REPORTING } from "./reporting.ts";
 import { RESOURCES } from "./resources.ts";
 import type { Scenario } from "./world.ts";
 
@@ -29,6 +31,8 @@ export const SCENARIOS: readonly Scenario[] = [
   ...CONFIGURATION,
   ...OPERATING,
   ...AFTER_MERGES,
+  ...REPORTING,
   ...RESOURCES,
   ...PROVIDING,
+  ...HOLDING,
 ];

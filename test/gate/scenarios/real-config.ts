@@ -13,6 +13,9 @@ export const PIPELINE_MESSAGES: Readonly<Record<Exclude<ReportName, "dequeue">, 
   "no-jobs": "no-jobs",
 };
 
+/** What builds that are prepared have in their logs when their run has begun. */
+export const RUN_BEGINS = /^runs$/m;
+
 /** Says which changes its workspace holds, and ends when it is told how. */
 const PROBE = `
 for folder in "$DROVER_WORKSPACE"/src/*/*; do
@@ -70,6 +73,7 @@ export function pipelineFiles(
     rechecks = false,
     disableAfter,
     pipelines: further = [],
+    reportsElsewhere = false,
   }: Setup,
   control: string,
   shares = false,
@@ -77,6 +81,7 @@ export function pipelineFiles(
   const messages = Object.fromEntries(
     Object.entries(PIPELINE_MESSAGES).map(([kind, text]) => [`${kind}-message`, text]),
   );
+  const elsewhere = reportsElsewhere ? { broken: {}, working: {} } : {};
   const open = { open: true, "current-revision": true };
   const checks = {
     name: "check",
@@ -101,9 +106,9 @@ export function pipelineFiles(
     "window-floor": window?.floor ?? 3,
     trigger: { local: { event: "approved" } },
     require: { local: { ...open, approved: true } },
-    start: { local: { vote: 0 } },
-    success: { local: { vote: 1, merge: true } },
-    failure: { local: { vote: -1 } },
+    start: { ...elsewhere, local: { vote: 0 } },
+    success: { ...elsewhere, local: { vote: 1, merge: true } },
+    failure: { ...elsewhere, local: { vote: -1 } },
     "no-jobs": { local: {} },
     ...messages,
   };
@@ -123,7 +128,7 @@ export function pipelineFiles(
     parent: "base",
     abstract: true,
     "pre-run": "prepare",
-    command: ["true"],
+    command: ["echo", "runs"],
   };
   const others: Readonly<Record<FurtherPipeline, object>> = {
     deploy: {

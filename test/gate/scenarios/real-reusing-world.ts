@@ -1,7 +1,7 @@
 import { expect } from "vitest";
 import type { RealWorld } from "./real-world.ts";
 import type { SimulatedWorld } from "./simulated-world.ts";
-import type { ChangeSetup, ReportName, ScenarioWorld, Setup } from "./world.ts";
+import type { AutoholdSetup, ChangeSetup, ReportName, ScenarioWorld, Setup } from "./world.ts";
 
 /**
  * A gate that runs, with reuse. As in the simulated one, a scenario does what it does, each time when nothing is under way any
@@ -43,6 +43,9 @@ export class RealReusingWorld implements ScenarioWorld {
   async dequeue(name: string, pipeline: string): Promise<void> {
     await this.#world.dequeue(name, pipeline);
     await this.#world.settle();
+  }
+  autohold(name: string, wish: AutoholdSetup): Promise<void> {
+    return this.#world.autohold(name, wish);
   }
   async strike(): Promise<void> {
     await this.#world.strike();
@@ -91,8 +94,12 @@ export class RealReusingWorld implements ScenarioWorld {
 
   async expectRunning(): Promise<void> {}
   async expectHistory(): Promise<void> {}
+  async expectHeld(): Promise<void> {}
+  async expectLetGo(): Promise<void> {}
+  async expectRun(): Promise<void> {}
   async expectProviders(): Promise<void> {}
   async expectReports(): Promise<void> {}
+  async expectReportsElsewhere(): Promise<void> {}
   async expectReason(): Promise<void> {}
   async expectComment(): Promise<void> {}
   async expectMerged(): Promise<void> {}

@@ -2,53 +2,22 @@ import { rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
-import type {
-  BuildView,
-  ChangeView,
-  ExplanationView,
-  ItemView,
-  StatusView,
-  SubjectView,
-} from "@drover/gate/api";
+import type { BuildView, ChangeView, ExplanationView, StatusView, SubjectView } from "@drover/gate/api";
 import { expect } from "vitest";
 import type { Clone } from "../../../packages/gate/test/forge/stage.ts";
 import { FIRST_COMMIT, numberIn, type RunningGate } from "../running-gate.ts";
-import { PIPELINE_MESSAGES, projectFiles, repositoryName } from "./real-config.ts";
-import type { ChangeSetup, JobSetup, ReportName, ScenarioWorld, Setup } from "./world.ts";
+import { RealAutoholds } from "./real-autoholds.ts";
+import { PIPELINE_MESSAGES, projectFiles, RUN_BEGINS, repositoryName } from "./real-config.ts";
+import { takenReports, untakenReports } from "./real-connections.ts";
+import { MARKS, type Proposed, type Seen, type SeenBuild } from "./real-seen.ts";
+import { isItemSettled } from "./real-settled.ts";
+import type { AutoholdSetup, ChangeSetup, JobSetup, ReportName, ScenarioWorld, Setup } from "./world.ts";
 
 /** For whatever has to come true: long, since nothing waits for it to pass. */
 const DEADLINE_MS = 60_000;
 const LOOK_MS = 30;
 const SELDOM_MS = 300;
 const HOUR_MS = 3_600_000;
-
-interface Proposed {
-  readonly number: number;
-  readonly setup: Required<Omit<ChangeSetup, "parent" | "config">> & Pick<ChangeSetup, "parent" | "config">;
-  /** Trailer by which its revisions are one change. */
-  readonly changeId: string;
-  readonly revision: number;
-  readonly commit: string;
-}
-
-interface SeenBuild {
-  readonly view: BuildView;
-  /** In the notation of scenarios. */
-  readonly name: string;
-  readonly job: string;
-  /** The change that it is of. */
-  readonly change: string;
-  /** It has looked at what it was given, and waits. */
-  readonly isWaiting: boolean;
-}
-
-interface Seen {
-  readonly items: readonly (ItemView & { readonly pipeline: string })[];
-  readonly waiting: readonly string[];
-  readonly builds: readonly SeenBuild[];
-  /** Nothing is under way but builds that wait. */
-  readonly isSettled: boolean;
-}
 
 /** A gate that runs, used as people use it: git pushes, HTTP tells and asks, builds look at what they are given. */
 export class RealWorld implements ScenarioWorld {
@@ -69,7 +38,7 @@ export class RealWorld implements ScenarioWorld {
   readonly #paused = new Set<string>();
   /** Branches that cannot be moved, until a change has been told so. */
   readonly #locks = new Map<string, string>();
-
+  readonly #autoholds: RealAutoholds;
   readonly #shares: boolean;
 
   /**
@@ -82,6 +51,7 @@ export class RealWorld implements ScenarioWorld {
     this.#running = running;
     this.#setup = setup;
     this.#prefix = prefix;
+    this.#autoholds = new RealAutoholds(running, prefix);
   }
 
   /** A project comes to the gate when it is needed first. */
@@ -158,6 +128,12 @@ export class RealWorld implements ScenarioWorld {
   async promote(pipeline: string, ...names: readonly string[]): Promise<void> {
     const changes = names.map((name) => this.#changeOf(name).number);
     await this.#running.post("/promote", "root", { pipeline, changes });
+  }
+
+  async autohold(name: string, wish: AutoholdSetup): Promise<void> {
+    await this.#cloneOf(wish.project);
+    const change = wish.change === undefined ? undefined : this.#changeOf(wish.change).number;
+    await this.#autoholds.ask(name, wish, change);
   }
 
   /** It does so each second here. */
@@ -302,6 +278,29 @@ export class RealWorld implements ScenarioWorld {
     );
   }
 
+  async expectHeld(name: string, left: number, ...builds: readonly string[]): Promise<void> {
+    await this.#eventually(`what is held for ${name}`, [left, [...builds].sort()], async () => {
+      const { count, held } = (await this.#autoholds.find(name)) ?? { count: 0, held: [] };
+      const { builds: seen } = await this.#see();
+      const names = held.map(({ build }) => seen.find(({ view }) => view.id === build)?.name ?? build);
+      return [count, names.sort()];
+    });
+  }
+
+  async expectLetGo(name: string): Promise<void> {
+    await this.#eventually(`${name} is over`, undefined, () => this.#autoholds.find(name));
+  }
+
+  async expectRun(...names: readonly string[]): Promise<void> {
+    const { builds } = await this.#until("nothing is under way", ({ isSettled }) => isSettled);
+    const run: string[] = [];
+    for (const { name, view } of builds) {
+      const { body } = await this.#running.ask<string>("GET", `/builds/${view.id}/log`);
+      if (RUN_BEGINS.test(body)) run.push(name);
+    }
+    expect(run.sort()).toEqual([...names].sort());
+  }
+
   async expectQueue(pipeline: string, ...names: readonly string[]): Promise<void> {
     await this.#expect(`what is in ${pipeline}`, names, ({ items }) =>
       items
@@ -343,6 +342,14 @@ export class RealWorld implements ScenarioWorld {
     await this.#eventually(`reports of ${name}`, reports, async () =>
       (await this.#reportsOf(name)).map(({ text }) => text.split("\n", 1)[0]),
     );
+  }
+
+  async expectReportsElsewhere(name: string, ...reports: readonly ReportName[]): Promise<void> {
+    const { number } = this.#changeOf(name);
+    await this.#eventually(`reports of ${name} elsewhere`, [reports, reports], async () => [
+      takenReports(this.#running, number),
+      await untakenReports(this.#running, number),
+    ]);
   }
 
   async expectReason(name: string, text: string): Promise<void> {
@@ -446,22 +453,13 @@ export class RealWorld implements ScenarioWorld {
     );
     const builds = await Promise.all(lists.flat().map((view) => this.#seeBuild(view)));
     const known = new Map(builds.map((build) => [build.view.id, build]));
-    const isSettled = items.every((item) => this.#isSettled(item, known));
+    const isSettled = items.every((item) =>
+      isItemSettled(item, {
+        areSlotsFew: this.#setup.slots !== undefined,
+        isWaiting: (build) => known.get(build)?.isWaiting === true,
+      }),
+    );
     return { items, waiting, builds, isSettled };
-  }
-
-  #isSettled(item: ItemView, known: ReadonlyMap<string, SeenBuild>): boolean {
-    const { live, active, failing, itemAhead, jobs } = item;
-    if (!live || !active) return true;
-    if (item.buildset === null || jobs.length === 0) return failing && itemAhead !== null;
-    const isOver = jobs.every(({ state }) => state === "ended");
-    if (isOver) return itemAhead !== null;
-    return jobs.every(({ state, build, reason }) => {
-      if (state === "paused") return jobs.some((job) => job.state !== "paused" && job.state !== "ended");
-      if (state === "queued")
-        return this.#setup.slots !== undefined || reason?.startsWith("waits for semaphore") === true;
-      return state !== "running" || (build !== null && known.get(build)?.isWaiting === true);
-    });
   }
 
   async #seeBuild(view: BuildView): Promise<SeenBuild> {
@@ -575,11 +573,3 @@ export class RealWorld implements ScenarioWorld {
     });
   }
 }
-
-const MARKS: Readonly<Record<string, string>> = {
-  SUCCESS: "✓",
-  FAILURE: "✗",
-  CANCELED: "∅",
-  RETRY: "↻",
-  LOST: "†",
-};

@@ -2,6 +2,7 @@ import { afterAll, describe, it } from "vitest";
 import { RunningGate } from "../running-gate.ts";
 import { SCENARIOS, type Setup } from "./index.ts";
 import { pipelineFiles } from "./real-config.ts";
+import { addConnections } from "./real-connections.ts";
 import { RealWorld } from "./real-world.ts";
 
 /** Of all scenarios together. */
@@ -17,13 +18,13 @@ afterAll(async () => {
 
 /** Slots are not shared: what runs for one scenario would be in the way of the other. */
 function gateFor(setup: Setup, title: string): Promise<RunningGate> {
-  const { window, check, supercedes, rechecks, slots, disableAfter, pipelines } = setup;
+  const { window, check, supercedes, rechecks, slots, disableAfter, pipelines, reportsElsewhere } = setup;
   // A clock that strikes, and failures in a row, are not shared either.
   const isShared =
     slots === undefined && disableAfter === undefined && pipelines?.includes("nightly") !== true;
   const key = JSON.stringify({
     ...{ window, check: check === true, supercedes: supercedes === true, rechecks: rechecks === true },
-    ...{ pipelines, own: isShared ? null : title },
+    ...{ pipelines, reportsElsewhere, own: isShared ? null : title },
   });
   const known = gates.get(key) ?? openGate(setup);
   gates.set(key, known);
@@ -33,6 +34,7 @@ function gateFor(setup: Setup, title: string): Promise<RunningGate> {
 async function openGate(setup: Setup): Promise<RunningGate> {
   const running = await RunningGate.start(setup.slots === undefined ? {} : { slots: setup.slots });
   await running.makeControls(MAX_BUILDS);
+  if (setup.reportsElsewhere) await addConnections(running);
   await running.pushDirectly("config", pipelineFiles(setup, running.control));
   return running;
 }

@@ -347,4 +347,65 @@ export const RESOURCES: readonly Scenario[] = [
       await world.expectMerged("B");
     },
   },
+  {
+    title:
+      "59: a build whose preparation fails never comes to its run, and counts as failed after its last attempt",
+    setup: {
+      projects: [
+        { name: "P", jobs: [{ name: "T", prepares: true }, { name: "U", after: ["T"] }, { name: "V" }] },
+      ],
+    },
+    async play(world) {
+      for (const name of ["A", "B"]) await world.create(name, { project: "P" });
+      await world.fail("T", "A");
+      for (const name of ["A", "B"]) await world.approve(name);
+      for (let attempt = 1; attempt <= 2; attempt++) await world.release("T{A}");
+      // While there are attempts it may succeed, and B is tested with A.
+      await world.expectRunning("T{A}", "V{A}", "T{A,B}", "V{A,B}");
+      await world.release("T{A}");
+      await world.expectRunning("V{A}", "T{B}", "V{B}");
+      await world.expectRun();
+      await world.release("V{A}");
+      await world.expectReports("A", "start", "failure");
+      await world.expectReason("A", "T ended with RETRY_LIMIT");
+      await world.release();
+      await world.expectMerged("B");
+      await world.expectRun("T{B}");
+      await world.expectHistory(
+        ...["T{A}↻", "T{A}↻", "T{A}↻", "V{A}✓", "T{A,B}∅", "V{A,B}∅"],
+        ...["T{B}✓", "U{B}✓", "V{B}✓"],
+      );
+    },
+  },
+  {
+    title: "59: a build whose preparation fails once is prepared again, runs once, and nobody is told",
+    setup: {
+      projects: [
+        {
+          name: "P",
+          jobs: [
+            { name: "T", prepares: true },
+            { name: "U", after: ["T"] },
+          ],
+        },
+      ],
+    },
+    async play(world) {
+      for (const name of ["A", "B"]) await world.create(name, { project: "P" });
+      await world.fail("T", "A");
+      for (const name of ["A", "B"]) await world.approve(name);
+      await world.release("T{A}");
+      await world.expectRunning("T{A}", "T{A,B}");
+      await world.expectRun();
+      await world.pass("T", "A");
+      await world.release("T{A}");
+      await world.expectRunning("U{A}", "T{A,B}");
+      await world.expectRun("T{A}");
+      await world.release();
+      await world.expectMerged("A", "B");
+      await world.expectRun("T{A}", "T{A,B}");
+      await world.expectHistory("T{A}↻", "T{A}✓", "U{A}✓", "T{A,B}✓", "U{A,B}✓");
+      for (const name of ["A", "B"]) await world.expectReports(name, "start", "success");
+    },
+  },
 ];

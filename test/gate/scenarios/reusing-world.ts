@@ -1,6 +1,6 @@
 import { SimulatedSharing } from "../../sim/gate/sharing.ts";
 import { SimulatedWorld } from "./simulated-world.ts";
-import type { ChangeSetup, ScenarioWorld, Setup } from "./world.ts";
+import type { AutoholdSetup, ChangeSetup, ScenarioWorld, Setup } from "./world.ts";
 
 /**
  * The simulated world with reuse. A scenario does in it what it does; which builds run on the way, and how far a queue is, is
@@ -34,6 +34,9 @@ export class ReusingWorld implements ScenarioWorld {
   }
   dequeue(name: string, pipeline: string): Promise<void> {
     return this.world.dequeue(name, pipeline);
+  }
+  autohold(name: string, wish: AutoholdSetup): Promise<void> {
+    return this.world.autohold(name, wish);
   }
   strike(): Promise<void> {
     return this.world.strike();
@@ -71,7 +74,11 @@ export class ReusingWorld implements ScenarioWorld {
   async expectRunning(): Promise<void> {}
   async expectHistory(): Promise<void> {}
   async expectReports(): Promise<void> {}
+  async expectHeld(): Promise<void> {}
+  async expectLetGo(): Promise<void> {}
+  async expectRun(): Promise<void> {}
   async expectProviders(): Promise<void> {}
+  async expectReportsElsewhere(): Promise<void> {}
   async expectReason(): Promise<void> {}
   async expectComment(): Promise<void> {}
   async expectMerged(): Promise<void> {}

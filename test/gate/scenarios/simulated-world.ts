@@ -3,13 +3,11 @@ import {
   type ChainLink,
   type CoreLayout,
   cycleGraph,
-  type FrozenJob,
   GateCore,
   type GateEffect,
   type GateEvent,
   type LandStep,
   type MergeStep,
-  type PipelineRules,
   type QueueRules,
   type RefUpdate,
   type RunResult,
@@ -17,23 +15,20 @@ import {
   type WantedJob,
 } from "../../../packages/gate/src/core/index.ts";
 import { Forge, type Proposal } from "../../sim/gate/forge.ts";
-import {
-  checkPipeline,
-  deployPipeline,
-  gatePipeline,
-  job,
-  layoutOf,
-  publishPipeline,
-  WINDOW,
-} from "../../sim/gate/layouts.ts";
+import { layoutOf } from "../../sim/gate/layouts.ts";
 import { BuildRecords } from "../../sim/gate/records.ts";
 import type { SimulatedSharing } from "../../sim/gate/sharing.ts";
-import type { ChangeSetup, FurtherPipeline, JobSetup, ReportName, ScenarioWorld, Setup } from "./world.ts";
+import { SimulatedAutoholds } from "./simulated-autoholds.ts";
+import { frozen, isFurther, pipelinesOf } from "./simulated-layout.ts";
+import type { AutoholdSetup, ChangeSetup, JobSetup, ReportName, ScenarioWorld, Setup } from "./world.ts";
 
 interface Running {
   readonly build: number;
   readonly job: string;
   readonly change: string;
+  readonly subject: Subject;
+  /** From 1. */
+  readonly attempt: number;
   /** In the notation of scenarios. */
   readonly name: string;
 }
@@ -69,11 +64,15 @@ export class SimulatedWorld implements ScenarioWorld {
   readonly #paused = new Set<number>();
   readonly #children = new Map<number, readonly string[]>();
   readonly #history: string[] = [];
+  /** Of builds that are prepared, those that were. */
+  readonly #run: string[] = [];
   readonly #records = new BuildRecords();
   /** By build, those that provide what it requires. */
   readonly #providers = new Map<number, readonly number[]>();
   readonly #named = new Map<number, string>();
   readonly #reports: Effect<"report">[] = [];
+  /** None: nobody has asked for any. */
+  #autoholds: SimulatedAutoholds | undefined;
   readonly #steps = new Map<number, readonly MergeStep[]>();
   readonly #sharing: SimulatedSharing | null;
   /** Builds that were started. */
@@ -146,7 +145,9 @@ export class SimulatedWorld implements ScenarioWorld {
         const key = this.#contentOf(effect);
         if (this.#sharing?.begin(build, key).how === "reused")
           return [{ kind: "ended", build, result: { kind: "final", result: "SUCCESS" } }];
-        this.#running.set(build, { build, job, change: subject.id, name: `${job}{${chain.join(",")}}` });
+        const { id: change } = subject;
+        const name = `${job}{${chain.join(",")}}`;
+        this.#running.set(build, { build, job, change, subject, attempt: effect.attempt, name });
         return [];
       }
       case "resumeBuild": {
@@ -166,6 +167,8 @@ export class SimulatedWorld implements ScenarioWorld {
       }
       case "report":
         this.#reports.push(effect);
+        // The worst of reporters: the core never learns that it was told, and must not wait for it.
+        if (this.#setup.reportsElsewhere) return [];
         return [{ kind: "reported", report: effect.report }];
       case "land":
         return this.#land(effect);
@@ -288,6 +291,7 @@ export class SimulatedWorld implements ScenarioWorld {
     const children = childJobs === undefined ? {} : { childJobs };
     if (isFailing && this.#prepares(job)) this.#tellEnd(build, { kind: "retry", again: true }, "↻");
     else {
+      if (this.#prepares(job)) this.#run.push(this.#running.get(build)!.name);
       const result = isFailing ? "FAILURE" : "SUCCESS";
       this.#tellEnd(build, { kind: "final", result }, isFailure ? "✗" : "✓", children);
     }
@@ -299,6 +303,11 @@ export class SimulatedWorld implements ScenarioWorld {
     );
   }
 
+  #attemptsOf(job: string): number {
+    const jobs = this.#setup.projects.flatMap((project) => project.jobs);
+    return frozen(jobs.find(({ name }) => name === job) ?? { name: job }).attempts;
+  }
+
   /** Ends all builds that share the execution of one. */
   #tellEnd(
     build: number,
@@ -306,9 +315,13 @@ export class SimulatedWorld implements ScenarioWorld {
     mark: string,
     children: { readonly childJobs?: readonly string[] } = {},
   ): void {
+    const execution = this.#sharing?.idOf(build) ?? build;
     const ended = this.#sharing?.end(this.#sharing.idOf(build), mark === "✓") ?? [build];
     for (const one of ended) {
-      this.#history.push(`${this.#running.get(one)!.name}${mark}`);
+      const running = this.#running.get(one)!;
+      const isLastAttempt = running.attempt >= this.#attemptsOf(running.job);
+      this.#autoholds?.ended({ ...running, execution: String(execution), isLastAttempt }, result);
+      this.#history.push(`${running.name}${mark}`);
       this.#running.delete(one);
     }
     this.tell(...ended.map((one) => ({ kind: "ended", build: one, result, ...children }) as const));
@@ -362,6 +375,11 @@ export class SimulatedWorld implements ScenarioWorld {
 
   async promote(pipeline: string, ...subjects: readonly string[]): Promise<void> {
     this.tell({ kind: "promote", pipeline, subjects });
+  }
+
+  async autohold(name: string, wish: AutoholdSetup): Promise<void> {
+    this.#autoholds ??= new SimulatedAutoholds();
+    this.#autoholds.ask(name, wish);
   }
 
   async strike(): Promise<void> {
@@ -452,6 +470,19 @@ export class SimulatedWorld implements ScenarioWorld {
     expect([...this.#history].sort()).toEqual([...builds].sort());
   }
 
+  async expectHeld(name: string, left: number, ...builds: readonly string[]): Promise<void> {
+    expect(this.#autoholds?.of(name)).toEqual({ left, held: [...builds].sort() });
+  }
+
+  async expectLetGo(name: string): Promise<void> {
+    this.#autoholds?.pass();
+    expect(this.#autoholds?.of(name)).toBeUndefined();
+  }
+
+  async expectRun(...builds: readonly string[]): Promise<void> {
+    expect([...this.#run].sort()).toEqual([...builds].sort());
+  }
+
   async expectProviders(name: string, ...providers: readonly string[]): Promise<void> {
     const given = this.#providers.get(this.#find(name).build)!;
     expect(given.map((build) => this.#named.get(build)).sort()).toEqual([...providers].sort());
@@ -466,6 +497,12 @@ export class SimulatedWorld implements ScenarioWorld {
 
   async expectReports(name: string, ...reports: readonly ReportName[]): Promise<void> {
     expect(this.#of(name).map(({ what }) => what)).toEqual(reports);
+  }
+
+  /** Where they go is nothing to the core, which tells each once. */
+  async expectReportsElsewhere(name: string, ...reports: readonly ReportName[]): Promise<void> {
+    const untold = this.core.snapshot().reports.filter(({ subject }) => subject.id === name);
+    expect(untold.map(({ what }) => what)).toEqual(reports);
   }
 
   async expectReason(name: string, text: string): Promise<void> {
@@ -504,65 +541,4 @@ export class SimulatedWorld implements ScenarioWorld {
     const found = this.core.snapshot().queues.find(({ name }) => name === (queue ?? project));
     expect(found?.window).toBe(window);
   }
-}
-
-const FURTHER: ReadonlySet<string> = new Set(["deploy", "publish", "merge-check", "nightly"]);
-
-function isFurther(pipeline: string): pipeline is FurtherPipeline {
-  return FURTHER.has(pipeline);
-}
-
-function pipelinesOf(setup: Setup, queues: Map<string, QueueRules>): PipelineRules[] {
-  const further: Readonly<Record<FurtherPipeline, PipelineRules>> = {
-    deploy: { ...deployPipeline(queues), disableAfter: null },
-    publish: publishPipeline(),
-    "merge-check": {
-      ...{ ...checkPipeline(), name: "merge-check", require: { open: true } },
-      triggers: { parentEnqueued: null, projectMerged: true },
-    },
-    nightly: { ...checkPipeline(), name: "nightly", require: {} },
-  };
-  const check: PipelineRules = {
-    ...{ ...checkPipeline(queues), disableAfter: setup.disableAfter ?? null },
-    ...(setup.rechecks ? { require: { open: true, approved: false } } : {}),
-    ...(setup.rechecks ? { triggers: { parentEnqueued: ["gate"], projectMerged: false } } : {}),
-  };
-  const gate = gatePipeline(queues, { ...WINDOW, ...setup.window });
-  return [
-    ...(setup.check ? [check, setup.supercedes ? gate : { ...gate, supercedes: [] }] : [gate]),
-    ...(setup.pipelines ?? []).map((name) => further[name]),
-  ];
-}
-
-function frozen({
-  name,
-  after = [],
-  voting = true,
-  holds = false,
-  attempts = 3,
-  noop = false,
-  nodes = 1,
-  semaphores = [],
-  provides = [],
-  requires = [],
-}: JobSetup): FrozenJob {
-  const dependencies = after.map((needed) => {
-    const soft = needed.startsWith("soft:");
-    return { name: soft ? needed.slice("soft:".length) : needed, soft };
-  });
-  const uses = semaphores.map((text) => {
-    const resourcesFirst = text.startsWith("first:");
-    return { name: resourcesFirst ? text.slice("first:".length) : text, resourcesFirst };
-  });
-  return job(name, {
-    ...(nodes === 1 ? {} : { labels: Array<string>(nodes).fill("local") }),
-    semaphores: uses,
-    ...(provides.length > 0 ? { provides } : {}),
-    ...(requires.length > 0 ? { requires } : {}),
-    voting,
-    attempts,
-    dependencies,
-    holdFollowingChanges: holds,
-    isNoop: noop,
-  });
 }

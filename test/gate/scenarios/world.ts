@@ -70,6 +70,8 @@ export interface Setup {
   readonly disableAfter?: number;
   /** Besides. Default: none. */
   readonly pipelines?: readonly FurtherPipeline[];
+  /** `gate` also reports to two connections: `broken` takes nothing, and `working` all. Default: false. */
+  readonly reportsElsewhere?: boolean;
   /** Builds that can run at a time. Default: as many as there are. */
   readonly slots?: number;
   /** Room of semaphores. */
@@ -88,6 +90,19 @@ export interface ChangeSetup {
   readonly parent?: string;
   /** Names of changes, told with `Depends-On:`. */
   readonly dependsOn?: readonly string[];
+}
+
+/** A request to hold the builds of a job that fail; either for a change or for a branch, or for all. */
+export interface AutoholdSetup {
+  readonly project: string;
+  readonly job: string;
+  readonly change?: string;
+  /** Matched from its beginning. */
+  readonly branch?: string;
+  /** Default: 1. */
+  readonly count?: number;
+  /** What is held is let go while the scenario lasts. Default: false. */
+  readonly isBrief?: boolean;
 }
 
 export type ReportName =
@@ -116,6 +131,8 @@ export interface ScenarioWorld {
   promote(pipeline: string, ...names: readonly string[]): Promise<void>;
   /** As an operator. */
   dequeue(name: string, pipeline: string): Promise<void>;
+  /** As an operator: has the workspaces of builds that fail held; its name stands for the request from then on. */
+  autohold(name: string, wish: AutoholdSetup): Promise<void>;
   /** The clock strikes for `nightly`. */
   strike(): Promise<void>;
   /** As an operator: has all configuration read again. */
@@ -141,10 +158,18 @@ export interface ScenarioWorld {
   expectRunning(...builds: readonly string[]): Promise<void>;
   /** Exactly these builds have ended, in any order. */
   expectHistory(...builds: readonly string[]): Promise<void>;
+  /** Of the builds that are prepared, exactly these went on to their run, in any order. */
+  expectRun(...builds: readonly string[]): Promise<void>;
+  /** Exactly these builds are held for a request, in any order, and so many are still to be. */
+  expectHeld(name: string, left: number, ...builds: readonly string[]): Promise<void>;
+  /** The time of all that was held for a brief request, which asks for no more, has passed, and it is gone. */
+  expectLetGo(name: string): Promise<void>;
   /** Builds of exactly these jobs and changes, as `J of A`, provide what this one requires, which runs. */
   expectProviders(build: string, ...providers: readonly string[]): Promise<void>;
   /** Exactly these reports were made of a change, in this order. Only `gate` tells of the start, and nobody of a dequeue. */
   expectReports(name: string, ...reports: readonly ReportName[]): Promise<void>;
+  /** Exactly these reports of a change were taken by the connection `working`, and are not by `broken`, in this order. */
+  expectReportsElsewhere(name: string, ...reports: readonly ReportName[]): Promise<void>;
   /** The newest report of a change says this somewhere, change names as they are in the scenario. */
   expectReason(name: string, text: string): Promise<void>;
   /** The gate has said this about a line of a file of a change. */

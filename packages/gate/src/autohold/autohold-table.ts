@@ -77,9 +77,9 @@ export interface HeldBuild {
 
 /** Which builds are to keep their workspaces when they fail, and which have. */
 export class AutoholdTable {
-  readonly #db: GateDatabase;
+  readonly #db: Pick<GateDatabase, "db" | "transaction">;
 
-  constructor(db: GateDatabase) {
+  constructor(db: Pick<GateDatabase, "db" | "transaction">) {
     this.#db = db;
   }
 
