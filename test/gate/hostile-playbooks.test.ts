@@ -209,8 +209,8 @@ describeWith(["ansible", "bubblewrap"], "a playbook that nobody trusts", () => {
     const { builds, logs } = await checked({ returns: "x" });
     expect(builds.map(({ job, result }) => [job, result])).toEqual([
       ["returns", "SUCCESS"],
-      // It has spoilt its own shell.
-      ["given", "RETRY"],
+      // It has spoilt its own shell; how Ansible takes that differs.
+      ["given", expect.stringMatching(/^(?:FAILURE|RETRY)$/)],
     ]);
     expect(logs[1]).toContain("published another to check");
     expect(logs[1]).toContain("as /build/home");
