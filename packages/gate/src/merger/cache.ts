@@ -22,7 +22,7 @@ export const MAX_REMEMBERED = 200_000;
 export class MergeCache {
   readonly #limit: number;
   /** Asked for again by every item behind. */
-  readonly #recent = new Kept<StepResult>(MAX_RECENT);
+  readonly #recent: Kept<StepResult>;
   readonly #db: DatabaseSync;
   readonly #find: StatementSync;
   readonly #insert: StatementSync;
@@ -31,6 +31,7 @@ export class MergeCache {
   /** @param file Default: nothing outlives this process. */
   constructor(file = ":memory:", limit = MAX_REMEMBERED) {
     this.#limit = limit;
+    this.#recent = new Kept(Math.min(MAX_RECENT, limit));
     this.#db = openOrRebuild(file);
     this.#find = this.#db.prepare("SELECT result, digest FROM steps WHERE key = ?");
     this.#insert = this.#db.prepare("INSERT OR REPLACE INTO steps (key, result, digest) VALUES (?, ?, ?)");

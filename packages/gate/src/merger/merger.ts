@@ -289,7 +289,7 @@ export class Merger {
   async #known(repository: Repository, key: Uint8Array): Promise<StepResult | undefined> {
     const known = this.#cache.find(key);
     if (known?.kind !== "merged") return known;
-    return (await repository.has(known.commit)) ? known : undefined;
+    return (await repository.reader.info(known.commit))?.type === "commit" ? known : undefined;
   }
 
   #key(git: string, base: string, { commit, mode, since }: MergeStep): Uint8Array {

@@ -9,8 +9,6 @@ import type { TreeAnswer } from "./tree-answer.ts";
 import { mergeEnvironment, TreeMerger } from "./tree-merger.ts";
 
 const MAX_KNOWN_COMMITS = 2_000;
-/** How long a commit that was seen counts as there, in milliseconds: what nothing refers to is kept for a day. */
-const SEEN_MS = 600_000;
 
 /** Head and body of a commit are read into memory; longer ones are not merged. */
 export const MAX_COMMIT_BYTES = 1024 * 1024;
@@ -24,8 +22,6 @@ export class Repository {
   readonly #writer: CommitWriter;
   readonly #attributes: AttributeReader;
   readonly #commits = new Map<string, Commit>();
-  /** Commits that were there, and when that was seen. */
-  readonly #seen = new Map<string, number>();
   readonly #scratch: string;
   readonly #timeoutMs: number;
   #last: Promise<unknown> = Promise.resolve();
@@ -73,15 +69,6 @@ export class Repository {
     const known = this.#commits.get(id);
     if (known !== undefined) return known;
     return this.#know(await readCommit(this.reader, id, MAX_COMMIT_BYTES));
-  }
-
-  /** Whether there is such a commit, as far as the last ten minutes tell. */
-  async has(id: string): Promise<boolean> {
-    const seenMs = this.#seen.get(id);
-    if (seenMs !== undefined && performance.now() - seenMs < SEEN_MS) return true;
-    if ((await this.reader.info(id))?.type !== "commit") return false;
-    this.#see(id);
-    return true;
   }
 
   async write(commit: NewCommit): Promise<Commit> {
@@ -172,13 +159,7 @@ export class Repository {
   #know(commit: Commit): Commit {
     if (this.#commits.size >= MAX_KNOWN_COMMITS) this.#commits.clear();
     this.#commits.set(commit.id, commit);
-    this.#see(commit.id);
     return commit;
-  }
-
-  #see(id: string): void {
-    if (this.#seen.size >= MAX_KNOWN_COMMITS) this.#seen.clear();
-    this.#seen.set(id, performance.now());
   }
 
   #where(): { gitDir: string; timeoutMs: number } {
