@@ -128,4 +128,10 @@ test("what cannot be held is refused", async () => {
   expect((await ask({ ref: "(" })).status).toBe(400);
   expect((await ask({ change: 1, ref: "x" })).status).toBe(400);
   expect((await ask({ holdMs: 1e12 })).status).toBe(400);
+  expect((await ask({ count: 0 })).status).toBe(400);
+  expect((await ask({ count: 101 })).status).toBe(400);
+  expect((await ask({ count: 100 })).status).toBe(200);
+  const [most] = await list();
+  expect(most?.count).toBe(100);
+  await remove(most!.id);
 });

@@ -1,4 +1,4 @@
-import type { ChangeView, StatusView } from "@drover/gate/api";
+import type { ChangeView, ExplanationView, StatusView } from "@drover/gate/api";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { stringify } from "yaml";
 import type { Clone } from "../../packages/gate/test/forge/stage.ts";
@@ -81,6 +81,12 @@ async function itemsOf(pipeline: string) {
   return pipelines.find(({ name }) => name === pipeline)!.queues.flatMap(({ items }) => items);
 }
 
+/** Of what merges have moved, without what the clock has started. */
+async function explained(more = ""): Promise<ExplanationView> {
+  const found = await running.get<ExplanationView>(`/explain?ref=refs/heads/main&project=app${more}`);
+  return { ...found, now: found.now.filter((text) => !text.startsWith("always")) };
+}
+
 /** What the build of the first item says that it was given, once it waits. */
 async function given(pipeline: string): Promise<{ build: string; lines: string[] }> {
   return until(`a build of ${pipeline} waits`, DEADLINE_MS, async () => {
@@ -111,6 +117,22 @@ describe("after the merge", () => {
       [numbers[2], false],
     ]);
     expect(await itemsOf("publish")).toHaveLength(2);
+    await given("publish");
+    const then = Date.now();
+    const waiting = await explained();
+    expect(waiting.now).toEqual([
+      expect.stringMatching(/^publish, to [0-9a-f]{10}: it is number 1 of 2 in queue \S+, tested /),
+      expect.stringMatching(/^publish, to [0-9a-f]{10}: it is being tested$/),
+      expect.stringMatching(/^publish, to [0-9a-f]{10}: it is number 2 of 2 in queue \S+, tested /),
+      expect.stringMatching(/^publish, to [0-9a-f]{10}: it waits /),
+    ]);
+    expect(waiting.jobs).toMatchObject([
+      { pipeline: "publish", job: "say", runs: true, now: expect.stringMatching(/^runs as build \d+$/) },
+      { pipeline: "always", job: "say", runs: true },
+    ]);
+    const second = (await itemsOf("publish"))[1]!.subject;
+    const [place] = (await explained(`&commit=${second.commit!.slice(0, 12)}`)).now;
+    expect(place).toContain("it is number 2 of 2");
     for (const [at, title] of ["one", "two", "three"].entries()) {
       // One that fails holds nobody up.
       const said = await finish("deploy", at === 1 ? 1 : 0);
@@ -130,6 +152,20 @@ describe("after the merge", () => {
     await until("all is done", DEADLINE_MS, async () =>
       (await itemsOf("publish")).length + (await itemsOf("deploy")).length === 0 ? true : undefined,
     );
+    const past = await explained(`&at=${then}`);
+    expect(past).toMatchObject({ atMs: then, now: waiting.now });
+    expect(past.jobs.find(({ pipeline }) => pipeline === "publish")).toMatchObject({
+      now: waiting.jobs[0]!.now,
+      builds: [{ result: null, endedMs: null }],
+    });
+    expect(await running.ask("GET", "/explain?ref=refs/heads/none")).toMatchObject({
+      status: 404,
+      body: { detail: "no pipeline has had refs/heads/none, or it is too long ago" },
+    });
+    expect(await running.ask("GET", "/explain?ref=refs/heads/main")).toMatchObject({
+      status: 409,
+      body: { detail: "several projects have had refs/heads/main, say which one: app, config" },
+    });
     const comments = (await running.get<ChangeView>(`/changes/${numbers[2]}`)).comments;
     expect(comments.map(({ text }) => text.split("\n")[0])).toContain("Build succeeded.");
   });

@@ -74,9 +74,15 @@ const APP_CONFIG = `
     run: playbooks/own.yaml
     secrets: own-secret
 
+- job:
+    name: plain
+    parent: base
+    command: ["true"]
+
 - project:
     check:
       jobs:
+        - plain: {files: [^uses-twin]}
         - uses: {files: [^uses]}
         - after: {files: [^uses]}
         - own: {files: [^own]}
@@ -94,10 +100,14 @@ const encrypted = async (project: string, name: string, field: string, value: st
   return encryptedSecret(body, name, field, Buffer.from(value));
 };
 
-async function propose(clone: Clone, files: Readonly<Record<string, string>>): Promise<number> {
+async function propose(
+  clone: Clone,
+  files: Readonly<Record<string, string>>,
+  title = `Change ${Object.keys(files).join()}`,
+): Promise<number> {
   await clone.ok("fetch", "--quiet", "origin");
   await clone.ok("checkout", "--quiet", "--detach", "origin/main");
-  await clone.commit(`Change ${Object.keys(files).join()}`, files);
+  await clone.commit(title, files);
   const said = await clone.push("refs/for/main");
   expect(said.code, said.text).toBe(0);
   return numberIn(said.text);
@@ -193,6 +203,22 @@ describeWith(["ansible", "bubblewrap"], "secrets", () => {
     expect(running.gate.builds.get(Number(builds[0]!.id))?.outcome?.data.sealed).toMatch(
       /^[A-Za-z0-9+/]+=*$/,
     );
+  });
+
+  test("keep a build from being shared, and so does secret data of a job before it: of two changes of equal content both run", async () => {
+    const sharing = async (title: string) => {
+      const number = await propose(app, { "uses-twin": "x" }, title);
+      await voted(number);
+      const { builds } = await buildsOf(number);
+      const executions = builds.map(({ id }) => running.gate.builds.get(Number(id))!.execution);
+      const shared = Object.fromEntries(builds.map(({ job, shared }) => [job, shared?.how ?? "ran"]));
+      return { shared, executions };
+    };
+    const [first, second] = [await sharing("One"), await sharing("Another")];
+    expect(first.shared).toEqual({ plain: "ran", uses: "ran", after: "ran" });
+    // The one without secrets says that the content is equal.
+    expect(second.shared).toEqual({ plain: "reused", uses: "ran", after: "ran" });
+    expect(new Set([...first.executions, ...second.executions]).size).toBe(5);
   });
 
   test("of an untrusted project are for pipelines after review: check refuses, with the reason, and gate runs", async () => {

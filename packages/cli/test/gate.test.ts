@@ -173,6 +173,9 @@ describe("making and finding a gate", () => {
     [["enqueue", "1"], "--pipeline"],
     [["approve"], "missing required argument"],
     [["up", ".", "--slots", "none"], "--slots"],
+    [["explain", "main"], "no number of a change, and no ref such as refs/heads/main"],
+    [["explain", "1", "--project", "sample"], "--project is for a ref"],
+    [["explain", "refs/heads/main", "--at", "tea"], "is no time"],
   ])("%j is a wrong option", async (args, why) => {
     const { code, stderr } = await gate(...args);
     expect(stderr).toContain(why);
@@ -252,6 +255,16 @@ describe("changes", () => {
     expect(new Set(jobs.map((one) => one.job))).toEqual(new Set(["greets"]));
     const none = await gate("explain", number, "--job", "greet");
     expect([none.code, none.stderr]).toEqual([1, expect.stringContaining('no pipeline has a job "greet"')]);
+    const ref = await gate("explain", "refs/heads/main", "--project", "sample");
+    expect([ref.code, ref.stdout]).toEqual([0, expect.stringMatching(/^refs\/heads\/main sample\/main\n/)]);
+    expect(ref.stdout).toMatch(/^ {2}\S+ \S+ {2}post: was enqueued/m);
+    const moved = await json<ExplanationView>("explain", "refs/heads/main", "--project", "sample");
+    expect((await json<ExplanationView>("explain", moved.subject.id)).subject).toEqual(moved.subject);
+    const nothing = await gate("explain", "refs/heads/none");
+    expect([nothing.code, nothing.stderr]).toEqual([
+      1,
+      expect.stringContaining("no pipeline has had refs/heads/none"),
+    ]);
     const told = await json<ExplanationView>("explain", `${number},1`);
     expect(told.subject).toMatchObject({ number: Number(number), title: "Say more", owner: "ann" });
     const flakes = await gate("flakes");
@@ -276,6 +289,18 @@ describe("changes", () => {
     expect(
       (await json<StatusView>("status", "--at", "1h")).pipelines.flatMap(({ queues }) => queues),
     ).toEqual([]);
+    const knew = await gate("explain", number, "--at", then);
+    expect(knew.stdout).toMatch(
+      /^Then, .*:\n {2}gate: it is alone in queue sample, .*\n {2}gate: it is being tested$/m,
+    );
+    expect(knew.stdout).toMatch(new RegExp(`^  gate +greets +runs as build ${build!.id}$`, "m"));
+    expect(knew.stdout).not.toContain("merged, and");
+    const was = await json<ExplanationView>("explain", number, "--job", "greets", "--at", then);
+    expect(was.jobs.flatMap(({ builds }) => builds)).toContainEqual(
+      expect.objectContaining({ id: build!.id, result: null, endedMs: null }),
+    );
+    const before = await gate("explain", number, "--at", "1h");
+    expect([before.code, before.stderr]).toEqual([1, expect.stringContaining("was not there then")]);
     const never = await gate("status", "--at", "tea");
     expect([never.code, never.stderr]).toEqual([2, expect.stringContaining('--at "tea" is no time')]);
     const replayed = await gate("replay");
@@ -354,6 +379,8 @@ describe("changes", () => {
     expect(stdout).toMatch(
       /^autohold 1: job greets of sample\nasked by ann .*: to look\n.*: 2, each for 1 h\n$/,
     );
+    const many = await gate("autohold", ...of, "--count", "101");
+    expect([many.code, many.stderr]).toEqual([1, expect.stringContaining("count")]);
     const shell = await gate("held-shell", "1", "--dir", folder);
     expect([shell.code, shell.stderr]).toEqual([1, expect.stringContaining("build 1 is not held")]);
     expect((await gate("autohold-delete", "1")).code).toBe(0);
@@ -397,6 +424,12 @@ describe("changes", () => {
     ]);
     const frozen = await gate("freeze", "sample", "main", "--reason", "a release");
     expect(frozen.stdout, frozen.stderr).toContain("nothing is merged into main of sample");
+    expect(await json<DoneView>("thaw", "sample", "main")).toEqual({
+      done: ["what passed is merged into main of sample again"],
+    });
+    expect(await json<DoneView>("freeze", "sample", "main", "--reason", "a release")).toEqual({
+      done: ["nothing is merged into main of sample until it is thawed"],
+    });
     const nowhere = await gate("freeze", "sample", "nowhere");
     expect([nowhere.code, nowhere.stderr]).toEqual([1, expect.stringContaining("no branch nowhere")]);
     expect((await gate("unpause")).stdout).toBe("it goes on\n");

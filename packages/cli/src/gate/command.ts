@@ -170,9 +170,11 @@ function addReads(gate: Command): void {
   reads(gate, "show", "Shows a change: its message, what it needs, what was said about it, and its builds.")
     .argument("<change>", "its number")
     .action(async (change, flags) => (await import("./run.ts")).showChange(change, flags));
-  reads(gate, "explain", "Tells why a change is where it is, and which jobs it runs.")
-    .argument("<change>", "its number")
+  reads(gate, "explain", "Tells why a change, a branch or a tag is where it is, and which jobs it runs.")
+    .argument("<item>", "number of a change, or a ref that status shows, such as refs/heads/main")
     .option("--job <name>", "why this job runs or does not, what it is made of, and what ran of it")
+    .option("--project <name>", "whose ref it is, where several projects have it")
+    .option("--at <time>", "as it was then, as for status")
     .action(async (change, flags) => (await import("./explain.ts")).explain(change, flags));
   reads(gate, "builds", "Lists builds, the newest first.")
     .option("--project <name>", "of this project")
@@ -259,7 +261,7 @@ function addOperations(gate: Command): void {
     .requiredOption("--reason <text>", "what for")
     .addOption(new Option("--change <number>", "of this change only").conflicts("ref"))
     .option("--ref <regex>", "of branches and refs that begin so only")
-    .option("--count <number>", "so many builds", "1")
+    .option("--count <number>", "so many builds, 100 at most", "1")
     .option("--hold <duration>", "how long each is held, a week at most", "1d")
     .action(async (flags) => (await import("./autohold.ts")).autohold(flags));
   reads(gate, "autohold-list", "Lists what is to be held, and what is.").action(async (flags) =>

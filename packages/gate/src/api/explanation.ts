@@ -1,11 +1,13 @@
-import type { JobExplanation } from "../config/index.ts";
-import type { Change, ItemStatus, JobStatus, QueueStatus } from "../core/index.ts";
+import { Problem } from "@drover/server/http";
+import type { JobExplanation, Layout } from "../config/index.ts";
+import type { CoreStatus, GateCore, ItemStatus, JobStatus, QueueStatus, Subject } from "../core/index.ts";
 import type { Gate } from "../gate.ts";
 import type { BuildRow } from "../scheduler/build-table.ts";
+import { explainedRefs, type WantedRef } from "./explained-refs.ts";
 import type { DefinitionView, ExplanationView, JobExplanationView } from "./types.ts";
 import { sharedView, subjectView } from "./views.ts";
 
-/* Why a change is where it is, and what runs for it: in sentences that need no knowledge of the code. */
+/* Why a change or a ref is where it is, and what runs for it: in sentences that need no knowledge of the code. */
 
 /** Builds of a change that are looked through. */
 const BUILDS = 500;
@@ -14,21 +16,93 @@ const UNDELIVERED = 10;
 /** Shown of one job. */
 const SHOWN_BUILDS = 10;
 
-/** @param job Only this one of its jobs. */
-export async function explanationView(gate: Gate, number: number, job?: string): Promise<ExplanationView> {
+/** Moves that are not deletions start the same pipelines, wherever they lead. */
+const SOME_COMMIT = "some";
+/** Digits of a commit. */
+const SHORT = 10;
+
+export interface ExplanationWanted {
+  /** Only this one of the jobs. */
+  readonly job?: string | undefined;
+  /** As it was then, in milliseconds since 1970. Default: as it is. */
+  readonly atMs?: number | undefined;
+}
+
+/** A state of the gate: that of now, or of a time that has passed. */
+interface Moment {
+  readonly core: GateCore;
+  readonly status: CoreStatus;
+  /** `null`: now. */
+  readonly pastMs: number | null;
+}
+
+/** What is explained. */
+interface Explained {
+  /** Several are moves of one ref. */
+  readonly subjects: readonly [Subject, ...Subject[]];
+  /** What is said of it when it is in no pipeline. */
+  readonly elsewhere: string;
+  /** Files that it touches. `null`: of a ref. */
+  readonly files: readonly string[] | null;
+}
+
+/** @throws HistoryError; Problem `not-found` when the change was not there at that time */
+export async function explanationView(
+  gate: Gate,
+  number: number,
+  { job, atMs }: ExplanationWanted = {},
+): Promise<ExplanationView> {
   const record = gate.forge.record(number)!;
-  const now = whereItIs(gate, record);
-  const jobs = (await jobsOf(gate, number, record)).filter((one) => job === undefined || one.job === job);
+  if (atMs === undefined) {
+    const files = (await gate.forge.paths(number)).map((path) => path.toString());
+    const elsewhere = `it is ${record.state}, and in no pipeline`;
+    return view(gate, momentOf(gate), { subjects: [record], elsewhere, files }, job);
+  }
+  const then = gate.forge.change(number)!.revisions.findLast((one) => one.atMs <= atMs);
+  if (then === undefined) throw new Problem("not-found", `change ${number} was not there then`);
+  const subject = { ...record, revision: then.revision, commit: then.head };
+  const explained: Explained = { subjects: [subject], elsewhere: "it is in no pipeline", files: [] };
+  return view(gate, momentOf(gate, atMs), explained, job);
+}
+
+/** @throws HistoryError; Problem `not-found`, `conflict` */
+export function refExplanationView(
+  gate: Gate,
+  wanted: WantedRef,
+  { job, atMs }: ExplanationWanted = {},
+): ExplanationView {
+  const moment = momentOf(gate, atMs);
+  const [first, ...others] = explainedRefs(moment.core, moment.status, wanted);
+  const explained: Explained = {
+    subjects: [first!, ...others],
+    elsewhere: "it is in no pipeline",
+    files: null,
+  };
+  return view(gate, moment, explained, job);
+}
+
+function momentOf(gate: Gate, atMs?: number): Moment {
+  const core = atMs === undefined ? gate.scheduler.core : gate.coreAt(atMs);
+  return { core, status: core.status(), pastMs: atMs ?? null };
+}
+
+function view(gate: Gate, moment: Moment, explained: Explained, job: string | undefined): ExplanationView {
+  const { subjects, elsewhere } = explained;
+  const now = subjects.flatMap((subject) => whereItIs(moment, subject));
+  const undelivered = moment.pastMs === null ? subjects.flatMap(({ id }) => undeliveredOf(gate, id)) : [];
+  const jobs = jobsOf(gate, moment, explained).filter((one) => job === undefined || one.job === job);
+  const decisions = subjects.flatMap(({ id }) => moment.core.explain(id));
   return {
-    subject: subjectView(gate, record),
-    now: now.map((text) => gate.readable(text)),
+    subject: subjectView(gate, subjects[0]),
+    atMs: moment.pastMs,
+    now: [...(now.length > 0 ? now : [elsewhere]), ...undelivered].map((text) => gate.readable(text)),
     jobs: jobs.map((one) => ({
       ...one,
       now: gate.readable(one.now),
       reasons: one.reasons.map((text) => gate.readable(text)),
     })),
-    decisions: gate.scheduler.core
-      .explain(record.id)
+    decisions: decisions
+      .toSorted((a, b) => a.atMs - b.atMs)
       .map((one) => ({ ...one, text: gate.readable(one.text) })),
   };
 }
@@ -47,10 +121,13 @@ function placeIn(queues: readonly QueueStatus[], id: string): Place | undefined 
   return undefined;
 }
 
-function whereItIs(gate: Gate, { id, state }: Change): string[] {
+function whereItIs({ status }: Moment, subject: Subject): string[] {
+  const { id } = subject;
+  const commit = subject.kind === "ref" ? subject.newCommit : null;
+  const to = commit === null ? "" : `, to ${commit.slice(0, SHORT)}`;
   const now: string[] = [];
-  for (const { name, queues, waiting } of gate.scheduler.status().pipelines) {
-    const say = (text: string) => now.push(`${name}: ${text}`);
+  for (const { name, queues, waiting } of status.pipelines) {
+    const say = (text: string) => now.push(`${name}${to}: ${text}`);
     const place = placeIn(queues, id);
     if (place !== undefined) {
       const { item } = place;
@@ -68,14 +145,17 @@ function whereItIs(gate: Gate, { id, state }: Change): string[] {
     for (const one of waiting)
       if (one.change === id) say(`it was asked for, and is not in the queue: it ${one.reason}`);
   }
-  const undelivered = gate.outbox
+  return now;
+}
+
+function undeliveredOf(gate: Gate, id: string): string[] {
+  return gate.outbox
     .list({ subject: id, limit: UNDELIVERED })
     .map(({ connection, pipeline, report, attempts, problem, givenUpMs }) => {
       const times = attempts === 1 ? "once" : `${attempts} times`;
       const why = attempts === 0 ? "" : `, tried ${times}: ${problem}`;
       return `${pipeline}: its report of ${report} ${givenUpMs === null ? "waits for" : "was given up for"} the connection ${connection}${why}`;
     });
-  return [...(now.length > 0 ? now : [`it is ${state}, and in no pipeline`]), ...undelivered];
 }
 
 function placeText({ queue, item }: Place): string {
@@ -101,50 +181,79 @@ function predicate(reason: string): string {
   return /^(?:waits|is|will) /.test(reason) ? `it ${reason}` : reason;
 }
 
-async function jobsOf(gate: Gate, number: number, change: Change): Promise<JobExplanationView[]> {
-  const layout = gate.loader.current?.layout;
-  if (layout === undefined) return [];
-  const files = (await gate.forge.paths(number)).map((path) => path.toString());
-  const builds = gate.builds.list({ subjectId: change.id, limit: BUILDS });
-  const pipelines = new Map(gate.scheduler.status().pipelines.map((one) => [one.name, one.queues]));
-  const { project, branch } = change;
-  return layout.pipelines.flatMap(({ name }): JobExplanationView[] => {
-    const explained = layout.explainJobs(name, { project, branch, files });
-    const item = placeIn(pipelines.get(name) ?? [], change.id)?.item;
+/** A configuration of the past is not kept: of such a time the jobs of items are told, and no others. */
+function jobsOf(gate: Gate, { status, pastMs }: Moment, explained: Explained): JobExplanationView[] {
+  const { subjects } = explained;
+  const layout = pastMs === null ? gate.loader.current?.layout : undefined;
+  if (layout === undefined && pastMs === null) return [];
+  const builds = subjects
+    .flatMap(({ id }) => gate.builds.list({ subjectId: id, limit: BUILDS }))
+    .filter(({ startedMs }) => pastMs === null || startedMs <= pastMs)
+    .toSorted((a, b) => b.id - a.id);
+  const queuesOf = new Map(status.pipelines.map((one) => [one.name, one.queues]));
+  const names = layout === undefined ? [...queuesOf.keys()] : layout.pipelines.map(({ name }) => name);
+  return names.flatMap((name): JobExplanationView[] => {
+    const places = subjects.flatMap((subject) => {
+      const place = placeIn(queuesOf.get(name) ?? [], subject.id);
+      return place === undefined ? [] : [{ subject, item: place.item }];
+    });
+    const { subject, item } = places[0] ?? { subject: subjects[0], item: undefined };
+    const possible = layout === undefined ? [] : possibleJobs(layout, name, subject, explained.files);
     const frozen = item?.buildset == null ? undefined : gate.builds.frozen(item.buildset)?.jobs;
     const statuses = new Map<string, JobStatus>();
     for (const one of item?.jobs ?? [])
-      if (one.of?.changes.includes(change.id) ?? true) statuses.set(one.of?.job ?? one.name, one);
-    const known = new Map(explained.map((one) => [one.job, one]));
+      if (one.of?.changes.includes(subject.id) ?? true) statuses.set(one.of?.job ?? one.name, one);
+    const known = new Map(possible.map((one) => [one.job, one]));
     // What a change adds to the configuration is in none but its own.
-    const names = new Set([...known.keys(), ...statuses.keys()]);
-    return [...names].map((job) => {
+    const jobs = new Set([...known.keys(), ...statuses.keys()]);
+    return [...jobs].map((job) => {
       const own = builds.filter((row) => row.pipeline === name && row.job === job);
       const status = statuses.get(job);
       return {
         pipeline: name,
         job,
-        ...whether(known.get(job), status, item, frozen?.[status?.name ?? job]?.inheritance),
-        builds: own.slice(0, SHOWN_BUILDS).map((row) => buildText(gate, row)),
+        ...whether(subject, known.get(job), status, item, frozen?.[status?.name ?? job]?.inheritance, pastMs),
+        builds: own.slice(0, SHOWN_BUILDS).map((row) => buildText(gate, row, pastMs)),
       };
     });
   });
 }
 
+/** None of a ref in pipelines that no such ref starts. */
+function possibleJobs(
+  layout: Layout,
+  pipeline: string,
+  subject: Subject,
+  files: readonly string[] | null,
+): readonly JobExplanation[] {
+  const { project, branch } = subject;
+  if (subject.kind === "change") return layout.explainJobs(pipeline, { project, branch, files });
+  const { ref } = subject;
+  const hasTimer =
+    branch !== null && layout.pipelines.some(({ name, timers }) => name === pipeline && timers.length > 0);
+  const moved = { kind: "ref-updated", project, ref, newCommit: SOME_COMMIT } as const;
+  if (!hasTimer && !layout.triggersMatching(moved).includes(pipeline)) return [];
+  return layout.explainJobs(pipeline, { project, branch, ref, files });
+}
+
 function whether(
+  { kind }: Subject,
   explained: JobExplanation | undefined,
   status: JobStatus | undefined,
   item: ItemStatus | undefined,
   inheritance: JobExplanation["inheritance"] | undefined,
+  pastMs: number | null,
 ): Pick<JobExplanationView, "runs" | "now" | "reasons" | "definitions"> {
-  const reasons = explained?.reasons ?? ["It runs, as the configuration with this change merged says."];
+  const merged =
+    kind === "change" && pastMs === null ? "with this change merged says" : "was when its turn came";
+  const reasons = explained?.reasons ?? [`It runs, as the configuration ${merged}.`];
   const definitions = (inheritance ?? explained?.inheritance ?? []).map(definitionOf);
   if (status !== undefined) return { runs: true, now: doing(status), reasons, definitions };
   const isFrozen = item !== undefined && item.jobs.length > 0;
   const runs = explained?.runs === true && !isFrozen;
   if (!runs) return { runs, now: "does not run", reasons, definitions: [] };
   const now =
-    item === undefined ? "would run, once the change is in the pipeline" : "runs when its turn comes";
+    item === undefined ? `would run, once the ${kind} is in the pipeline` : "runs when its turn comes";
   return { runs, now, reasons, definitions };
 }
 
@@ -171,7 +280,10 @@ function definitionOf({
   return { job, project, branch, file, line };
 }
 
-function buildText(gate: Gate, { id, result, detail, attempt, startedMs, endedMs }: BuildRow) {
+function buildText(gate: Gate, row: BuildRow, pastMs: number | null) {
+  const { id, attempt, startedMs } = row;
   const shared = sharedView(gate, id);
+  const hasEnded = pastMs === null || (row.endedMs !== null && row.endedMs <= pastMs);
+  const { result, detail, endedMs } = hasEnded ? row : { result: null, detail: null, endedMs: null };
   return { id: String(id), result, detail, attempt, startedMs, endedMs, shared };
 }

@@ -17,7 +17,7 @@ import type { BuildRow } from "../scheduler/build-table.ts";
 import { HistoryError } from "../scheduler/history.ts";
 import { KEYS, ProjectKeys } from "../secrets/keys.ts";
 import { addAutoholdRoutes } from "./autohold-routes.ts";
-import { explanationView } from "./explanation.ts";
+import { explanationView, refExplanationView } from "./explanation.ts";
 import { jobsView } from "./jobs-view.ts";
 import { followLog } from "./log-stream.ts";
 import { gateMetrics } from "./metrics.ts";
@@ -93,8 +93,13 @@ function addReads(app: FastifyInstance, gate: Gate, status: StatusStream): void 
     return text;
   });
   app.get(`${API}/explain/:number`, (request) => {
-    const { job } = query(z.object({ job: name.optional() }), request);
-    return explanationView(gate, changeIn(gate, request), job);
+    const { job, at } = query(explainQuery, request);
+    const number = changeIn(gate, request);
+    return forgeDoes(() => explanationView(gate, number, { job, atMs: at }));
+  });
+  app.get(`${API}/explain`, (request) => {
+    const { ref, project, commit, job, at } = query(explainRefQuery, request);
+    return forgeDoes(() => refExplanationView(gate, { ref, project, commit }, { job, atMs: at }));
   });
   app.get(`${API}/builds`, (request) => {
     const { change, ...filter } = query(buildsQuery, request);
@@ -326,6 +331,13 @@ const name = z.string().min(1).max(255);
 
 /** Milliseconds since 1970. */
 const atQuery = z.object({ at: whole.optional() });
+
+const explainQuery = z.object({ job: name.optional(), at: whole.optional() });
+const explainRefQuery = explainQuery.extend({
+  ref: z.string().min(1).max(1_000),
+  project: name.optional(),
+  commit: z.string().min(4).max(64).optional(),
+});
 
 const changesQuery = z.object({
   project: name.optional(),

@@ -152,11 +152,11 @@ export interface StatusView {
   readonly undelivered?: number | null;
 }
 
-/** A job of a change in a pipeline: whether it runs there, and why. */
+/** A job of a change or a ref in a pipeline: whether it runs there, and why. */
 export interface JobExplanationView {
   readonly pipeline: string;
   readonly job: string;
-  /** Whether it is one of the change's jobs there: of the item that is in the pipeline, else by the merged configuration. */
+  /** Whether it is one of its jobs there: of the item that is in the pipeline, else by the merged configuration. */
   readonly runs: boolean;
   /** What it does now: the end of a sentence that begins with the job. */
   readonly now: string;
@@ -164,7 +164,7 @@ export interface JobExplanationView {
   readonly reasons: readonly string[];
   /** The definitions that make it, the oldest ancestor's first; each adds to those before. Empty of one that does not run. */
   readonly definitions: readonly DefinitionView[];
-  /** What ran for this change, the newest first. */
+  /** What ran for the change or the ref, the newest first. */
   readonly builds: readonly {
     readonly id: string;
     readonly result: string | null;
@@ -187,9 +187,15 @@ export interface DefinitionView {
   readonly line: number;
 }
 
-/** `GET /api/gate/explain/{change}`, with `job=NAME` of that one only: why a change is where it is, and what runs for it. */
+/**
+ * `GET /api/gate/explain/{change}`, or of a branch or tag `GET /api/gate/explain?ref=REF` with `project=NAME` and how its `commit` begins:
+ * why it is where it is, and what runs for it. With `job=NAME` of that job only, with `at=MILLISECONDS` as it was then.
+ */
 export interface ExplanationView {
+  /** Of a ref that is in pipelines several times the first. */
   readonly subject: SubjectView;
+  /** The time that was asked for. `null`: now. Older gates do not tell. */
+  readonly atMs?: number | null;
   /** Where it is and what it waits for, in sentences. */
   readonly now: readonly string[];
   readonly jobs: readonly JobExplanationView[];

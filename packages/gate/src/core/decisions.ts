@@ -33,6 +33,11 @@ export class Decisions {
     return this.#of.get(change) ?? [];
   }
 
+  /** The one that was decided about last stands at the end. */
+  subjects(): readonly ChangeId[] {
+    return [...this.#of.keys()];
+  }
+
   list(): readonly (readonly [ChangeId, readonly Decision[]])[] {
     return [...this.#of].map(([change, decisions]) => [change, [...decisions]]);
   }

@@ -127,6 +127,11 @@ export class GateCore {
     return this.#gate.decisions.of(subject);
   }
 
+  /** Ids of the changes and refs that `explain` knows, the one that was decided about last at the end. */
+  explained(): readonly ChangeId[] {
+    return this.#gate.decisions.subjects();
+  }
+
   /** Why these cannot be promoted in a pipeline, in a sentence; `null` when they can. */
   promotionObstacle(pipeline: string, subjects: readonly string[]): string | null {
     const known = this.#gate.pipelines.get(pipeline);
