@@ -92,7 +92,9 @@ async function given(pipeline: string): Promise<{ build: string; lines: string[]
   return until(`a build of ${pipeline} waits`, DEADLINE_MS, async () => {
     const build = (await itemsOf(pipeline))[0]?.jobs[0]?.build;
     if (build == null) return undefined;
-    const { body } = await running.ask<string>("GET", `/builds/${build}/log`);
+    const { status, body } = await running.ask<string>("GET", `/builds/${build}/log`);
+    // What is decided is seen a moment before it is on record.
+    if (status === 404) return undefined;
     const lines = body.split("\n").filter((line) => /^(at|new|given) /.test(line));
     return lines.some((line) => line.startsWith("given ")) ? { build, lines } : undefined;
   });
