@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
 import { git } from "@drover/gate";
-import type { ChangeView, StatusView } from "@drover/gate/api";
+import type { ChangeView, ExplanationView, StatusView } from "@drover/gate/api";
 import { type Part, SeparateGate } from "../../gate/separate-gate.ts";
 import { until } from "../../peers/until.ts";
 import { Random } from "../../sim/random.ts";
@@ -253,7 +253,11 @@ class World {
       const { state, comments } = await this.#gate.get<ChangeView>(`/changes/${number}`);
       if (state === "merged") throw new Broken(`change ${number} fails, and is merged`);
       const told = comments.filter(({ author, vote }) => author === "gate" && vote === -1);
-      if (told.length !== 1) throw new Broken(`change ${number} fails, which was told ${told.length} times`);
+      if (told.length !== 1) {
+        const { decisions } = await this.#gate.get<ExplanationView>(`/explain/${number}`);
+        const facts = JSON.stringify({ told, decisions }, null, 1);
+        throw new Broken(`change ${number} fails, which was told ${told.length} times: ${facts}`);
+      }
     }
     for (const project of PROJECTS) await this.#checkRepository(project);
     for (const part of this.#gate.running.filter((one) => one !== "server" && one !== "gate"))
