@@ -177,6 +177,8 @@ describeWith(["chromium"], "pages of the gate", () => {
     const told = status([pipeline("gate", [queue("shop", [item(1, null)])])]);
     await using stage = await open(told);
     await using tab = await viewer.look(`${stage.url}/#/gate`);
+    // Before the page follows the gate, the head tells of the server.
+    await until("the status is followed", DEADLINE_MS, () => stage.watching === 1);
     await tab.page.getByText("Live", { exact: true }).waitFor();
     await tab.page.route("**/api/gate/events", (route) => route.abort());
     stage.cutWatchers();
