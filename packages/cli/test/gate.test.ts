@@ -85,7 +85,7 @@ beforeAll(async () => {
   up = startDrover(["gate", "up", folder, ...listen, "--slots", "4", "--ready-file", readyFile], {
     env: xdg,
     cwd: at.path,
-    deadlineMs: 300_000,
+    deadlineMs: 900_000,
   });
   await until("the gate is up", () => {
     if (up.hasEnded()) throw new Error(up.stderr());
