@@ -351,6 +351,7 @@ describeWith(["chromium"], "pages of the gate", () => {
 
   test("show whatever a change or a build says as the text that it is", async () => {
     const evil = subject(1, { title: EVIL, project: EVIL, branch: EVIL, owner: EVIL });
+    const said = `${EVIL} (see https://gate.example/#/gate/builds/7), javascript:alert(5)`;
     const jobs = [ended(EVIL, EVIL, 1000, { reason: EVIL, build: "b/1?#" })];
     await using stage = await open(
       status([pipeline(EVIL, [queue(EVIL, [item(1, null, { subject: evil, jobs, reasons: [EVIL] })])])]),
@@ -361,7 +362,7 @@ describeWith(["chromium"], "pages of the gate", () => {
         subject: evil,
         message: EVIL,
         fetchCommand: EVIL,
-        comments: [{ atMs: 0, author: EVIL, revision: 1, vote: null, text: EVIL, file: EVIL, line: 1 }],
+        comments: [{ atMs: 0, author: EVIL, revision: 1, vote: null, text: said, file: EVIL, line: 1 }],
       }),
     );
     stage.explanations.set(1, { subject: evil, now: [EVIL], jobs: [], decisions: [] });
@@ -378,7 +379,13 @@ describeWith(["chromium"], "pages of the gate", () => {
     await page.locator(".line", { hasText: /^link$/ }).waitFor();
     await page.getByRole("link", { name: "1,1" }).first().click();
     await page.locator(".diff.added", { hasText: EVIL }).waitFor();
-    await page.getByRole("region", { name: "Comments" }).getByText(EVIL).first().waitFor();
+    const comments = page.getByRole("region", { name: "Comments" });
+    await comments.getByText(EVIL).first().waitFor();
+    const links = comments.getByRole("link");
+    expect([await links.count(), await links.first().getAttribute("href")]).toEqual([
+      1,
+      "https://gate.example/#/gate/builds/7",
+    ]);
     expect(await page.locator("img, main script").count()).toBe(0);
     expect(tab.faults).toEqual([]);
   });
@@ -388,7 +395,8 @@ describeWith(["chromium"], "pages of the gate", () => {
     stage.builds = Array.from({ length: 120 }, (_, i) => {
       const number = 120 - i;
       const result = number % 3 === 0 ? "FAILURE" : "SUCCESS";
-      const more = { job: number % 2 === 0 ? "unit" : "lint", result, endedMs: Date.now() };
+      const shared = number === 120 ? ({ how: "reused", build: "b7" } as const) : null;
+      const more = { job: number % 2 === 0 ? "unit" : "lint", result, shared, endedMs: Date.now() };
       return build(`b${number}`, { ...more, subject: subject(number, { title: `Build of ${number}` }) });
     });
     await using tab = await viewer.look(`${stage.url}/#/gate/builds`);
@@ -396,6 +404,11 @@ describeWith(["chromium"], "pages of the gate", () => {
     const rows = page.getByRole("table", { name: "Builds, newest first" }).locator("tbody tr");
     await rows.first().getByText("120,1").waitFor();
     expect(await rows.count()).toBe(50);
+    const taken = rows.first().getByRole("link", { name: "reused" });
+    expect(await taken.getAttribute("href")).toBe("#/gate/builds/b7");
+    await page.setViewportSize({ width: 400, height: 800 });
+    const past = "document.documentElement.scrollWidth - document.documentElement.clientWidth";
+    expect(await page.evaluate(past)).toBe(0);
     await page.getByRole("button", { name: "Older ones" }).click();
     await until("there are more", DEADLINE_MS, async () => (await rows.count()) === 100);
     await page.getByLabel("Result").selectOption("FAILURE");

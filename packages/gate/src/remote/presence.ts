@@ -1,5 +1,5 @@
 import { TELL_MS, type WorkerFacts } from "../scheduler/worker-list.ts";
-import type { GateLink } from "./gate-link.ts";
+import { type GateLink, RemoteError } from "./gate-link.ts";
 
 /** What a gate says to whoever tells of itself. */
 export interface PresenceAnswer {
@@ -30,9 +30,13 @@ export class Presence {
     this.#onRefused = onRefused;
   }
 
-  /** Resolves when the gate was asked for the first time, whatever it said. */
+  /**
+   * Resolves when the gate was asked for the first time, also when it did not answer.
+   * @throws RemoteError `GATE_REFUSES_WORKER`: a wrong token is not waited for, as a gate that starts later is.
+   */
   async start(): Promise<void> {
-    await this.#tell();
+    const refused = await this.#tell();
+    if (refused instanceof RemoteError && refused.code === "GATE_REFUSES_WORKER") throw refused;
   }
 
   stop(): void {
@@ -40,16 +44,20 @@ export class Presence {
     clearTimeout(this.#timer);
   }
 
-  async #tell(): Promise<void> {
+  /** @returns why the gate did not take it. */
+  async #tell(): Promise<Error | undefined> {
+    let refused: Error | undefined;
     try {
       const facts = JSON.stringify(await this.#facts());
       const terms = { patienceMs: 0 };
       this.#onAnswer(await this.#gate.ask<PresenceAnswer>("POST", "/workers", () => facts, terms));
       this.#wasRefused = false;
     } catch (error) {
-      if (!this.#wasRefused) this.#onRefused(error as Error);
+      refused = error as Error;
+      if (!this.#wasRefused) this.#onRefused(refused);
       this.#wasRefused = true;
     }
     if (!this.#isOver) this.#timer = setTimeout(() => void this.#tell(), TELL_MS).unref();
+    return refused;
   }
 }

@@ -10,6 +10,7 @@ import { executorFacts } from "../scheduler/worker-list.ts";
 import type { HeldFile } from "../store/held-file.ts";
 import { GateLink, type GateLinkOptions } from "./gate-link.ts";
 import { DEFAULT_GOVERNORS, type Governors, refusalOf } from "./governors.ts";
+import { jobServerNotices } from "./job-server-notices.ts";
 import { Presence } from "./presence.ts";
 import { RemoteBuilds } from "./remote-builds.ts";
 import { RepositoryCache } from "./repository-cache.ts";
@@ -70,21 +71,9 @@ export class RemoteExecutor {
       servers,
       token,
       clientId: `gate-executor-${name}`.slice(0, 60),
-      onNotice: (notice) => {
-        if (notice.type === "connected") this.#isConnected = true;
-        else if (notice.type === "disconnected" || notice.type === "unreachable") {
-          if (this.#isConnected || notice.type === "unreachable")
-            log.warn(
-              { server: notice.server, error: notice.error },
-              "the job server is not there; trying again",
-            );
-          this.#isConnected = false;
-        } else if (notice.type === "server error")
-          log.error(
-            { server: notice.server, code: notice.code, detail: notice.text },
-            "the job server refused",
-          );
-      },
+      onNotice: jobServerNotices(log, (isConnected) => {
+        this.#isConnected = isConnected;
+      }),
     });
     this.#presence = new Presence(
       gate,
@@ -95,7 +84,7 @@ export class RemoteExecutor {
         accepts: this.#why === null && !this.#isDraining,
         why: this.#isDraining ? "it ends when its builds have" : this.#why,
       }),
-      (error) => log.warn({ error }, "the gate does not take what this executor tells of itself"),
+      ({ message }) => log.warn({ why: message }, "the gate does not hear of this executor"),
       ({ letGo = [] }) => void this.#letGo(letGo),
     );
     this.#timers.push(
@@ -111,7 +100,7 @@ export class RemoteExecutor {
 
   /**
    * Ends what an earlier process left, and takes builds as soon as a job server is there.
-   * @throws ExecutorError `EXECUTOR_UNUSABLE`; RemoteError `WORKER_FOLDER_IN_USE`
+   * @throws ExecutorError `EXECUTOR_UNUSABLE`; RemoteError `WORKER_FOLDER_IN_USE`, `GATE_REFUSES_WORKER`
    */
   static async start(options: RemoteExecutorOptions): Promise<RemoteExecutor> {
     const held = takeFolder(options.folder);
@@ -129,7 +118,12 @@ export class RemoteExecutor {
     const remote = new RemoteExecutor(options, executor, gate, held);
     await remote.#look();
     void remote.#worker.run();
-    await remote.#presence.start();
+    try {
+      await remote.#presence.start();
+    } catch (error) {
+      await remote.close();
+      throw error;
+    }
     return remote;
   }
 

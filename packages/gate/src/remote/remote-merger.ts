@@ -10,6 +10,7 @@ import { type MergeAnswer, type MergeRequest, Merger, MergerError } from "../mer
 import { mergerFacts } from "../scheduler/worker-list.ts";
 import type { HeldFile } from "../store/held-file.ts";
 import { GateLink, type GateLinkOptions, RemoteError } from "./gate-link.ts";
+import { jobServerNotices } from "./job-server-notices.ts";
 import { Presence } from "./presence.ts";
 import { RepositoryCache } from "./repository-cache.ts";
 import { takeFolder } from "./worker-folder.ts";
@@ -67,36 +68,30 @@ export class RemoteMerger {
       token,
       concurrency: slots,
       clientId: `gate-merger-${name}`.slice(0, 60),
-      onNotice: (notice) => {
-        if (notice.type === "connected") this.#isConnected = true;
-        else if (notice.type === "disconnected" || notice.type === "unreachable") {
-          this.#isConnected = false;
-          log.warn(
-            { server: notice.server, error: notice.error },
-            "the job server is not there; trying again",
-          );
-        } else if (notice.type === "server error")
-          log.error(
-            { server: notice.server, code: notice.code, detail: notice.text },
-            "the job server refused",
-          );
-      },
+      onNotice: jobServerNotices(log, (isConnected) => {
+        this.#isConnected = isConnected;
+      }),
     });
     this.#presence = new Presence(
       this.#gate,
       () => ({ ...mergerFacts(name, slots), isConnected: this.#isConnected }),
-      (error) => log.warn({ error }, "the gate does not take what this merger tells of itself"),
+      ({ message }) => log.warn({ why: message }, "the gate does not hear of this merger"),
     );
     this.#timer = setInterval(() => {
       this.#repositories.tidy().catch((error: Error) => log.warn({ error }, "repositories were not tidied"));
     }, TIDY_MS).unref();
   }
 
-  /** @throws RemoteError `WORKER_FOLDER_IN_USE` */
+  /** @throws RemoteError `WORKER_FOLDER_IN_USE`, `GATE_REFUSES_WORKER` */
   static async start(options: RemoteMergerOptions): Promise<RemoteMerger> {
     const remote = new RemoteMerger(options, takeFolder(options.folder));
     void remote.#worker.run();
-    await remote.#presence.start();
+    try {
+      await remote.#presence.start();
+    } catch (error) {
+      await remote.close();
+      throw error;
+    }
     return remote;
   }
 

@@ -17,20 +17,35 @@ export function BuildTable({
 }) {
   const columns = [
     "Job",
+    "Result",
     ...(withSubject ? ["Change", "Title", "Project"] : ["#Revision"]),
     "Pipeline",
-    "Result",
     "#Took",
     "Started",
   ];
   return (
     <Table caption={caption} columns={columns}>
-      {builds.map(({ id, job, subject, pipeline, result, voting, attempt, startedMs, endedMs }) => (
+      {builds.map(({ id, job, subject, pipeline, result, voting, attempt, startedMs, endedMs, shared }) => (
         <tr key={id}>
           <th scope="row">
             <a href={buildHref(id)}>{job}</a>
             {attempt > 1 && <span class="quiet"> attempt {attempt}</span>}
           </th>
+          <td>
+            <Result of={result} voting={voting} />
+            {shared != null && (
+              <>
+                {" "}
+                <a
+                  class="quiet"
+                  href={buildHref(shared.build)}
+                  title={`The result is that of build ${shared.build}`}
+                >
+                  {shared.how}
+                </a>
+              </>
+            )}
+          </td>
           {withSubject ? (
             <>
               <td>
@@ -45,9 +60,6 @@ export function BuildTable({
             <td class="number">{subject.revision}</td>
           )}
           <td>{pipeline}</td>
-          <td>
-            <Result of={result} voting={voting} />
-          </td>
           <td class="number">{spentOf(startedMs, endedMs, nowMs.value)}</td>
           <td>{startedMs === null ? "–" : <Moment at={dateOf(startedMs)} />}</td>
         </tr>

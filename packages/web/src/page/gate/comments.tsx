@@ -19,10 +19,24 @@ export function Comments({ of }: { readonly of: readonly CommentView[] }) {
             {file !== null && <span class="handle">{line === null ? file : `${file}:${line}`}</span>}{" "}
             <Moment at={dateOf(atMs)} />
           </p>
-          {text !== "" && <pre class="gate-said">{text}</pre>}
+          {text !== "" && <pre class="gate-said">{linked(text)}</pre>}
         </li>
       ))}
     </ol>
+  );
+}
+
+/** A text whose addresses are links. */
+function linked(text: string) {
+  // Every other part is an address; what ends a sentence is none of it.
+  return text.split(/(https?:\/\/[^\s<>"]*[^\s<>".,;:!?)])/).map((part, at) =>
+    at % 2 === 0 ? (
+      part
+    ) : (
+      <a key={at} href={part} rel="noreferrer">
+        {part}
+      </a>
+    ),
   );
 }
 

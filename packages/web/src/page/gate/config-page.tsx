@@ -14,19 +14,25 @@ export function ConfigPage() {
       <GateTrouble of={loaded} />
       {problems?.length === 0 && <Empty title="The configuration is in order" />}
       {problems !== undefined && problems.length > 0 && (
-        <Table
-          caption="Problems of the configuration"
-          columns={["Project", "Branch", "Where", "What is wrong"]}
-        >
-          {problems.map(({ project, branch, file, line, message }) => (
-            <tr key={`${project} ${branch} ${file} ${line} ${message}`}>
-              <th scope="row">{project}</th>
-              <td>{branch}</td>
-              <td class="handle">{line === null ? file : `${file}:${line}`}</td>
-              <td class="gate-message">{message}</td>
-            </tr>
-          ))}
-        </Table>
+        <>
+          <p class="quiet">
+            This is wrong in what is merged, and counts for nothing; the rest does. A change that mends it is
+            tested as any other, and <code>drover gate config check</code> tells the same of a clone.
+          </p>
+          <Table
+            caption="Problems of the configuration"
+            columns={["Project", "Branch", "Where", "What is wrong"]}
+          >
+            {problems.map(({ project, branch, file, line, message }) => (
+              <tr key={`${project} ${branch} ${file} ${line} ${message}`}>
+                <th scope="row">{project}</th>
+                <td>{branch}</td>
+                <td class="handle">{line === null ? file : `${file}:${line}`}</td>
+                <td class="gate-message">{message}</td>
+              </tr>
+            ))}
+          </Table>
+        </>
       )}
     </>
   );

@@ -33,7 +33,7 @@ export function JobsPage() {
 
 function Job({ of: { name, description, ancestors, definitions } }: { readonly of: JobDefinitionsView }) {
   return (
-    <section class="part" aria-label={name}>
+    <section class="part gate-definitions" aria-label={name}>
       <h2>{name}</h2>
       {description !== null && <p class="gate-message">{description}</p>}
       <p class="quiet">
