@@ -8,9 +8,10 @@ import { SimulatedWorld } from "./simulated-world.ts";
 /** Others are in the way of a scenario, and of this machine. */
 const TIMEOUT_MS = 300_000;
 
+const PLAYED = /^(E\d+|22|56|57|59): /;
 /** What check has found serves the gate at once, so that B has merged when its author would revise it, which the forge refuses. */
 const OVERTAKING = "E7: a new revision in the middle takes those along that were built on the old one";
-const CHOSEN = SCENARIOS.filter(({ title }) => title !== OVERTAKING);
+const CHOSEN = SCENARIOS.filter(({ title }) => PLAYED.test(title) && title !== OVERTAKING);
 const gates = new RealGates(true);
 /** Builds that had the execution of another, in all scenarios. */
 let shared = 0;
