@@ -159,7 +159,10 @@ describe("making and finding a gate", () => {
     expect(nobody.stderr).toContain("drover gate up DIR");
     writeFileSync(at.file("wrong"), "drover_nothing\n");
     const wrong = await gate("approve", "1", "--token-file", at.file("wrong"));
-    expect([wrong.code, wrong.stderr]).toEqual([1, expect.stringContaining("UNAUTHENTICATED")]);
+    expect([wrong.code, wrong.stderr]).toEqual([
+      1,
+      expect.stringMatching(/^drover: UNAUTHENTICATED: .*\n.*--token-file FILE/),
+    ]);
     const guest = await gate("pause", "--token-file", user);
     expect([guest.code, guest.stderr]).toEqual([1, expect.stringContaining("guest is no operator")]);
   });

@@ -5,6 +5,9 @@ import type { GatePlace } from "./place.ts";
 const ANSWER_LIMIT_MS = 30_000;
 const CODES: Readonly<Record<number, CliErrorCode>> = { 401: "UNAUTHENTICATED", 403: "ADMIN_REFUSED" };
 
+const WITHOUT_TOKEN =
+  "\nshow one of this gate: --token-file FILE, or DROVER_TOKEN; the first is in its folder, operator.token";
+
 /** The gate's API, as a command asks it. */
 export class GateApi {
   readonly place: GatePlace;
@@ -60,12 +63,11 @@ export class GateApi {
     if (response.ok) return response;
     const { detail = "" } = (await response.json().catch(() => ({}))) as { detail?: string };
     const isElsewhere = response.status === 404 && detail === "there is nothing at this path";
-    throw new CommandFailed(
-      CODES[response.status] ?? "GATE_REFUSED",
-      isElsewhere
-        ? `${url} has no gate: start one with drover gate up DIR`
-        : printable(detail, 2_000) || `${url}: HTTP ${response.status}`,
-    );
+    const why = isElsewhere
+      ? `${url} has no gate: start one with drover gate up DIR`
+      : printable(detail, 2_000) || `${url}: HTTP ${response.status}`;
+    const remedy = response.status === 401 ? WITHOUT_TOKEN : "";
+    throw new CommandFailed(CODES[response.status] ?? "GATE_REFUSED", `${why}${remedy}`);
   }
 
   async #json<T>(path: string, init: RequestInit): Promise<T> {

@@ -163,7 +163,8 @@ class BareRepositories implements ConfigSource {
 
   #gitDir(project: string): string {
     const gitDir = join(this.#dir, `${project}.git`);
-    if (!existsSync(gitDir)) throw new Error(`there is no repository ${gitDir}`);
+    if (!existsSync(gitDir))
+      throw new Error(`there is no repository ${gitDir}; drover gate project import brings one`);
     return gitDir;
   }
 }
