@@ -370,7 +370,8 @@ function altersJob(pipeline: string, subject: FreezeSubject, job: FrozenJobDefin
   // There it is none of this item's jobs.
   if (variants === undefined) return true;
   const found = freezeJob(compared, pipeline, { ...rest, files: null }, then, job.name, variants);
-  return found.kind === "job" && content(found.job) !== content(job);
+  // What was wrong there tells nothing of this job; where it did not run, it is new to the branch.
+  return found.kind === "job" ? content(found.job) !== content(job) : found.kind === "skipped";
 }
 
 /** Whether a run of one is as good as a run of the other, as far as what is configured goes; wherever that stands. */

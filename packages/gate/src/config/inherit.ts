@@ -158,7 +158,8 @@ export class Inheritance {
       this.abstract ||= set.abstract ?? false;
       this.intermediate ||= set.intermediate ?? false;
     }
-    this.final = set.final ?? this.final;
+    // Else a definition could undo it for the next one.
+    this.final ||= set.final ?? false;
     if (set.protected === true) this.#protectedBy ??= origin.project;
 
     this.description = set.description ?? this.description;
