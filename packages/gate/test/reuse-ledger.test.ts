@@ -66,7 +66,7 @@ test("a success is reused until it is too old, also by the next process", () => 
   database.close();
   open();
   expect(begin(3, "k")).toMatchObject({ how: "reused", source: 1 });
-  expect(ledger.ended("k.0")?.outcome?.data.variables).toEqual({ x: 1 });
+  expect(ledger.ended({ unique: "k.0", how: null })?.outcome?.data.variables).toEqual({ x: 1 });
   expect(begin(4, "k", WEEK_MS + 2)).toMatchObject({ how: null });
   expect(begin(5, "other")).toMatchObject({ how: null });
 });
@@ -89,7 +89,7 @@ test("an execution is counted once, however many builds have it and however ofte
   database.close();
   open();
   expect(ledger.of(1)).toEqual({ key: "k", unique: "k.0", how: null, source: null });
-  expect(ledger.ended("k.0")).toMatchObject({ execution: "e1", result: "FAILURE", build: 2 });
+  expect(ledger.ended({ unique: "k.0", how: null })).toMatchObject({ execution: "e1", result: "FAILURE", build: 2 });
   end(1, "FAILURE", "e1");
   end(3, "FAILURE", "e1");
   expect(begin(4, "k")).toMatchObject({ unique: "k.1" });
@@ -135,4 +135,17 @@ test("equal content with different results is a flake, listed with its execution
   expect(ledger.flakes()).toEqual([]);
   expect(ledger.counts().flakes).toBe(1);
   expect(begin(3, "k")).toMatchObject({ unique: "k.0", how: null });
+});
+
+test("what is reused is a success, though its unique was run again since and failed", () => {
+  begin(1, "k");
+  end(1, "SUCCESS", "e1");
+  // Too old for this one.
+  const late = WEEK_MS + 2;
+  expect(begin(2, "k", late)).toMatchObject({ how: null, unique: "k.0" });
+  end(2, "FAILURE", "e2", late);
+  // For a job that takes older ones, as it says now.
+  const sharing = ledger.find("k", 2 * WEEK_MS, late + 1);
+  expect(sharing).toMatchObject({ how: "reused", source: 1, unique: "k.0" });
+  expect(ledger.ended(sharing)).toMatchObject({ result: "SUCCESS", execution: "e1" });
 });

@@ -55,6 +55,7 @@ export interface FrozenJobDefinition {
   readonly postReview: boolean;
   /** Of pre-run and run together, in seconds: the job's, else the tenant's longest. `null`: no limit. */
   readonly timeoutSec: number | null;
+  /** Of each step of pre-run, within that. `null`: no limit of its own. */
   readonly preTimeoutSec: number | null;
   /** Of each step of post-run. */
   readonly postTimeoutSec: number | null;

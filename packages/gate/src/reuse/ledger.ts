@@ -201,10 +201,21 @@ export class ReuseLedger {
         };
   }
 
-  /** How the newest execution of a unique ended, as far as it is recorded. */
-  ended(unique: string): (RecordedExecution & { readonly outcome: BuildOutcome | null }) | undefined {
+  /**
+   * How the newest execution of a unique ended, as far as it is recorded. Of what is reused, the newest that succeeded: when an old
+   * result has been too old for one, its unique is run again, and may have failed.
+   */
+  ended({
+    unique,
+    how,
+  }: Pick<Sharing, "unique" | "how">):
+    | (RecordedExecution & { readonly outcome: BuildOutcome | null })
+    | undefined {
+    const isWanted = how === "reused" ? `result = '${SUCCESS}'` : "TRUE";
     const row = this.#db
-      .prepared("SELECT * FROM gate_executions WHERE unique_name = ? ORDER BY ended_ms DESC LIMIT 1")
+      .prepared(
+        `SELECT * FROM gate_executions WHERE unique_name = ? AND ${isWanted} ORDER BY ended_ms DESC LIMIT 1`,
+      )
       .get(unique);
     if (row === undefined) return undefined;
     const outcome = row.outcome === null ? null : (JSON.parse(row.outcome as string) as BuildOutcome);
