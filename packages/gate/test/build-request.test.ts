@@ -14,7 +14,14 @@ async function requestOf(attributes: string) {
   const branches = { main: "a".repeat(40) };
   const subject = { kind: "change", id: "local:1", project: "app", branch: "main" } as const;
   const request = buildRequest(
-    { build: 1, pipeline: "check", subject: { ...subject, revision: 1, commit: branches.main } as never, job: "t", attempt: 1, buildset: 1 },
+    {
+      build: 1,
+      pipeline: "check",
+      subject: { ...subject, revision: 1, commit: branches.main } as never,
+      job: "t",
+      attempt: 1,
+      buildset: 1,
+    },
     {
       chain: [],
       jobs: Object.fromEntries(result.jobs),

@@ -89,7 +89,11 @@ test("an execution is counted once, however many builds have it and however ofte
   database.close();
   open();
   expect(ledger.of(1)).toEqual({ key: "k", unique: "k.0", how: null, source: null });
-  expect(ledger.ended({ unique: "k.0", how: null })).toMatchObject({ execution: "e1", result: "FAILURE", build: 2 });
+  expect(ledger.ended({ unique: "k.0", how: null })).toMatchObject({
+    execution: "e1",
+    result: "FAILURE",
+    build: 2,
+  });
   end(1, "FAILURE", "e1");
   end(3, "FAILURE", "e1");
   expect(begin(4, "k")).toMatchObject({ unique: "k.1" });
