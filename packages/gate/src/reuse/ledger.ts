@@ -115,9 +115,15 @@ export interface FlakeFilter {
  */
 export class ReuseLedger {
   readonly #db: Pick<GateDatabase, "db" | "prepared" | "transaction">;
+  readonly #isKept: (execution: string) => boolean;
 
-  constructor(db: Pick<GateDatabase, "db" | "prepared" | "transaction">) {
+  /** @param isKept Whether there still is what an execution has left: without it, a result with artifacts is none. */
+  constructor(
+    db: Pick<GateDatabase, "db" | "prepared" | "transaction">,
+    isKept: (execution: string) => boolean = () => true,
+  ) {
     this.#db = db;
+    this.#isKept = isKept;
   }
 
   /**
@@ -151,11 +157,13 @@ export class ReuseLedger {
     const db = this.#db;
     const finished = db
       .prepared(
-        `SELECT unique_name, build FROM gate_executions WHERE key = ? AND result = '${SUCCESS}' AND ended_ms > ?
-         ORDER BY ended_ms DESC LIMIT 1`,
+        `SELECT execution, unique_name, build, json_array_length(outcome, '$.artifacts') AS artifacts
+         FROM gate_executions WHERE key = ? AND result = '${SUCCESS}' AND ended_ms > ? ORDER BY ended_ms DESC LIMIT 1`,
       )
-      .get(key, nowMs - maxAgeMs) as { unique_name: string; build: number } | undefined;
-    if (finished !== undefined)
+      .get(key, nowMs - maxAgeMs) as
+      | { execution: string; unique_name: string; build: number; artifacts: number | null }
+      | undefined;
+    if (finished !== undefined && (!finished.artifacts || this.#isKept(finished.execution)))
       return { key, unique: finished.unique_name, how: "reused", source: finished.build };
     const { failures } = db
       .prepared(`SELECT count(*) AS failures FROM gate_executions WHERE key = ? AND result <> '${SUCCESS}'`)
