@@ -24,17 +24,18 @@ interface Keepers {
  */
 export async function tidy(keepers: Keepers, beforeMs: number, keepBytes: number): Promise<void> {
   const { scheduler, merger, builds, ledger, executions, forge, autoholds } = keepers;
+  // Before what is live is looked up: a buildset that begins meanwhile holds what it needs.
+  const held: { readonly project: string; readonly id: string }[] = [];
+  for (const project of forge.projects())
+    for (const id of await merger.held(project)) held.push({ project, id });
   const live = new Set<number>();
   for (const { queues } of scheduler.status().pipelines)
     for (const { items } of queues)
       for (const { buildset } of items) if (buildset !== null) live.add(buildset);
   // Their commits are what held workspaces have checked out.
   for (const { buildset } of autoholds.table.held()) live.add(buildset);
-  for (const project of forge.projects()) {
-    for (const id of await merger.held(project)) {
-      if (!live.has(Number(id.replace(/^bs-/, "")))) await merger.release(id, [project]);
-    }
-  }
+  for (const { project, id } of held)
+    if (!live.has(Number(id.replace(/^bs-/, "")))) await merger.release(id, [project]);
   builds.prune(beforeMs, live);
   ledger.prune(beforeMs);
   await executions.sweep(beforeMs, keepBytes);

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { BuildRequest } from "../src/executor/build-request.ts";
 import { canonicalJson, contentKey, type KeyFacts, uniqueOf } from "../src/reuse/key.ts";
+import { sharedRequest } from "../src/reuse/shared-request.ts";
 
 const A = "a".repeat(40);
 const B = "b".repeat(40);
@@ -114,6 +115,18 @@ describe("a content key", () => {
   test("gives another unique with each failure", () => {
     expect([uniqueOf(base, 0), uniqueOf(base, 1)]).toEqual([`${base}.0`, `${base}.1`]);
   });
+});
+
+test("what is asked for does not tell by its order which projects changes ahead have touched", () => {
+  const whole = ["app", "tools", "lib"].map((project) => {
+    return { project, repository: `/r/${project}.git`, branches: { main: A }, checkout: "main" };
+  });
+  const required = ["tools", "lib"].map((name) => ({ name, overrideCheckout: null }));
+  const of = (repositories: BuildRequest["repositories"]) =>
+    sharedRequest({ ...REQUEST, repositories }, { inputs: [], requiredProjects: required }, () => A);
+  const [own, ...others] = whole;
+  expect(of([own!, ...others.toReversed()])).toEqual(of(whole));
+  expect(of(whole)!.repositories.map(({ project }) => project)).toEqual(["app", "lib", "tools"]);
 });
 
 test("canonical JSON is one text for equal values, and tells lists from maps", () => {

@@ -6,6 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { GateEffect, GateEvent } from "../src/core/index.ts";
 import { LocalSlots } from "../src/nodes/local-slots.ts";
 import { EVENT_LOG_MIGRATIONS } from "../src/scheduler/event-log.ts";
+import { replay } from "../src/scheduler/history.ts";
 import { Pace, SLICE_MS } from "../src/scheduler/pace.ts";
 import { Scheduler } from "../src/scheduler/scheduler.ts";
 import { GateDatabase } from "../src/store/database.ts";
@@ -25,11 +26,11 @@ let database: GateDatabase;
 let acted: GateEffect[];
 let lost: Error[];
 
-const open = (): Scheduler =>
+const open = (act = (effect: GateEffect): void => void acted.push(effect)): Scheduler =>
   new Scheduler({
     database,
     log: silent,
-    act: (effect) => acted.push(effect),
+    act,
     onStep: () => {},
     onLost: (error) => lost.push(error),
   });
@@ -157,6 +158,39 @@ describe("a scheduler", () => {
     expect(order).toEqual([1, 2]);
     expect(acted).toHaveLength(2);
     expect(lost).toMatchObject([{ message: "the disk is gone" }]);
+  });
+
+  test("decides upon what one transaction tells in the order of the log, whatever comes of the first of it", () => {
+    const scheduler: Scheduler = open((effect) => {
+      acted.push(effect);
+      if (effect.kind !== "merge" || effect.chain.length > 1) return;
+      const result = { kind: "conflict", link: 0, detail: "in the way" } as const;
+      scheduler.record(() => {}, [{ kind: "merged", buildset: effect.buildset, result }]);
+    });
+    scheduler.tellNow({ kind: "configured", layout: DEPENDENT });
+    database.transaction(() => {
+      scheduler.append(enters(1));
+      scheduler.append(enters(2));
+    });
+    expect(acted.map(({ kind }) => kind)).toEqual(["merge", "merge", "report", "merge", "report"]);
+    expect(replay(database.db, scheduler.core.snapshot()).map(({ difference }) => difference)).toEqual([
+      null,
+    ]);
+  });
+
+  test("writes its state as a whole only when all of what is written is decided upon", () => {
+    const scheduler = open();
+    scheduler.tellNow({ kind: "configured", layout: DEPENDENT });
+    const snapshots = () => database.db.prepare("SELECT seq FROM gate_snapshots").all() as { seq: number }[];
+    for (let number = 1; snapshots().length === 0; number++)
+      database.transaction(() => {
+        const [known, offered] = enters(number);
+        scheduler.append([known!]);
+        scheduler.append([offered!, { kind: "dequeue", subject: `local:${number}`, pipeline: "gate" }]);
+      });
+    const differences = replay(database.db, scheduler.core.snapshot()).map(({ difference }) => difference);
+    expect(differences).toEqual([null, null]);
+    expect(open().status()).toEqual(scheduler.status());
   });
 
   test("writes in pieces what would take long, each with what it means, and all of it at the end", async () => {

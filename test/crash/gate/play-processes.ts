@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { setTimeout as after } from "node:timers/promises";
-import { git } from "@drover/gate";
+import { git, replayGate } from "@drover/gate";
 import type { ChangeView, ExplanationView, StatusView } from "@drover/gate/api";
 import { type Part, SeparateGate } from "../../gate/separate-gate.ts";
 import { until } from "../../peers/until.ts";
@@ -14,7 +14,8 @@ import { Sleepers } from "./sleepers.ts";
  * A real gate of which each part is a process of its own, one of them killed at a random moment, again and again, while changes
  * are pushed and approved, some of which fail, and some of which need each other across two projects. In the end each approved
  * change must be merged, once, or have failed by its own fault; of those that need each other all are merged or none, whenever a
- * gate is there; results that were seen must be as they were; repositories must be whole; and nothing may be left that runs.
+ * gate is there; results that were seen must be as they were; repositories must be whole; nothing may be left that runs; and the
+ * log must lead to the state.
  */
 
 const PROJECTS = ["one", "two", "three"] as const;
@@ -242,32 +243,42 @@ class World {
       return (await this.#queued()) === 0;
     });
     await this.#checkResults();
-    const halves = await this.#cycles.halves();
-    if (halves.length > 0) throw new Broken(`merged in part in the end: ${halves.join("; ")}`);
-    for (const [number] of this.#good) {
+    const faults = (await this.#cycles.halves()).map((half) => `merged in part in the end: ${half}`);
+    for (const number of this.#good.keys()) {
       const { state } = await this.#gate.get<ChangeView>(`/changes/${number}`);
       if (state !== "merged")
-        throw new Broken(`change ${number} passes, was approved, and is ${state} in the end`);
+        faults.push(`change ${number} passes, was approved, and is ${state}: ${await this.#toldOf(number)}`);
     }
-    for (const [number] of this.#bad) {
+    for (const number of this.#bad.keys()) {
       const { state, comments } = await this.#gate.get<ChangeView>(`/changes/${number}`);
-      if (state === "merged") throw new Broken(`change ${number} fails, and is merged`);
       const told = comments.filter(({ author, vote }) => author === "gate" && vote === -1);
-      if (told.length !== 1) {
-        const { decisions } = await this.#gate.get<ExplanationView>(`/explain/${number}`);
-        const facts = JSON.stringify({ told, decisions }, null, 1);
-        throw new Broken(`change ${number} fails, which was told ${told.length} times: ${facts}`);
-      }
+      if (state !== "open" || told.length !== 1)
+        faults.push(
+          `change ${number} fails, is ${state}, and was told so ${told.length} times: ${await this.#toldOf(number)}`,
+        );
     }
-    for (const project of PROJECTS) await this.#checkRepository(project);
+    for (const project of PROJECTS) faults.push(...(await this.#faultsOf(project)));
     for (const part of this.#gate.running.filter((one) => one !== "server" && one !== "gate"))
       await this.#gate.stop(part);
     const left = this.#sleepers.processes();
-    if (left.length > 0) throw new Broken(`processes of builds are left: ${left.join(", ")}`);
+    if (left.length > 0) faults.push(`processes of builds are left: ${left.join(", ")}`);
+    await this.#gate.stop("gate");
+    for (const { fromSeq, toSeq, difference } of replayGate(join(this.#gate.folder, "gate")))
+      if (difference !== null)
+        faults.push(
+          `the log does not lead from ${fromSeq} to the state of ${toSeq}: ${JSON.stringify(difference)}`,
+        );
+    if (faults.length > 0) throw new Broken(faults.join("\n"));
   }
 
-  /** Whole, and each change in its history once. */
-  async #checkRepository(project: string): Promise<void> {
+  async #toldOf(number: number): Promise<string> {
+    const { comments } = await this.#gate.get<ChangeView>(`/changes/${number}`);
+    const { decisions } = await this.#gate.get<ExplanationView>(`/explain/${number}`);
+    return JSON.stringify({ comments, decisions }, null, 1);
+  }
+
+  /** A repository must be whole, and have each change in its history once. */
+  async #faultsOf(project: string): Promise<string[]> {
     const gitDir = this.#gitDirOf(project);
     await git(["fsck", "--connectivity-only", "--no-dangling"], { gitDir });
     const { stdout } = await git(
@@ -275,11 +286,12 @@ class World {
       { gitDir },
     );
     const added = stdout.toString().split("\n").filter(Boolean);
-    if (added.includes("bad")) throw new Broken(`${project} has what fails`);
-    const twice = added.find((name, at) => added.indexOf(name) !== at);
-    if (twice !== undefined) throw new Broken(`${project} has ${twice} twice`);
-    for (const name of this.#bad.values())
-      if (added.includes(name)) throw new Broken(`${project} has ${name}, whose change failed`);
+    const twice = added.filter((name, at) => added.indexOf(name) !== at);
+    const failed = ["bad", ...this.#bad.values()].filter((name) => added.includes(name));
+    return [
+      ...twice.map((name) => `${project} has ${name} twice`),
+      ...failed.map((name) => `${project} has ${name}, whose change failed`),
+    ];
   }
 
   async remove(): Promise<void> {

@@ -81,6 +81,11 @@ export class Judge {
     this.#layout = settings.layout;
   }
 
+  /** The events of a batch as the core is to take them. */
+  watched(events: readonly GateEvent[], core: GateCore): readonly GateEvent[] {
+    return this.#triggers.watched(events, core);
+  }
+
   step(events: readonly GateEvent[], effects: readonly GateEffect[], core: GateCore): void {
     const restarted = events.some(({ kind }) => kind === "restarted");
     for (const event of events) if (event.kind === "configured") this.#layout = event.layout;

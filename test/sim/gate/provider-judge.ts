@@ -3,8 +3,14 @@ import { ensure } from "../violation.ts";
 
 type JobStatus = ItemStatus["jobs"][number];
 
-/** Says whether jobs wait for what they require of changes ahead, and get it. */
+/**
+ * Says whether jobs wait for what they require of changes ahead, and get it. What they get is decided when nodes are asked for
+ * the first time: a run that is tried again, or was lost, gets the same, whoever has come to be ahead of it since.
+ */
 export class ProviderJudge {
+  /** By buildset and job: the build that was asked for last, and what it is to get. */
+  readonly #last = new Map<string, { readonly build: number; readonly providers: string }>();
+  readonly #lost = new Set<number>();
   /** By build that was asked for: those that it has to get. */
   readonly #owed = new Map<number, readonly number[]>();
 
@@ -17,15 +23,30 @@ export class ProviderJudge {
   ): void {
     // After a restart what was asked for before is asked for again.
     const isAnew = events.some(({ kind }) => kind === "restarted");
-    const asked = new Set(
-      effects.flatMap((effect) => (effect.kind === "requestNodes" && !isAnew ? [effect.build] : [])),
+    const asked = new Map<number, string>(
+      effects.flatMap((effect) =>
+        effect.kind === "requestNodes" && !isAnew
+          ? [[effect.build, JSON.stringify(effect.providers ?? [])] as const]
+          : [],
+      ),
     );
+    for (const event of events)
+      if (event.kind === "ended" && event.result.kind === "lost") this.#lost.add(event.build);
     const provides = (item: ItemStatus, job: JobStatus): readonly string[] =>
       wordsOf(item, job, graphOf)?.provides ?? [];
     for (const item of items.values()) {
       for (const job of item.jobs) {
-        if (job.build === null || !asked.has(job.build) || job.attempt !== 1 || job.state !== "queued")
+        if (job.build === null || !asked.has(job.build) || job.state !== "queued") continue;
+        const key = `${item.buildset} ${job.name}`;
+        const last = this.#last.get(key);
+        const providers = asked.get(job.build)!;
+        this.#last.set(key, { build: job.build, providers });
+        const isSame = last?.providers === providers;
+        ensure(job.attempt === 1 || isSame, "requires", () => `build ${job.build} is tried on other terms`);
+        if (job.attempt > 1 || (isSame && this.#lost.has(last.build))) {
+          this.#owed.set(job.build, this.#owed.get(last!.build) ?? []);
           continue;
+        }
         const requires = wordsOf(item, job, graphOf)?.requires ?? [];
         if (requires.length === 0) continue;
         const owed: number[] = [];

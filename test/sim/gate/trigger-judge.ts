@@ -2,7 +2,9 @@ import type {
   Change,
   CoreLayout,
   CoreStatus,
+  GateCore,
   GateEffect,
+  GateEvent,
   ItemStatus,
 } from "../../../packages/gate/src/core/index.ts";
 import { ensure } from "../violation.ts";
@@ -10,7 +12,23 @@ import { ensure } from "../violation.ts";
 /** The pipeline that others are triggered by. */
 const GATE = "gate";
 
-/** Says whether what happens in the gate pipeline starts the pipelines that are triggered by it. */
+type Needs = ReadonlyMap<string, Change["needs"]>;
+
+/** Who was in the gate pipeline at some moment, and what the core knew then. */
+interface Moment {
+  /** Of each live item, its changes. */
+  readonly items: ReadonlyMap<number, readonly string[]>;
+  /** Of open changes. */
+  readonly needs: Needs;
+}
+
+/**
+ * Says whether what happens in the gate pipeline starts the pipelines that are triggered by it.
+ *
+ * Whoever needs a change when it enters is offered, as in Zuul, which looks for them then: who comes to need it afterwards
+ * is not, even if that is told in the same batch. So where a batch changes what is needed, the core is looked at between
+ * any two of its events.
+ */
 export class TriggerJudge {
   /** Live items of the gate pipeline, as they were after the step before. */
   #before = new Map<number, ItemStatus>();
@@ -18,8 +36,46 @@ export class TriggerJudge {
   #there = new Map<string, ReadonlySet<string>>();
   /** Changes that were open then. */
   #open: ReadonlySet<string> = new Set();
-  /** What each change needed then. */
-  #needs: ReadonlyMap<string, Change["needs"]> = new Map();
+  /** What each open change needed then. */
+  #needs: Needs = new Map();
+  /** Of the batch that is being taken, in their order. */
+  #moments: Moment[] = [];
+
+  /** The events of a batch as the core is to take them. */
+  watched(events: readonly GateEvent[], core: GateCore): readonly GateEvent[] {
+    this.#moments = [];
+    if (events.length === 1 || !events.some((event) => this.#isNewNeed(event))) return events;
+    const look = (): void => {
+      this.#moments.push(momentOf(core));
+    };
+    function* looking(): Generator<GateEvent> {
+      for (const event of events) {
+        look();
+        yield event;
+      }
+    }
+    return Object.defineProperty([...events], Symbol.iterator, { value: looking });
+  }
+
+  #isNewNeed(event: GateEvent): boolean {
+    return event.kind === "change" && !isSame(this.#needs.get(event.change.id) ?? [], event.change.needs);
+  }
+
+  /** The changes whose parents have entered since the step before. */
+  #offered(last: Moment): Set<string> {
+    const offered = new Set<string>();
+    const seen = new Set(this.#before.keys());
+    for (const { items, needs } of [...this.#moments, last]) {
+      const entered = new Set<string>();
+      for (const [id, members] of items) {
+        if (!seen.has(id)) for (const member of members) entered.add(member);
+        seen.add(id);
+      }
+      for (const [id, needed] of needs)
+        if (needed.some(({ change }) => change !== null && entered.has(change))) offered.add(id);
+    }
+    return offered;
+  }
 
   /** @param changes As the core was told of them last. */
   step(
@@ -33,24 +89,21 @@ export class TriggerJudge {
         .flatMap(({ items }) => items)
         .filter(({ live }) => live);
     const now = itemsOf(GATE);
-    const entered = new Set(
-      now.filter(({ id }) => !this.#before.has(id)).flatMap(({ members }) => members.map(({ id }) => id)),
-    );
     const mergedProjects = new Set<string>();
     for (const effect of effects) {
       const isMerged = effect.kind === "report" && effect.pipeline === GATE && effect.what === "success";
       if (isMerged && this.#before.get(effect.item)?.isLanding) mergedProjects.add(effect.subject.project);
     }
-    const inGate = new Set(now.flatMap(({ members }) => members.map(({ id }) => id)));
     const open = [...changes.values()].filter(({ state }) => state === "open");
+    const needs = new Map(open.map((change) => [change.id, change.needs]));
+    const items = new Map(now.map(({ id, members }) => [id, members.map((member) => member.id)]));
+    const inGate = new Set([...items.values()].flat());
+    const ofParents = this.#offered({ items, needs });
     for (const { name, triggers } of layout.pipelines) {
       const isOfParents = triggers?.parentEnqueued?.includes(GATE) ?? false;
       const wanted = open.filter(
         (change) =>
-          (isOfParents &&
-            // What it has come to need in this very step it may have come to need after that had entered.
-            isSame(this.#needs.get(change.id), change.needs) &&
-            change.needs.some((need) => need.change !== null && entered.has(need.change))) ||
+          (isOfParents && ofParents.has(change.id)) ||
           (triggers?.projectMerged === true &&
             mergedProjects.has(change.project) &&
             this.#open.has(change.id)),
@@ -67,8 +120,20 @@ export class TriggerJudge {
     }
     this.#before = new Map(now.map((item) => [item.id, item]));
     this.#open = new Set(open.map(({ id }) => id));
-    this.#needs = new Map(open.map(({ id, needs }) => [id, needs]));
+    this.#needs = needs;
   }
+}
+
+function momentOf(core: GateCore): Moment {
+  const { queues, changes } = core.snapshot();
+  const live = queues
+    .filter(({ pipeline }) => pipeline === GATE)
+    .flatMap(({ items }) => items)
+    .filter((item) => item.live);
+  return {
+    items: new Map(live.map(({ id, subject, members = [subject] }) => [id, members.map((one) => one.id)])),
+    needs: new Map(changes.changes.map(({ id, needs }) => [id, needs])),
+  };
 }
 
 const isSame = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);

@@ -208,7 +208,8 @@ export class GateWorld {
       this.#records.told(event);
       this.#sharing?.stored(event);
     }
-    const effects = this.#step(this.#core, events, nowMs);
+    const watch = (told: readonly GateEvent[]) => this.#judge.watched(told, this.#core);
+    const effects = this.#step(this.#core, events, nowMs, watch);
     for (const effect of effects) {
       this.#options.trace?.(`  < ${JSON.stringify(effect)}`);
       this.#mix(effect);
@@ -226,9 +227,14 @@ export class GateWorld {
     }
   }
 
-  #step(core: GateCore, events: readonly GateEvent[], nowMs: number): GateEffect[] {
+  #step(
+    core: GateCore,
+    events: readonly GateEvent[],
+    nowMs: number,
+    watch = (told: readonly GateEvent[]) => told,
+  ): GateEffect[] {
     const { events: told, effects: asked } = this.#options.tampering ?? {};
-    const effects = core.step(told?.(events) ?? events, nowMs);
+    const effects = core.step(watch(told?.(events) ?? events), nowMs);
     return asked?.(effects) ?? effects;
   }
 

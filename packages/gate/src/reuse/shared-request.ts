@@ -23,7 +23,7 @@ const OF_INPUT: Readonly<Record<BuildInput, readonly string[]>> = {
  */
 export function sharedRequest(
   request: BuildRequest,
-  job: FrozenJobDefinition,
+  job: Pick<FrozenJobDefinition, "inputs" | "requiredProjects">,
   commitOf: (repository: BuildRequest["repositories"][number]) => string | undefined,
 ): Omit<BuildRequest, "build"> | undefined {
   const inputs = new Set(job.inputs);
@@ -35,7 +35,8 @@ export function sharedRequest(
     ),
   );
   const repositories: BuildRequest["repositories"] = [];
-  for (const state of request.repositories) {
+  // Which of them changes ahead have touched shows in their order otherwise.
+  for (const state of request.repositories.toSorted((a, b) => (a.project < b.project ? -1 : 1))) {
     const { project, repository } = state;
     if (!mounted.has(project)) {
       // Executables, playbooks and roles are taken from it by their commits.

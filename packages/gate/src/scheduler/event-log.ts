@@ -77,12 +77,13 @@ export class EventLog {
     return core;
   }
 
-  /** Writes a batch, within the transaction that is under way where there is one. */
-  append(events: readonly GateEvent[], atMs: number): void {
+  /** Writes a batch, within the transaction that is under way where there is one. @returns its number */
+  append(events: readonly GateEvent[], atMs: number): number {
     this.#db
       .prepared("INSERT INTO gate_events (seq, at_ms, events) VALUES (?, ?, ?)")
       .run(++this.#seq, atMs, writeEvents(events));
     this.#sinceSnapshot++;
+    return this.#seq;
   }
 
   /** Where the log ends. */

@@ -39,7 +39,13 @@ export class Scheduler {
   /** Told, and not written yet. */
   #told: Told[] = [];
   /** Written, and not decided upon yet. */
-  readonly #written: { readonly events: readonly GateEvent[]; readonly atMs: number }[] = [];
+  readonly #written: {
+    readonly seq: number;
+    readonly events: readonly GateEvent[];
+    readonly atMs: number;
+  }[] = [];
+  /** Of the newest batch that was decided upon. */
+  #decidedSeq = 0;
   #flushing: NodeJS.Timeout | NodeJS.Immediate | undefined;
   /** Until when what is told is gathered. */
   #restUntilMs = 0;
@@ -100,9 +106,9 @@ export class Scheduler {
     // A clock that was set back must not make the log say that time went back.
     const atMs = Math.max(this.#lastMs, this.#nowMs());
     this.#lastMs = atMs;
-    this.#log.append(events, atMs);
+    const seq = this.#log.append(events, atMs);
     this.#options.database.afterCommit(() => {
-      this.#written.push({ events, atMs });
+      this.#written.push({ seq, events, atMs });
       this.#step();
     });
   }
@@ -183,9 +189,12 @@ export class Scheduler {
     try {
       for (let next = this.#written.shift(); next !== undefined; next = this.#written.shift()) {
         const effects = this.core.step(next.events, next.atMs);
+        this.#decidedSeq = next.seq;
         for (const effect of effects) this.#options.act(effect);
       }
-      if (this.#log.wantsSnapshot) this.#log.snapshot(this.core, this.#nowMs());
+      // Of one transaction there may be batches on the disk whose turn has not come.
+      const isWhole = this.#decidedSeq === this.#log.seq;
+      if (this.#log.wantsSnapshot && isWhole) this.#log.snapshot(this.core, this.#nowMs());
     } catch (error) {
       this.#lose(error as Error);
       return;

@@ -33,6 +33,9 @@ export class GateDatabase {
   readonly #prepared = new Map<string, StatementSync>();
   #depth = 0;
   #after: (() => void)[] = [];
+  /** Of what is on the disk, in the order in which it got there. */
+  readonly #due: (() => void)[] = [];
+  #isFollowingUp = false;
 
   /** @throws GateStoreError */
   constructor(path: string, migrations: readonly Migration[]) {
@@ -65,11 +68,26 @@ export class GateDatabase {
     } finally {
       this.#depth--;
     }
-    for (const act of this.#after.splice(0)) act();
+    this.#due.push(...this.#after.splice(0));
+    this.#followUp();
     return value;
   }
 
-  /** Calls `act` when the transaction that is under way is on the disk, and not at all when it fails. */
+  /** What follows from a transaction may have another one made, whose turn comes after all that follows from this one. */
+  #followUp(): void {
+    if (this.#isFollowingUp) return;
+    this.#isFollowingUp = true;
+    try {
+      for (let act = this.#due.shift(); act !== undefined; act = this.#due.shift()) act();
+    } finally {
+      this.#isFollowingUp = false;
+    }
+  }
+
+  /**
+   * Calls `act` when the transaction that is under way is on the disk, and not at all when it fails. Where that transaction is
+   * made by such an act, those that were to be called before have their turn first.
+   */
   afterCommit(act: () => void): void {
     if (this.#depth === 0) act();
     else this.#after.push(act);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { PipelineRules, RefUpdate } from "../../src/core/index.ts";
+import type { Change, GateEvent, PipelineRules, RefUpdate } from "../../src/core/index.ts";
 import { CHECK, changeOf, GATE, jobOf, Told } from "./told.ts";
 
 const names = (told: Told, pipeline: string): string[] =>
@@ -26,6 +26,18 @@ describe("what happens in the gate starts pipelines", () => {
     told.tell({ kind: "offer", subject: "A", pipelines: ["gate"] });
     // D is approved, and follows A into the gate; B is checked anew.
     expect(names(told, "gate")).toEqual(["A", "D"]);
+    expect(names(told, "again")).toEqual(["B"]);
+  });
+
+  it("does not offer those that come to need a change after it has entered, even if that is told at once", () => {
+    const told = new Told(GATE, again);
+    const tell = (id: string, fields: Partial<Change>): GateEvent => {
+      return { kind: "change", change: changeOf(id, { isApproved: false, ...fields }) };
+    };
+    told.tell(tell("B", {}), tell("C", {}));
+    const offer: GateEvent = { kind: "offer", subject: "A", pipelines: ["gate"] };
+    const [before, after] = ["B", "C"].map((id) => tell(id, { needs: needs("A") }));
+    told.tell(tell("A", { isApproved: true }), before!, offer, after!);
     expect(names(told, "again")).toEqual(["B"]);
   });
 
