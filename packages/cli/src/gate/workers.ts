@@ -125,7 +125,9 @@ export async function listWorkers(flags: GateFlags): Promise<void> {
     return;
   }
   if (workers.length === 0) {
-    process.stdout.write("no executor and no merger has told of itself: drover gate executor --help, drover gate merger --help\n");
+    process.stdout.write(
+      "no executor and no merger has told of itself: drover gate executor --help, drover gate merger --help\n",
+    );
     return;
   }
   const rows = workers.map((worker) => [
