@@ -282,7 +282,9 @@ describe("checkConfigFolder", () => {
     const { kind, problems, files, layouts } = await checkConfigFolder(dir);
     expect({ kind, files, layouts: layouts.length }).toEqual({ kind: "gate", files: 4, layouts: 1 });
     expect(problems.map(({ project, message }) => `${project}: ${message}`)).toEqual([
-      expect.stringMatching(/^lost: project lost cannot be read: there is no repository .*lost\.git; drover gate project import brings one$/),
+      expect.stringMatching(
+        /^lost: project lost cannot be read: there is no repository .*lost\.git; drover gate project import brings one$/,
+      ),
       'conf: job t has the parent bese, which is not defined; did you mean "base"?',
     ]);
     await writeFile(join(dir, "gate.yaml"), "- tenent: {}\n");
