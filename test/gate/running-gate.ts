@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
-import { chmodSync, constants, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { open } from "node:fs/promises";
+import { chmodSync, constants, mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -44,8 +44,8 @@ export class RunningGate {
   server!: JobServer;
   #http: HttpServer | undefined;
   #clones = 0;
-  /** That were written for executions. */
-  readonly #words = new Map<string, number>();
+  /** From which executions are told how to end. */
+  readonly #pipes = new Map<string, Promise<FileHandle>>();
   #options: Partial<GateOptions> = {};
 
   private constructor() {}
@@ -119,6 +119,7 @@ export class RunningGate {
 
   async end(): Promise<void> {
     await this.close();
+    for (const pipe of this.#pipes.values()) await (await pipe).close();
     rmSync(this.folder, { recursive: true, force: true });
   }
 
@@ -217,23 +218,36 @@ export class RunningGate {
     await this.tellBuild(build, String(code));
   }
 
-  /** Writes the next word for the execution of a build, which may be that of others, too: it looks for a file. */
-  tellExecution(build: string, word: string): void {
+  /** The execution of a build, which may be that of others, too, can be told how to end. */
+  async #pipeOf(build: string): Promise<FileHandle> {
     const execution = this.gate.builds.get(Number(build))!.execution!;
-    const words = (this.#words.get(execution) ?? 0) + 1;
-    this.#words.set(execution, words);
-    const path = join(this.control, `${execution}.${words}`);
-    writeFileSync(`${path}.new`, `${word}\n`);
-    renameSync(`${path}.new`, path);
+    const path = join(this.control, execution);
+    // Both ends are open here, so that it holds what nobody reads yet, or ever.
+    const opened =
+      this.#pipes.get(execution) ??
+      promisify(execFile)("mkfifo", ["--mode=644", path]).then(() => open(path, "r+"));
+    this.#pipes.set(execution, opened);
+    return await opened;
+  }
+
+  /** An execution waits until this was done. */
+  async openExecution(build: string): Promise<void> {
+    await this.#pipeOf(build);
+  }
+
+  /** Writes a word to the execution of a build. */
+  async tellExecution(build: string, word: string): Promise<void> {
+    const pipe = await this.#pipeOf(build);
+    await pipe.write(`${word}\n`);
   }
 
   /** Has the job server take a build from its executor, which the gate cannot tell from an executor that is gone. */
   async loseBuild(build: string): Promise<void> {
-    const row = new RegExp(`^(\\S+)\\tgate:build:\\S+\\t\\S+-${build}\\t`, "m").exec(
-      await this.#admin("jobs"),
-    );
-    if (row === null) throw new Error(`the job server has no build ${build}`);
-    await this.#admin(`cancel job ${row[1]}`);
+    const unique = this.gate.ledger.of(Number(build))?.unique ?? `${this.gate.id}-${build}`;
+    const jobs = (await this.#admin("jobs")).split("\n").map((row) => row.split("\t"));
+    const job = jobs.find(([, name, of]) => name?.startsWith("gate:build:") && of === unique);
+    if (job === undefined) throw new Error(`the job server has no build ${build}`);
+    await this.#admin(`cancel job ${job[0]}`);
   }
 
   /** Asks the job server as `gearadmin` does. @returns its answer */

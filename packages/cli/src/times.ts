@@ -8,7 +8,7 @@ export function durationMs(text: string, option: string): number {
   if (match === null) {
     throw new UsageError(
       "OPTION_INVALID",
-      `${option} ${JSON.stringify(text)} is no duration: write 1500 (milliseconds), 1.5s, 2m or 1h`,
+      `${option} ${JSON.stringify(text)} is no duration: write 1500 (milliseconds), 1.5s, 2m, 1h or 1d`,
     );
   }
   return Math.round(Number(match[1]) * UNIT_MS[match[2] ?? "ms"]!);

@@ -85,7 +85,7 @@ beforeAll(async () => {
   up = startDrover(["gate", "up", folder, ...listen, "--slots", "4", "--ready-file", readyFile], {
     env: xdg,
     cwd: at.path,
-    deadlineMs: 300_000,
+    deadlineMs: 900_000,
   });
   await until("the gate is up", () => {
     if (up.hasEnded()) throw new Error(up.stderr());
@@ -176,6 +176,9 @@ describe("making and finding a gate", () => {
     [["explain", "main"], "no number of a change, and no ref such as refs/heads/main"],
     [["explain", "1", "--project", "sample"], "--project is for a ref"],
     [["explain", "refs/heads/main", "--at", "tea"], "is no time"],
+    [["status", "--at", "2999-01-01"], "is still to come"],
+    [["changes", "--state", "shut"], "Allowed choices are open, merged, abandoned"],
+    [["autohold-info", "x"], "is no whole number"],
   ])("%j is a wrong option", async (args, why) => {
     const { code, stderr } = await gate(...args);
     expect(stderr).toContain(why);
@@ -197,6 +200,11 @@ describe("configuration", () => {
     expect(asJson.code).toBe(1);
     expect((JSON.parse(asJson.stdout) as { problems: ConfigProblem[] }).problems).toMatchObject([
       { file: "zuul.yaml", line: 3 },
+    ]);
+    const nothing = await gate("config", "check", at.file("nothing"));
+    expect([nothing.code, nothing.stdout]).toEqual([
+      1,
+      expect.stringMatching(/^there is neither gate\.yaml/),
     ]);
     const none = await gate("config", "problems");
     expect([none.code, none.stdout]).toEqual([0, "The configuration has no problems.\n"]);
@@ -241,12 +249,11 @@ describe("changes", () => {
 
     const explained = await gate("explain", number);
     expect(explained.stdout).toContain("it is merged, and in no pipeline");
-    expect(explained.stdout).toMatch(/^ {2}gate +greets +would run, once the change is in the pipeline$/m);
+    expect(explained.stdout).toMatch(/^ {2}gate +greets +ended with SUCCESS as build \d+$/m);
+    expect(explained.stdout).toMatch(/^ {2}gate +noop +would run, were the change in the pipeline$/m);
     expect(explained.stdout).toContain("gate: was enqueued");
     const job = await gate("explain", number, "--job", "greets");
-    expect(job.stdout).toContain(
-      "Job greets in gate would run, once the change is in the pipeline.\n  It runs: greets",
-    );
+    expect(job.stdout).toMatch(/^Job greets in gate ended with SUCCESS as build \d+\.\n {2}It runs: greets/m);
     expect(job.stdout).toMatch(
       /^ {4}base +config main zuul\.d\/\S+:\d+\n {4}greets +sample main zuul\.yaml:\d+$/m,
     );
@@ -380,7 +387,11 @@ describe("changes", () => {
       /^autohold 1: job greets of sample\nasked by ann .*: to look\n.*: 2, each for 1 h\n$/,
     );
     const many = await gate("autohold", ...of, "--count", "101");
-    expect([many.code, many.stderr]).toEqual([1, expect.stringContaining("count")]);
+    expect([many.code, many.stderr]).toEqual([1, expect.stringContaining("count: 100 builds at most")]);
+    const long = await gate("autohold", ...of, "--hold", "9d");
+    expect([long.code, long.stderr]).toEqual([1, expect.stringContaining("holdMs: a week at most")]);
+    const mistyped = await gate("autohold", ...of, "--job", "greet");
+    expect(mistyped.stdout).toContain("no job is called greet so far");
     const shell = await gate("held-shell", "1", "--dir", folder);
     expect([shell.code, shell.stderr]).toEqual([1, expect.stringContaining("build 1 is not held")]);
     expect((await gate("autohold-delete", "1")).code).toBe(0);

@@ -10,10 +10,18 @@ export class IdleWaiters {
   /** @param limitMs After so long it resolves all the same. Default: never. */
   until(isIdle: () => boolean, limitMs?: number): Promise<void> {
     return new Promise((resolve) => {
-      const waiter = { isIdle, resolve };
+      let timer: NodeJS.Timeout | undefined;
+      const waiter = {
+        isIdle,
+        resolve: () => {
+          // Else it would keep the process alive.
+          clearTimeout(timer);
+          resolve();
+        },
+      };
       this.#waiters.push(waiter);
       if (limitMs === undefined) return;
-      setTimeout(() => {
+      timer = setTimeout(() => {
         this.#waiters = this.#waiters.filter((other) => other !== waiter);
         resolve();
       }, limitMs);

@@ -16,6 +16,20 @@ export const PIPELINE_MESSAGES: Readonly<Record<Exclude<ReportName, "dequeue">, 
 /** What builds that are prepared have in their logs when their run has begun. */
 export const RUN_BEGINS = /^runs$/m;
 
+/** Ends as it is told. */
+const OBEY = `
+while :; do
+  read -r code < "$told" || continue
+  case "$code" in
+    early) echo "fails, and goes on" ;;
+    pause) echo '{"zuul": {"pause": true, "artifacts": [{"name": "made", "url": "here"}]}}' > "$DROVER_RESULT"; exit 0 ;;
+    children*) echo "{\\"zuul\\": {\\"child_jobs\\": \${code#children}}}" > "$DROVER_RESULT" ;;
+    0) echo made > "$DROVER_ARTIFACTS/made"; exit 0 ;;
+    *) exit "$code" ;;
+  esac
+done
+`;
+
 /** Says which changes its workspace holds, and ends when it is told how. */
 const PROBE = `
 for folder in "$DROVER_WORKSPACE"/src/*/*; do
@@ -27,17 +41,8 @@ for folder in "$DROVER_WORKSPACE"/src/*/*; do
   done
 done
 echo waits
-while :; do
-  read -r code < "CONTROL/\${DROVER_BUILD##*-}" || continue
-  case "$code" in
-    early) echo "fails, and goes on" ;;
-    pause) echo '{"zuul": {"pause": true, "artifacts": [{"name": "made", "url": "here"}]}}' > "$DROVER_RESULT"; exit 0 ;;
-    children*) echo "{\\"zuul\\": {\\"child_jobs\\": \${code#children}}}" > "$DROVER_RESULT" ;;
-    0) echo made > "$DROVER_ARTIFACTS/made"; exit 0 ;;
-    *) exit "$code" ;;
-  esac
-done
-`;
+told="CONTROL/\${DROVER_BUILD##*-}"
+${OBEY}`;
 
 /** The same where builds share: it has one repository without a history, and is known by its execution. */
 const SHARED_PROBE = `
@@ -46,20 +51,9 @@ git ls-files | grep -vx zuul.yaml | while read -r file; do
   echo "holds $DROVER_PROJECT $DROVER_BRANCH $(cat "$file")"
 done | sort -u
 echo waits
-words=0
-while :; do
-  words=$((words + 1))
-  until [ -e "CONTROL/$DROVER_EXECUTION.$words" ]; do sleep 0.1; done
-  read -r code < "CONTROL/$DROVER_EXECUTION.$words"
-  case "$code" in
-    early) echo "fails, and goes on" ;;
-    pause) echo '{"zuul": {"pause": true, "artifacts": [{"name": "made", "url": "here"}]}}' > "$DROVER_RESULT"; exit 0 ;;
-    children*) echo "{\\"zuul\\": {\\"child_jobs\\": \${code#children}}}" > "$DROVER_RESULT" ;;
-    0) echo made > "$DROVER_ARTIFACTS/made"; exit 0 ;;
-    *) exit "$code" ;;
-  esac
-done
-`;
+told="CONTROL/$DROVER_EXECUTION"
+until [ -e "$told" ]; do sleep 0.2; done
+${OBEY}`;
 
 /**
  * Of the config-project.
@@ -112,13 +106,14 @@ export function pipelineFiles(
     "no-jobs": { local: {} },
     ...messages,
   };
+  const probe = (shares ? SHARED_PROBE : PROBE).replaceAll("CONTROL", control);
   const base = {
     name: "base",
     parent: null,
     abstract: true,
     timeout: 600,
     "failure-output": "fails, and",
-    command: ["sh", "-c", (shares ? SHARED_PROBE : PROBE).replaceAll("CONTROL", control)],
+    command: ["sh", "-c", probe],
     // A scenario says for which change a job fails.
     ...(shares ? { reuse: true, inputs: ["change", "branch"] } : {}),
   };
@@ -148,7 +143,7 @@ export function pipelineFiles(
   };
   const tests = check ? [checks, gates] : [gates];
   return {
-    prepare: `#!/bin/sh\n${PROBE.replace("CONTROL", control)}`,
+    prepare: `#!/bin/sh\n${probe}`,
     "zuul.d/jobs.yaml": stringify([{ job: base }, { job: prepared }]),
     "zuul.d/pipelines.yaml": stringify(
       [...tests, ...further.map((name) => others[name])].map((pipeline) => ({ pipeline })),

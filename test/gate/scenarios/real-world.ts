@@ -199,7 +199,7 @@ export class RealWorld implements ScenarioWorld {
   }
 
   async #tell(build: string, word: string): Promise<void> {
-    if (this.#shares) this.#running.tellExecution(build, word);
+    if (this.#shares) await this.#running.tellExecution(build, word);
     else await this.#running.tellBuild(build, word);
   }
 
@@ -252,7 +252,8 @@ export class RealWorld implements ScenarioWorld {
         ended.add(of);
         await this.#end(build);
       }
-      return seen.items.length === 0;
+      // The clock strikes again and again.
+      return seen.items.every(({ pipeline }) => pipeline === "nightly");
     });
   }
 
@@ -368,8 +369,18 @@ export class RealWorld implements ScenarioWorld {
     expect(found.every(({ line }) => line !== null)).toBe(true);
   }
 
-  /** Also looks at the branches themselves: each has the commits of its changes, and no others. */
   async expectMerged(...names: readonly string[]): Promise<void> {
+    await this.#expectMerged(names, () => "");
+  }
+
+  /** As `expectMerged`, but what is not of one queue may have merged in any order. */
+  async expectMergedInQueues(...names: readonly string[]): Promise<void> {
+    const queues = new Map(this.#setup.projects.map(({ name, queue }) => [name, queue ?? name]));
+    await this.#expectMerged(names, (name) => queues.get(this.#changeOf(name).setup.project)!);
+  }
+
+  /** Also looks at the branches themselves: each has the commits of its changes, and no others. */
+  async #expectMerged(names: readonly string[], queueOf: (name: string) => string): Promise<void> {
     const changes = async () => {
       const list = await Promise.all([...this.#changes.keys()].map((name) => this.#look(name)));
       return list.filter(({ state }) => state === "merged");
@@ -383,7 +394,10 @@ export class RealWorld implements ScenarioWorld {
       return { name: this.#nameOf(subject.number), atMs: row.updatedMs };
     });
     order.sort((a, b) => a.atMs - b.atMs || names.indexOf(a.name) - names.indexOf(b.name));
-    expect(order.map(({ name }) => name)).toEqual(names);
+    for (const queue of new Set(names.map(queueOf))) {
+      const isOfIt = (name: string): boolean => queueOf(name) === queue;
+      expect(order.map(({ name }) => name).filter(isOfIt)).toEqual(names.filter(isOfIt));
+    }
     for (const [project, clone] of this.#clones) {
       await clone.ok("fetch", "--quiet", "--prune", "origin");
       const branches = new Set([...this.#changes.values()].map(({ setup }) => setup.branch));
@@ -471,6 +485,7 @@ export class RealWorld implements ScenarioWorld {
       const { body } = await this.#running.ask<string>("GET", `/builds/${id}/log`);
       if (/^waits$/m.test(body)) {
         this.#waitingBuilds.add(id);
+        if (this.#shares) await this.#running.openExecution(id);
         await this.#compare(view, body);
       }
     }

@@ -43,7 +43,7 @@ export async function deleteAutohold(id: string, flags: GateFlags): Promise<void
   printDone(flags, await new GateApi(gatePlace(flags)).delete<DoneView>(pathOf(id)));
 }
 
-const pathOf = (id: string): string => `/autoholds/${encodeURIComponent(id)}`;
+const pathOf = (id: string): string => `/autoholds/${countOf(id, "the autohold")}`;
 
 function ofWhat({ project, change, ref }: AutoholdView): string {
   const which = change !== null ? ` change ${change}` : ref !== null ? ` refs ${ref}` : "";

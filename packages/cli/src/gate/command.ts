@@ -163,7 +163,7 @@ function addReads(gate: Command): void {
     .action(async (flags) => (await import("./run.ts")).showStatus(flags));
   reads(gate, "changes", "Lists changes, the newest first.")
     .option("--project <name>", "of this project")
-    .option("--state <state>", "open, merged or abandoned")
+    .addOption(new Option("--state <state>", "only such ones").choices(["open", "merged", "abandoned"]))
     .option("--owner <user>", "of this user")
     .option("--limit <number>", "at most so many", "50")
     .action(async (flags) => (await import("./run.ts")).listChanges(flags));

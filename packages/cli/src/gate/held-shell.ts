@@ -60,6 +60,6 @@ async function askedFor(
       : `by executor ${executor}: on its machine, with --dir and the folder that drover gate executor has there`;
   throw new CommandFailed(
     "GATE_REFUSED",
-    `the workspace of build ${printable(build)} is not in ${flags.dir}. It is held ${where}: drover gate held-shell ${held.execution} --dir FOLDER`,
+    `the workspace of build ${printable(build)} is not in ${resolve(flags.dir)}; it is held ${where}:\n  drover gate held-shell ${held.execution} --dir FOLDER`,
   );
 }

@@ -21,7 +21,9 @@ export function pastTime(text: string, option: string, nowMs = Date.now()): numb
   const isDay = /^\d{4}-\d\d-\d\d/.test(text);
   const at =
     day === undefined ? (isDay ? Date.parse(text) : Number.NaN) : Date.parse(`${day}T${time ?? "00:00"}Z`);
-  if (!Number.isNaN(at) && at >= 0) return at;
+  if (at > nowMs)
+    throw new UsageError("OPTION_INVALID", `${option} ${JSON.stringify(text)} is still to come (in UTC)`);
+  if (at >= 0) return at;
   throw new UsageError(
     "OPTION_INVALID",
     `${option} ${JSON.stringify(text)} is no time: write 2026-12-24T18:00:00Z, or 20m for 20 minutes ago`,
@@ -53,6 +55,7 @@ const COMPARED = {
 function replayLines(spans: readonly ReplayedSpan[]): string[] {
   if (spans.length === 0) return ["Nothing has happened yet."];
   return spans.flatMap(({ fromSeq, toSeq, fromMs, toMs, comparedWith, difference }) => {
+    if (fromSeq === toSeq && comparedWith === null) return ["Nothing has happened yet."];
     const batches = toSeq - fromSeq === 1 ? "1 batch" : `${toSeq - fromSeq} batches`;
     const span = `${timeText(fromMs)} to ${timeText(toMs)}, ${batches} of events: `;
     if (comparedWith === null) return [`${span}replayed, and there is nothing to compare it with`];

@@ -12,7 +12,7 @@ import type {
 import { printable } from "@drover/protocol";
 import { UsageError } from "../errors.ts";
 import { GateApi } from "./api.ts";
-import { pastTime } from "./history.ts";
+import { pastTime, timeText } from "./history.ts";
 import { type GateFlags, gatePlace } from "./place.ts";
 import { buildLines, changeLines, changeText, flakeLines, outboxLines, statusLines } from "./show.ts";
 
@@ -29,7 +29,8 @@ export async function showStatus(
     const status = await api.get<StatusView>("/status", { at });
     const isScreen = flags.watch === true && process.stdout.isTTY && flags.json !== true;
     if (isScreen) process.stdout.write("\u001b[H\u001b[2J");
-    print(flags, status, () => statusLines(status, status.atMs));
+    const then = at === undefined ? [] : [`As it was at ${timeText(at)} (UTC):`];
+    print(flags, status, () => [...then, ...statusLines(status, status.atMs)]);
     if (flags.watch !== true) return;
     await after(WATCH_MS);
   }
@@ -91,7 +92,8 @@ export async function configProblems(flags: GateFlags): Promise<void> {
 
 export function problemLine({ project, branch, file, line, message }: ConfigProblem): string {
   const where = [project, branch, file].filter((part) => part !== "").join(" ");
-  return `${printable(where)}${line === null ? "" : `:${line}`}: ${printable(message, 1_000)}`;
+  const at = `${printable(where)}${line === null ? "" : `:${line}`}`;
+  return `${at === "" ? "" : `${at}: `}${printable(message, 1_000)}`;
 }
 
 /** `approve`, `unapprove`, `abandon`, `restore` */

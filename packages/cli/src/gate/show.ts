@@ -41,10 +41,12 @@ export function statusLines(status: StatusView, nowMs: number): string[] {
     );
     for (const queue of queues) {
       if (queue.items.length === 0) continue;
-      const window = queue.window === 0 ? "" : `, window ${queue.window}`;
-      lines.push(
-        `  ${printable(queue.name)}${queue.branch === null ? "" : ` (${printable(queue.branch)})`}${window}`,
-      );
+      // Queues of single changes have no name.
+      const head = [
+        `${printable(queue.name)}${queue.branch === null ? "" : ` (${printable(queue.branch)})`}`.trim(),
+        queue.window === 0 ? "" : `window ${queue.window}`,
+      ].filter((part) => part !== "");
+      if (head.length > 0) lines.push(`  ${head.join(", ")}`);
       for (const { item, depth } of asTree(queue.items)) lines.push(...itemLines(item, depth, nowMs));
     }
     for (const { subject, reason } of waiting) {
@@ -73,8 +75,8 @@ function itemLines(item: ItemView, depth: number, nowMs: number): string[] {
   const indent = "  ".repeat(2 + depth);
   const mark = item.failing ? "✗" : !item.live ? "·" : item.active ? "●" : "○";
   const since = durationText(nowMs - item.enqueuedMs);
-  const left = item.remainingMs === null ? "" : `, about ${durationText(item.remainingMs)} left`;
-  const resets = item.resets === 0 ? "" : `, reset ${item.resets} times`;
+  const left = item.remainingMs ? `, about ${durationText(item.remainingMs)} left` : "";
+  const resets = item.resets === 0 ? "" : item.resets === 1 ? ", reset once" : `, reset ${item.resets} times`;
   const [first, ...others] = item.members.map(subjectText);
   const lines = [`${indent}${mark} ${first}  (${since}${left}${resets})`];
   for (const other of others) lines.push(`${indent}+ ${other}`);

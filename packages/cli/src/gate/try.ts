@@ -92,6 +92,8 @@ function planLines(plan: TrialPlan, clones: readonly TrialClone[]): string[] {
       "note: no clone defines pipelines, so those of drover gate init are taken; name the clone of your config-project as well",
     );
   for (const problem of configProblems) lines.push(`note: ${problemLine(problem)}`);
+  if (configProblems.some(({ message }) => message.includes("not defined")))
+    lines.push("note: what another repository defines is known when its clone is named before this one");
   lines.push(`Merged in this order, of which the last is tried in ${printable(pipeline)}:`);
   for (const { project, branch, commit, title } of chain)
     lines.push(

@@ -79,11 +79,12 @@ function gateLines({ folder, projects, isolation }: StartedGate, [address]: read
       ? ""
       : "  builds run without bubblewrap: install it, or trust whoever may push\n";
   const base = address === undefined ? "" : `http://${address.replace("127.0.0.1", "localhost")}`;
+  const isUsual = base === "" || base === "http://localhost:4780";
   const sample = projects.find((name) => name === "sample") ?? projects[0];
   return `The gate of ${folder} has ${projects.length} projects: ${projects.slice(0, 5).join(", ")}
 ${warning}  propose a change, see it tested, and have it merged when it has passed:
     git clone ${base}/git/${sample}.git
-    npx drover gate status
+    npx drover gate status${isUsual ? "" : ` --server ${base}`}
   its page:  ${base}/#/gate
 
 `;

@@ -26,8 +26,8 @@ const autoholdBody = z
       .refine((pattern) => typeof compileRegex(pattern) !== "string", "is no regular expression")
       .optional(),
     reason: text,
-    count: z.number().int().min(1).max(MAX_HELD_BUILDS).default(1),
-    holdMs: z.number().int().min(1_000).max(MAX_HOLD_MS).default(DEFAULT_HOLD_MS),
+    count: z.number().int().min(1).max(MAX_HELD_BUILDS, `${MAX_HELD_BUILDS} builds at most`).default(1),
+    holdMs: z.number().int().min(1_000).max(MAX_HOLD_MS, "a week at most").default(DEFAULT_HOLD_MS),
   })
   .refine(
     ({ change, ref }) => change === undefined || ref === undefined,
@@ -68,9 +68,11 @@ export function addAutoholdRoutes(app: FastifyInstance, gate: Gate): void {
     const made = autoholds.table.add({ ...asked, ...of });
     if (made === undefined)
       throw new Problem("conflict", `there are ${MAX_AUTOHOLDS} requests to hold builds; delete some`);
+    const isKnown = gate.loader.current?.layout.parts.jobs.has(made.job) ?? true;
     return {
       id: made.id,
       done: [
+        ...(isKnown ? [] : [`no job is called ${made.job} so far, by what is merged`]),
         `autohold ${made.id}: ${made.count === 1 ? `the next build of ${made.job} that fails is held` : `the next ${made.count} builds of ${made.job} that fail are held`}`,
       ],
     };

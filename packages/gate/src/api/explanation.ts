@@ -1,5 +1,5 @@
 import { Problem } from "@drover/server/http";
-import type { JobExplanation, Layout } from "../config/index.ts";
+import { isConfigPath, type JobExplanation, type Layout } from "../config/index.ts";
 import type { CoreStatus, GateCore, ItemStatus, JobStatus, QueueStatus, Subject } from "../core/index.ts";
 import type { Gate } from "../gate.ts";
 import type { BuildRow } from "../scheduler/build-table.ts";
@@ -18,6 +18,9 @@ const SHOWN_BUILDS = 10;
 
 /** Moves that are not deletions start the same pipelines, wherever they lead. */
 const SOME_COMMIT = "some";
+/** Jobs of a change that edits configuration are known only from its buildset. */
+const OWN_CONFIG =
+  "; it edits configuration, which counts for it while it is in one: these jobs are by what is merged";
 /** Digits of a commit. */
 const SHORT = 10;
 
@@ -44,6 +47,8 @@ interface Explained {
   readonly elsewhere: string;
   /** Files that it touches. `null`: of a ref. */
   readonly files: readonly string[] | null;
+  /** It may go into pipelines yet. */
+  readonly isOpen: boolean;
 }
 
 /** @throws HistoryError; Problem `not-found` when the change was not there at that time */
@@ -55,13 +60,19 @@ export async function explanationView(
   const record = gate.forge.record(number)!;
   if (atMs === undefined) {
     const files = (await gate.forge.paths(number)).map((path) => path.toString());
-    const elsewhere = `it is ${record.state}, and in no pipeline`;
-    return view(gate, momentOf(gate), { subjects: [record], elsewhere, files }, job);
+    const isOpen = record.state === "open";
+    const elsewhere = `it is ${record.state}, and in no pipeline${isOpen && editsConfig(gate, record.project, files) ? OWN_CONFIG : ""}`;
+    return view(gate, momentOf(gate), { subjects: [record], elsewhere, files, isOpen }, job);
   }
   const then = gate.forge.change(number)!.revisions.findLast((one) => one.atMs <= atMs);
   if (then === undefined) throw new Problem("not-found", `change ${number} was not there then`);
   const subject = { ...record, revision: then.revision, commit: then.head };
-  const explained: Explained = { subjects: [subject], elsewhere: "it is in no pipeline", files: [] };
+  const explained: Explained = {
+    subjects: [subject],
+    elsewhere: "it is in no pipeline",
+    files: [],
+    isOpen: false,
+  };
   return view(gate, momentOf(gate, atMs), explained, job);
 }
 
@@ -77,8 +88,14 @@ export function refExplanationView(
     subjects: [first!, ...others],
     elsewhere: "it is in no pipeline",
     files: null,
+    isOpen: true,
   };
   return view(gate, moment, explained, job);
+}
+
+function editsConfig(gate: Gate, project: string, files: readonly string[]): boolean {
+  const extraPaths = gate.loader.tenant.projects.get(project)?.extraConfigPaths;
+  return files.some((path) => isConfigPath(path, extraPaths));
 }
 
 function momentOf(gate: Gate, atMs?: number): Moment {
@@ -168,7 +185,8 @@ function placeText({ queue, item }: Place): string {
       ? "tested on what is merged"
       : `tested as if ${namesOf(ahead)} ahead of it had merged already`;
   const cycle = item.members.length === 1 ? "" : `, with all of its cycle: ${namesOf(item)}`;
-  return `it is ${place} in queue ${queue.name}, ${base}${cycle}`;
+  const named = queue.name === "" ? "its queue" : `queue ${queue.name}`;
+  return `it is ${place} in ${named}, ${base}${cycle}`;
 }
 
 function namesOf({ members }: ItemStatus): string {
@@ -213,6 +231,9 @@ function jobsOf(gate: Gate, { status, pastMs }: Moment, explained: Explained): J
         pipeline: name,
         job,
         ...whether(subject, known.get(job), status, item, frozen?.[status?.name ?? job]?.inheritance, pastMs),
+        ...(item === undefined && known.get(job)?.runs === true
+          ? { now: outOfPipeline(subject, explained.isOpen, own[0]) }
+          : {}),
         builds: own.slice(0, SHOWN_BUILDS).map((row) => buildText(gate, row, pastMs)),
       };
     });
@@ -252,9 +273,24 @@ function whether(
   const isFrozen = item !== undefined && item.jobs.length > 0;
   const runs = explained?.runs === true && !isFrozen;
   if (!runs) return { runs, now: "does not run", reasons, definitions: [] };
-  const now =
-    item === undefined ? `would run, once the ${kind} is in the pipeline` : "runs when its turn comes";
-  return { runs, now, reasons, definitions };
+  return { runs, now: "runs when its turn comes", reasons, definitions };
+}
+
+/** What a job came to, or would come to, of something that is not in the pipeline. */
+function outOfPipeline(subject: Subject, isOpen: boolean, last: BuildRow | undefined): string {
+  if (last?.result != null) {
+    const { result, id } = last;
+    const of =
+      subject.kind === "change" &&
+      last.subject.kind === "change" &&
+      last.subject.revision !== subject.revision
+        ? ` of revision ${last.subject.revision}`
+        : "";
+    return `ended with ${result} as build ${id}${of}`;
+  }
+  return isOpen
+    ? `would run, once the ${subject.kind} is in the pipeline`
+    : "would run, were the change in the pipeline";
 }
 
 /** What a job of an item does: the end of a sentence that begins with the job. */

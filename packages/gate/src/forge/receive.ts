@@ -324,7 +324,10 @@ export class Receiver {
     if (branch !== null && old !== null && isGated(project, branch)) {
       const instead = `${branch} is gated: push to refs/for/${branch}`;
       if (!isOperator) throw new PushRefused(instead);
-      if (!directPush) throw new PushRefused(`${instead}, or let operators push to it (directPush)`);
+      if (!directPush)
+        throw new PushRefused(
+          `${instead}, or start the gate with --direct-push, by which operators may push to it`,
+        );
     } else if (!isOperator && (branch === null || old === null)) {
       throw new PushRefused("only operators make branches, and make or move tags");
     }
