@@ -39,6 +39,7 @@ import {
   linkSources,
   makeWorkspace,
   removeFolder,
+  setApart,
   type Workspace,
   WorkspaceImpossible,
 } from "./workspace.ts";
@@ -131,8 +132,7 @@ export class Execution {
     this.#record(Date.now(), artifacts);
     if (isCancelled) throw new ExecutorError("BUILD_CANCELLED", `${this.#terms.request.build} was cancelled`);
     const masked = (text: string) => log.masked(text);
-    const data = withoutSecrets(readReturned(this.#returned), masked);
-    const sealed = this.#secrets?.sealed();
+    const data = this.#told();
     return {
       execution: id,
       result,
@@ -140,11 +140,7 @@ export class Execution {
       startedMs: this.#startedMs,
       endedMs: Date.now(),
       steps: withoutSecrets(this.#steps, masked),
-      data: {
-        ...data,
-        warnings: [...data.warnings, ...this.#warnings.map(masked)],
-        ...(sealed === undefined ? {} : { sealed }),
-      },
+      data: { ...data, warnings: [...data.warnings, ...this.#warnings.map(masked)] },
       artifacts,
       outputBytes: log.bytes,
       ...(this.#held === null
@@ -198,6 +194,7 @@ export class Execution {
     if (entriesOf(request).some(isPlaybook)) await linkSources(this.#folders, (path) => this.#inside(path));
     sandbox.writePasswd(this.#folders, this.#uid);
     await handOver(this.#folders, this.#uid);
+    if (!sharesObjects) await setApart(this.#folders, this.#uid, false);
     // Copies of the gate's objects are not the build's doing.
     const copied = sharesObjects ? 0 : ((await bytesIn([work])).get(work) ?? 0);
     diskWatch.add(work, copied + limits.diskBytes, () => this.#stop({ kind: "disk full" }));
@@ -348,6 +345,8 @@ export class Execution {
       isApart,
     };
     const { phase } = place;
+    const opensApart = isApart && sandbox.isolation === "user";
+    if (opensApart) await setApart(this.#folders, this.#uid, true);
     this.#running = new RunningStep({
       failureOutput: phase === "run" ? this.#failureOutput : null,
       command: sandbox.command(terms),
@@ -374,6 +373,7 @@ export class Execution {
       return await this.#running.ended;
     } finally {
       this.#running = undefined;
+      if (opensApart) await setApart(this.#folders, this.#uid, false);
     }
   }
 
@@ -477,7 +477,7 @@ export class Execution {
 
   /** Stays as it is, if it has asked for that, until somebody lets it go on or ends it. */
   async #pause(): Promise<void> {
-    const data = readReturned(this.#returned);
+    const data = this.#told();
     if (!data.pause || this.#stopped !== undefined) return;
     this.#say("paused until the jobs that depend on it have ended");
     await new Promise<void>((resolve) => {
@@ -486,6 +486,13 @@ export class Execution {
     });
     this.#endPause = undefined;
     if (this.#stopped === undefined) this.#say("goes on");
+  }
+
+  /** What was returned, as everybody may see it: what is for files of later jobs alone is sealed. */
+  #told(): ReturnedData {
+    const data = withoutSecrets(readReturned(this.#returned), (text) => this.#terms.log.masked(text));
+    const sealed = this.#secrets?.sealed();
+    return sealed === undefined ? data : { ...data, sealed };
   }
 
   #fail(pattern: string): void {
