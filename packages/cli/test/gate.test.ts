@@ -310,6 +310,18 @@ describe("changes", () => {
     expect([before.code, before.stderr]).toEqual([1, expect.stringContaining("was not there then")]);
     const never = await gate("status", "--at", "tea");
     expect([never.code, never.stderr]).toEqual([2, expect.stringContaining('--at "tea" is no time')]);
+    for (const [words, told] of [
+      [["changes", "--limit", "many"], '--limit "many" is no whole number of at least 1'],
+      [["builds", "--limit", "0"], '--limit "0" is no whole number of at least 1'],
+      [["changes", "--state", "closed"], "Allowed choices are open, merged, abandoned"],
+      [["builds", "--change", "sample"], '"sample" is no number of a change'],
+    ] as const) {
+      const wrong = await gate(...words);
+      expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining(told)]);
+    }
+    expect((await json<BuildView[]>("builds", "--change", `${number},1`)).length).toBeGreaterThan(0);
+    const other = await gate("replay", "--token-file", user);
+    expect([other.code, other.stderr]).toEqual([1, expect.stringContaining("is no operator")]);
     const replayed = await gate("replay");
     expect([replayed.code, replayed.stdout]).toEqual([
       0,

@@ -367,7 +367,7 @@ export class Effects {
     const { build } = effect;
     const { builds, recordSoon, bus, gateId, zone, ledger } = this.#parts;
     const shared = ledger.of(build);
-    const known = shared === undefined ? undefined : ledger.ended(shared.unique);
+    const known = shared === undefined ? undefined : ledger.ended(shared);
     // Its own execution may have been recorded for another build before this process began.
     if (known !== undefined && (shared?.how === "reused" || known.endedMs >= builds.get(build)!.startedMs)) {
       const { outcome, detail } = known;

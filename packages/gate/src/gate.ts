@@ -218,7 +218,7 @@ export class Gate {
       const loaded = await loader.load();
       gate = new Gate(options, (self) => {
         const builds = new BuildTable(database);
-        const ledger = new ReuseLedger(database);
+        const ledger = new ReuseLedger(database, (execution) => executions.folderOf(execution) !== undefined);
         const table = new AutoholdTable(database);
         const buildsNamed = (name: string) => buildsByName(gateId, ledger, name);
         const autoholds = new Autoholds({ table, builds, buildsNamed, log, nowMs });

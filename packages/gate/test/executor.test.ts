@@ -105,6 +105,14 @@ describe("phases and results", () => {
     expect((await stage.run(request)).outcome.result).toEqual(final("TIMED_OUT"));
   });
 
+  test("a pre-run entry has a timeout of its own besides, and run has not", async () => {
+    const limits = { timeoutMs: 600_000, preTimeoutMs: 600 };
+    const { outcome } = await stage.run(phases("sleep 1000", "true", "true", limits));
+    expect(outcome).toMatchObject({ result: { kind: "retry" }, detail: expect.stringContaining("longer") });
+    const none = { ...stage.request("sleep 1; true"), ...limits };
+    expect((await stage.run(none)).outcome.result).toEqual(final("SUCCESS"));
+  });
+
   test("each post-run entry has its own timeout", async () => {
     const request = { ...stage.request("true"), postTimeoutMs: 700 };
     const { outcome } = await stage.run({ ...request, postRun: [script("sleep 1000"), script("true")] });

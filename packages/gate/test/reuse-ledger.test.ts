@@ -10,6 +10,7 @@ import { GateDatabase } from "../src/store/database.ts";
 const WEEK_MS = 7 * 86_400_000;
 const OF = { project: "app", job: "unit" };
 let folder: string;
+let gone: Set<string>;
 let database: GateDatabase;
 let builds: BuildTable;
 let ledger: ReuseLedger;
@@ -17,9 +18,10 @@ let ledger: ReuseLedger;
 function open(): void {
   database = new GateDatabase(join(folder, "gate.db"), [...BUILD_MIGRATIONS, ...REUSE_MIGRATIONS]);
   builds = new BuildTable(database);
-  ledger = new ReuseLedger(database);
+  ledger = new ReuseLedger(database, (execution) => !gone.has(execution));
 }
 beforeEach(() => {
+  gone = new Set();
   folder = mkdtempSync(join(tmpdir(), "drover-ledger-"));
   open();
 });
@@ -66,7 +68,7 @@ test("a success is reused until it is too old, also by the next process", () => 
   database.close();
   open();
   expect(begin(3, "k")).toMatchObject({ how: "reused", source: 1 });
-  expect(ledger.ended("k.0")?.outcome?.data.variables).toEqual({ x: 1 });
+  expect(ledger.ended({ unique: "k.0", how: null })?.outcome?.data.variables).toEqual({ x: 1 });
   expect(begin(4, "k", WEEK_MS + 2)).toMatchObject({ how: null });
   expect(begin(5, "other")).toMatchObject({ how: null });
 });
@@ -89,7 +91,11 @@ test("an execution is counted once, however many builds have it and however ofte
   database.close();
   open();
   expect(ledger.of(1)).toEqual({ key: "k", unique: "k.0", how: null, source: null });
-  expect(ledger.ended("k.0")).toMatchObject({ execution: "e1", result: "FAILURE", build: 2 });
+  expect(ledger.ended({ unique: "k.0", how: null })).toMatchObject({
+    execution: "e1",
+    result: "FAILURE",
+    build: 2,
+  });
   end(1, "FAILURE", "e1");
   end(3, "FAILURE", "e1");
   expect(begin(4, "k")).toMatchObject({ unique: "k.1" });
@@ -135,4 +141,36 @@ test("equal content with different results is a flake, listed with its execution
   expect(ledger.flakes()).toEqual([]);
   expect(ledger.counts().flakes).toBe(1);
   expect(begin(3, "k")).toMatchObject({ unique: "k.0", how: null });
+});
+
+test("what is reused is a success, though its unique was run again since and failed", () => {
+  begin(1, "k");
+  end(1, "SUCCESS", "e1");
+  // Too old for this one.
+  const late = WEEK_MS + 2;
+  expect(begin(2, "k", late)).toMatchObject({ how: null, unique: "k.0" });
+  end(2, "FAILURE", "e2", late);
+  // For a job that takes older ones, as it says now.
+  const sharing = ledger.find("k", 2 * WEEK_MS, late + 1);
+  expect(sharing).toMatchObject({ how: "reused", source: 1, unique: "k.0" });
+  expect(ledger.ended(sharing)).toMatchObject({ result: "SUCCESS", execution: "e1" });
+});
+
+test("a success whose artifacts are not kept any more is not reused; one that had none is", () => {
+  const artifacts = [{ name: "app.tar", bytes: 1, sha256: "0" }];
+  const withArtifacts = { ...outcome("e1"), artifacts };
+  begin(1, "k");
+  const told = { result: "SUCCESS", detail: null, outcome: withArtifacts };
+  database.transaction(() => {
+    builds.end(1, told, 1);
+    ledger.record(1, OF, told, 1);
+  });
+  begin(2, "bare");
+  end(2, "SUCCESS", "e2");
+  expect(begin(3, "k")).toMatchObject({ how: "reused", source: 1 });
+  for (const execution of ["e1", "e2"]) gone.add(execution);
+  expect(begin(4, "bare")).toMatchObject({ how: "reused", source: 2 });
+  expect(begin(5, "k")).toMatchObject({ how: null });
+  end(5, "SUCCESS", "e5");
+  expect(begin(6, "k")).toMatchObject({ how: "reused", source: 5 });
 });

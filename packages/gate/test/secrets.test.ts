@@ -236,6 +236,21 @@ describe("configuration", () => {
     });
   });
 
+  test("an untrusted job with a secret is for its own project, whatever its allowed-projects say", async () => {
+    const job = (more: string) =>
+      `${SECRET}- job: {name: j, run: run.yaml, secrets: s, allowed-projects: ${more}}\n`;
+    const { layout } = await load({
+      config: { main: { "zuul.yaml": BASE } },
+      app: { main: { "zuul.yaml": job("[app, other]") } },
+      other: { main: { "zuul.yaml": inPipeline("[j]", "gate") } },
+    });
+    expect(layout.freeze("gate", change("other"))).toMatchObject({
+      problems: [{ message: "project other is not among the allowed-projects of job j" }],
+    });
+    const { given } = await frozen(job("[other]") + inPipeline("[j]", "gate"), "gate");
+    expect(given).toEqual([["run.yaml", "s=s"]]);
+  });
+
   test("a child passes secrets to its parents' files where it says so, which makes it post-review if one is untrusted", async () => {
     const uses = "secrets: [{name: x, secret: s, pass-to-parent: true}, {name: y, secret: s}]";
     const job = `${SECRET}- job: {name: j, parent: open, post-run: post.yaml, ${uses}}\n`;

@@ -8,18 +8,26 @@ import { SimulatedWorld } from "./simulated-world.ts";
 /** Others are in the way of a scenario, and of this machine. */
 const TIMEOUT_MS = 300_000;
 
-const PLAYED = /^(E\d+|22|56|57|59): /;
 /** What check has found serves the gate at once, so that B has merged when its author would revise it, which the forge refuses. */
 const OVERTAKING = "E7: a new revision in the middle takes those along that were built on the old one";
-const CHOSEN = SCENARIOS.filter(({ title }) => PLAYED.test(title) && title !== OVERTAKING);
+const PLAYABLE = SCENARIOS.filter(({ title }) => title !== OVERTAKING);
+/** All that can happen to a build on its way to a result is in these; the others take minutes more. */
+const ALWAYS = /^(E\d+|9|12|18|22|40|43|45|47|5[25-9]|60): /;
+const CHOSEN =
+  process.env.DROVER_ALL_SCENARIOS === "1" ? PLAYABLE : PLAYABLE.filter(({ title }) => ALWAYS.test(title));
 const gates = new RealGates(true);
 /** Builds that had the execution of another, in all scenarios. */
 let shared = 0;
 
 afterAll(() => gates.end());
 
+it("all but one can be played", () => {
+  expect(PLAYABLE).toHaveLength(SCENARIOS.length - 1);
+});
+
 describe.concurrent("a gate with git, builds and HTTP, and reuse: the verdicts are those without", () => {
-  for (const [at, { title, setup, play }] of CHOSEN.entries())
+  for (const { title, setup, play } of CHOSEN) {
+    const at = SCENARIOS.findIndex((one) => one.title === title);
     it(title, { timeout: TIMEOUT_MS }, async () => {
       const simulated = new SimulatedWorld(setup);
       await play(simulated);
@@ -28,6 +36,7 @@ describe.concurrent("a gate with git, builds and HTTP, and reuse: the verdicts a
       await play(real);
       shared += await real.compare(simulated);
     });
+  }
 });
 
 describe("of all of their builds", () => {

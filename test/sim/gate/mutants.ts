@@ -152,7 +152,8 @@ function sharing(name: string, mayShare: typeof SharingPlanner.mayShare): GateMu
 
 /** The newest execution of a key counts, however it has ended. */
 function reusingFailures(): GateMutant {
-  return replacing("what failed is reused", ReuseLedger.prototype, "find", (original) => {
+  const { prototype } = ReuseLedger;
+  const finding = replacing<ReuseLedger, "find">("what failed is reused", prototype, "find", (original) => {
     return function (this: ReuseLedger, key, ...rest) {
       const found = original.call(this, key, ...rest);
       const [, failures] = found.unique.split(".");
@@ -160,6 +161,19 @@ function reusingFailures(): GateMutant {
       return { key, unique: `${key}.${Number(failures) - 1}`, how: "reused", source: 1 };
     };
   });
+  const ending = replacing<ReuseLedger, "ended">("", prototype, "ended", (original) => {
+    return function (this: ReuseLedger, { unique }) {
+      return original.call(this, { unique, how: null });
+    };
+  });
+  return {
+    name: finding.name,
+    make: () => ({ ...finding.make(), ...ending.make() }),
+    undo: () => {
+      finding.undo?.();
+      ending.undo?.();
+    },
+  };
 }
 
 export const GATE_MUTANTS: readonly GateMutant[] = [

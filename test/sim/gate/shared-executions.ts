@@ -260,7 +260,7 @@ export class SharedExecutions {
 
   /** As the gate submits a build, whose unique may be there already. */
   #submit(build: number, { unique, how }: NonNullable<ReturnType<ReuseLedger["of"]>>): GateEvent[] {
-    const known = this.#ledger.ended(unique);
+    const known = this.#ledger.ended({ unique, how });
     if (known !== undefined && (how === "reused" || known.endedMs >= this.#rows.get(build)!.startedMs))
       return [this.#endedAs(build, known.outcome, how === "reused")];
     const lingering = this.#lingering.get(unique);

@@ -11,6 +11,7 @@ import type {
 } from "@drover/gate/api";
 import { printable } from "@drover/protocol";
 import { UsageError } from "../errors.ts";
+import { countOf } from "../times.ts";
 import { GateApi } from "./api.ts";
 import { pastTime, timeText } from "./history.ts";
 import { type GateFlags, gatePlace } from "./place.ts";
@@ -37,7 +38,8 @@ export async function showStatus(
 }
 
 export async function listChanges(flags: GateFlags & Record<string, string>): Promise<void> {
-  const { project, state, owner, limit } = flags;
+  const { project, state, owner } = flags;
+  const limit = countOf(flags.limit!, "--limit");
   const changes = await new GateApi(gatePlace(flags)).get<ChangeSummaryView[]>("/changes", {
     project,
     state,
@@ -48,7 +50,9 @@ export async function listChanges(flags: GateFlags & Record<string, string>): Pr
 }
 
 export async function listBuilds(flags: GateFlags & Record<string, string>): Promise<void> {
-  const { project, job, result, pipeline, change, limit } = flags;
+  const { project, job, result, pipeline } = flags;
+  const change = flags.change === undefined ? undefined : changeNumber(flags.change);
+  const limit = countOf(flags.limit!, "--limit");
   const builds = await new GateApi(gatePlace(flags)).get<BuildView[]>("/builds", {
     project,
     job,
@@ -61,14 +65,16 @@ export async function listBuilds(flags: GateFlags & Record<string, string>): Pro
 }
 
 export async function listFlakes(flags: GateFlags & Record<string, string>): Promise<void> {
-  const { project, job, limit } = flags;
+  const { project, job } = flags;
+  const limit = countOf(flags.limit!, "--limit");
   const flakes = await new GateApi(gatePlace(flags)).get<FlakeView[]>("/flakes", { project, job, limit });
   print(flags, flakes, () => flakeLines(flakes));
 }
 
 /** `drover gate outbox` */
 export async function listOutbox(flags: GateFlags & Record<string, string>): Promise<void> {
-  const { change, limit } = flags;
+  const { change } = flags;
+  const limit = countOf(flags.limit!, "--limit");
   const of = change === undefined ? undefined : changeNumber(change);
   const letters = await new GateApi(gatePlace(flags)).get<UndeliveredView[]>("/outbox", {
     change: of,

@@ -6,13 +6,37 @@ import type { Gate } from "../gate.ts";
 const LOOK_MS = 200;
 const PING_MS = 15_000;
 
-/** Sends a build's log as server-sent events, from a byte on, until the build has ended and all of it is sent. */
-export async function followLog(
-  gate: Gate,
-  build: BuildId,
-  from: number,
-  response: ServerResponse,
-): Promise<void> {
+/** Logs that are followed at a time: each is looked at again and again. */
+export const MAX_FOLLOWED_LOGS = 1_000;
+
+/** Logs of builds that are followed. */
+export class LogStreams {
+  readonly #gate: Gate;
+  readonly #limit: number;
+  #followed = 0;
+
+  constructor(gate: Gate, limit = MAX_FOLLOWED_LOGS) {
+    this.#gate = gate;
+    this.#limit = limit;
+  }
+
+  /**
+   * Sends a build's log as server-sent events, from a byte on, until the build has ended and all of it is sent.
+   * @returns false when too many are followed already.
+   */
+  async follow(build: BuildId, from: number, response: ServerResponse): Promise<boolean> {
+    if (this.#followed >= this.#limit) return false;
+    this.#followed++;
+    try {
+      await followLog(this.#gate, build, from, response);
+    } finally {
+      this.#followed--;
+    }
+    return true;
+  }
+}
+
+async function followLog(gate: Gate, build: BuildId, from: number, response: ServerResponse): Promise<void> {
   const gone = new AbortController();
   response.once("close", () => gone.abort());
   response.writeHead(200, {

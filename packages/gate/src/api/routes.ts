@@ -19,7 +19,7 @@ import { KEYS, ProjectKeys } from "../secrets/keys.ts";
 import { addAutoholdRoutes } from "./autohold-routes.ts";
 import { explanationView, refExplanationView } from "./explanation.ts";
 import { jobsView } from "./jobs-view.ts";
-import { followLog } from "./log-stream.ts";
+import { LogStreams } from "./log-stream.ts";
 import { gateMetrics } from "./metrics.ts";
 import { body, numberIn, operator, query } from "./request-parts.ts";
 import { addResourceRoutes } from "./resource-routes.ts";
@@ -69,12 +69,17 @@ export function gateHttp(gate: Gate, options: GateHttpOptions): HttpExtension {
 function addReads(app: FastifyInstance, gate: Gate, status: StatusStream): void {
   const { forge, builds } = gate;
   const keys = new ProjectKeys(join(gate.folder, KEYS));
+  const logs = new LogStreams(gate);
   app.get(`${API}/status`, async (request) => {
     const { at } = query(atQuery, request);
     if (at === undefined) return statusView(gate, Date.now());
     return statusView(gate, at, await forgeDoes(() => gate.coreAt(at)));
   });
-  app.get(`${API}/replay`, () => forgeDoes(() => gate.replay()));
+  app.get(`${API}/replay`, (request) => {
+    // All of it in one go, and nothing else meanwhile.
+    operator(gate, request);
+    return forgeDoes(() => gate.replay());
+  });
   app.get(`${API}/events`, (_request, reply) => {
     reply.hijack();
     if (!status.add(reply.raw)) reply.raw.writeHead(503, { "retry-after": "5" }).end();
@@ -118,7 +123,9 @@ function addReads(app: FastifyInstance, gate: Gate, status: StatusStream): void 
     if (/\btext\/event-stream\b/.test(request.headers.accept ?? "")) {
       const last = Number(request.headers["last-event-id"] ?? from);
       reply.hijack();
-      await followLog(gate, row.id, Number.isSafeInteger(last) ? last : from, reply.raw);
+      const begin = Number.isSafeInteger(last) ? last : from;
+      if (!(await logs.follow(row.id, begin, reply.raw)))
+        reply.raw.writeHead(503, { "retry-after": "5" }).end();
       return;
     }
     const chunk = row.execution === null ? undefined : await gate.executions.readLog(row.execution, from);

@@ -375,24 +375,23 @@ class Builder {
 
   #checkJobs(): void {
     const { defaultParent } = this.#tenant;
-    const orphans: JobVariant[] = [];
+    const hasDefault = this.#jobs.has(defaultParent);
+    // Once for each file: of hundreds of jobs it is one mistake.
+    const toldOf = new Set<string>();
     for (const [name, variants] of this.#jobs) {
-      if (variants[0]!.parent === undefined && name !== defaultParent) orphans.push(variants[0]!);
+      const { parent, origin } = variants[0]!;
+      const file = [origin.project, origin.branch, origin.file].join("\0");
+      if (!hasDefault && parent === undefined && name !== defaultParent && !toldOf.has(file)) {
+        toldOf.add(file);
+        const missing = this.#missing("job", defaultParent, this.#jobs.keys());
+        this.#unknown(origin, `job ${name} has the default parent ${defaultParent}, ${missing}`);
+      }
       for (const job of variants) {
         this.#checkReferences(job);
         if (job.parent == null || this.#jobs.has(job.parent)) continue;
         const missing = this.#missing("job", job.parent, this.#jobs.keys());
         this.#unknown(job.origin, `job ${name} has the parent ${job.parent}, ${missing}`, job.lines.parent);
       }
-    }
-    const orphan = orphans[0];
-    if (orphan !== undefined && !this.#jobs.has(defaultParent)) {
-      const missing = this.#missing("job", defaultParent, this.#jobs.keys());
-      const more = orphans.length > 1 ? ` (so do ${orphans.length - 1} further jobs)` : "";
-      this.#unknown(
-        orphan.origin,
-        `job ${orphan.name} has the default parent ${defaultParent}, ${missing}${more}`,
-      );
     }
   }
 

@@ -55,6 +55,7 @@ export interface FrozenJobDefinition {
   readonly postReview: boolean;
   /** Of pre-run and run together, in seconds: the job's, else the tenant's longest. `null`: no limit. */
   readonly timeoutSec: number | null;
+  /** Of each step of pre-run, within that. `null`: no limit of its own. */
   readonly preTimeoutSec: number | null;
   /** Of each step of post-run. */
   readonly postTimeoutSec: number | null;
@@ -370,7 +371,8 @@ function altersJob(pipeline: string, subject: FreezeSubject, job: FrozenJobDefin
   // There it is none of this item's jobs.
   if (variants === undefined) return true;
   const found = freezeJob(compared, pipeline, { ...rest, files: null }, then, job.name, variants);
-  return found.kind === "job" && content(found.job) !== content(job);
+  // What was wrong there tells nothing of this job; where it did not run, it is new to the branch.
+  return found.kind === "job" ? content(found.job) !== content(job) : found.kind === "skipped";
 }
 
 /** Whether a run of one is as good as a run of the other, as far as what is configured goes; wherever that stands. */

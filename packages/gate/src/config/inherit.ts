@@ -158,7 +158,8 @@ export class Inheritance {
       this.abstract ||= set.abstract ?? false;
       this.intermediate ||= set.intermediate ?? false;
     }
-    this.final = set.final ?? this.final;
+    // Else a definition could undo it for the next one.
+    this.final ||= set.final ?? false;
     if (set.protected === true) this.#protectedBy ??= origin.project;
 
     this.description = set.description ?? this.description;
@@ -201,7 +202,8 @@ export class Inheritance {
     for (const one of set.requiredProjects ?? []) this.requiredProjects.set(one.name, one);
     const secrets = set.secrets ?? [];
     const isUntrustedWithSecrets = secrets.length > 0 && !origin.trusted;
-    const allowed = set.allowedProjects ?? (isUntrustedWithSecrets ? [origin.project] : undefined);
+    // Whatever it says itself: nobody else's change may have a part in what is done with them.
+    const allowed = isUntrustedWithSecrets ? [origin.project] : set.allowedProjects;
     if (allowed !== undefined) {
       const before = this.allowedProjects;
       this.allowedProjects = new Set(allowed.filter((name) => before?.has(name) ?? true));
@@ -294,7 +296,7 @@ export class Inheritance {
 
   /** As Zuul orders them: a definition's own repository, those that it names, and then those that were there before. */
   #addRoles({ attributes, origin, isOfProject }: JobVariant): void {
-    const own = { project: origin.project, name: lastPart(origin.project), implicit: true };
+    const own = { project: origin.project, name: roleNameOf(origin.project), implicit: true };
     const added = [...(isOfProject ? [] : [own]), ...(attributes.roles ?? [])];
     const isSame = (a: RoleSource, b: RoleSource) => a.project === b.project && a.name === b.name;
     // One that is named has to be one, though it was implied before.
@@ -354,6 +356,12 @@ export function mergeVariables(under: Variables, over: Variables): Variables {
 
 function isMap(value: Json | undefined): value is Variables {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** What playbooks call a repository that is one role, without saying so: `ansible-role-nginx` is `nginx`, as in Zuul. */
+function roleNameOf(project: string): string {
+  const name = lastPart(project);
+  return name.replace(/^(?:ansible[-_.+]*)*(?:role[-_.+]*)*/, "") || name;
 }
 
 function where({ origin, name, isOfProject }: JobVariant): string {

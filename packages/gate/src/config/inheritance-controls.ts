@@ -52,6 +52,16 @@ export function controlsOf(
   return controls;
 }
 
+/** They say which definition it is, and nothing that a later one could set again. */
+const OF_DEFINITION: ReadonlySet<string> = new Set([
+  "attribute-control",
+  "branches",
+  "parent",
+  "variant-description",
+]);
+/** Attributes by another of their names. */
+const CALLED: Readonly<Record<string, string>> = { command: "run", semaphore: "semaphores" };
+
 /** Names that `attribute-control` makes final, each of an attribute that there is. */
 export function finalAttributesOf(
   check: FileCheck,
@@ -62,6 +72,11 @@ export function finalAttributesOf(
 ): readonly string[] {
   const names = Object.keys(written ?? {});
   for (const name of names) {
+    if (OF_DEFINITION.has(name)) {
+      const message = `attribute-control: ${name} cannot be final; final at the job itself lets nobody inherit from it`;
+      check.add(item, [...path, "attribute-control", name], message);
+      continue;
+    }
     if (known.includes(name)) continue;
     const near = suggestion(name, known);
     check.add(
@@ -70,5 +85,5 @@ export function finalAttributesOf(
       `attribute-control: there is no attribute ${name}${near}`,
     );
   }
-  return names.map((name) => (name === "command" ? "run" : name));
+  return names.map((name) => CALLED[name] ?? name);
 }

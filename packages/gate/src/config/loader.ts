@@ -6,6 +6,7 @@ import { type ConfigFile, type ConfigSource, chooseFiles } from "./files.ts";
 import { Kept } from "./kept.ts";
 import { CONFIG_LIMITS } from "./limits.ts";
 import type { ParsedFile } from "./model.ts";
+import { withoutSuggestion } from "./nearest.ts";
 import { parseFile } from "./parse.ts";
 import { isDynamicBranch, loadsBranch, type Tenant, type TenantProject } from "./tenant.ts";
 
@@ -202,7 +203,10 @@ export function problemsOfChange(
   );
 }
 
-/** Two problems are the same though a line before them was added or taken away. */
+/**
+ * Two problems are the same though lines were added or taken away, before them or before what they speak of, and though
+ * another name has become the most like one that is not there.
+ */
 function identity({ project, branch, file, message }: ConfigProblem): string {
-  return [project, branch, file, message].join("\0");
+  return [project, branch, file, withoutSuggestion(message).replace(/:\d+(?=;|$)/g, "")].join("\0");
 }

@@ -14,6 +14,11 @@ export function suggestion(word: string, candidates: Iterable<string>): string {
   return found === undefined ? "" : `; did you mean "${found}"?`;
 }
 
+/** A message without what `suggestion` has added to it. */
+export function withoutSuggestion(message: string): string {
+  return message.replace(/; did you mean "[^"]*"\?/, "");
+}
+
 /** Insertions, deletions and substitutions from one to the other, a swap of neighbours being one; `limit` when no less. */
 function editDistance(a: string, b: string, limit: number): number {
   if (Math.abs(a.length - b.length) >= limit) return limit;

@@ -92,6 +92,8 @@ export const buildRequestSchema = z.strictObject({
   postRun: z.array(entry).default([]),
   /** For `preRun` and `run` together. */
   timeoutMs: milliseconds.nullable().default(null),
+  /** For each of `preRun`, within that. */
+  preTimeoutMs: milliseconds.nullable().default(null),
   /** For each of `postRun`. */
   postTimeoutMs: milliseconds.nullable().default(null),
   vars: z.record(z.string(), z.json()).default({}),

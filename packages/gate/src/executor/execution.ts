@@ -205,10 +205,11 @@ export class Execution {
     const { request, limits, log } = this.#terms;
     const deadlineMs = performance.now() + (request.timeoutMs ?? DEFAULT_TIMEOUT_MS);
     const timeLeft = () => deadlineMs - performance.now();
+    const preTimeLeft = () => Math.min(timeLeft(), request.preTimeoutMs ?? Number.POSITIVE_INFINITY);
     const failed = (end: StepEnd) => end.kind !== "exited" || end.code !== 0;
 
     let reachedLevel = Number.POSITIVE_INFINITY;
-    let broken = await this.#phase(workspace, "pre-run", request.preRun, timeLeft, {});
+    let broken = await this.#phase(workspace, "pre-run", request.preRun, preTimeLeft, {});
     const preFailed = broken !== undefined;
     if (broken !== undefined) reachedLevel = Math.max(0, broken.entry.level ?? 0);
     else broken = await this.#phase(workspace, "run", request.run, timeLeft, {});

@@ -115,9 +115,15 @@ export interface FlakeFilter {
  */
 export class ReuseLedger {
   readonly #db: Pick<GateDatabase, "db" | "prepared" | "transaction">;
+  readonly #isKept: (execution: string) => boolean;
 
-  constructor(db: Pick<GateDatabase, "db" | "prepared" | "transaction">) {
+  /** @param isKept Whether there still is what an execution has left: without it, a result with artifacts is none. */
+  constructor(
+    db: Pick<GateDatabase, "db" | "prepared" | "transaction">,
+    isKept: (execution: string) => boolean = () => true,
+  ) {
     this.#db = db;
+    this.#isKept = isKept;
   }
 
   /**
@@ -151,11 +157,13 @@ export class ReuseLedger {
     const db = this.#db;
     const finished = db
       .prepared(
-        `SELECT unique_name, build FROM gate_executions WHERE key = ? AND result = '${SUCCESS}' AND ended_ms > ?
-         ORDER BY ended_ms DESC LIMIT 1`,
+        `SELECT execution, unique_name, build, json_array_length(outcome, '$.artifacts') AS artifacts
+         FROM gate_executions WHERE key = ? AND result = '${SUCCESS}' AND ended_ms > ? ORDER BY ended_ms DESC LIMIT 1`,
       )
-      .get(key, nowMs - maxAgeMs) as { unique_name: string; build: number } | undefined;
-    if (finished !== undefined)
+      .get(key, nowMs - maxAgeMs) as
+      | { execution: string; unique_name: string; build: number; artifacts: number | null }
+      | undefined;
+    if (finished !== undefined && (!finished.artifacts || this.#isKept(finished.execution)))
       return { key, unique: finished.unique_name, how: "reused", source: finished.build };
     const { failures } = db
       .prepared(`SELECT count(*) AS failures FROM gate_executions WHERE key = ? AND result <> '${SUCCESS}'`)
@@ -201,10 +209,21 @@ export class ReuseLedger {
         };
   }
 
-  /** How the newest execution of a unique ended, as far as it is recorded. */
-  ended(unique: string): (RecordedExecution & { readonly outcome: BuildOutcome | null }) | undefined {
+  /**
+   * How the newest execution of a unique ended, as far as it is recorded. Of what is reused, the newest that succeeded: when an old
+   * result has been too old for one, its unique is run again, and may have failed.
+   */
+  ended({
+    unique,
+    how,
+  }: Pick<Sharing, "unique" | "how">):
+    | (RecordedExecution & { readonly outcome: BuildOutcome | null })
+    | undefined {
+    const isWanted = how === "reused" ? `result = '${SUCCESS}'` : "TRUE";
     const row = this.#db
-      .prepared("SELECT * FROM gate_executions WHERE unique_name = ? ORDER BY ended_ms DESC LIMIT 1")
+      .prepared(
+        `SELECT * FROM gate_executions WHERE unique_name = ? AND ${isWanted} ORDER BY ended_ms DESC LIMIT 1`,
+      )
       .get(unique);
     if (row === undefined) return undefined;
     const outcome = row.outcome === null ? null : (JSON.parse(row.outcome as string) as BuildOutcome);

@@ -75,6 +75,7 @@ export function buildRequest(
     run: steps(job.run),
     postRun: steps(job.postRun),
     timeoutMs: job.timeoutSec === null ? null : job.timeoutSec * 1000,
+    ...(job.preTimeoutSec === null ? {} : { preTimeoutMs: job.preTimeoutSec * 1000 }),
     postTimeoutMs: job.postTimeoutSec === null ? null : job.postTimeoutSec * 1000,
     vars,
     ...([...job.preRun, ...job.run, ...job.postRun].some(isPlaybook)

@@ -243,19 +243,19 @@ export class BuildTable {
     return this.#db.db.prepare(`SELECT ${COLUMNS} FROM gate_builds WHERE ended_ms IS NULL`).all().map(rowOf);
   }
 
+  /** What its job was frozen as. `undefined`: it is not known any more. */
+  definitionOf(row: BuildRow): FrozenJobDefinition | undefined {
+    const frozen = this.frozen(row.buildset);
+    return frozen?.jobs[nameIn(frozen, row)];
+  }
+
   /** The newest build of each job of a buildset, by the names that its jobs have there. */
-  ofBuildset(buildset: BuildsetId, { jobs, owners }: FrozenBuildset): ReadonlyMap<string, BuildRow> {
-    const nameOf = ({ job, subject }: BuildRow): string => {
-      const name = Object.keys(owners ?? {}).find(
-        (one) => owners![one] === subject.id && jobs[one]!.name === job,
-      );
-      return name ?? job;
-    };
+  ofBuildset(buildset: BuildsetId, frozen: FrozenBuildset): ReadonlyMap<string, BuildRow> {
     const rows = this.#db
       .prepared(`SELECT ${COLUMNS} FROM gate_builds WHERE buildset = ? ORDER BY id`)
       .all(buildset)
       .map(rowOf);
-    return new Map(rows.map((row) => [nameOf(row), row]));
+    return new Map(rows.map((row) => [nameIn(frozen, row), row]));
   }
 
   /** Newest first. */
@@ -314,6 +314,11 @@ export class BuildTable {
       for (const { id } of old) if (!liveBuildsets.has(id)) remove.run(id);
     });
   }
+}
+
+/** The name that a build's job has in its buildset. */
+function nameIn({ jobs, owners = {} }: FrozenBuildset, { job, subject }: BuildRow): string {
+  return Object.keys(owners).find((one) => owners[one] === subject.id && jobs[one]!.name === job) ?? job;
 }
 
 function rowOf(row: Record<string, unknown>): BuildRow {

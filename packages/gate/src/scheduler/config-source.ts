@@ -2,23 +2,32 @@ import { CONFIG_LIMITS, type ConfigFile, type ConfigSource, isConfigPath, Kept }
 import type { LocalForge } from "../forge/index.ts";
 import { headBranch } from "../git/head.ts";
 import type { Merger, WantedFiles } from "../merger/index.ts";
+import { Trees } from "../reuse/trees.ts";
 
 const FILES = ["zuul.yaml", ".zuul.yaml"];
 const FOLDERS = ["zuul.d", ".zuul.d"];
+/** Of what is remembered of trees, in UTF-16 code units: some hundred for each. */
+const MAX_FOUND_LENGTH = 16 * 1024 * 1024;
 
 /**
- * Reads configuration from the forge's repositories: what is merged, or what a commit would make of it. Files whose contents
- * are as they were are not read again: then it is the same list that is given back.
+ * Reads configuration from the forge's repositories: what is merged, or what a commit would make of it. A tree that was looked
+ * through is not looked through again, whichever commits have it; and of other trees, files whose contents are as they were are
+ * not read again. It is the same list then that is given back.
  */
 export class RepositoryConfig implements ConfigSource {
   readonly #forge: Pick<LocalForge, "branches" | "gitDir">;
   readonly #merger: Merger;
   readonly #tips = new Map<string, ReadonlyMap<string, string>>();
+  readonly #trees: Trees;
+  /** By project and tree: where the contents of its files are, as JSON. */
+  readonly #found = new Kept<string>(MAX_FOUND_LENGTH);
+  /** By that. */
   readonly #kept = new Kept<readonly ConfigFile[]>(CONFIG_LIMITS.maxKeptLength);
 
   constructor(forge: Pick<LocalForge, "branches" | "gitDir">, merger: Merger) {
     this.#forge = forge;
     this.#merger = merger;
+    this.#trees = new Trees((project, commit) => merger.treeOf(project, commit));
   }
 
   /** The one that `HEAD` names is first. What `files` reads from then on is what they are now. */
@@ -55,8 +64,14 @@ export class RepositoryConfig implements ConfigSource {
       folders: [...FOLDERS, ...extraPaths.filter(isFolder).map((path) => path.slice(0, -1))],
       wants: (path) => isConfigPath(path, extraPaths),
     };
+    const tree = (await this.#trees.of(project, [commit])).get(commit)!;
+    const of = JSON.stringify([project, tree, extraPaths]);
+    const seen = this.#found.find(of);
+    const before = seen === undefined ? undefined : this.#kept.find(seen);
+    if (before !== undefined) return before;
     const found = await this.#merger.findFiles(project, commit, wanted);
     const key = JSON.stringify([...found]);
+    this.#found.keep(of, key, of.length + key.length);
     const known = this.#kept.find(key);
     if (known !== undefined) return known;
     const read = await this.#merger.readFound(project, found);

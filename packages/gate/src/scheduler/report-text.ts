@@ -1,4 +1,4 @@
-import type { Reporting } from "../config/index.ts";
+import type { FrozenJobDefinition, Reporting } from "../config/index.ts";
 import type { ConfigProblem, GateEffect, Subject } from "../core/index.ts";
 import type { BuildRow } from "./build-table.ts";
 
@@ -15,6 +15,7 @@ export function reportText(
   { message, footer }: Reporting,
   buildOf: (id: number) => BuildRow | undefined,
   urlOf: (id: number) => string | null,
+  definitionOf: (row: BuildRow) => FrozenJobDefinition | undefined,
 ): string {
   const parts = [message === "" ? reason : message];
   if (message !== "" && reason !== "" && what !== "start" && what !== "success") parts.push(reason);
@@ -34,7 +35,10 @@ export function reportText(
       const warnings = (row?.outcome?.data.warnings ?? [])
         .slice(0, SHOWN_WARNINGS)
         .map((text) => `\n  ${text}`);
-      return `- ${job} ${result}${took}${voting ? "" : " (non-voting)"}${detail}${url === null ? "" : ` ${url}`}${warnings.join("")}`;
+      const { successMessage = null, failureMessage = null } =
+        (row === undefined ? undefined : definitionOf(row)) ?? {};
+      const own = result === "SUCCESS" ? successMessage : result === "FAILURE" ? failureMessage : null;
+      return `- ${job} ${own ?? result}${took}${voting ? "" : " (non-voting)"}${detail}${url === null ? "" : ` ${url}`}${warnings.join("")}`;
     });
     parts.push(lines.join("\n"));
   }

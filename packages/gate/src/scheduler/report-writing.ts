@@ -35,7 +35,7 @@ export function writeReport(effect: ReportEffect, parts: ReportParts): void {
   const { what, pipeline, subject } = effect;
   const reporting = loader.current!.layout.reportersOf(pipeline, what, effect.isDisabled);
   const buildOf = (id: BuildId): BuildRow | undefined => builds.get(id);
-  const text = readable(reportText(effect, reporting, buildOf, buildUrl));
+  const text = readable(reportText(effect, reporting, buildOf, buildUrl, (row) => builds.definitionOf(row)));
   const elsewhere = reporting.actions.filter((action) => action.driver === "connection");
   if (elsewhere.length > 0 && loader.tenant.connections !== undefined) {
     const known = { gateId, tenant: loader.tenant.name, text, atMs: nowMs(), subject: facts(subject) };

@@ -11,6 +11,7 @@ import {
 } from "../config/index.ts";
 import type { ChainLink, ConfigProblem, GateEffect } from "../core/index.ts";
 import type { LocalForge } from "../forge/index.ts";
+import { MergerError } from "../merger/index.ts";
 import type { RepositoryConfig } from "./config-source.ts";
 
 type FreezeEffect = Extract<GateEffect, { kind: "freeze" }>;
@@ -97,23 +98,33 @@ function notYet(
   }));
 }
 
-/** The configuration of each branch that some of the chain's changes edit, as the last of them leaves it. */
+/**
+ * The configuration of each branch that some of the chain's changes edit, as the last of them leaves it. What cannot be read, as
+ * it is too large, is told to the change that makes it so; to those behind it is as if that one edited nothing.
+ */
 async function editedBy(
   { loader, source }: Parts,
-  { chain, steps }: FreezeEffect,
+  { chain, steps, members }: FreezeEffect,
   isWanted: (link: ChainLink) => boolean,
 ): Promise<readonly Edited[]> {
   const last = new Map<string, number>();
   for (const [at, link] of chain.entries())
     if (isWanted(link)) last.set(JSON.stringify([link.project, link.branch]), at);
-  return Promise.all(
-    [...last.values()].map(async (at) => {
-      const { project, branch } = chain[at]!;
+  const read = await Promise.all(
+    [...last.values()].map(async (at): Promise<Edited[]> => {
+      const { project, branch, change } = chain[at]!;
       const { extraConfigPaths = [] } = loader.tenant.projects.get(project) ?? {};
-      const files = await source.filesAt(project, steps[at]!.commit, extraConfigPaths);
-      return { project, branch, files, trusted: trusts(loader, project) };
+      try {
+        const files = await source.filesAt(project, steps[at]!.commit, extraConfigPaths);
+        return [{ project, branch, files, trusted: trusts(loader, project) }];
+      } catch (error) {
+        const isOwn = members.some(({ id }) => id === change);
+        if (isOwn || !(error instanceof MergerError) || error.code !== "MERGER_LIMIT") throw error;
+        return [];
+      }
     }),
   );
+  return read.flat();
 }
 
 /** Whether a revision edits configuration: asked of it for each item behind, and always the same. */

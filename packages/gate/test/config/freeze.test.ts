@@ -127,6 +127,12 @@ describe("definitions add up", () => {
       "job t is final, so that u at app main zuul.yaml:2 may not set parent",
     ],
     [
+      "final once, though a definition between says otherwise",
+      "- job: {name: t, run: t, final: true}\n- job: {name: t, final: false}\n",
+      "[{t: {run: other}}]",
+      "job t is final, so that the project's t at app main zuul.yaml:5 may not set run",
+    ],
+    [
       "final in the project",
       "- job: {name: t, run: t, final: true}\n",
       "[{t: {timeout: 3}}]",
@@ -334,6 +340,20 @@ describe("a change that alters a job runs it, whatever files it is for", () => {
     expect(names(["tools/test"])).toEqual(["t"]);
     expect(names(["zuul.yaml"], before.replace("run: u", "run: u, timeout: 9"))).toEqual(["u"]);
     expect(names(["zuul.yaml"], `\n${before}`)).toEqual([]);
+  });
+
+  test("one that has been for other branches, too", async () => {
+    const text = (branches: string) =>
+      `${before}- job: {name: v, run: v, files: ^src/, branches: ${branches}}\n${project("[v]")}`;
+    const { loader, layout } = await load({
+      config: { main: { "zuul.yaml": BASE } },
+      app: { main: { "zuul.yaml": text("old") } },
+    });
+    const files = [{ path: "zuul.yaml", text: text("[old, main]") }];
+    const proposed = loader.propose([{ project: "app", branch: "main", files }]).layout;
+    const compared = layout.parts;
+    const result = proposed.freeze("check", { ...change("app", "main", ["zuul.yaml"]), compared });
+    expect(result.kind === "graph" && [...result.jobs.keys()]).toEqual(["v"]);
   });
 
   test("not when it says so", async () => {

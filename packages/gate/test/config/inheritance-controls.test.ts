@@ -112,4 +112,22 @@ describe("attribute-control", () => {
       'app main zuul.yaml:19 attribute-control: there is no attribute varz; did you mean "vars"?',
     );
   });
+
+  test.each(["parent", "branches", "variant-description", "attribute-control"])(
+    "is not of %s, which no later definition could set",
+    async (name) => {
+      const { told } = await child(`attribute-control: {${name}: {final: true}}`);
+      expect(told).toContainEqual(expect.stringContaining(`attribute-control: ${name} cannot be final`));
+    },
+  );
+
+  test("holds by whichever of its names an attribute is called", async () => {
+    const project = "- project: {check: {jobs: [one, two, three, child: {semaphores: [more]}]}}\n";
+    const { problems } = await child(
+      "attribute-control: {semaphore: {final: true}}\nsemaphore: one",
+      ["src/a"],
+      project,
+    );
+    expect(problems).toEqual([expect.stringContaining("semaphores is final since job child")]);
+  });
 });

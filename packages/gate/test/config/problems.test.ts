@@ -11,6 +11,8 @@ async function told(text: string, config = BASE): Promise<string[]> {
   return told.map((one) => one.replace(/^app main zuul\.yaml/, ""));
 }
 
+const project = (jobs: string): string => `- project: {check: {jobs: ${jobs}}}\n`;
+
 describe("what is not built is refused by name, at its line", () => {
   const job = (attribute: string): string => `- job:\n    name: x\n    command: [a]\n    ${attribute}\n`;
 
@@ -450,6 +452,46 @@ describe("one fault leaves the rest in effect", () => {
     expect(other.current!.layout.parts.jobs.has("t")).toBe(true);
     // It moves a fault that was there, which is no new one elsewhere, but stays its own.
     expect(validate("app", "\n\n- job: {name: u, x: 1}\n")).toHaveLength(1);
+  });
+
+  describe("a change is not told of what is wrong elsewhere, though it says so in other words now:", () => {
+    const texts = (lib: string, other: string) => ({
+      config: { main: { "zuul.yaml": BASE } },
+      lib: { main: { "zuul.yaml": lib } },
+      other: { main: { "zuul.yaml": other } },
+    });
+    const toldOf = async (before: ReturnType<typeof texts>, lib: string) => {
+      const { loader, problems } = await load(before);
+      expect(problems).not.toEqual([]);
+      const files = filesOf({ "zuul.yaml": lib });
+      const proposed = loader.propose([{ project: "lib", branch: "main", files }]);
+      expect(proposed.problems).not.toEqual([]);
+      return problemsOfChange(proposed, loader.current!, [{ project: "lib", branch: "main" }]);
+    };
+
+    test.each([
+      ["a job", "- job: {name: t, run: t}\n"],
+      ["a queue", "- queue: {name: t}\n"],
+      ["a semaphore", "- semaphore: {name: t}\n"],
+      ["a secret", "- secret: {name: t, data: {a: b}}\n"],
+      ["a nodeset", "- nodeset: {name: t, nodes: []}\n"],
+      ["a template", "- project-template: {name: t}\n"],
+    ])("the change moves %s, which another project defines, too", async (_, item) => {
+      expect(await toldOf(texts(item, item), `\n\n- job: {name: new, run: new}\n${item}`)).toEqual([]);
+    });
+
+    test("its job is called much like one that another project misses", async () => {
+      const other = project("[unit-test]");
+      const lib = "- job: {name: lint, run: l}\n";
+      expect(await toldOf(texts(lib, other), `${lib}- job: {name: unit-tests, run: u}\n`)).toEqual([]);
+    });
+
+    test("it takes away one of the jobs that miss their default parent", async () => {
+      const job = (name: string) => `- job: {name: ${name}, run: r}\n`;
+      const before = { ...texts(job("a") + job("b"), job("c")), config: { main: { "zuul.yaml": "" } } };
+      expect(await toldOf(before, "[]")).toEqual([]);
+      expect(await toldOf(before, job("b"))).toMatchObject([{ project: "lib" }]);
+    });
   });
 
   test("a project read again takes effect, and others stay as they were", async () => {

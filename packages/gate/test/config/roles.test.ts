@@ -41,6 +41,23 @@ async function loaded(app: string) {
 }
 
 describe("playbooks", () => {
+  test.each([
+    ["org/ansible-role-nginx", "nginx"],
+    ["ansible-nginx", "nginx"],
+    ["role_nginx", "nginx"],
+    ["nginx-role", "nginx-role"],
+    ["ansible", "ansible"],
+  ])("of %s call it %s, where it is one role", async (project, name) => {
+    const app = "- job: {name: j, run: run.yaml}\n- project: {check: {jobs: [j]}}\n";
+    const { layout } = await load({
+      config: { main: { "zuul.yaml": BASE } },
+      [project]: { main: { "zuul.yaml": app } },
+    });
+    const result = layout.freeze("check", change(project));
+    const [step] = result.kind === "graph" ? result.jobs.get("j")!.run : [];
+    expect(step?.roles?.[0]).toEqual({ project, name, implicit: true });
+  });
+
   test("see the roles of their own definition and of those before it, each repository's own implied", async () => {
     const { layout, told } = await loaded(APP);
     expect(told).toEqual([]);
