@@ -2,7 +2,6 @@ import { renameSync, writeFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { isHoldable, type RunResult } from "../core/index.ts";
-import { GitError } from "../git/git.ts";
 import { playbookEnvironment, preparePlaybook, readTold, requireAnsible } from "./ansible.ts";
 import { collectArtifacts } from "./artifacts.ts";
 import type { BuildLog } from "./build-log.ts";
@@ -31,18 +30,11 @@ import { FailureOutput } from "./failure-output.ts";
 import { forgetShell, type HoldTerms, holdWorkspace } from "./held-workspaces.ts";
 import { type Folders, foldersIn, type Sandbox } from "./isolation.ts";
 import { textsOf } from "./masking.ts";
+import { failedToPrepare } from "./preparing.ts";
 import { endTrail, makeCgroup, markOf, type ProcessTrail } from "./processes.ts";
 import { mergeReturned, ReturnedDataInvalid, readReturned, takeReturned } from "./returned-data.ts";
 import { describeEnd, RunningStep } from "./steps.ts";
-import {
-  handOver,
-  linkSources,
-  makeWorkspace,
-  removeFolder,
-  setApart,
-  type Workspace,
-  WorkspaceImpossible,
-} from "./workspace.ts";
+import { handOver, linkSources, makeWorkspace, removeFolder, setApart, type Workspace } from "./workspace.ts";
 
 export interface ExecutionTerms extends HoldTerms {
   readonly id: string;
@@ -346,8 +338,8 @@ export class Execution {
       isApart,
     };
     const { phase } = place;
-    const opensApart = isApart && sandbox.isolation === "user";
-    if (opensApart) await setApart(this.#folders, this.#uid, true);
+    const isClosed = isApart && sandbox.isolation === "user";
+    if (isClosed) await setApart(this.#folders, this.#uid, true);
     this.#running = new RunningStep({
       failureOutput: phase === "run" ? this.#failureOutput : null,
       command: sandbox.command(terms),
@@ -374,7 +366,7 @@ export class Execution {
       return await this.#running.ended;
     } finally {
       this.#running = undefined;
-      if (opensApart) await setApart(this.#folders, this.#uid, false);
+      if (isClosed) await setApart(this.#folders, this.#uid, false);
     }
   }
 
@@ -587,14 +579,6 @@ interface Broken extends Place {
 
 const isUnreachable = (broken: Broken | undefined): boolean => broken?.end.kind === "unreachable";
 const isFlood = (broken: Broken | undefined): boolean => broken?.end.kind === "output limit";
-
-function failedToPrepare(error: Error): [RunResult, string] {
-  if (error instanceof WorkspaceImpossible) return [{ kind: "final", result: "ERROR" }, error.message];
-  if (isDiskFull(error)) return [{ kind: "final", result: "DISK_FULL" }, "the executor's disk is full"];
-  // Git's own trouble, such as a repository that is being repacked, may be over the next time.
-  if (error instanceof GitError) return [{ kind: "retry", again: true }, error.message];
-  return [{ kind: "final", result: "ERROR" }, error.message];
-}
 
 function nameOf(result: RunResult): string {
   return result.kind === "final" ? result.result : result.kind;
