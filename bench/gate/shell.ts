@@ -1,25 +1,15 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import {
-  commitFiles,
-  GATE_FUNCTION_RULES,
-  GATE_FUNCTIONS,
-  Gate,
-  GateDatabase,
-  git,
-  initGate,
-  starterProjectFile,
-} from "@drover/gate";
-import { JobServer } from "@drover/server";
+import { commitFiles, Gate, GateDatabase, git, initGate, starterProjectFile } from "@drover/gate";
 import { EVENT_LOG_MIGRATIONS } from "../../packages/gate/src/scheduler/event-log.ts";
 import { Scheduler } from "../../packages/gate/src/scheduler/scheduler.ts";
 import { until } from "../../test/peers/until.ts";
 import { gatePipeline, job, layoutOf } from "../../test/sim/gate/layouts.ts";
+import { gateServer, silent } from "./gate-server.ts";
 
 /* How fast the gate is around its core: with its log on the disk, with git, with real builds. Prints figures, and judges none. */
 
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
 const CHANGES = 2_000;
 const PER_TURN = 10;
 const APPROVALS = 10;
@@ -112,13 +102,7 @@ async function durableEvents(path: string): Promise<number> {
 /** One change after another, from its approval to the first sign of its build and to its branch. */
 async function approvals(folder: string): Promise<{ toSpawn: number[]; toMerged: number[] }> {
   await initGate(folder, { log: silent, user: "alice" });
-  const server = await JobServer.start({
-    listen: [],
-    log: silent,
-    version: "bench",
-    reserved: [GATE_FUNCTIONS],
-    functions: GATE_FUNCTION_RULES,
-  });
+  const server = await gateServer();
   const gate = await Gate.open({ folder, server, log: silent, slots: 2 });
   const [toSpawn, toMerged]: [number[], number[]] = [[], []];
   try {

@@ -7,17 +7,17 @@ import {
   type BuildRequest,
   buildFunction,
   commitFiles,
-  GATE_FUNCTION_RULES,
   GATE_FUNCTIONS,
   Gate,
   git,
   gitLine,
   initGate,
 } from "@drover/gate";
-import { Identity, JobServer } from "@drover/server";
+import { Identity, type JobServer } from "@drover/server";
 import { memoryPair } from "@drover/transport";
 import { Worker, type WorkerJob } from "@drover/worker";
 import { until } from "../../test/peers/until.ts";
+import { gateServer, silent } from "./gate-server.ts";
 
 /*
  * A reset storm: a full window of items with many jobs each, whose head fails. Everything behind it is taken back, merged
@@ -57,18 +57,10 @@ export interface StormFigures {
   readonly plainMergesMs: number;
 }
 
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
-
 export async function measureStorm(size: Size = FULL, reuse = false): Promise<StormFigures> {
   const { items, jobs } = size;
   const folder = mkdtempSync(join(tmpdir(), "drover-bench-storm-"));
-  const server = await JobServer.start({
-    listen: [],
-    log: silent,
-    version: "bench",
-    reserved: [GATE_FUNCTIONS],
-    functions: GATE_FUNCTION_RULES,
-  });
+  const server = await gateServer();
   const waiting = new WaitingBuilds(server);
   let gate: Gate | undefined;
   try {

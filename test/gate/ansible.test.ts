@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Clone } from "../../packages/gate/test/forge/stage.ts";
 import { describeWith } from "../peers/needs.ts";
 import { until } from "../peers/until.ts";
-import { numberIn, RunningGate } from "./running-gate.ts";
+import { numberIn, proposeChange, RunningGate } from "./running-gate.ts";
 
 /* Jobs as Zuul's repositories have them: playbooks, roles and variables, through a gate that runs. */
 
@@ -161,14 +161,8 @@ async function add(project: string, files: Readonly<Record<string, string>>): Pr
   return clone;
 }
 
-async function propose(clone: Clone, files: Readonly<Record<string, string>>): Promise<number> {
-  await clone.ok("fetch", "--quiet", "origin");
-  await clone.ok("checkout", "--quiet", "--detach", "origin/main");
-  await clone.commit(`Change ${Object.keys(files).join()}`, files);
-  const said = await clone.push("refs/for/main");
-  expect(said.code, said.text).toBe(0);
-  return numberIn(said.text);
-}
+const propose = (clone: Clone, files: Readonly<Record<string, string>>) =>
+  proposeChange(clone, `Change ${Object.keys(files).join()}`, files);
 
 /** The change once `check` has voted, its builds, the oldest first, and their logs. */
 async function checked(number: number) {
@@ -221,11 +215,8 @@ describeWith(["ansible", "bubblewrap"], "jobs of playbooks", () => {
       "roles/own/tasks/main.yaml": roleTask("a role that nobody has merged"),
       "zuul.d/own.yaml": "- project:\n    check:\n      jobs: [noop]\n",
     });
-    await app.ok("fetch", "--quiet", "origin");
-    await app.ok("checkout", "--quiet", "--detach", "origin/main");
-    await app.commit(`Needs it\n\nDepends-On: gate:config/${number}\n`, { unit: "y" });
-    const said = await app.push("refs/for/main");
-    const { logs } = await checked(numberIn(said.text));
+    const message = `Needs it\n\nDepends-On: gate:config/${number}\n`;
+    const { logs } = await checked(await proposeChange(app, message, { unit: "y" }));
     expect(logs[0]).toContain("a role of the config-project");
     expect(logs[0]).not.toContain("nobody has merged");
   });

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Clone } from "../../packages/gate/test/forge/stage.ts";
 import { describeWith } from "../peers/needs.ts";
 import { until } from "../peers/until.ts";
-import { numberIn, RunningGate } from "./running-gate.ts";
+import { proposeChange, RunningGate } from "./running-gate.ts";
 
 /* What a change may try by way of Ansible: to read what the gate has, or what a trusted playbook of its job has. */
 
@@ -113,12 +113,7 @@ let running: RunningGate;
 let app: Clone;
 
 async function checked(files: Readonly<Record<string, string>>) {
-  await app.ok("fetch", "--quiet", "origin");
-  await app.ok("checkout", "--quiet", "--detach", "origin/main");
-  await app.commit(`Change ${Object.keys(files).join()}`, files);
-  const said = await app.push("refs/for/main");
-  expect(said.code, said.text).toBe(0);
-  const number = numberIn(said.text);
+  const number = await proposeChange(app, `Change ${Object.keys(files).join()}`, files);
   await until(`the gate has voted on ${number}`, DEADLINE_MS, async () => {
     const { comments } = await running.get<ChangeView>(`/changes/${number}`);
     return comments.some(({ author, vote }) => author === "gate" && (vote ?? 0) !== 0);

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { stringify } from "yaml";
 import type { Clone } from "../../packages/gate/test/forge/stage.ts";
 import { until } from "../peers/until.ts";
-import { numberIn, RunningGate } from "./running-gate.ts";
+import { proposeChange, RunningGate } from "./running-gate.ts";
 
 /* What a merge starts, when the gate is killed between the merge and that. */
 
@@ -37,15 +37,7 @@ describe("a gate that is killed while it merges", () => {
   }, 120_000);
   afterAll(() => running?.end());
 
-  /** @returns number of a change that is open */
-  async function propose(title: string): Promise<number> {
-    await app.ok("fetch", "--quiet", "origin");
-    await app.ok("checkout", "--quiet", "--detach", "origin/main");
-    await app.commit(title, { [title]: title });
-    const said = await app.push("refs/for/main");
-    expect(said.code, said.text).toBe(0);
-    return numberIn(said.text);
-  }
+  const propose = (title: string) => proposeChange(app, title, { [title]: title });
 
   test.each([
     [["decided"]],

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { stringify } from "yaml";
 import type { Clone } from "../../packages/gate/test/forge/stage.ts";
 import { until } from "../peers/until.ts";
-import { numberIn, RunningGate } from "./running-gate.ts";
+import { proposeChange, RunningGate } from "./running-gate.ts";
 
 /* What a gate does after it has merged: serial and supercedent pipelines, started by branches, tags and changes. */
 
@@ -62,12 +62,7 @@ afterAll(() => running?.end());
 
 /** Has a change merged. @returns its number */
 async function merge(title: string): Promise<number> {
-  await app.ok("fetch", "--quiet", "origin");
-  await app.ok("checkout", "--quiet", "--detach", "origin/main");
-  await app.commit(title, { [title]: title });
-  const said = await app.push("refs/for/main");
-  expect(said.code, said.text).toBe(0);
-  const number = numberIn(said.text);
+  const number = await proposeChange(app, title, { [title]: title });
   await running.post(`/changes/${number}/approve`, "bob");
   await until(`${title} has merged`, DEADLINE_MS, async () => {
     const { state } = await running.get<ChangeView>(`/changes/${number}`);

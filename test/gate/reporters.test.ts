@@ -8,7 +8,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { stringify } from "yaml";
 import type { Clone } from "../../packages/gate/test/forge/stage.ts";
 import { until } from "../peers/until.ts";
-import { numberIn, RunningGate } from "./running-gate.ts";
+import { proposeChange, RunningGate } from "./running-gate.ts";
 
 /* Reports of a gate to a webhook, a mail server and commands, one of which always fails (scenario 18 of gate.md §9). */
 
@@ -94,12 +94,7 @@ afterAll(async () => {
 
 /** Has a change merged. @returns its number */
 async function merge(title: string): Promise<number> {
-  await app.ok("fetch", "--quiet", "origin");
-  await app.ok("checkout", "--quiet", "--detach", "origin/main");
-  await app.commit(title, { [title]: title });
-  const said = await app.push("refs/for/main");
-  expect(said.code, said.text).toBe(0);
-  const number = numberIn(said.text);
+  const number = await proposeChange(app, title, { [title]: title });
   await running.post(`/changes/${number}/approve`, "bob");
   return number;
 }

@@ -2,7 +2,7 @@ import type { BuildView, ChangeView, ExplanationView, FlakeView, StatusView } fr
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Clone } from "../../packages/gate/test/forge/stage.ts";
 import { until } from "../peers/until.ts";
-import { numberIn, RunningGate } from "./running-gate.ts";
+import { proposeChange, RunningGate } from "./running-gate.ts";
 
 /* Builds of equal content are one execution: with git, the job server and processes that are really run. */
 
@@ -40,18 +40,8 @@ async function add(project: string, attributes: object = {}, queue?: string): Pr
   return clone;
 }
 
-async function propose(
-  clone: Clone,
-  files: Readonly<Record<string, string>>,
-  message = "A change",
-): Promise<number> {
-  await clone.ok("fetch", "--quiet", "origin");
-  await clone.ok("checkout", "--quiet", "--detach", "origin/main");
-  await clone.commit(message, files);
-  const said = await clone.push("refs/for/main");
-  expect(said.code, said.text).toBe(0);
-  return numberIn(said.text);
-}
+const propose = (clone: Clone, files: Readonly<Record<string, string>>, message = "A change") =>
+  proposeChange(clone, message, files);
 
 const look = (number: number) => running.get<ChangeView>(`/changes/${number}`);
 const buildsOf = async (number: number): Promise<BuildView[]> =>

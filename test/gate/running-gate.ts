@@ -279,6 +279,20 @@ export class RunningGate {
   }
 }
 
+/** Pushes a change of one commit on `main` as it is. @returns its number @throws when it is refused */
+export async function proposeChange(
+  clone: Clone,
+  message: string,
+  files: Readonly<Record<string, string>> = {},
+): Promise<number> {
+  await clone.ok("fetch", "--quiet", "origin");
+  await clone.ok("checkout", "--quiet", "--detach", "origin/main");
+  await clone.commit(message, files);
+  const said = await clone.push("refs/for/main");
+  if (said.code !== 0) throw new Error(said.text);
+  return numberIn(said.text);
+}
+
 /** The number of the change that a push was answered with. @throws when it was none */
 export function numberIn(answer: string): number {
   const number = /^Change (\d+) /m.exec(answer)?.[1];

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Clone } from "../../packages/gate/test/forge/stage.ts";
 import { describeWith } from "../peers/needs.ts";
 import { until } from "../peers/until.ts";
-import { numberIn, RunningGate } from "./running-gate.ts";
+import { proposeChange, RunningGate } from "./running-gate.ts";
 
 /* Secrets from `drover gate encrypt` to the playbook that has them, and whether anybody else ever sees them. */
 
@@ -100,18 +100,11 @@ const encrypted = async (project: string, name: string, field: string, value: st
   return encryptedSecret(body, name, field, Buffer.from(value));
 };
 
-async function propose(
+const propose = (
   clone: Clone,
   files: Readonly<Record<string, string>>,
   title = `Change ${Object.keys(files).join()}`,
-): Promise<number> {
-  await clone.ok("fetch", "--quiet", "origin");
-  await clone.ok("checkout", "--quiet", "--detach", "origin/main");
-  await clone.commit(title, files);
-  const said = await clone.push("refs/for/main");
-  expect(said.code, said.text).toBe(0);
-  return numberIn(said.text);
-}
+) => proposeChange(clone, title, files);
 
 const voted = (number: number) =>
   until(`the gate has voted on ${number}`, DEADLINE_MS, async () => {

@@ -73,19 +73,22 @@ export class InOrderJudge {
   }
 
   #newestIsKept(events: readonly GateEvent[], queues: readonly QueueStatus[]): void {
-    const newest = new Map<string, string>();
+    const newest = new Map<string, string[]>();
     for (const event of events) {
       if (event.kind !== "offer" || typeof event.subject === "string") continue;
+      if (!event.pipelines.includes(SUPERCEDENT)) continue;
       const { project, ref, id, oldCommit, newCommit } = event.subject;
-      // About the branch as it is: one is enough, wherever it is.
-      if (oldCommit === null && newCommit === null) continue;
-      if (event.pipelines.includes(SUPERCEDENT)) newest.set(`${project} ${ref}`, id);
+      const key = `${project} ${ref}`;
+      // About the branch as it is: one is enough, wherever it is, so that it comes last only where there was none.
+      if (oldCommit === null && newCommit === null) newest.get(key)?.push(id);
+      else newest.set(key, [id]);
     }
     for (const { items } of queues) {
       const { subject } = items.at(-1)!;
       if (subject.kind !== "ref") continue;
-      const wanted = newest.get(`${subject.project} ${subject.ref}`) ?? subject.id;
-      ensure(wanted === subject.id, "supercedent", () => `${wanted} came last, and ${subject.id} is kept`);
+      const wanted = newest.get(`${subject.project} ${subject.ref}`) ?? [subject.id];
+      const isNewest = wanted.includes(subject.id);
+      ensure(isNewest, "supercedent", () => `${wanted} came last, and ${subject.id} is kept`);
     }
   }
 }

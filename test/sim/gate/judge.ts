@@ -151,7 +151,9 @@ export class Judge {
         this.#owed.set(change.id, change.revision);
     } else if (event.kind === "dequeue" && event.pipeline === "gate") {
       this.#owed.delete(event.subject);
-      // The others of its cycle leave with it.
+      // The others of its cycle leave with it, also of one that has entered in this very batch.
+      const cycle = this.#cycle(event.subject);
+      if (this.#allows(cycle)) for (const id of cycle) this.#owed.delete(id);
       for (const { id, members } of this.#before.values())
         if (this.#inGate.has(id) && members.some((one) => one.id === event.subject))
           for (const member of members) this.#owed.delete(member.id);

@@ -3,14 +3,19 @@ import { ensure } from "../violation.ts";
 
 type JobStatus = ItemStatus["jobs"][number];
 
+interface Asked {
+  readonly build: number;
+  readonly requires: string;
+  readonly providers: string;
+}
+
 /**
  * Says whether jobs wait for what they require of changes ahead, and get it. What they get is decided when nodes are asked for
- * the first time: a run that is tried again, or was lost, gets the same, whoever has come to be ahead of it since.
+ * the first time: a run that is tried again gets the same, whoever has come to be ahead of it since, or has merged.
  */
 export class ProviderJudge {
-  /** By buildset and job: the build that was asked for last, and what it is to get. */
-  readonly #last = new Map<string, { readonly build: number; readonly providers: string }>();
-  readonly #lost = new Set<number>();
+  /** By buildset and job: what was asked for last. */
+  readonly #last = new Map<string, Asked>();
   /** By build that was asked for: those that it has to get. */
   readonly #owed = new Map<number, readonly number[]>();
 
@@ -30,24 +35,13 @@ export class ProviderJudge {
           : [],
       ),
     );
-    for (const event of events)
-      if (event.kind === "ended" && event.result.kind === "lost") this.#lost.add(event.build);
     const provides = (item: ItemStatus, job: JobStatus): readonly string[] =>
       wordsOf(item, job, graphOf)?.provides ?? [];
     for (const item of items.values()) {
       for (const job of item.jobs) {
         if (job.build === null || !asked.has(job.build) || job.state !== "queued") continue;
-        const key = `${item.buildset} ${job.name}`;
-        const last = this.#last.get(key);
-        const providers = asked.get(job.build)!;
-        this.#last.set(key, { build: job.build, providers });
-        const isSame = last?.providers === providers;
-        ensure(job.attempt === 1 || isSame, "requires", () => `build ${job.build} is tried on other terms`);
-        if (job.attempt > 1 || (isSame && this.#lost.has(last.build))) {
-          this.#owed.set(job.build, this.#owed.get(last!.build) ?? []);
-          continue;
-        }
-        const requires = wordsOf(item, job, graphOf)?.requires ?? [];
+        const { requires = [] } = wordsOf(item, job, graphOf) ?? {};
+        if (this.#isAgain(item, job, requires, asked.get(job.build)!)) continue;
         if (requires.length === 0) continue;
         const owed: number[] = [];
         for (const ahead of aheadOf(item, items, pipelineOf)) {
@@ -70,6 +64,24 @@ export class ProviderJudge {
         ensure(isGiven, "requires", () => `build ${effect.build} does not get what build ${owed} made`);
       }
     }
+  }
+
+  /** Whether a build is asked for on the terms of one before it. Only where it requires something else now it may be on others. */
+  #isAgain(
+    { buildset }: ItemStatus,
+    { name, build, attempt }: JobStatus,
+    requires: readonly string[],
+    providers: string,
+  ): boolean {
+    const key = `${buildset} ${name}`;
+    const last = this.#last.get(key);
+    const now = { build: build!, requires: JSON.stringify(requires), providers };
+    this.#last.set(key, now);
+    if (last?.requires !== now.requires) return false;
+    const isSame = last.providers === providers;
+    ensure(attempt === 1 || isSame, "requires", () => `build ${build} is tried on other terms`);
+    if (isSame) this.#owed.set(now.build, this.#owed.get(last.build) ?? []);
+    return isSame;
   }
 }
 

@@ -68,6 +68,8 @@ export class SharedExecutions {
   readonly #rows = new Map<number, BuildRow>();
   readonly #byUnique = new Map<string, Execution>();
   readonly #byBuild = new Map<number, Execution>();
+  /** The execution that a build has, or has had; `null`: an old result. */
+  readonly #executionOf = new Map<number, string | null>();
   /** Results that nobody has taken yet, as a job server keeps them. */
   readonly #lingering = new Map<string, BuildOutcome>();
   /** How builds have ended whose end is not stored yet. */
@@ -260,6 +262,7 @@ export class SharedExecutions {
 
   /** As the gate submits a build, whose unique may be there already. */
   #submit(build: number, { unique, how }: NonNullable<ReturnType<ReuseLedger["of"]>>): GateEvent[] {
+    this.#executionOf.set(build, null);
     const known = this.#ledger.ended({ unique, how });
     if (known !== undefined && (how === "reused" || known.endedMs >= this.#rows.get(build)!.startedMs))
       return [this.#endedAs(build, known.outcome, how === "reused")];
@@ -274,6 +277,7 @@ export class SharedExecutions {
     execution.builds.add(build);
     execution.last = build;
     this.#byBuild.set(build, execution);
+    this.#executionOf.set(build, execution.id);
     this.judge.joins(execution.id, build);
     return [];
   }
@@ -290,6 +294,20 @@ export class SharedExecutions {
   /** Of a build that is run for itself nothing is known here. */
   knows(build: number): boolean {
     return this.#ledger.of(build) !== undefined;
+  }
+
+  /**
+   * Slots that are taken: one for each execution, however many builds have it and even if none does, and one for each build that
+   * has not begun yet or is run for itself.
+   * @param held Builds whose nodes are not given back.
+   */
+  slots(held: ReadonlySet<number>): number {
+    const taken = new Set<string | number>([...this.#byUnique.values()].map(({ id }) => id));
+    for (const build of held) {
+      const execution = this.#executionOf.get(build);
+      if (execution !== null) taken.add(execution ?? build);
+    }
+    return taken.size;
   }
 
   /** The execution that a build waits for ends. @returns What is told of all of its builds. */

@@ -98,6 +98,10 @@ export class TriggerJudge {
     const needs = new Map(open.map((change) => [change.id, change.needs]));
     const items = new Map(now.map(({ id, members }) => [id, members.map((member) => member.id)]));
     const inGate = new Set([...items.values()].flat());
+    // Who entered the gate and left it in one step left the pipelines that the gate supersedes.
+    for (const effect of effects)
+      if (effect.kind === "report" && effect.pipeline === GATE && !this.#before.has(effect.item))
+        inGate.add(effect.subject.id);
     const ofParents = this.#offered({ items, needs });
     for (const { name, triggers } of layout.pipelines) {
       const isOfParents = triggers?.parentEnqueued?.includes(GATE) ?? false;

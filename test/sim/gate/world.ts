@@ -87,6 +87,10 @@ export class GateWorld {
     this.#deliver();
   }
 
+  get #taken(): number {
+    return this.#sharing?.slots(this.#held) ?? this.#held.size;
+  }
+
   #tell(event: GateEvent, durable: boolean): void {
     this.#inbox.push({ event, durable });
   }
@@ -112,7 +116,7 @@ export class GateWorld {
     const keys = [...this.#asked.keys()];
     const key = this.random.pick(keys);
     const asked = this.#asked.get(key)!;
-    if (asked.kind === "requestNodes" && this.#held.size >= this.settings.slots) return;
+    if (asked.kind === "requestNodes" && this.#taken >= this.settings.slots) return;
     this.#asked.delete(key);
     for (const event of this.#answer(asked)) {
       const durable = event.kind === "change" || event.kind === "offer";
@@ -268,7 +272,7 @@ export class GateWorld {
       }
       this.#asked.set(keyOf(effect), effect);
     }
-    ensure(this.#held.size <= this.settings.slots, "G3", () => `${this.#held.size} slots are taken`);
+    ensure(this.#taken <= this.settings.slots, "G3", () => `${this.#taken} slots are taken`);
   }
 
   /** @returns Whether a build has its result already. */
@@ -317,6 +321,7 @@ export class GateWorld {
       for (const branch of ["main", "stable"]) this.#tell({ kind: "thawBranch", project, branch }, true);
     for (let round = 0; round < 20_000; round++) {
       this.#nowMs += 1_000;
+      this.#sharing?.passes(this.#nowMs);
       this.#deliver();
       for (let n = this.#asked.size; n > 0; n--) this.#answerOne();
       if (this.#asked.size > 0 || this.#inbox.length > 0) continue;

@@ -5,10 +5,10 @@ import { setTimeout as after } from "node:timers/promises";
 import type { Gate } from "@drover/gate";
 import type { StatusView } from "@drover/gate/api";
 import { CommandFailed } from "../errors.ts";
+import { passingServer, silent } from "../gate/passing-server.ts";
 import { statusLines } from "../gate/show.ts";
 import { durationText } from "../terminal/table.ts";
 import { durationMs } from "../times.ts";
-import { VERSION } from "../version.ts";
 import { CHANGES, type DemoChange, PROJECTS } from "./gate-projects.ts";
 
 export interface GateDemoFlags {
@@ -74,10 +74,9 @@ export async function gateDemo(flags: GateDemoFlags): Promise<void> {
 }
 
 async function runGateDemo(folder: string, flags: GateDemoFlags): Promise<GateDemoReport> {
-  const { Gate, GATE_FUNCTION_RULES, GATE_FUNCTIONS, gateHttp, gateVersionCheck, initGate } = await loaded();
+  const { Gate, gateHttp, gateVersionCheck, initGate } = await loaded();
   await gateVersionCheck();
-  const [{ JobServer }, { HttpServer }, { DASHBOARD_FOLDER }] = await Promise.all([
-    import("@drover/server"),
+  const [{ HttpServer }, { DASHBOARD_FOLDER }] = await Promise.all([
     import("@drover/server/http"),
     import("@drover/web"),
   ]);
@@ -87,13 +86,7 @@ async function runGateDemo(folder: string, flags: GateDemoFlags): Promise<GateDe
   const began = performance.now();
   const deadline = began + durationMs(flags.timeout, "--timeout");
   const { token } = await initGate(join(folder, "gate"), { log: silent, user: AUTHOR, sample: null });
-  const server = await JobServer.start({
-    listen: [],
-    log: silent,
-    version: VERSION,
-    reserved: [GATE_FUNCTIONS],
-    functions: GATE_FUNCTION_RULES,
-  });
+  const server = await passingServer();
   const gate = await Gate.open({
     folder: join(folder, "gate"),
     server,
@@ -129,8 +122,6 @@ async function runGateDemo(folder: string, flags: GateDemoFlags): Promise<GateDe
     await http.close();
   }
 }
-
-const silent = { debug() {}, info() {}, warn() {}, error() {} };
 
 async function loaded() {
   const gate = await import("@drover/gate");

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import type { TrialClone, TrialPlan } from "@drover/gate";
 import { printable } from "@drover/protocol";
 import { durationText } from "../terminal/table.ts";
-import { VERSION } from "../version.ts";
 import { jobLines } from "./explain.ts";
 import { slotsOf } from "./local.ts";
+import { passingServer, silent } from "./passing-server.ts";
 import { problemLine } from "./run.ts";
 
 export interface TryFlags {
@@ -23,20 +23,13 @@ const SHOWN_LINES = 40;
 /** `drover gate try [CLONE…]` */
 export async function tryClones(places: readonly string[], flags: TryFlags): Promise<void> {
   const slots = slotsOf(flags.slots) ?? availableParallelism();
-  const { GATE_FUNCTION_RULES, GATE_FUNCTIONS, readClone, Trial } = await import("@drover/gate");
-  const { JobServer } = await import("@drover/server");
+  const { readClone, Trial } = await import("@drover/gate");
   const clones: TrialClone[] = [];
   for (const place of places.length === 0 ? ["."] : places) clones.push(await readClone(place, flags.branch));
   const folder = mkdtempSync(join(tmpdir(), "drover-try-"));
   const clean = (): void => rmSync(folder, { recursive: true, force: true });
   process.once("exit", clean);
-  const server = await JobServer.start({
-    listen: [],
-    log: silent,
-    version: VERSION,
-    reserved: [GATE_FUNCTIONS],
-    functions: GATE_FUNCTION_RULES,
-  });
+  const server = await passingServer();
   try {
     const { pipeline } = flags;
     const given = pipeline === undefined ? {} : { pipeline };
@@ -118,5 +111,3 @@ function logLines(text: string): string[] {
     ...shown.map((line) => `  ${printable(line, 1_000)}`),
   ];
 }
-
-const silent = { debug() {}, info() {}, warn() {}, error() {} };

@@ -29,6 +29,8 @@ export const CONFIG_LIMITS = {
   maxJobs: 1000,
   /** Of one pipeline. */
   maxTimers: 100,
+  /** A day. */
+  maxJitterSec: 86_400,
   /** Of names of jobs, pipelines, projects and so on. */
   maxNameLength: 255,
   /** Of files that stay parsed, merged or proposed, in UTF-16 code units of their texts. */

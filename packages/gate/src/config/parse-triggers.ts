@@ -30,8 +30,6 @@ export function timersOf(check: FileCheck, item: ConfigItem, drivers: Drivers): 
   return timers;
 }
 
-const MAX_JITTER_SEC = 86_400;
-
 /** @returns a problem, in a sentence, when it cannot be read */
 function timeOf(time: string): Pick<TimerTrigger, "cron" | "jitterSec"> | string {
   const parts = time.trim().split(/\s+/);
@@ -41,8 +39,8 @@ function timeOf(time: string): Pick<TimerTrigger, "cron" | "jitterSec"> | string
   if (!parts.slice(0, 6).every((part) => /^(?:[0-9*,/-]|[a-z]{3})+$/i.test(part)))
     return `${JSON.stringify(time)} has more than numbers, names, and * , / -`;
   const jitterSec = Number(jitter);
-  if (!/^\d+$/.test(jitter) || jitterSec > MAX_JITTER_SEC)
-    return `the jitter ${jitter} is no whole number of seconds up to ${MAX_JITTER_SEC}`;
+  if (!/^\d+$/.test(jitter) || jitterSec > CONFIG_LIMITS.maxJitterSec)
+    return `the jitter ${jitter} is no whole number of seconds up to ${CONFIG_LIMITS.maxJitterSec}`;
   const cron = [second, minute, hour, day, month, weekdaysOf(weekday!)].join(" ");
   try {
     if (new Cron(cron, { ...CRON_OPTIONS, paused: true }).nextRun() === null)

@@ -1,7 +1,7 @@
 import { withdraw, withdrawAll } from "./builds.ts";
 import type { GateEffect, GateEvent } from "./events.ts";
 import { faultsOf, hasFailed } from "./job-graph.ts";
-import type { JobGraph } from "./layout.ts";
+import type { FrozenJob, JobGraph } from "./layout.ts";
 import { note, subjectName } from "./reasons.ts";
 import { type Buildset, type Gate, type Item, type JobRun, markDirty, memberOf } from "./state.ts";
 
@@ -183,7 +183,7 @@ export function onFrozen(gate: Gate, event: Extract<GateEvent, { kind: "frozen" 
 
 /**
  * Jobs that were there before keep their builds and results; those that are gone do not count any more. What only
- * followed from other jobs is worked out again.
+ * followed from other jobs is worked out again, and so is what a job gets that requires something else now and does not run.
  */
 function setGraph(gate: Gate, buildset: Buildset, graph: JobGraph): void {
   const before = new Map(buildset.jobs);
@@ -192,6 +192,10 @@ function setGraph(gate: Gate, buildset: Buildset, graph: JobGraph): void {
     const known = before.get(job.name);
     before.delete(job.name);
     const run: JobRun = known === undefined ? fresh(buildset, job) : { ...known, job };
+    if (known !== undefined && isToCome(known) && !requireSame(known.job, job)) {
+      withdraw(gate, known);
+      Object.assign(run, fresh(buildset, job), { attempt: known.attempt, lost: known.lost });
+    }
     if (run.build !== null && gate.builds.get(run.build) === known) gate.builds.set(run.build, run);
     buildset.jobs.set(job.name, run);
   }
@@ -205,6 +209,14 @@ function setGraph(gate: Gate, buildset: Buildset, graph: JobGraph): void {
     const follows = result === "SKIPPED" || (result === "CANCELED" && !staysCancelled);
     if (follows) buildset.jobs.set(job.name, fresh(buildset, job));
   }
+}
+
+function isToCome({ state }: JobRun): boolean {
+  return state === "waiting" || state === "queued" || state === "granted";
+}
+
+function requireSame({ requires: a = [] }: FrozenJob, { requires: b = [] }: FrozenJob): boolean {
+  return a.length === b.length && a.every((tag) => b.includes(tag));
 }
 
 function fresh(buildset: Buildset, job: JobRun["job"]): JobRun {

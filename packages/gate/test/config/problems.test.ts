@@ -241,7 +241,12 @@ describe("pipelines that the clock or the gate itself starts", () => {
     ["0 1 L * *", "more than numbers"],
     ["0 1 31 2 *", "is no time to come"],
     ["0 1 * * * 0 soon", "the jitter soon"],
-    ["0 1 * * * 0 90000", "the jitter 90000"],
+    ["0 1 * * * 0 -1", "the jitter -1"],
+    [`0 1 * * * 0 ${CONFIG_LIMITS.maxJitterSec}`, undefined],
+    [
+      `0 1 * * * 0 ${CONFIG_LIMITS.maxJitterSec + 1}`,
+      "the jitter 86401 is no whole number of seconds up to 86400",
+    ],
   ])("at %s", async (time, problem) => {
     const problems = await pipeline(`trigger: {timer: [{time: "${time}"}]}`);
     expect(problems).toEqual(problem === undefined ? [] : [expect.stringContaining(problem)]);

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { FrozenJob, GateEvent } from "../../src/core/index.ts";
 import { CHECK, changeOf, GATE, jobOf, Told } from "./told.ts";
 
 const MAKE = jobOf("make", { provides: ["image"] });
@@ -15,6 +16,7 @@ function behind(told: Told, make = MAKE, use = USE): number {
   return build;
 }
 
+type Frozen = Extract<GateEvent, { kind: "frozen" }>;
 const jobOfB = (told: Told, pipeline = "gate") =>
   told.items(pipeline).findLast(({ subject }) => subject.id === "B")!.jobs[0]!;
 const needsA = { needs: [{ source: "Depends-On: A", change: "A", revision: null, problem: null }] };
@@ -127,6 +129,34 @@ describe("a job that requires what a job of a change ahead provides", () => {
     told.end(build, { kind: "lost" });
     told.grant();
     expect(told.one("startBuild")).toMatchObject({ job: "use", providers: [a] });
+  });
+
+  it("waits when it comes to require it before it runs, or before it runs again", () => {
+    const told = new Told(GATE);
+    const a = behind(told, MAKE, jobOf("use"));
+    const { build: asked } = told.one("requestNodes");
+    /** Of A's buildset and B's. */
+    const frozen = (use: FrozenJob): Frozen[] =>
+      told.asked("freeze").map(({ buildset, layout, subject }) => {
+        const graph = { jobs: [subject.id === "A" ? MAKE : use], failFast: false };
+        return { kind: "frozen", buildset, layout, result: { kind: "graph", graph } };
+      });
+    told.configure([GATE]);
+    told.tell(...frozen(USE));
+    expect(told.one("releaseNodes").build).toBe(asked);
+    expect(jobOfB(told).reason).toBe("waits for job make of A, which provides image");
+    told.configure([GATE]);
+    told.tell(...frozen(jobOf("use")));
+    told.grant();
+    const { build } = told.one("startBuild");
+    told.configure([GATE]);
+    const answers = frozen(USE);
+    told.tell({ kind: "ended", build, result: { kind: "lost" } });
+    told.tell(...answers);
+    expect(jobOfB(told).reason).toBe("waits for job make of A, which provides image");
+    told.end(a);
+    told.grant();
+    expect(told.one("startBuild")).toMatchObject({ job: "use", attempt: 1, providers: [a] });
   });
 
   it("waits, and gets it, over a restart", () => {

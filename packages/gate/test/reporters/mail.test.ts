@@ -1,6 +1,9 @@
 import { type AddressInfo, createServer } from "node:net";
+import { getCACertificates, setDefaultCACertificates } from "node:tls";
 import { SMTPServer, type SMTPServerOptions } from "smtp-server";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from "vitest";
+import { CertificateAuthority } from "../../../../test/peers/certificates.ts";
+import { describeWith } from "../../../../test/peers/needs.ts";
 import type { SmtpConnection } from "../../src/index.ts";
 import { deliverByMail } from "../../src/reporters/mail.ts";
 import { bodyOf, ReporterStage } from "./stage.ts";
@@ -138,6 +141,31 @@ test("use_starttls sends nothing to a server that does not encrypt, nor to one t
     /did not take the mail: .*certificate/,
   );
   expect([received, seen]).toEqual([[], []]);
+});
+
+describeWith(["openssl"], "a server that somebody vouches for", () => {
+  test("is given user and mail with use_starttls, encrypted", async () => {
+    const authority = await CertificateAuthority.create();
+    const trusted = getCACertificates("default");
+    onTestFinished(async () => {
+      setDefaultCACertificates(trusted);
+      await authority.dispose();
+    });
+    const { cert, key } = await authority.issueForLocalhost();
+    const seen: unknown[] = [];
+    const onAuth: SMTPServerOptions["onAuth"] = ({ password }, { secure }, done) => {
+      seen.push([password, secure]);
+      done(null, { user: "gate" });
+    };
+    const port = await listen({ cert, key, disabledCommands: [], authOptional: false, onAuth });
+    const passwordFile = stage.write("password", "hunter2\n");
+    const connection = smtp(port, { server: "localhost", user: "gate", passwordFile, useStarttls: true });
+    await expect(deliverByMail(connection, ID, letter(), place())).rejects.toThrow(/certificate/);
+    setDefaultCACertificates([...trusted, authority.root.cert]);
+    await deliverByMail(connection, ID, letter(), place());
+    expect(seen).toEqual([["hunter2", true]]);
+    expect(received).toHaveLength(1);
+  });
 });
 
 test("a server that says nothing is waited for no longer than the time-out, nor than the gate lives, and is left then", async () => {
