@@ -1,3 +1,4 @@
+import { pause } from "@drover/client";
 import type { Autoholds } from "./autohold/index.ts";
 import type {
   BuildBus,
@@ -19,7 +20,7 @@ import type {
   Subject,
 } from "./core/index.ts";
 import type { BuildRequest } from "./executor/index.ts";
-import type { Landing } from "./forge/index.ts";
+import { ForgeError, type Landing } from "./forge/index.ts";
 import type { Merger } from "./merger/index.ts";
 import { BuildSlots, type Shareable } from "./nodes/build-slots.ts";
 import type { LocalSlots } from "./nodes/local-slots.ts";
@@ -42,6 +43,8 @@ import type { ProjectKeys } from "./secrets/keys.ts";
 
 /** How long results answer at the job server at most. */
 const MAX_LINGER_MS = 3_600_000;
+/** How long to wait before what was decided and could not be done is tried again. */
+const UNFINISHED_MS = 5_000;
 
 export interface EffectParts extends ReportParts {
   /** Of this process, for what is kept. */
@@ -504,15 +507,39 @@ export class Effects {
     }
     const key = `${gateId}-${buildset}`;
     const [only] = landings;
-    const landing = landings.length === 1 ? forge.land({ key, ...only! }) : forge.landTogether(key, landings);
+    const landing = landings.length === 1 ? forge.land({ key, ...only! }) : this.#landTogether(key, landings);
     // What is configured now is so for whoever is next.
     if (configured.size > 0) await this.#readAfter(landing, [...configured]);
-    const { refused } = await landing;
+    const landed = await landing;
+    if (landed === undefined) return;
+    const { refused } = landed;
     if (refused === null) {
       tell({ kind: "landed", buildset, refused });
       return;
     }
     tell({ kind: "landed", buildset, refused, moved: await this.#hasMoved(landings) });
+  }
+
+  /** Asks until what was decided is done. @returns `undefined` when this gate ends before; the next one asks again */
+  async #landTogether(
+    key: string,
+    landings: readonly Omit<Landing, "key">[],
+  ): Promise<{ readonly refused: string | null } | undefined> {
+    const { signal } = this.#ending;
+    for (let isAgain = false; !signal.aborted; isAgain = true) {
+      try {
+        return await this.#parts.forge.landTogether(key, landings);
+      } catch (error) {
+        if (!(error instanceof ForgeError) || error.code !== "LANDING_UNFINISHED") throw error;
+        if (!isAgain)
+          this.#parts.log.error(
+            { code: error.code, landing: key, error },
+            "changes that land together are not all merged yet; trying again",
+          );
+      }
+      await pause(UNFINISHED_MS, signal);
+    }
+    return undefined;
   }
 
   /** Whether a branch is not where the first of these that lands there begins. */
@@ -528,11 +555,11 @@ export class Effects {
 
   /** Reads the configuration of projects again once they have merged. */
   async #readAfter(
-    landing: Promise<{ readonly refused: string | null }>,
+    landing: Promise<{ readonly refused: string | null } | undefined>,
     projects: readonly string[],
   ): Promise<void> {
-    const read = landing.then(async ({ refused }) => {
-      if (refused === null) await this.#parts.reconfigure(projects);
+    const read = landing.then(async (landed) => {
+      if (landed?.refused === null) await this.#parts.reconfigure(projects);
     });
     this.#landingConfig.add(read);
     try {

@@ -1,11 +1,11 @@
 import { Client } from "@drover/client";
 import { JobServer } from "@drover/server";
-import type { Worker } from "@drover/worker";
+import { Worker } from "@drover/worker";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { describeWith } from "../../../test/peers/needs.ts";
 import { until } from "../../../test/peers/until.ts";
 import { BuildBus, type BuildFollower } from "../src/bus/build-bus.ts";
-import { BUILD_FUNCTION_SETTINGS, BUILD_FUNCTIONS } from "../src/bus/build-messages.ts";
+import { BUILD_FUNCTION_SETTINGS, BUILD_FUNCTIONS, encodeNews } from "../src/bus/build-messages.ts";
 import { buildWorker } from "../src/bus/build-worker.ts";
 import type { BuildRequest } from "../src/executor/build-request.ts";
 import { Stage, script } from "./executor-stage.ts";
@@ -179,6 +179,33 @@ describeWith(["bubblewrap"], "builds over the job server", () => {
     expect(end!.detail).toMatch(/BUILD_REQUEST_INVALID: run/);
     const nonsense = client.submit("gate:build:here", "{", { unique: "h" });
     await expect(nonsense.result()).rejects.toThrow(/BUILD_REQUEST_INVALID/);
+  });
+
+  test.each([
+    ["no JSON", "nonsense"],
+    ["nothing", "{}"],
+    [
+      "a result that there is not",
+      JSON.stringify({ execution: "x", result: { kind: "final", result: "FINE" } }),
+    ],
+  ])("an executor that answers %s makes its build an ERROR, once", async (what, answer) => {
+    const strange = new Worker({ servers: address, clientId: "strange" });
+    onTestFinished(() => strange.close());
+    let answers = 0;
+    strange.handle(`gate:build:strange-${what}`, (job) => {
+      answers++;
+      // Neither is what it tells meanwhile.
+      void job.data(encodeNews("e".repeat(36), { failing: 1, paused: {} } as never));
+      return answer;
+    });
+    await strange.run();
+    const news: unknown[] = [];
+    const request = stage.request("true");
+    const build = bus.start(`strange ${what}`, request, `strange-${what}`, { news: (one) => news.push(one) });
+    const end = await build.ended;
+    expect(end).toMatchObject({ result: { kind: "final", result: "ERROR" }, outcome: null });
+    expect(end!.detail).toContain("is no result of a build");
+    expect([answers, news]).toEqual([1, []]);
   });
 
   test("no more builds run at a time than there are slots", async () => {

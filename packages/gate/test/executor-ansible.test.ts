@@ -2,7 +2,8 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { describeWith } from "../../../test/peers/needs.ts";
-import type { BuildOutcome, BuildRequest } from "../src/executor/build-request.ts";
+import type { BuildOutcome, BuildRequest, ReturnedData } from "../src/executor/build-request.ts";
+import { seal, unseal } from "../src/secrets/sealing.ts";
 import { Stage, script, TestRepository } from "./executor-stage.ts";
 
 const stage = new Stage();
@@ -184,6 +185,27 @@ describeWith(["ansible"], "playbooks", () => {
     expect(log).toContain("/build/home");
   });
 
+  test("what a build tells when it pauses has no secret in it, and seals what is for files of later jobs", async () => {
+    const sealingKey = Buffer.alloc(32, 7);
+    await using executor = await stage.start({ folder: join(stage.folder, "pausing"), sealingKey });
+    const returned = `- zuul_return:
+    data: {address: "https://user:{{ site.password }}@cache", zuul: {pause: true}}
+    secret_data: {token: for-later-jobs}`;
+    const { request, playbook } = await requestWith({ "run.yaml": play(returned) });
+    const secrets = seal(sealingKey, { site: { password: "hunter-and-2" } }, "secrets of build-1");
+    const told: ReturnedData[] = [];
+    const outcome = await executor.run(
+      { ...request, run: [playbook("run.yaml", { trusted: true, secrets })] },
+      { onPaused: async (data) => void told.push(data) },
+    );
+    expect(outcome.result).toEqual(final("SUCCESS"));
+    expect(told).toHaveLength(1);
+    for (const data of [...told, outcome.data]) {
+      expect(data.variables).toEqual({ address: "https://user:********@cache" });
+      expect(unseal(sealingKey, data.sealed!, "returned")).toEqual({ token: "for-later-jobs" });
+    }
+  });
+
   test("what a playbook is told is on the disk no longer than it runs", async () => {
     const { request, playbook } = await requestWith({ "run.yaml": play(show("hello")) });
     const { log } = await stage.run({
@@ -222,6 +244,31 @@ describeWith(["ansible", "bubblewrap"], "contexts", () => {
     const trusted = await seen(true);
     expect(trusted).not.toMatch(/\.config-of-a-tool|^x$/m);
     expect(trusted).toMatch(/end\nseen/);
+  });
+
+  test("so it has where builds are users of their own, without bubblewrap", async () => {
+    await using executor = await stage.start({ folder: join(stage.folder, "users"), isolation: "user" });
+    expect(executor.isolation).toBe("user");
+    const plant =
+      'for at in "$DROVER_WORKSPACE"/apart "$DROVER_WORKSPACE"/apart/home; do ls $at; echo x > $at/planted; done; true';
+    const { request, playbook } = await requestWith({
+      "run.yaml": play(`- shell: "ls -A ~ $TMPDIR; echo written > ~/own; echo end"`),
+    });
+    const trusted = playbook("run.yaml", { trusted: true });
+    const run = [script(plant), trusted, script(plant), trusted];
+    const { execution, result } = await executor.run({ ...request, run });
+    expect(result).toEqual(final("SUCCESS"));
+    const log = await stage.wholeLogOf(execution, executor);
+    expect(log.match(/apart.*Permission denied/g)).toHaveLength(8);
+    expect(log).not.toMatch(/^planted$/m);
+    // What it has left itself is there the next time.
+    expect(log).toMatch(/^own$/m);
+  });
+
+  test("a label of the nodeset is no template", async () => {
+    const nodes = [{ name: "one", label: "{{ 6 * 7 }}" }];
+    const { log } = await run(play(show("label {{ nodepool.label }}"), "one"), { inventory: { nodes } });
+    expect(log).toContain("label {{ 6 * 7 }}");
   });
 
   test("a playbook cannot change what others of the job are, and has no network unless the job has", async () => {

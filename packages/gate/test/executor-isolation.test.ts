@@ -274,6 +274,14 @@ describe("an executor's folder", () => {
     expect((await stage.run(stage.request("true"))).outcome.detail).toBeNull();
   });
 
+  test("is anybody's when who had it was killed while it wrote so", async () => {
+    const folder = join(stage.folder, "half");
+    mkdirSync(folder);
+    writeFileSync(join(folder, "owner.json"), "");
+    await using executor = await stage.start({ folder });
+    expect(executor.leftovers).toBe(0);
+  });
+
   test("that cannot be one is told", async () => {
     writeFileSync(join(stage.folder, "file"), "");
     const start = stage.start({ folder: join(stage.folder, "file") });

@@ -119,10 +119,10 @@ export class Stage {
     return (await this.wholeLogOf(execution)).replace(/^drover: .*\n/gm, "");
   }
 
-  async wholeLogOf(execution: string): Promise<string> {
+  async wholeLogOf(execution: string, of = this.executor): Promise<string> {
     const pieces: Uint8Array[] = [];
     for (let from = 0; ; ) {
-      const piece = await this.executor.readLog(execution, from);
+      const piece = await of.readLog(execution, from);
       if (piece === undefined) throw new Error(`there is no execution ${execution}`);
       pieces.push(piece.bytes);
       from += piece.bytes.length;

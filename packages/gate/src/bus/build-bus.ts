@@ -11,6 +11,7 @@ import {
 import type { RunResult } from "../core/index.ts";
 import type { OutputChunk } from "../executor/build-log.ts";
 import type { BuildOutcome, BuildRequest } from "../executor/build-request.ts";
+import { readOutcome } from "./build-answers.ts";
 import { type BuildNews, buildFunction, decodeMessage, resumeFunction } from "./build-messages.ts";
 
 /** Who follows a build. Must not throw. */
@@ -204,6 +205,8 @@ class SubmittedBuild {
 }
 
 function readResult(bytes: Uint8Array): BuildEnd {
-  const outcome = JSON.parse(Buffer.from(bytes).toString()) as BuildOutcome;
-  return { result: outcome.result, outcome, detail: outcome.detail };
+  const outcome = readOutcome(bytes);
+  if (typeof outcome !== "string") return { result: outcome.result, outcome, detail: outcome.detail };
+  const detail = `its executor's answer is no result of a build, and may be of another version: ${outcome}`;
+  return { result: { kind: "final", result: "ERROR" }, outcome: null, detail };
 }

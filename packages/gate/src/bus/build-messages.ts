@@ -1,6 +1,7 @@
 import { DEFAULT_FUNCTION_SETTINGS, type FunctionSettings } from "@drover/server";
 import type { OutputChunk } from "../executor/build-log.ts";
 import type { ReturnedData } from "../executor/build-request.ts";
+import { newsSchema } from "./build-answers.ts";
 
 /** Function of the executors of a zone. */
 export function buildFunction(zone: string): string {
@@ -74,5 +75,10 @@ export function decodeMessage(packet: Uint8Array): BuildMessage | undefined {
   const offset = header.readBigUInt64BE(EXECUTION_BYTES);
   const bytes = packet.subarray(HEADER_BYTES);
   if (offset !== NEWS) return { execution, chunk: { offset: Number(offset), bytes } };
-  return { execution, news: JSON.parse(Buffer.from(bytes).toString()) as BuildNews };
+  try {
+    const { data } = newsSchema.safeParse(JSON.parse(Buffer.from(bytes).toString()));
+    return data === undefined ? undefined : { execution, news: data };
+  } catch {
+    return undefined;
+  }
 }

@@ -56,6 +56,7 @@ async function runBuild(executor: RunsBuilds, job: WorkerJob, options: WorkerOpt
   let execution = "";
   let written = 0;
   let news: BuildNews = {};
+  const over = new AbortController();
   const tell = () => {
     void job.data(encodeOutput(execution, { offset: written, bytes: new Uint8Array(0) }));
     if (Object.keys(news).length > 0) void job.data(encodeNews(execution, news));
@@ -74,7 +75,7 @@ async function runBuild(executor: RunsBuilds, job: WorkerJob, options: WorkerOpt
       },
       onPaused: async (data) => {
         news = { ...news, paused: data };
-        const resumed = untilResumed(execution, options, job.signal);
+        const resumed = untilResumed(execution, options, AbortSignal.any([job.signal, over.signal]));
         void job.data(encodeNews(execution, news));
         await resumed;
         const { paused: _, ...rest } = news;
@@ -92,6 +93,7 @@ async function runBuild(executor: RunsBuilds, job: WorkerJob, options: WorkerOpt
     throw isLost ? new JobFailure(error.message) : error;
   } finally {
     clearInterval(telling);
+    over.abort();
   }
 }
 

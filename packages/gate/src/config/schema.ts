@@ -61,10 +61,16 @@ export const variablesSchema = z.record(
   z.unknown(),
 );
 
-const nodeSchema = z.strictObject({ name: listOf(nameSchema), label: nameSchema });
+/** Playbooks of others have these in templates, which what stands in a name must not become a part of. */
+const hostNameSchema = nameSchema.regex(
+  /^[A-Za-z0-9_][A-Za-z0-9._-]*$/,
+  "a node's or group's name is letters, digits, '.', '_' and '-', and begins with none of the signs but '_'",
+);
+
+const nodeSchema = z.strictObject({ name: listOf(hostNameSchema), label: nameSchema });
 const nodeFields = {
   nodes: listOf(nodeSchema).optional(),
-  groups: listOf(z.strictObject({ name: nameSchema, nodes: listOf(nameSchema) })).optional(),
+  groups: listOf(z.strictObject({ name: hostNameSchema, nodes: listOf(nameSchema) })).optional(),
 };
 const nodesetFields = {
   ...nodeFields,

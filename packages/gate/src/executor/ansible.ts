@@ -168,7 +168,7 @@ function inventoryOf(terms: PlaybookTerms): AnsibleValue {
       ansible_connection: "drover",
       ansible_host: "127.0.0.1",
       ansible_python_interpreter: "{{ ansible_playbook_python }}",
-      nodepool: { label },
+      nodepool: { label: new Unsafe(label) },
       ...of(hostVars[name]),
     },
   ]);

@@ -2,7 +2,6 @@ import { renameSync, writeFileSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { isHoldable, type RunResult } from "../core/index.ts";
-import { GitError } from "../git/git.ts";
 import { playbookEnvironment, preparePlaybook, readTold, requireAnsible } from "./ansible.ts";
 import { collectArtifacts } from "./artifacts.ts";
 import type { BuildLog } from "./build-log.ts";
@@ -31,17 +30,11 @@ import { FailureOutput } from "./failure-output.ts";
 import { forgetShell, type HoldTerms, holdWorkspace } from "./held-workspaces.ts";
 import { type Folders, foldersIn, type Sandbox } from "./isolation.ts";
 import { textsOf } from "./masking.ts";
+import { failedToPrepare } from "./preparing.ts";
 import { endTrail, makeCgroup, markOf, type ProcessTrail } from "./processes.ts";
 import { mergeReturned, ReturnedDataInvalid, readReturned, takeReturned } from "./returned-data.ts";
 import { describeEnd, RunningStep } from "./steps.ts";
-import {
-  handOver,
-  linkSources,
-  makeWorkspace,
-  removeFolder,
-  type Workspace,
-  WorkspaceImpossible,
-} from "./workspace.ts";
+import { handOver, linkSources, makeWorkspace, removeFolder, setApart, type Workspace } from "./workspace.ts";
 
 export interface ExecutionTerms extends HoldTerms {
   readonly id: string;
@@ -131,8 +124,7 @@ export class Execution {
     this.#record(Date.now(), artifacts);
     if (isCancelled) throw new ExecutorError("BUILD_CANCELLED", `${this.#terms.request.build} was cancelled`);
     const masked = (text: string) => log.masked(text);
-    const data = withoutSecrets(readReturned(this.#returned), masked);
-    const sealed = this.#secrets?.sealed();
+    const data = this.#told();
     return {
       execution: id,
       result,
@@ -140,11 +132,7 @@ export class Execution {
       startedMs: this.#startedMs,
       endedMs: Date.now(),
       steps: withoutSecrets(this.#steps, masked),
-      data: {
-        ...data,
-        warnings: [...data.warnings, ...this.#warnings.map(masked)],
-        ...(sealed === undefined ? {} : { sealed }),
-      },
+      data: { ...data, warnings: [...data.warnings, ...this.#warnings.map(masked)] },
       artifacts,
       outputBytes: log.bytes,
       ...(this.#held === null
@@ -198,6 +186,7 @@ export class Execution {
     if (entriesOf(request).some(isPlaybook)) await linkSources(this.#folders, (path) => this.#inside(path));
     sandbox.writePasswd(this.#folders, this.#uid);
     await handOver(this.#folders, this.#uid);
+    if (!sharesObjects) await setApart(this.#folders, this.#uid, false);
     // Copies of the gate's objects are not the build's doing.
     const copied = sharesObjects ? 0 : ((await bytesIn([work])).get(work) ?? 0);
     diskWatch.add(work, copied + limits.diskBytes, () => this.#stop({ kind: "disk full" }));
@@ -349,6 +338,8 @@ export class Execution {
       isApart,
     };
     const { phase } = place;
+    const isClosed = isApart && sandbox.isolation === "user";
+    if (isClosed) await setApart(this.#folders, this.#uid, true);
     this.#running = new RunningStep({
       failureOutput: phase === "run" ? this.#failureOutput : null,
       command: sandbox.command(terms),
@@ -375,6 +366,7 @@ export class Execution {
       return await this.#running.ended;
     } finally {
       this.#running = undefined;
+      if (isClosed) await setApart(this.#folders, this.#uid, false);
     }
   }
 
@@ -478,7 +470,7 @@ export class Execution {
 
   /** Stays as it is, if it has asked for that, until somebody lets it go on or ends it. */
   async #pause(): Promise<void> {
-    const data = readReturned(this.#returned);
+    const data = this.#told();
     if (!data.pause || this.#stopped !== undefined) return;
     this.#say("paused until the jobs that depend on it have ended");
     await new Promise<void>((resolve) => {
@@ -487,6 +479,13 @@ export class Execution {
     });
     this.#endPause = undefined;
     if (this.#stopped === undefined) this.#say("goes on");
+  }
+
+  /** What was returned, as everybody may see it: what is for files of later jobs alone is sealed. */
+  #told(): ReturnedData {
+    const data = withoutSecrets(readReturned(this.#returned), (text) => this.#terms.log.masked(text));
+    const sealed = this.#secrets?.sealed();
+    return sealed === undefined ? data : { ...data, sealed };
   }
 
   #fail(pattern: string): void {
@@ -580,14 +579,6 @@ interface Broken extends Place {
 
 const isUnreachable = (broken: Broken | undefined): boolean => broken?.end.kind === "unreachable";
 const isFlood = (broken: Broken | undefined): boolean => broken?.end.kind === "output limit";
-
-function failedToPrepare(error: Error): [RunResult, string] {
-  if (error instanceof WorkspaceImpossible) return [{ kind: "final", result: "ERROR" }, error.message];
-  if (isDiskFull(error)) return [{ kind: "final", result: "DISK_FULL" }, "the executor's disk is full"];
-  // Git's own trouble, such as a repository that is being repacked, may be over the next time.
-  if (error instanceof GitError) return [{ kind: "retry", again: true }, error.message];
-  return [{ kind: "final", result: "ERROR" }, error.message];
-}
 
 function nameOf(result: RunResult): string {
   return result.kind === "final" ? result.result : result.kind;

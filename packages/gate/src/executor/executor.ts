@@ -187,7 +187,7 @@ export class Executor implements AsyncDisposable {
     const folder = join(this.store.folder, id);
     const { signal, onStart, onOutput = () => {}, onFailing = () => {}, onPaused = async () => {} } = options;
     let execution: Execution;
-    let log: BuildLog;
+    let log: BuildLog | undefined;
     try {
       mkdirSync(folder, { mode: 0o700 });
       log = new BuildLog(join(folder, "log"), this.limits.maxOutputBytes, onOutput);
@@ -210,6 +210,7 @@ export class Executor implements AsyncDisposable {
         signal: AbortSignal.any([this.#closing.signal, ...(signal === undefined ? [] : [signal])]),
       });
     } catch (error) {
+      log?.close();
       throw new ExecutorError("EXECUTOR_UNUSABLE", `${folder}: ${(error as Error).message}`);
     }
     onStart?.(id);
@@ -291,12 +292,19 @@ const OWNER = "owner.json";
 
 function claim(folder: string): void {
   const path = join(folder, OWNER);
-  if (existsSync(path)) {
-    const owner = JSON.parse(readFileSync(path, "utf8")) as ProcessMark | null;
-    if (owner !== null && isSame(owner))
-      throw new ExecutorError("EXECUTOR_UNUSABLE", `process ${owner.pid} runs the executor of ${folder}`);
-  }
+  const owner = readOwner(path);
+  if (owner !== null && isSame(owner))
+    throw new ExecutorError("EXECUTOR_UNUSABLE", `process ${owner.pid} runs the executor of ${folder}`);
   writeFileSync(path, JSON.stringify(markOf(process.pid)), { mode: 0o600 });
+}
+
+/** One that was killed while it wrote this, or had no room for it, does not run. */
+function readOwner(path: string): ProcessMark | null {
+  try {
+    return existsSync(path) ? (JSON.parse(readFileSync(path, "utf8")) as ProcessMark | null) : null;
+  } catch {
+    return null;
+  }
 }
 
 async function endLeftovers(executions: string): Promise<number> {

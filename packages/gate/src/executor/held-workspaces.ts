@@ -153,7 +153,10 @@ export async function clearWork(work: string, executions: string, nowMs: number)
       .filter(({ untilMs }) => untilMs > nowMs)
       .map(({ execution }) => execution),
   );
-  for (const name of await readdir(work).catch(() => []))
-    if (!held.has(name)) await removeFolder(join(work, name));
+  for (const name of await readdir(work).catch(() => [])) {
+    if (held.has(name)) continue;
+    await removeHeld(join(executions, name));
+    await removeFolder(join(work, name));
+  }
   if (held.size === 0) await rmdir(work).catch(() => {});
 }

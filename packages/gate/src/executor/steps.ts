@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process";
+import { started } from "../git/started.ts";
 import type { BuildLog } from "./build-log.ts";
 import type { StepEnd } from "./build-request.ts";
 import type { FailureOutput } from "./failure-output.ts";
@@ -46,12 +47,14 @@ export class RunningStep {
   async #run(terms: StepTerms): Promise<StepEnd> {
     if (terms.timeoutMs <= 0) return { kind: "timeout" };
     const [shell, ...words] = ["/bin/sh", "-c", LAUNCHER, "sh", terms.cgroup ?? "", ...terms.command];
-    const child = spawn(shell!, words, {
-      cwd: terms.cwd,
-      env: terms.env,
-      detached: true,
-      stdio: ["ignore", "pipe", "ignore"],
-    });
+    const child = started(
+      spawn(shell!, words, {
+        cwd: terms.cwd,
+        env: terms.env,
+        detached: true,
+        stdio: ["ignore", "pipe", "ignore"],
+      }),
+    );
     this.#child = child;
     if (child.pid !== undefined) terms.started(child.pid);
     const timer = setTimeout(() => this.stop({ kind: "timeout" }), terms.timeoutMs);

@@ -274,6 +274,14 @@ export async function handOver(folders: Folders, uid: number | null): Promise<vo
   await run("chown", ["-R", "-h", `${uid}:${uid}`, "--", ...own]);
 }
 
+/** Closes what is apart to all entries, or opens it to the one that runs: without bubblewrap they are one user. */
+export async function setApart(folders: Folders, uid: number | null, isOpen: boolean): Promise<void> {
+  if (uid === null) return;
+  const owner = isOpen ? uid : process.getuid!();
+  await run("chown", ["-h", `${owner}:${owner}`, "--", folders.apart]);
+  await chmod(folders.apart, 0o700);
+}
+
 /** Removes a folder, whatever a build has made of it: deep, closed or large. */
 export async function removeFolder(path: string): Promise<void> {
   if (!existsSync(path)) return;

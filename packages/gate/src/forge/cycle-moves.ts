@@ -86,9 +86,14 @@ export class CycleMoves {
     return row?.state === "done" || row?.state === "refused" ? { refused: row.refused } : undefined;
   }
 
+  /** Whether it will be finished, whatever is said of its changes now. */
+  isDecided(key: string): boolean {
+    return this.#row(key)?.state === "decided";
+  }
+
   /**
    * @returns why none of them landed, or `null` when all have, now or when it was asked before.
-   * @throws ForgeError `LANDING_KEY_REUSED` when the key was another landing's
+   * @throws ForgeError `LANDING_KEY_REUSED` when the key was another landing's; `LANDING_UNFINISHED`
    */
   async run(landing: CycleLanding): Promise<string | null> {
     const { key, changes } = landing;
@@ -134,7 +139,13 @@ export class CycleMoves {
     for (const { key, changes: json, state } of rows) {
       const changes = JSON.parse(json) as CycleChange[];
       if (state === "decided") {
-        await this.#finish({ key, changes });
+        await this.#finish({ key, changes }).catch((error: unknown) => {
+          if (!(error instanceof ForgeError)) throw error;
+          this.#log.error(
+            { code: error.code, landing: key, error },
+            "changes that land together are not all merged yet; whoever asks for it again has it finished",
+          );
+        });
         continue;
       }
       for (const move of branchMoves(changes))
@@ -180,6 +191,7 @@ export class CycleMoves {
   /**
    * It was decided: what is not done yet is done now. Only where somebody who did not ask the gate has moved a branch
    * meanwhile, that is impossible, and what was done is taken back.
+   * @throws ForgeError `LANDING_UNFINISHED` when it cannot be done for now, and stays decided
    */
   async #finish(landing: CycleLanding): Promise<string | null> {
     const done: BranchMove[] = [];
@@ -191,7 +203,7 @@ export class CycleMoves {
     }
     if (refused === null) return this.#settle(landing, null);
     for (const move of done) {
-      const why = await this.#move(move, move.new, move.old);
+      const why = await this.#move(move, move.new, move.old).catch((error: Error) => error.message);
       if (why !== null)
         this.#log.error(
           { code: "CYCLE_TORN", project: move.project, branch: move.branch, commit: move.new },
@@ -201,7 +213,10 @@ export class CycleMoves {
     return this.#settle(landing, refused);
   }
 
-  /** @returns why a branch could not be moved, or `null` when it was, now or before. */
+  /**
+   * @returns where a branch is that somebody else has moved, or `null` when it was moved, now or before.
+   * @throws ForgeError `LANDING_UNFINISHED` when git cannot do it, or it cannot be seen what was done
+   */
   async #move(move: BranchMove, from: string, to: string): Promise<string | null> {
     const gitDir = this.#gitDir(move.project);
     const ref = refOf(move);
@@ -223,7 +238,10 @@ export class CycleMoves {
       }
       if (!isAgain && complaint.includes(".lock")) await removeStaleLocks(gitDir, [ref]);
     }
-    return `git refused in ${move.project}: ${complaint.trim().split("\n").at(-1)}`;
+    throw new ForgeError(
+      "LANDING_UNFINISHED",
+      `git could not do it in ${move.project}: ${complaint.trim().split("\n").at(-1)}`,
+    );
   }
 
   #settle(landing: CycleLanding, refused: string | null): string | null {

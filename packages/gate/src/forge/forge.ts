@@ -143,12 +143,9 @@ export class LocalForge {
     return this.#locks.run(name, async () => {
       this.#gitDir(name);
       this.#db.transaction(() => {
-        for (const { number } of this.#table.list({
-          project: name,
-          state: "open",
-          limit: this.limits.maxOpenChanges,
-        }))
-          this.#setState(number, "abandoned", null);
+        const page = { project: name, state: "open" } as const;
+        for (let open = this.#table.list(page); open.length > 0; open = this.#table.list(page))
+          for (const { number } of open) this.#setState(number, "abandoned", null);
         this.#db.db.prepare("DELETE FROM forge_projects WHERE name = ?").run(name);
       });
     });
@@ -482,7 +479,7 @@ export class LocalForge {
    * merged. Who reads meanwhile may see one repository before another.
    * @param landings In the order in which they merge; of several on one branch each begins where the one before it ends.
    * @returns as `land`; `refused` says why none of them did.
-   * @throws ForgeError `LANDING_KEY_REUSED`
+   * @throws ForgeError `LANDING_KEY_REUSED`; `LANDING_UNFINISHED`: some have, and the rest has to be asked for again
    */
   landTogether(
     key: string,
@@ -491,7 +488,8 @@ export class LocalForge {
     const land = async (): Promise<{ readonly refused: string | null }> => {
       const before = this.#cycles.result(`land:${key}`);
       if (before !== undefined) return before;
-      for (const { changeNumber, revision } of landings) {
+      const isDecided = this.#cycles.isDecided(`land:${key}`);
+      for (const { changeNumber, revision } of isDecided ? [] : landings) {
         const obstacle = this.#landingObstacle(changeNumber, revision);
         if (obstacle !== null) return { refused: obstacle };
       }

@@ -4,6 +4,7 @@ import { type Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import type { Log } from "@drover/server";
 import { gitEnvironment } from "../git/git.ts";
+import { started } from "../git/started.ts";
 import type { LocalForge } from "./forge.ts";
 import type { User } from "./users.ts";
 
@@ -134,7 +135,7 @@ export class GitHttp {
       return;
     }
     const protocol = request.headers["git-protocol"];
-    const child = spawn("git", ["http-backend"], {
+    const backend = spawn("git", ["http-backend"], {
       env: gitEnvironment({
         GIT_PROJECT_ROOT: forge.repositories.folder,
         GIT_HTTP_EXPORT_ALL: "1",
@@ -155,6 +156,7 @@ export class GitHttp {
       // Its own group, since git starts others, which must end with it.
       detached: true,
     });
+    const child = started(backend);
     this.#children.add(child);
     const timer = setTimeout(() => end(child), this.#limits.requestTimeoutMs);
     const gone = (): void => end(child);

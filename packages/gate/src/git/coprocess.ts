@@ -1,5 +1,6 @@
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { GitError, gitEnvironment } from "./git.ts";
+import { started } from "./started.ts";
 
 /** An answer and the bytes it took, or how many bytes there must be before it is worth looking again. */
 export type Parsed<T> = { readonly value: T; readonly used: number } | number;
@@ -48,9 +49,14 @@ export class Coprocess {
   ask<T>(request: string | Uint8Array, parse: (bytes: Buffer) => Parsed<T>): Promise<T> {
     if (this.#run === undefined) {
       this.starts++;
-      const run = new Run(this.#command, this.#options, () => {
-        if (this.#run === run) this.#run = undefined;
-      });
+      let run: Run;
+      try {
+        run = new Run(this.#command, this.#options, () => {
+          if (this.#run === run) this.#run = undefined;
+        });
+      } catch (error) {
+        return Promise.reject(new GitError("GIT_FAILED", (error as Error).message));
+      }
       this.#run = run;
     }
     return this.#run.ask(request, parse);
@@ -81,11 +87,13 @@ class Run {
     this.#gone = gone;
     const [program = "git", ...args] = command;
     this.#shown = command.filter((word) => !word.startsWith("-")).join(" ");
-    this.child = spawn(program, args, {
-      ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
-      env: gitEnvironment(options.env),
-      stdio: ["pipe", "pipe", "pipe"],
-    });
+    this.child = started(
+      spawn(program, args, {
+        ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+        env: gitEnvironment(options.env),
+        stdio: ["pipe", "pipe", "pipe"],
+      }),
+    );
     this.child.stdout.on("data", (chunk: Buffer) => this.#take(chunk));
     this.child.stderr.on("data", (chunk: Buffer) => {
       if (this.#complaint.length < MAX_COMPLAINT_BYTES) this.#complaint += chunk.toString();

@@ -1,4 +1,5 @@
-import { spawn } from "node:child_process";
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
+import { started } from "./started.ts";
 
 export type GitErrorCode =
   | "GIT_FAILED"
@@ -80,11 +81,19 @@ export function git(args: readonly string[], options: GitOptions = {}): Promise<
   const words = [...(gitDir === undefined ? [] : [`--git-dir=${gitDir}`]), ...args];
   const shown = `git ${args[0] ?? ""}`;
   return new Promise((resolve, reject) => {
-    const child = spawn("git", words, {
-      ...(cwd === undefined ? {} : { cwd }),
-      env: gitEnvironment(options.env),
-      stdio: ["pipe", "pipe", "pipe"],
-    });
+    let child: ChildProcessWithoutNullStreams;
+    try {
+      child = started(
+        spawn("git", words, {
+          ...(cwd === undefined ? {} : { cwd }),
+          env: gitEnvironment(options.env),
+          stdio: ["pipe", "pipe", "pipe"],
+        }),
+      );
+    } catch (error) {
+      reject(new GitError("GIT_FAILED", (error as Error).message));
+      return;
+    }
     const chunks: Buffer[] = [];
     let bytes = 0;
     let isCut = false;

@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import type { Readable } from "node:stream";
 import { GitError, git, gitEnvironment } from "./git.ts";
 import { OBJECT_ID } from "./objects.ts";
+import { started } from "./started.ts";
 
 /** Packs of fewer objects become single files, as what git itself writes here; others stay packs. */
 const UNPACK_BELOW = 2_000;
@@ -47,10 +48,12 @@ export async function takePack(gitDir: string, content: Readable, maxBytes: numb
     head.readUInt32BE(8) < UNPACK_BELOW
       ? ["unpack-objects", "-q", "--strict", `--max-input-size=${maxBytes}`]
       : ["index-pack", "--stdin", "--fix-thin", "--strict", `--max-input-size=${maxBytes}`];
-  const child = spawn("git", [`--git-dir=${gitDir}`, ...words], {
-    env: gitEnvironment(),
-    stdio: ["pipe", "ignore", "pipe"],
-  });
+  const child = started(
+    spawn("git", [`--git-dir=${gitDir}`, ...words], {
+      env: gitEnvironment(),
+      stdio: ["pipe", "ignore", "pipe"],
+    }),
+  );
   const timer = setTimeout(() => child.kill("SIGKILL"), TIMEOUT_MS);
   let complaint = "";
   child.stderr.on("data", (chunk: Buffer) => {

@@ -1,3 +1,4 @@
+import { Readable } from "node:stream";
 import { setTimeout as after } from "node:timers/promises";
 
 export type WorkerErrorCode = "GATE_UNREACHABLE" | "GATE_REFUSES_WORKER" | "WORKER_FOLDER_IN_USE";
@@ -59,6 +60,7 @@ export class GateLink {
     const endMs = performance.now() + patienceMs;
     for (;;) {
       let why: string;
+      const content = body?.();
       try {
         const limit = AbortSignal.timeout(ANSWER_LIMIT_MS);
         const response = await fetch(`${this.url}/api/gate${path}`, {
@@ -67,7 +69,7 @@ export class GateLink {
             authorization: `Bearer ${this.token}`,
             ...(body === undefined ? {} : { "content-type": "application/octet-stream" }),
           },
-          ...(body === undefined ? {} : { body: body() }),
+          ...(content === undefined ? {} : { body: content }),
           // What `fetch` wants to send a stream.
           duplex: "half",
           redirect: "error",
@@ -82,6 +84,9 @@ export class GateLink {
         if (error instanceof RemoteError) throw error;
         const { message, cause } = error as Error;
         why = cause instanceof Error && cause.message !== "" ? cause.message : message;
+      } finally {
+        // A file that nobody has read to its end stays open otherwise.
+        if (content instanceof Readable) content.destroy();
       }
       if (signal?.aborted === true || performance.now() + AGAIN_MS > endMs)
         throw new RemoteError("GATE_UNREACHABLE", `${this.url} does not answer: ${why}`);

@@ -51,7 +51,11 @@ export class RemoteBuilds {
     } catch (error) {
       if (error instanceof ExecutorError && error.code === "BUILD_CANCELLED") {
         const patience = { patienceMs: CANCELLED_PATIENCE_MS };
-        void handIn?.finish([], patience).then(() => this.#executor.store.remove(execution));
+        // What is left of it is removed when the next process begins.
+        handIn
+          ?.finish([], patience)
+          .then(() => this.#executor.store.remove(execution))
+          .catch(() => {});
       }
       throw error;
     }

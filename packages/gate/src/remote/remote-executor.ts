@@ -177,7 +177,7 @@ export class RemoteExecutor {
 
   async #look(): Promise<void> {
     if (this.#isDraining) return;
-    const disk = await statfs(this.#options.folder);
+    const disk = await statfs(this.#options.folder).catch(() => ({ bavail: 0, bsize: 0 }));
     const why = refusalOf(this.#governors, {
       processors: availableParallelism(),
       load: loadavg()[0]!,

@@ -45,6 +45,15 @@ test.each([
     "- nodeset: {name: n, nodes: [{name: a, label: b}], alternatives: [m]}",
     "nodeset: has alternatives, or nodes and groups, not both",
   ],
+  // A playbook that may have secrets has them in templates.
+  [
+    `- nodeset: {name: n, nodes: [{name: "x{{ lookup('env', 'HOME') }}", label: b}]}`,
+    "nodes.0.name.0: a node's or group's name is letters",
+  ],
+  [
+    '- job: {name: j, command: [a], nodeset: {nodes: [{name: a, label: b}], groups: [{name: "{%", nodes: [a]}]}}',
+    "groups.0.name: a node's or group's name is letters",
+  ],
   ["- nodeset: {name: n, alternatives: []}", "alternatives: there is at least one alternative"],
   [
     "- nodeset: {name: n, alternatives: [n]}\n- job: {name: j, command: [a], nodeset: n}",

@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { rmSync, utimesSync, writeFileSync } from "node:fs";
+import { renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Landing } from "../../src/index.ts";
@@ -127,6 +127,27 @@ describe("landing a cycle", () => {
     utimesSync(lock, 0, 0);
     await stage.open();
     expect(await tips()).toEqual(parts.map(({ commit }) => commit));
+  });
+
+  test("what was decided is not taken back while a repository cannot be read, and is finished when it can", async () => {
+    const parts = [await change("app"), await change("lib")];
+    const commits = parts.map(({ commit }) => commit);
+    await stage.close();
+    const script = join(import.meta.dirname, "dying-landing.ts");
+    spawnSync(process.execPath, [script, stage.folder, JSON.stringify(parts), "committed lib"]);
+    const [lib, away] = [join(stage.repositories, "lib.git"), join(stage.folder, "away")];
+    renameSync(lib, away);
+    await stage.open();
+    expect((await stage.forge.branches("app")).get("main")).toBe(commits[0]);
+    expect(stage.logged).toContainEqual(expect.objectContaining({ code: "LANDING_UNFINISHED" }));
+    await expect(stage.forge.landTogether("1", parts)).rejects.toMatchObject({ code: "LANDING_UNFINISHED" });
+    expect(states()).toEqual(["open", "open"]);
+    // What is decided is finished, whatever becomes of its changes meanwhile.
+    stage.forge.abandon(1, { name: "root", role: "operator" });
+    renameSync(away, lib);
+    expect(await stage.forge.landTogether("1", parts)).toEqual({ refused: null });
+    expect(await tips()).toEqual(commits);
+    expect(states()).toEqual(["merged", "merged"]);
   });
 
   test("what was decided is taken back when somebody moved a branch before it was finished", async () => {

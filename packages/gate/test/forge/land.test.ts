@@ -335,4 +335,29 @@ describe("landing", () => {
     await stage.forge.removeProject("none");
     await expect(stage.forge.branches("none")).rejects.toThrow("PROJECT_UNKNOWN");
   });
+
+  test("of a project that is forgotten no change stays open, however many there are", async () => {
+    await stage.forge.createProject("many");
+    const clone = await stage.clone("many", "alice");
+    await clone.commit("One", { a: "1\n" });
+    expect((await clone.push("refs/for/main")).code).toBe(0);
+    // More than are looked at at a time.
+    for (const [table, number, more] of [
+      ["forge_changes", "number", "project, branch, owner, state, revision, created_ms, updated_ms"],
+      [
+        "forge_revisions",
+        "change",
+        "revision, head, base, title, message, author, author_email, author_ms, pusher, at_ms",
+      ],
+    ])
+      stage.database.db.exec(
+        `WITH RECURSIVE copies (at) AS (SELECT 1 UNION ALL SELECT at + 1 FROM copies WHERE at < 1200)
+         INSERT INTO ${table} (${number}, ${more}) SELECT 1000 + at, ${more} FROM ${table}, copies
+         WHERE ${number} = (SELECT number FROM forge_changes WHERE project = 'many' AND number < 1000)`,
+      );
+    const open = () => stage.forge.changes({ project: "many", state: "open", limit: 1_000 }).length;
+    expect(open()).toBe(1_000);
+    await stage.forge.removeProject("many");
+    expect(open()).toBe(0);
+  });
 });

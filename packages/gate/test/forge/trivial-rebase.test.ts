@@ -144,6 +144,36 @@ describe("a new revision of an approved change", () => {
     expect(keptFrom()).toEqual([["bob", 1, null]]);
   });
 
+  /** Makes it another change, which bob approves. */
+  async function approved(edit: () => Promise<unknown>): Promise<void> {
+    await edit();
+    await revise();
+    stage.forge.approve(number, { name: "bob", role: "user" });
+    expect(isApproved()).toBe(true);
+  }
+
+  test("loses it when a line differs behind a zero byte, which git takes for text further down", async () => {
+    const long = (last: string): string => `${"x\n".repeat(5_000)}good\0${last}\n`;
+    await approved(() => clone.amend(undefined, { long: long("as it was seen") }));
+    await rebase();
+    await clone.amend(undefined, { long: long("something else") });
+    await revise();
+    expect(isApproved()).toBe(false);
+  });
+
+  test("loses it when the same lines are added at another place that looks alike", async () => {
+    const blocks = (at: number): string =>
+      Array.from(
+        { length: 20 },
+        (_, block) => `if\n  this\n  that\n${block === at ? "  evil\n" : ""}end\n`,
+      ).join("");
+    await rebase({ blocks: blocks(-1) });
+    await approved(() => clone.amend(undefined, { blocks: blocks(3) }));
+    await clone.amend(undefined, { blocks: blocks(12) });
+    await revise();
+    expect(isApproved()).toBe(false);
+  });
+
   test("loses it when the same binary content is edited", async () => {
     await clone.amend(undefined, { blob: new Uint8Array([0, 1, 2]) });
     await revise();
