@@ -108,6 +108,8 @@ export class Repositories {
 	filemode = true
 	bare = true
 	hooksPath = "${quoted}"
+	# Objects and refs are on the disk when a push or a merge is told of; git itself leaves most to the system.
+	fsync = committed
 [receive]
 	procReceiveRefs = refs
 	advertisePushOptions = true

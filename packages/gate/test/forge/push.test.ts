@@ -1,4 +1,7 @@
+import { readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { git, gitLine } from "../../src/git/git.ts";
 import { Stage } from "./stage.ts";
 
 describe("a push for review", () => {
@@ -44,6 +47,23 @@ describe("a push for review", () => {
     });
     expect(await clone.ok("fetch", "-q", "origin", `refs/changes/${number}/1`)).toBe("");
     expect(await clone.ok("rev-parse", "FETCH_HEAD")).toBe(head);
+  });
+
+  test("is on the disk when it is answered: git flushes objects and refs there, which it does not by itself", async () => {
+    const gitDir = stage.forge.gitDir(project);
+    const trace = join(gitDir, "trace");
+    const flushes = async (args: readonly string[], input?: string) => {
+      const env = { GIT_TRACE2_EVENT: trace };
+      await git(args, { gitDir, env, ...(input === undefined ? {} : { input }) });
+      const told = readFileSync(trace, "utf8").trim().split("\n");
+      rmSync(trace);
+      const counted = told.map((line) => JSON.parse(line)).find(({ key }) => key === "fsync/hardware-flush");
+      return Number(counted?.value ?? 0);
+    };
+    expect(await flushes(["hash-object", "-w", "--stdin"], "something new\n")).toBeGreaterThan(0);
+    const main = await gitLine(["rev-parse", "refs/heads/main"], { gitDir });
+    expect(await flushes(["update-ref", "refs/heads/flushed", main])).toBeGreaterThan(0);
+    expect(await flushes(["-c", "core.fsync=none", "hash-object", "-w", "--stdin"], "more\n")).toBe(0);
   });
 
   test("revises the change that it names, in the ref or as an option", async () => {
