@@ -48,7 +48,7 @@ describeWith(["bubblewrap"], "a workspace that an executor elsewhere holds", () 
 
     const lost = shell(held.build, join(gate.folder, "state"), "");
     expect(lost.status).toBe(1);
-    expect(lost.stderr).toContain("It is held by executor executor-1: on its machine");
+    expect(lost.stderr).toContain("it is held by executor executor-1: on its machine");
     for (const name of [held.build, held.execution]) {
       const found = shell(name, folder, "cat found; ls bad; exit 4\n");
       expect([found.stdout, found.status]).toEqual(["left\nbad\n", 4]);
