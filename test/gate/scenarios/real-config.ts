@@ -16,10 +16,11 @@ export const PIPELINE_MESSAGES: Readonly<Record<Exclude<ReportName, "dequeue">, 
 /** What builds that are prepared have in their logs when their run has begun. */
 export const RUN_BEGINS = /^runs$/m;
 
-/** Ends as it is told. */
+/** Ends as it is told. It stays a reader, since a pipe without one forgets what was written meanwhile. */
 const OBEY = `
+exec 3< "$told"
 while :; do
-  read -r code < "$told" || continue
+  read -r code <&3 || { sleep 0.1; continue; }
   case "$code" in
     early) echo "fails, and goes on" ;;
     pause) echo '{"zuul": {"pause": true, "artifacts": [{"name": "made", "url": "here"}]}}' > "$DROVER_RESULT"; exit 0 ;;
