@@ -3,7 +3,6 @@ import { join } from "node:path";
 import { Client } from "@drover/client";
 import type { FunctionRule } from "@drover/server";
 import type { Worker } from "@drover/worker";
-import type { ReplayedSpan } from "./api/types.ts";
 import { AUTOHOLD_MIGRATIONS, Autoholds, AutoholdTable } from "./autohold/index.ts";
 import {
   BUILD_FUNCTION_SETTINGS,
@@ -15,7 +14,7 @@ import {
   mergerWorker,
 } from "./bus/index.ts";
 import { ConfigLoader, type LoadedLayout, type Tenant } from "./config/index.ts";
-import type { Change, ConfigProblem, GateCore, GateEvent, RefUpdate, Subject } from "./core/index.ts";
+import type { Change, ConfigProblem, GateEvent, RefUpdate, Subject } from "./core/index.ts";
 import { dialIn, GATE_FUNCTIONS } from "./dial-in.ts";
 import { Effects } from "./effects.ts";
 import { ExecutionStore, Executor } from "./executor/index.ts";
@@ -30,7 +29,7 @@ import type { SubjectFacts } from "./scheduler/build-request.ts";
 import { BUILD_MIGRATIONS, BuildTable } from "./scheduler/build-table.ts";
 import { RepositoryConfig } from "./scheduler/config-source.ts";
 import { EVENT_LOG_MIGRATIONS } from "./scheduler/event-log.ts";
-import { coreAt, replay } from "./scheduler/history.ts";
+import { HistoryReader } from "./scheduler/history-reader.ts";
 import { Scheduler } from "./scheduler/scheduler.ts";
 import { executorFacts, mergerFacts, WorkerList } from "./scheduler/worker-list.ts";
 import { KEYS, ProjectKeys } from "./secrets/keys.ts";
@@ -109,6 +108,7 @@ export class Gate {
   /** Executors and mergers, wherever they are. */
   readonly workers: WorkerList;
   readonly scheduler: Scheduler;
+  readonly history: HistoryReader;
   readonly builds: BuildTable;
   readonly autoholds: Autoholds;
   readonly ledger: ReuseLedger;
@@ -145,6 +145,7 @@ export class Gate {
       ...(options.hasMerger !== false ? [mergerFacts("gate", MERGES)] : []),
     ]);
     this.scheduler = parts.scheduler;
+    this.history = new HistoryReader(parts.database.path);
     this.builds = parts.builds;
     this.autoholds = parts.autoholds;
     this.ledger = parts.ledger;
@@ -397,16 +398,6 @@ export class Gate {
     return this.configProblems;
   }
 
-  /** The state as it was at a time. @throws HistoryError */
-  coreAt(atMs: number): GateCore {
-    return coreAt(this.#parts.database.db, atMs);
-  }
-
-  /** Replays the log, and compares with what was written down and with what is. @throws HistoryError */
-  replay(): ReplayedSpan[] {
-    return replay(this.#parts.database.db, this.scheduler.core.snapshot());
-  }
-
   /** A text of the core as people read it: its ids of changes are numbers here. */
   readable(text: string): string {
     return text.replaceAll(this.#ids, "change $1");
@@ -447,6 +438,7 @@ export class Gate {
   async close(): Promise<void> {
     const { scheduler, effects, client, workers, executor, merger, forge, database, courier } = this.#parts;
     clearInterval(this.#tidying);
+    await this.history.close();
     this.autoholds.close();
     this.#timers.close();
     await forge.close();

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { GateEffect, GateEvent } from "../src/core/index.ts";
 import { LocalSlots } from "../src/nodes/local-slots.ts";
 import { EVENT_LOG_MIGRATIONS } from "../src/scheduler/event-log.ts";
-import { replay } from "../src/scheduler/history.ts";
+import { HistoryReader } from "../src/scheduler/history-reader.ts";
 import { Pace, SLICE_MS } from "../src/scheduler/pace.ts";
 import { Scheduler } from "../src/scheduler/scheduler.ts";
 import { GateDatabase } from "../src/store/database.ts";
@@ -62,6 +62,12 @@ test("much that is done at a pace lets others have their turn, in the order of a
 });
 
 describe("a scheduler", () => {
+  /** Where its log does not lead to what it has written down and to what it has. */
+  const differences = async (scheduler: Scheduler) => {
+    const spans = await new HistoryReader(database.path).replay(() => scheduler.core.snapshot());
+    return spans.map(({ difference }) => difference);
+  };
+
   test("decides upon what was told in a turn together, once it is written", async () => {
     const scheduler = open();
     scheduler.tell({ kind: "configured", layout: DEPENDENT });
@@ -160,7 +166,7 @@ describe("a scheduler", () => {
     expect(lost).toMatchObject([{ message: "the disk is gone" }]);
   });
 
-  test("decides upon what one transaction tells in the order of the log, whatever comes of the first of it", () => {
+  test("decides upon what one transaction tells in the order of the log, whatever comes of the first of it", async () => {
     const scheduler: Scheduler = open((effect) => {
       acted.push(effect);
       if (effect.kind !== "merge" || effect.chain.length > 1) return;
@@ -173,12 +179,10 @@ describe("a scheduler", () => {
       scheduler.append(enters(2));
     });
     expect(acted.map(({ kind }) => kind)).toEqual(["merge", "merge", "report", "merge", "report"]);
-    expect(replay(database.db, scheduler.core.snapshot()).map(({ difference }) => difference)).toEqual([
-      null,
-    ]);
+    expect(await differences(scheduler)).toEqual([null]);
   });
 
-  test("writes its state as a whole only when all of what is written is decided upon", () => {
+  test("writes its state as a whole only when all of what is written is decided upon", async () => {
     const scheduler = open();
     scheduler.tellNow({ kind: "configured", layout: DEPENDENT });
     const snapshots = () => database.db.prepare("SELECT seq FROM gate_snapshots").all() as { seq: number }[];
@@ -188,8 +192,7 @@ describe("a scheduler", () => {
         scheduler.append([known!]);
         scheduler.append([offered!, { kind: "dequeue", subject: `local:${number}`, pipeline: "gate" }]);
       });
-    const differences = replay(database.db, scheduler.core.snapshot()).map(({ difference }) => difference);
-    expect(differences).toEqual([null, null]);
+    expect(await differences(scheduler)).toEqual([null, null]);
     expect(open().status()).toEqual(scheduler.status());
   });
 

@@ -263,7 +263,7 @@ class World {
     const left = this.#sleepers.processes();
     if (left.length > 0) faults.push(`processes of builds are left: ${left.join(", ")}`);
     await this.#gate.stop("gate");
-    for (const { fromSeq, toSeq, difference } of replayGate(join(this.#gate.folder, "gate")))
+    for (const { fromSeq, toSeq, difference } of await replayGate(join(this.#gate.folder, "gate")))
       if (difference !== null)
         faults.push(
           `the log does not lead from ${fromSeq} to the state of ${toSeq}: ${JSON.stringify(difference)}`,

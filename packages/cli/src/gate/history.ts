@@ -40,7 +40,7 @@ export async function replay(dir: string | undefined, flags: GateFlags): Promise
   if (dir === undefined) spans = await new GateApi(gatePlace(flags)).get<ReplayedSpan[]>("/replay");
   else {
     const { replayGate } = await import("@drover/gate");
-    spans = replayGate(resolve(dir));
+    spans = await replayGate(resolve(dir));
   }
   const lines = replayLines(spans);
   process.stdout.write(flags.json === true ? `${JSON.stringify(spans)}\n` : `${lines.join("\n")}\n`);

@@ -62,7 +62,7 @@ export async function explanationView(
     const files = (await gate.forge.paths(number)).map((path) => path.toString());
     const isOpen = record.state === "open";
     const elsewhere = `it is ${record.state}, and in no pipeline${isOpen && editsConfig(gate, record.project, files) ? OWN_CONFIG : ""}`;
-    return view(gate, momentOf(gate), { subjects: [record], elsewhere, files, isOpen }, job);
+    return view(gate, await momentOf(gate), { subjects: [record], elsewhere, files, isOpen }, job);
   }
   const then = gate.forge.change(number)!.revisions.findLast((one) => one.atMs <= atMs);
   if (then === undefined) throw new Problem("not-found", `change ${number} was not there then`);
@@ -73,16 +73,16 @@ export async function explanationView(
     files: [],
     isOpen: false,
   };
-  return view(gate, momentOf(gate, atMs), explained, job);
+  return view(gate, await momentOf(gate, atMs), explained, job);
 }
 
 /** @throws HistoryError; Problem `not-found`, `conflict` */
-export function refExplanationView(
+export async function refExplanationView(
   gate: Gate,
   wanted: WantedRef,
   { job, atMs }: ExplanationWanted = {},
-): ExplanationView {
-  const moment = momentOf(gate, atMs);
+): Promise<ExplanationView> {
+  const moment = await momentOf(gate, atMs);
   const [first, ...others] = explainedRefs(moment.core, moment.status, wanted);
   const explained: Explained = {
     subjects: [first!, ...others],
@@ -98,8 +98,8 @@ function editsConfig(gate: Gate, project: string, files: readonly string[]): boo
   return files.some((path) => isConfigPath(path, extraPaths));
 }
 
-function momentOf(gate: Gate, atMs?: number): Moment {
-  const core = atMs === undefined ? gate.scheduler.core : gate.coreAt(atMs);
+async function momentOf(gate: Gate, atMs?: number): Promise<Moment> {
+  const core = atMs === undefined ? gate.scheduler.core : await gate.history.coreAt(atMs);
   return { core, status: core.status(), pastMs: atMs ?? null };
 }
 

@@ -73,12 +73,11 @@ function addReads(app: FastifyInstance, gate: Gate, status: StatusStream): void 
   app.get(`${API}/status`, async (request) => {
     const { at } = query(atQuery, request);
     if (at === undefined) return statusView(gate, Date.now());
-    return statusView(gate, at, await forgeDoes(() => gate.coreAt(at)));
+    return statusView(gate, at, await forgeDoes(() => gate.history.coreAt(at)));
   });
   app.get(`${API}/replay`, (request) => {
-    // All of it in one go, and nothing else meanwhile.
     operator(gate, request);
-    return forgeDoes(() => gate.replay());
+    return forgeDoes(() => gate.history.replay(() => gate.scheduler.core.snapshot()));
   });
   app.get(`${API}/events`, (_request, reply) => {
     reply.hijack();
@@ -455,6 +454,8 @@ async function forgeDoes<T>(act: () => T | Promise<T>): Promise<T> {
   } catch (error) {
     if (error instanceof ForgeError)
       throw new Problem(STATUS_OF[error.code] ?? "bad-request", withoutCode(error));
+    if (error instanceof HistoryError && error.code === "HISTORY_BUSY")
+      throw new Problem("rate-limited", withoutCode(error));
     if (error instanceof GateError || error instanceof HistoryError)
       throw new Problem("conflict", withoutCode(error));
     throw error;

@@ -5,9 +5,9 @@ import { readEvents } from "./event-log.ts";
 
 /* What the log of events tells of the past. It is read beside whoever writes it. */
 
-export type HistoryErrorCode = "HISTORY_GONE" | "HISTORY_UNREADABLE";
+export type HistoryErrorCode = "HISTORY_GONE" | "HISTORY_UNREADABLE" | "HISTORY_BUSY";
 
-/** The log does not tell of a time any more, or this program does not read what it tells. */
+/** The log does not tell of a time any more, this program does not read what it tells, or has no time for it. */
 export class HistoryError extends Error {
   override readonly name = "HistoryError";
   readonly code: HistoryErrorCode;
@@ -17,6 +17,9 @@ export class HistoryError extends Error {
     this.code = code;
   }
 }
+
+/** What takes long, in steps that do not: between two of them others may have their turn. */
+export type Stepwise<T> = Generator<undefined, T, undefined>;
 
 interface Batch {
   readonly seq: number;
@@ -31,7 +34,7 @@ interface SnapshotRow {
 }
 
 /** The state as it was at a time. @throws HistoryError */
-export function coreAt(db: DatabaseSync, atMs: number): GateCore {
+export function* coreAt(db: DatabaseSync, atMs: number): Stepwise<GateCore> {
   const { seq } = db.prepare("SELECT max(seq) AS seq FROM gate_events WHERE at_ms <= ?").get(atMs) as {
     seq: number | null;
   };
@@ -46,7 +49,10 @@ export function coreAt(db: DatabaseSync, atMs: number): GateCore {
     );
   }
   const core = restored(snapshot);
-  for (const batch of batches(db, snapshot?.seq ?? 0, until)) stepped(core, batch);
+  for (const batch of batches(db, snapshot?.seq ?? 0, until)) {
+    stepped(core, batch);
+    yield;
+  }
   return core;
 }
 
@@ -72,7 +78,7 @@ function beginning(db: DatabaseSync): number {
  * Replays the log from each recorded state to the next, and from the last to the end, by the core of this program.
  * @param running State of the gate that writes the log, with nothing told that it has not decided upon.
  */
-export function replay(db: DatabaseSync, running?: GateSnapshot): ReplayedSpan[] {
+export function* replay(db: DatabaseSync, running?: GateSnapshot): Stepwise<ReplayedSpan[]> {
   const recorded = snapshots(db);
   const spans: ReplayedSpan[] = [];
   const starts: (SnapshotRow | undefined)[] = reachesBack(db) ? [undefined, ...recorded] : recorded;
@@ -85,6 +91,7 @@ export function replay(db: DatabaseSync, running?: GateSnapshot): ReplayedSpan[]
       stepped(core, batch);
       if (fromMs === 0) fromMs = batch.at_ms;
       [toSeq, toMs] = [batch.seq, batch.at_ms];
+      yield;
     }
     const target = next === undefined ? running : (JSON.parse(next.state) as GateSnapshot);
     if (next === undefined && target === undefined && toSeq === from.seq && at > 0) continue;
