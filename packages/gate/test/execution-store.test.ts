@@ -1,7 +1,7 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Readable } from "node:stream";
+import { PassThrough, Readable } from "node:stream";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { ExecutionStore } from "../src/index.ts";
 import { MAX_WORKERS, SILENT_MS, type WorkerFacts, WorkerList } from "../src/scheduler/worker-list.ts";
@@ -21,6 +21,8 @@ test("a piece of a log is taken once, where the log ends", async () => {
   expect(await store.appendLog(ID, 0, Buffer.from("one"))).toBe(3);
   expect(await store.appendLog(ID, 0, Buffer.from("one"))).toBe(3);
   expect(await store.appendLog(ID, 9, Buffer.from("far"))).toBe(3);
+  const twice = [" two", " two"].map((piece) => store.appendLog(ID, 3, Buffer.from(piece)));
+  expect(await Promise.all(twice)).toEqual([7, 7]);
   expect(await store.appendLog(ID, 3, Buffer.from(" two"))).toBe(7);
   expect(Buffer.from((await store.readLog(ID))!.bytes).toString()).toBe("one two");
 });
@@ -44,6 +46,24 @@ test("artifacts are taken whole, within their limits, and again in place of them
   await expect(put("d", "1")).rejects.toThrow("at most 2 artifacts are kept");
   for (const name of ["../x", "a/../../x", "", "a//b", ".."])
     await expect(put(name, "1")).rejects.toThrow("is no name of an artifact");
+});
+
+test("artifacts that come at once have no more room than one after the other", async () => {
+  const big = ["a", "b", "c"].map((name) => ({ name, content: new PassThrough() }));
+  const put = big.map(({ name, content }) => store.putArtifact(ID, name, content));
+  for (const { content } of big) content.write("1234");
+  await new Promise((resolve) => setImmediate(resolve));
+  for (const { content } of big) content.end("56");
+  const results = await Promise.allSettled(put);
+  expect(results.map(({ status }) => status).toSorted()).toEqual(["fulfilled", "rejected", "rejected"]);
+  const told = results.flatMap((one) => (one.status === "rejected" ? [String(one.reason)] : []));
+  expect(told.join()).toContain("artifacts may have 10 bytes together");
+  const small = await Promise.allSettled(
+    ["d", "e", "f"].map((name) => store.putArtifact(ID, name, Readable.from([Buffer.from("1")]))),
+  );
+  expect(small.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+  expect(readdirSync(join(folder, ID)).filter((name) => name.startsWith("coming"))).toEqual([]);
+  expect(readdirSync(join(folder, ID, "artifacts"))).toHaveLength(2);
 });
 
 test("only names of executions elsewhere are taken", async () => {

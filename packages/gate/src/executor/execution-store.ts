@@ -1,13 +1,17 @@
 import {
+  appendFileSync,
+  closeSync,
   createWriteStream,
   existsSync,
+  fstatSync,
   mkdirSync,
+  openSync,
   readFileSync,
   renameSync,
   statSync,
   writeFileSync,
 } from "node:fs";
-import { mkdir, open, readdir, rename, rm } from "node:fs/promises";
+import { mkdir, readdir, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { type Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -103,16 +107,17 @@ export class ExecutionStore {
    */
   async appendLog(execution: string, from: number, bytes: Uint8Array): Promise<number> {
     const folder = this.#folderFor(execution);
-    const file = await open(join(folder, "log"), "a", 0o600);
+    // In one go: the same piece may come a second time while the first is not written yet.
+    const file = openSync(join(folder, "log"), "a", 0o600);
     try {
-      const { size } = await file.stat();
+      const { size } = fstatSync(file);
       if (size !== from) return size;
       if (size + bytes.length > this.limits.maxLogBytes)
         throw new ExecutorError("EXECUTION_REFUSED", `a log may have ${this.limits.maxLogBytes} bytes`);
-      await file.appendFile(bytes);
+      appendFileSync(file, bytes);
       return size + bytes.length;
     } finally {
-      await file.close();
+      closeSync(file);
     }
   }
 
@@ -132,38 +137,53 @@ export class ExecutionStore {
       );
     const folder = this.#folderFor(execution);
     const to = join(folder, "artifacts", name);
-    const before = existsSync(to) ? statSync(to).size : undefined;
-    const known = this.#known(execution, folder);
-    const left = this.limits.maxArtifactBytes - known.artifactBytes + (before ?? 0);
-    if (before === undefined && known.artifacts >= this.limits.maxArtifacts)
-      throw new ExecutorError("EXECUTION_REFUSED", `at most ${this.limits.maxArtifacts} artifacts are kept`);
+    const { left } = this.#room(execution, folder, to);
+    const tooMuch = new ExecutorError(
+      "EXECUTION_REFUSED",
+      `artifacts may have ${this.limits.maxArtifactBytes} bytes together`,
+    );
     const coming = join(folder, `coming-${process.hrtime.bigint()}`);
     let bytes = 0;
     const counted = new Transform({
       transform: (chunk: Buffer, _encoding, done) => {
         bytes += chunk.length;
-        if (bytes <= left) return done(null, chunk);
-        done(
-          new ExecutorError(
-            "EXECUTION_REFUSED",
-            `artifacts may have ${this.limits.maxArtifactBytes} bytes together`,
-          ),
-        );
+        if (bytes <= left) done(null, chunk);
+        else done(tooMuch);
       },
     });
     try {
       await pipeline(content, counted, createWriteStream(coming, { mode: 0o600 }));
       await mkdir(dirname(to), { recursive: true, mode: 0o700 });
-      await rename(coming, to);
+      // Others may have come meanwhile; from here on none can.
+      const now = this.#room(execution, folder, to);
+      if (bytes > now.left) throw tooMuch;
+      renameSync(coming, to);
+      this.#keep(execution, folder, {
+        artifacts: now.artifacts + 1,
+        artifactBytes: this.limits.maxArtifactBytes - now.left + bytes,
+      });
     } catch (error) {
       await rm(coming, { force: true });
       throw error;
     }
-    const now = this.#known(execution, folder);
-    this.#keep(execution, folder, {
-      artifacts: now.artifacts + (before === undefined ? 1 : 0),
-      artifactBytes: now.artifactBytes + bytes - (before ?? 0),
-    });
+  }
+
+  /**
+   * What there is beside the artifact at a path, and the bytes that it may have.
+   * @throws ExecutorError `EXECUTION_REFUSED` when no more artifacts are taken
+   */
+  #room(
+    execution: string,
+    folder: string,
+    path: string,
+  ): { readonly artifacts: number; readonly left: number } {
+    const known = this.#known(execution, folder);
+    const before = statSync(path, { throwIfNoEntry: false });
+    const artifacts = known.artifacts - (before === undefined ? 0 : 1);
+    const { maxArtifacts, maxArtifactBytes } = this.limits;
+    if (artifacts >= maxArtifacts)
+      throw new ExecutorError("EXECUTION_REFUSED", `at most ${maxArtifacts} artifacts are kept`);
+    return { artifacts, left: maxArtifactBytes - known.artifactBytes + (before?.size ?? 0) };
   }
 
   /**

@@ -5,7 +5,6 @@ import type { Change, RefUpdate } from "../core/index.ts";
 import { git } from "../git/git.ts";
 import type { GateDatabase } from "../store/database.ts";
 import { type ChangeFilter, type ChangeRow, ChangeTable, type RevisionRow } from "./change-table.ts";
-import { refCommit } from "./commits.ts";
 import { type BranchMove, type CycleLanding, CycleMoves } from "./cycle-moves.ts";
 import { type Diff, diffOf } from "./diff.ts";
 import { ForgeError } from "./errors.ts";
@@ -15,6 +14,7 @@ import { type HookedPush, HookServer } from "./hook-server.ts";
 import { DEFAULT_FORGE_LIMITS, type ForgeLimits } from "./limits.ts";
 import { ProjectLocks } from "./locks.ts";
 import { KEEP_MS, type Move, Moves } from "./moves.ts";
+import { PushedChanges } from "./pushed-changes.ts";
 import { RepositoryReads } from "./reads.ts";
 import { changeRef, type Push, type PushAnswer, Receiver } from "./receive.ts";
 import { Repositories } from "./repositories.ts";
@@ -37,6 +37,7 @@ export class LocalForge {
   readonly #table: ChangeTable;
   readonly #moves: Moves;
   readonly #cycles: CycleMoves;
+  readonly #pushed: PushedChanges;
   readonly #receiver: Receiver;
   readonly #locks = new ProjectLocks();
   readonly #reads = new RepositoryReads();
@@ -61,6 +62,13 @@ export class LocalForge {
     const toldCycle = (landing: CycleLanding, moves: readonly BranchMove[]): void =>
       this.#toldCycle(landing, moves);
     this.#cycles = new CycleMoves(database, gitDir, toldCycle, options.log, nowMs);
+    this.#pushed = new PushedChanges({
+      db: database,
+      table: this.#table,
+      gitDir,
+      merged: (change, commit) => this.#setState(change, "merged", commit),
+      log: options.log,
+    });
     this.#receiver = new Receiver({
       db: database,
       table: this.#table,
@@ -72,7 +80,7 @@ export class LocalForge {
       directPush: options.directPush ?? false,
       keepApprovals: options.keepApprovals ?? false,
       emit: options.onEvents,
-      closeMerged: (project, branch) => this.#closeMerged(project, branch),
+      pushed: this.#pushed,
       nowMs,
     });
   }
@@ -113,6 +121,7 @@ export class LocalForge {
     }
     await this.#moves.recover();
     await this.#cycles.recover();
+    await this.#pushed.recover();
   }
 
   /**
@@ -236,23 +245,6 @@ export class LocalForge {
     } catch {
       return undefined;
     }
-  }
-
-  /** After a branch was pushed to: what it has now has merged. */
-  async #closeMerged(project: string, branch: string): Promise<void> {
-    const gitDir = this.repositories.gitDir(project);
-    const tip = await refCommit(gitDir, `refs/heads/${branch}`);
-    const open = this.#table.openOf(project, branch).map(({ number, revision }) => ({
-      number,
-      head: this.#table.revision(number, revision)!.head,
-    }));
-    if (tip === null || open.length === 0) return;
-    const input = [...open.map(({ head }) => head), `^${tip}`].join("\n");
-    const { stdout } = await git(["rev-list", "--stdin"], { gitDir, input });
-    const left = new Set(stdout.toString().split("\n"));
-    this.#db.transaction(() => {
-      for (const { number, head } of open) if (!left.has(head)) this.#setState(number, "merged", tip);
-    });
   }
 
   change(number: number): ChangeDetails | undefined {

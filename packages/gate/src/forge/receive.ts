@@ -19,6 +19,7 @@ import type { ForgeEvent } from "./events.ts";
 import type { ForgeLimits } from "./limits.ts";
 import type { Moves } from "./moves.ts";
 import { isForReview, pushedNameProblem, readWish, refNameProblem, shown, type Wish } from "./names.ts";
+import type { PushedChanges } from "./pushed-changes.ts";
 import { type Group, splitRange } from "./ranges.ts";
 import { isTrivialRebase } from "./trivial-rebase.ts";
 import type { User } from "./users.ts";
@@ -65,8 +66,7 @@ export interface ReceiverParts {
   /** Whether a revision that only moves a change to another base keeps its approvals. */
   readonly keepApprovals: boolean;
   readonly emit: (events: readonly ForgeEvent[]) => void;
-  /** Open changes whose head the branch has now count as merged. */
-  readonly closeMerged: (project: string, branch: string) => Promise<void>;
+  readonly pushed: PushedChanges;
   readonly nowMs: () => number;
 }
 
@@ -349,7 +349,7 @@ export class Receiver {
       revision: null,
     });
     if (refused !== null) throw new PushRefused(shown(refused, 300));
-    if (branch !== null && to !== null) await this.#parts.closeMerged(project, branch);
+    if (branch !== null && to !== null) await this.#parts.pushed.close(project, branch);
     return [{ ref, old, new: to }];
   }
 }

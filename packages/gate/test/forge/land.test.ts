@@ -187,6 +187,34 @@ describe("landing", () => {
     ]);
   });
 
+  test.each([
+    ["its changes are closed", (kind: string) => kind === "change", ["local:1,1 merged"]],
+    ["it is told", () => true, ["moved app main", "ref-updated app refs/heads/main", "local:1,1 merged"]],
+  ])(
+    "an operator's push that comes to its end before %s merges them with the next start",
+    async (_, isTooMuch, left) => {
+      await change("One", "a");
+      const root = await stage.clone("app", "root");
+      await root.ok("fetch", "-q", "origin", "refs/changes/1/1");
+      const head = (await root.ok("rev-parse", "FETCH_HEAD")).trim();
+      stage.onEvents = (events) => {
+        if (events.some(({ kind }) => isTooMuch(kind))) throw new Error("killed");
+      };
+      await root.git("push", "origin", "FETCH_HEAD:refs/heads/main");
+      expect(await main()).toBe(head);
+      expect(stage.forge.change(1)!.state).toBe("open");
+      stage.onEvents = () => {};
+      await stage.close();
+      stage.told();
+      await stage.open({ directPush: true });
+      expect(stage.told()).toEqual(left);
+      expect(stage.forge.change(1)).toMatchObject({ state: "merged", mergedCommit: head });
+      await stage.close();
+      await stage.open({ directPush: true });
+      expect(stage.told()).toEqual([]);
+    },
+  );
+
   test("an operator's push to a gated branch moves it, and merges the changes that it brings", async () => {
     const landing = await change("One", "a");
     stage.told();
