@@ -1,4 +1,4 @@
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { AutoholdView, BuildView } from "@drover/gate/api";
@@ -31,12 +31,14 @@ describeWith(["bubblewrap"], "a workspace that an executor elsewhere holds", () 
   const drover = (...words: string[]) => gate.drover("gate", ...words, "--server", gate.url);
   const list = async () => JSON.parse(await drover("autohold-list", "--json")) as AutoholdView[];
   const folder = join(gate.folder, "executor-1");
-  const shell = (build: string, dir: string, input: string) =>
-    spawnSync(process.execPath, [DROVER, "gate", "held-shell", build, "--dir", dir, "--server", gate.url], {
-      input,
-      encoding: "utf8",
-      env: gate.environment(),
-    });
+  const heldShell = (build: string, dir: string) => [
+    ...[process.execPath, DROVER, "gate", "held-shell", build],
+    ...["--dir", dir, "--server", gate.url],
+  ];
+  const shell = (build: string, dir: string, input: string) => {
+    const [program, ...words] = heldShell(build, dir);
+    return spawnSync(program!, words, { input, encoding: "utf8", env: gate.environment() });
+  };
 
   test("is listed with its place, where a shell opens it; it outlives both, and goes when it is taken back", async () => {
     await drover("autohold", "--project", "app", "--job", "unit", "--reason", "it fails there only");
@@ -53,6 +55,26 @@ describeWith(["bubblewrap"], "a workspace that an executor elsewhere holds", () 
       const found = shell(name, folder, "cat found; ls bad; exit 4\n");
       expect([found.stdout, found.status]).toEqual(["left\nbad\n", 4]);
     }
+
+    // At a terminal, as somebody who types: what interrupts a command leaves the shell.
+    const command = heldShell(held.execution, folder).join(" ");
+    const terminal = spawn("script", ["-qec", command, "/dev/null"], { env: gate.environment() });
+    let shown = "";
+    terminal.stdout.setEncoding("utf8").on("data", (text: string) => {
+      shown += text;
+    });
+    terminal.stdin.write(`tty; sh -c 'echo be""gun; sleep 1000'\n`);
+    await until("a command runs", DEADLINE_MS, () => shown.includes("begun"));
+    terminal.stdin.write("\x03");
+    await until("it is interrupted", DEADLINE_MS, () => shown.includes("^C"));
+    terminal.stdin.write("cat found; exit 5\n");
+    await until("the shell ends", DEADLINE_MS, () => terminal.exitCode !== null).catch((error) => {
+      terminal.kill();
+      throw new Error(`${error.message}: ${shown}`);
+    });
+    expect(terminal.exitCode, shown).toBe(5);
+    expect(shown).toMatch(/^\/dev\/pts\/\d+\r?$/m);
+    expect(shown).toMatch(/^left\r?$/m);
 
     await gate.kill("executor 1");
     await gate.kill("gate");
