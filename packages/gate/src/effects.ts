@@ -1,4 +1,3 @@
-import { pause } from "@drover/client";
 import type { Autoholds } from "./autohold/index.ts";
 import type {
   BuildBus,
@@ -20,7 +19,7 @@ import type {
   Subject,
 } from "./core/index.ts";
 import type { BuildRequest } from "./executor/index.ts";
-import { ForgeError, type Landing } from "./forge/index.ts";
+import type { ForgeError, Landing } from "./forge/index.ts";
 import type { Merger } from "./merger/index.ts";
 import { BuildSlots, type Shareable } from "./nodes/build-slots.ts";
 import type { LocalSlots } from "./nodes/local-slots.ts";
@@ -35,6 +34,7 @@ import { BuildImpossible, buildRequest } from "./scheduler/build-request.ts";
 import type { FrozenBuildset } from "./scheduler/build-table.ts";
 import type { RepositoryConfig } from "./scheduler/config-source.ts";
 import { freezeBuildset } from "./scheduler/freezing.ts";
+import { landWhole } from "./scheduler/landing-whole.ts";
 import { mergeRequest, tipsOf } from "./scheduler/merge-request.ts";
 import { Pace } from "./scheduler/pace.ts";
 import { providersOnRecord } from "./scheduler/providers.ts";
@@ -43,8 +43,6 @@ import type { ProjectKeys } from "./secrets/keys.ts";
 
 /** How long results answer at the job server at most. */
 const MAX_LINGER_MS = 3_600_000;
-/** How long to wait before what was decided and could not be done is tried again. */
-const UNFINISHED_MS = 5_000;
 
 export interface EffectParts extends ReportParts {
   /** Of this process, for what is kept. */
@@ -520,26 +518,17 @@ export class Effects {
     tell({ kind: "landed", buildset, refused, moved: await this.#hasMoved(landings) });
   }
 
-  /** Asks until what was decided is done. @returns `undefined` when this gate ends before; the next one asks again */
-  async #landTogether(
+  #landTogether(
     key: string,
     landings: readonly Omit<Landing, "key">[],
   ): Promise<{ readonly refused: string | null } | undefined> {
-    const { signal } = this.#ending;
-    for (let isAgain = false; !signal.aborted; isAgain = true) {
-      try {
-        return await this.#parts.forge.landTogether(key, landings);
-      } catch (error) {
-        if (!(error instanceof ForgeError) || error.code !== "LANDING_UNFINISHED") throw error;
-        if (!isAgain)
-          this.#parts.log.error(
-            { code: error.code, landing: key, error },
-            "changes that land together are not all merged yet; trying again",
-          );
-      }
-      await pause(UNFINISHED_MS, signal);
-    }
-    return undefined;
+    const { forge, log } = this.#parts;
+    const unfinished = (error: ForgeError): void =>
+      log.error(
+        { code: error.code, landing: key, error },
+        "changes that land together are not all merged yet; trying again",
+      );
+    return landWhole(() => forge.landTogether(key, landings), unfinished, this.#ending.signal);
   }
 
   /** Whether a branch is not where the first of these that lands there begins. */
