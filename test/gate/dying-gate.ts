@@ -2,9 +2,9 @@ import { GATE_FUNCTION_RULES, GATE_FUNCTIONS, Gate } from "../../packages/gate/s
 import { dyingLog } from "../../packages/gate/test/forge/dying-log.ts";
 import { JobServer } from "../../packages/server/src/index.ts";
 
-/* A process of its own that approves a change, merges it and is killed on the way: `node dying-gate.ts FOLDER CHANGE STEP`. */
+/* A process of its own that approves changes, merges them and is killed on the way: `node dying-gate.ts FOLDER CHANGES STEP`. */
 
-const [folder, change, deadlyStep] = process.argv.slice(2) as [string, string, string];
+const [folder, changes, deadlyStep] = process.argv.slice(2) as [string, string, string];
 const log = dyingLog(deadlyStep);
 const server = await JobServer.start({
   listen: ["127.0.0.1:0"],
@@ -14,4 +14,4 @@ const server = await JobServer.start({
   reserved: [GATE_FUNCTIONS],
 });
 const gate = await Gate.open({ folder, server, log, slots: 50, directPush: true });
-gate.forge.approve(Number(change), { name: "bob", role: "user" });
+for (const change of changes.split(",")) gate.forge.approve(Number(change), { name: "bob", role: "user" });

@@ -7,7 +7,7 @@ import type { Clone } from "../../packages/gate/test/forge/stage.ts";
 import { until } from "../peers/until.ts";
 import { proposeChange, RunningGate } from "./running-gate.ts";
 
-/* What a merge starts, when the gate is killed between the merge and that. */
+/* What a merge starts, when the gate is killed between the merge and that, or between two that are one. */
 
 const DEADLINE_MS = 60_000;
 
@@ -23,6 +23,7 @@ const PIPELINES = [
 describe("a gate that is killed while it merges", () => {
   let running: RunningGate;
   let app: Clone;
+  let lib: Clone;
 
   beforeAll(async () => {
     running = await RunningGate.start();
@@ -31,13 +32,43 @@ describe("a gate that is killed while it merges", () => {
     });
     const jobs = ["deploy", "publish"].map((name) => ({ job: { name: `do-${name}`, command: ["true"] } }));
     const lists = { deploy: { jobs: ["do-deploy"] }, publish: { jobs: ["do-publish"] } };
-    const config = [...jobs, { project: { gate: { jobs: ["noop"] }, ...lists } }];
-    app = await running.repository("app", "alice", { "zuul.yaml": stringify(config) });
+    const project = { project: { queue: "both", gate: { jobs: ["noop"] }, ...lists } };
+    const queue = { queue: { name: "both", "allow-circular-dependencies": true } };
+    app = await running.repository("app", "alice", { "zuul.yaml": stringify([queue, ...jobs, project]) });
     await running.post("/projects", "root", { name: "app", importFrom: app.folder });
+    lib = await running.repository("lib", "alice", { "zuul.yaml": stringify([project]) });
+    await running.post("/projects", "root", { name: "lib", importFrom: lib.folder });
   }, 120_000);
   afterAll(() => running?.end());
 
   const propose = (title: string) => proposeChange(app, title, { [title]: title });
+
+  /** Runs gates that approve changes and are killed at a step each, and one that goes on behind them. */
+  const kill = async (changes: readonly number[], steps: readonly string[]): Promise<void> => {
+    await running.close();
+    for (const step of steps) {
+      const script = join(import.meta.dirname, "dying-gate.ts");
+      const died = spawnSync(process.execPath, [script, running.gateFolder, changes.join(), step]);
+      expect(died.signal, died.stderr.toString()).toBe("SIGKILL");
+    }
+    await running.open();
+    await until("all is merged and done", DEADLINE_MS, async () => {
+      const details = await Promise.all(
+        changes.map((change) => running.get<ChangeView>(`/changes/${change}`)),
+      );
+      const { pipelines } = await running.get<StatusView>("/status");
+      const isIdle = pipelines.every(({ queues }) => queues.every(({ items }) => items.length === 0));
+      return isIdle && details.every(({ state }) => state === "merged");
+    });
+  };
+  const builds = () => running.get<BuildView[]>("/builds?limit=500");
+  /** What ran that had not run before. */
+  const ranSince = async (before: readonly BuildView[]) =>
+    (await builds())
+      .filter(({ id }) => !before.some((one) => one.id === id))
+      .map(({ job, result, subject }) => [job, result, subject.number ?? subject.commit])
+      .sort();
+  const tipOf = async (project: string) => (await running.gate.forge.branches(project)).get("main")!;
 
   test.each([
     [["decided"]],
@@ -51,31 +82,47 @@ describe("a gate that is killed while it merges", () => {
     "after %s, has the merge start all that it starts once",
     async (steps) => {
       const change = await propose(steps.join("-"));
-      const before = new Set((await running.get<BuildView[]>("/builds?limit=500")).map(({ id }) => id));
-      await running.close();
-      for (const step of steps) {
-        const script = join(import.meta.dirname, "dying-gate.ts");
-        const died = spawnSync(process.execPath, [script, running.gateFolder, String(change), step]);
-        expect(died.signal, died.stderr.toString()).toBe("SIGKILL");
-      }
-      await running.open();
-      await until("it is merged, and all is done", DEADLINE_MS, async () => {
-        const { state } = await running.get<ChangeView>(`/changes/${change}`);
-        const { pipelines } = await running.get<StatusView>("/status");
-        const isIdle = pipelines.every(({ queues }) => queues.every(({ items }) => items.length === 0));
-        return state === "merged" && isIdle ? true : undefined;
-      });
-      const builds = (await running.get<BuildView[]>("/builds?limit=500")).filter(
-        ({ id }) => !before.has(id),
-      );
+      const before = await builds();
+      await kill([change], steps);
       const { commit } = running.gate.forge.landed(change)!;
-      expect((await running.gate.forge.branches("app")).get("main")).toBe(commit);
-      expect(
-        builds.map(({ job, result, subject }) => [job, result, subject.number ?? subject.commit]).sort(),
-      ).toEqual([
+      expect(await tipOf("app")).toBe(commit);
+      expect(await ranSince(before)).toEqual([
         ["do-deploy", "SUCCESS", change],
         ["do-publish", "SUCCESS", commit],
       ]);
+    },
+    180_000,
+  );
+
+  test.each([
+    [["prepared lib"]],
+    [["decided"]],
+    [["committed app"]],
+    [["committed lib"]],
+    [["told"]],
+    [["prepared app", "committed app"]],
+  ])(
+    "after %s of a cycle, merges both once, and has both start what they start",
+    async (steps) => {
+      const first = await propose(`cycle-${steps.join("-").replaceAll(" ", "-")}`);
+      const second = await proposeChange(lib, `Too\n\nDepends-On: gate:app/${first}`, {
+        [`with-${first}`]: "",
+      });
+      await app.amend(`${first} needs it\n\nDepends-On: gate:lib/${second}`);
+      const said = await app.push(`refs/for/main%change=${first}`);
+      expect(said.code, said.text).toBe(0);
+      const before = await builds();
+      await kill([first, second], steps);
+      const [one, two] = [await tipOf("app"), await tipOf("lib")];
+      expect([first, second].map((change) => running.gate.forge.landed(change)!.commit)).toEqual([one, two]);
+      expect(await ranSince(before)).toEqual(
+        [
+          ["do-deploy", "SUCCESS", first],
+          ["do-deploy", "SUCCESS", second],
+          ["do-publish", "SUCCESS", one],
+          ["do-publish", "SUCCESS", two],
+        ].sort(),
+      );
     },
     180_000,
   );
