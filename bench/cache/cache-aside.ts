@@ -1,5 +1,5 @@
 import { Memcached } from "./memcached.ts";
-import type { Places } from "./schemes.ts";
+import type { Places } from "./places.ts";
 
 /** What a request hears: perhaps a stale value, and a fresh one. */
 export type Told = (value: string, isStale: boolean) => void;

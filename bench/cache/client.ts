@@ -1,5 +1,6 @@
 import type { Reader } from "./cache-aside.ts";
-import { connectScheme, type Places, type SchemeName } from "./schemes.ts";
+import type { Places } from "./places.ts";
+import { connectScheme, type SchemeName } from "./schemes.ts";
 
 /* A client process: reads keys at the times that it is told, and tells how long each took. */
 

@@ -2,7 +2,7 @@ import { setTimeout as after } from "node:timers/promises";
 import { compute } from "./backend.ts";
 import { type Reader, type Told, Values } from "./cache-aside.ts";
 import { MemcachedDown } from "./memcached.ts";
-import type { Places } from "./schemes.ts";
+import type { Places } from "./places.ts";
 
 const POLL_MS = 50;
 

@@ -4,8 +4,9 @@ import { until } from "../../test/peers/until.ts";
 import { need, ROOT } from "../tools.ts";
 import { Backend } from "./backend.ts";
 import type { Found } from "./client.ts";
+import type { Places } from "./places.ts";
 import type { Form, Mishap, Plan, Scenario } from "./scenarios.ts";
-import { JOB_SERVER, type Places, type SchemeName } from "./schemes.ts";
+import { JOB_SERVER, type SchemeName } from "./schemes.ts";
 import { type ClientProcess, Puppet, Server, type WorkerProcess } from "./stage.ts";
 
 /* One run: a scheme in a scenario. */

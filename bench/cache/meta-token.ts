@@ -2,7 +2,7 @@ import { setTimeout as after } from "node:timers/promises";
 import { compute } from "./backend.ts";
 import type { Reader, Told } from "./cache-aside.ts";
 import { Memcached, MemcachedDown, type Reply } from "./memcached.ts";
-import type { Places } from "./schemes.ts";
+import type { Places } from "./places.ts";
 
 const FIRST_POLL_MS = 10;
 const LONGEST_POLL_MS = 100;

@@ -3,7 +3,7 @@ import { Client } from "@drover/client";
 import type { Worker } from "@drover/worker";
 import { compute } from "./backend.ts";
 import type { Reader, Told } from "./cache-aside.ts";
-import type { Places } from "./schemes.ts";
+import type { Places } from "./places.ts";
 
 /* @drover/cache on Drover and memcached, as the other schemes are used. */
 

@@ -6,21 +6,9 @@ import { CacheAside, PlainRead, type Reader } from "./cache-aside.ts";
 import { DogpileLock } from "./dogpile.ts";
 import { MetaToken } from "./meta-token.ts";
 import { DroverCache } from "./ours.ts";
+import type { Places } from "./places.ts";
 
 /* What a client does about a value that is not there: each a scheme that people use. */
-
-/** Ports on loopback, and times. All that a client or a worker needs to know. */
-export interface Places {
-  readonly backend: number;
-  readonly memcached: readonly number[];
-  readonly gearmand: number;
-  readonly drover: number;
-  /** 0 where BullMQ is not measured. */
-  readonly redis: number;
-  /** How long a lock or token lasts when nobody gives it back. */
-  readonly leaseS: number;
-  readonly deadlineMs: number;
-}
 
 export const SCHEMES = [
   "read",

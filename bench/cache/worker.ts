@@ -2,7 +2,8 @@ import { Worker } from "@drover/worker";
 import { compute } from "./backend.ts";
 import { Values } from "./cache-aside.ts";
 import { handleValues } from "./ours.ts";
-import { JOB_SERVER, loadBullmq, type Places, type SchemeName } from "./schemes.ts";
+import type { Places } from "./places.ts";
+import { JOB_SERVER, loadBullmq, type SchemeName } from "./schemes.ts";
 
 /* A worker process of the schemes that have a job server: computes, stores, and completes only then. */
 

@@ -1,5 +1,6 @@
 import { Command, Option } from "commander";
-import { addServerAddress, type ServerFlags, serverTarget, type Target } from "../server-address.ts";
+import { addServerAddress, type ServerFlags, serverTarget } from "../server-address.ts";
+import type { AdminContext } from "./show.ts";
 
 const EXAMPLES = `
 Examples:
@@ -132,13 +133,6 @@ function sub(parent: Command, name: string, description: string): Command {
 
 function json(command: Command): Command {
   return command.option("--json", "as JSON");
-}
-
-/** Server, format and limit, wherever on the line they were given. */
-export interface AdminContext {
-  readonly server: Target;
-  readonly json: boolean;
-  readonly limit: number;
 }
 
 function context(command: Command): AdminContext {

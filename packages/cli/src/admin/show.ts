@@ -1,8 +1,8 @@
 import { byteStringOfText, printable } from "@drover/protocol";
 import { UsageError } from "../errors.ts";
+import type { Target } from "../server-address.ts";
 import { bytesText, type Column, durationText, grouped, tableLines } from "../terminal/table.ts";
 import { withAdmin } from "./admin-connection.ts";
-import type { AdminContext } from "./command.ts";
 import {
   deadLetterRow,
   deadLetterRows,
@@ -13,6 +13,13 @@ import {
   serverCounts,
 } from "./listings.ts";
 import { commandLine } from "./operations.ts";
+
+/** Server, format and limit, wherever on the line they were given. */
+export interface AdminContext {
+  readonly server: Target;
+  readonly json: boolean;
+  readonly limit: number;
+}
 
 /* Listings of Drover's own: a table for people, JSON for programs. Every name in them is escaped. */
 

@@ -1,14 +1,9 @@
 import { Command } from "commander";
+import type { BackupFlags } from "./run.ts";
 
 const STORE =
   "sqlite:FILE or postgres://USER@HOST/DATABASE (default: DROVER_STORE, else that of ./drover.yaml)";
 const SERVER = "whose jobs, in a database of several servers (default: this host's name)";
-
-export interface BackupFlags {
-  readonly store?: string;
-  readonly serverName?: string;
-  readonly config?: string;
-}
 
 function withStore(command: Command): Command {
   return command

@@ -13,7 +13,12 @@ import { resolveConfig } from "../config/resolve.ts";
 import { CommandFailed, UsageError } from "../errors.ts";
 import { serveInputs } from "../serve/flags.ts";
 import { ProgressBar } from "../terminal/progress.ts";
-import type { BackupFlags } from "./command.ts";
+
+export interface BackupFlags {
+  readonly store?: string;
+  readonly serverName?: string;
+  readonly config?: string;
+}
 
 /** @throws UsageError when no store is named. */
 function storeOf(flags: BackupFlags): { store: string; server: string | undefined } {

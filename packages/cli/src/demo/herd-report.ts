@@ -1,8 +1,17 @@
 import type { FunctionRow } from "../admin/listings.ts";
 import { cut, durationText, grouped, tableLines } from "../terminal/table.ts";
-import type { HerdPlan } from "./herd.ts";
 import type { HerdClient } from "./herd-client.ts";
 import { expectedStream, type HerdWork, PARTS } from "./herd-work.ts";
+
+export interface HerdPlan {
+  readonly clients: number;
+  readonly uniques: number;
+  readonly workers: number;
+  readonly late: boolean;
+  readonly killWorker: boolean;
+  readonly stepMs: number;
+  readonly timeoutMs: number;
+}
 
 export interface Percentiles {
   readonly p50: number;

@@ -7,6 +7,7 @@ import { serverAddress } from "../server-address.ts";
 import { durationText, grouped } from "../terminal/table.ts";
 import { countOf, durationMs } from "../times.ts";
 import { HerdClient } from "./herd-client.ts";
+import type { HerdPlan } from "./herd-report.ts";
 import { type HerdReport, judge, reportText } from "./herd-report.ts";
 import { HerdWork, PARTS } from "./herd-work.ts";
 import { startOwnServer } from "./own-server.ts";
@@ -21,16 +22,6 @@ export interface HerdFlags {
   readonly late?: boolean;
   readonly killWorker?: boolean;
   readonly json?: boolean;
-}
-
-export interface HerdPlan {
-  readonly clients: number;
-  readonly uniques: number;
-  readonly workers: number;
-  readonly late: boolean;
-  readonly killWorker: boolean;
-  readonly stepMs: number;
-  readonly timeoutMs: number;
 }
 
 /** Connections that are made at one time. */

@@ -1,10 +1,5 @@
 import { Command } from "commander";
-
-export interface DrillFlags {
-  readonly target?: string;
-  readonly confirm?: string;
-  readonly report?: string;
-}
+import type { DrillFlags } from "./run.ts";
 
 /** `drover drill`: game days, while the sun is shining. */
 export function drillCommand(): Command {

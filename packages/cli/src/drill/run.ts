@@ -2,9 +2,14 @@ import { writeFileSync } from "node:fs";
 import { suggestion } from "../config/nearest.ts";
 import { CommandFailed, EXIT, UsageError } from "../errors.ts";
 import { serverAddress } from "../server-address.ts";
-import type { DrillFlags } from "./command.ts";
 import { DRILLS, type Drill } from "./drills.ts";
 import { refuseTarget, Stage } from "./stage.ts";
+
+export interface DrillFlags {
+  readonly target?: string;
+  readonly confirm?: string;
+  readonly report?: string;
+}
 
 export function listDrills(): void {
   process.stdout.write("Drills:\n");

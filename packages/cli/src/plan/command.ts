@@ -1,5 +1,6 @@
 import { Command, Option } from "commander";
 import { LOG_FORMATS, UNIQUE_PARTS, UNIT_US } from "./log-formats.ts";
+import type { PlanFlags } from "./run.ts";
 
 const EXAMPLES = `
 Formats (--log-format; without it the first line decides):
@@ -19,23 +20,6 @@ Examples:
   tail -n 100000 access.log | drover plan --unique-regex '^GET (/product/[^?]*)'
 
 Exit codes: 0 shown, 1 the log is too bad or not in order, 2 wrong options or a file that cannot be used.`;
-
-export interface PlanFlags {
-  readonly logFormat?: keyof typeof LOG_FORMATS;
-  readonly unit?: keyof typeof UNIT_US;
-  readonly stamp?: "begin" | "end";
-  readonly unique: "request" | "path";
-  readonly uniqueRegex?: string;
-  readonly workers?: string;
-  readonly top: string;
-  readonly percentiles: string;
-  readonly tolerance: string;
-  readonly sort?: boolean;
-  readonly maxBad: string;
-  readonly plot?: boolean;
-  readonly svg?: string;
-  readonly json?: boolean;
-}
 
 /** `drover plan`: what a log says about the workers that it needs, with joining and without. */
 export function planCommand(): Command {

@@ -1,8 +1,20 @@
 import { cut, durationText, grouped, tableLines } from "../terminal/table.ts";
 import { type LevelReport, levelFor } from "./core/level.ts";
+import type { LoadReport } from "./core/load.ts";
 import type { WaitingReport } from "./core/waiting.ts";
 import { plotLines } from "./plot.ts";
-import type { Plan } from "./run.ts";
+
+/** What was read, and what it means. */
+export interface Plan {
+  readonly format: string;
+  readonly lines: number;
+  readonly badLines: number;
+  readonly skippedLines: number;
+  readonly percentiles: readonly number[];
+  readonly load: LoadReport;
+  /** With the workers that were asked for. */
+  readonly waiting: { readonly alone: WaitingReport; readonly joined: WaitingReport } | undefined;
+}
 
 export interface Look {
   readonly plot: boolean;

@@ -3,14 +3,30 @@ import { CommandFailed, UsageError } from "../errors.ts";
 import { ProgressBar } from "../terminal/progress.ts";
 import { grouped } from "../terminal/table.ts";
 import { countOf, durationMs } from "../times.ts";
-import type { PlanFlags } from "./command.ts";
-import { Load, type LoadReport } from "./core/load.ts";
+import { Load } from "./core/load.ts";
 import { Order } from "./core/order.ts";
-import { Waiting, type WaitingReport } from "./core/waiting.ts";
+import { Waiting } from "./core/waiting.ts";
 import { linesOfLog, sizeOf } from "./input.ts";
-import { LineReader, type LineReading } from "./log-formats.ts";
-import { jsonOf, textOf } from "./report.ts";
+import { type DurationUnit, LineReader, type LineReading, type LogFormat } from "./log-formats.ts";
+import { jsonOf, type Plan, textOf } from "./report.ts";
 import { svgOf } from "./svg.ts";
+
+export interface PlanFlags {
+  readonly logFormat?: LogFormat;
+  readonly unit?: DurationUnit;
+  readonly stamp?: "begin" | "end";
+  readonly unique: "request" | "path";
+  readonly uniqueRegex?: string;
+  readonly workers?: string;
+  readonly top: string;
+  readonly percentiles: string;
+  readonly tolerance: string;
+  readonly sort?: boolean;
+  readonly maxBad: string;
+  readonly plot?: boolean;
+  readonly svg?: string;
+  readonly json?: boolean;
+}
 
 const MAX_HELD = 20_000_000;
 const MAX_HERDS = 1000;
@@ -20,18 +36,6 @@ const SHOWN_BAD = 5;
 /** Lines before which no share of bad ones ends the reading early. */
 export const JUDGED_FROM = 10_000;
 const MIB = 2 ** 20;
-
-/** What was read, and what it means. */
-export interface Plan {
-  readonly format: string;
-  readonly lines: number;
-  readonly badLines: number;
-  readonly skippedLines: number;
-  readonly percentiles: readonly number[];
-  readonly load: LoadReport;
-  /** With the workers that were asked for. */
-  readonly waiting: { readonly alone: WaitingReport; readonly joined: WaitingReport } | undefined;
-}
 
 /**
  * Reads the logs and shows what they mean.

@@ -1,6 +1,6 @@
 import { Command, Option } from "commander";
 import { addToolFlags } from "../tool-flags.ts";
-import type { SubmitFlags } from "./run.ts";
+import type { SubmitFlags } from "./flags.ts";
 
 const EXAMPLES = `
 The workload is standard input, or each argument is one. Data and results go to standard output, warnings to

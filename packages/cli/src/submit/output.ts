@@ -1,6 +1,6 @@
 import { type JobEvent, JobException } from "@drover/client";
 import { printable } from "@drover/protocol";
-import type { SubmitFlags } from "./run.ts";
+import type { SubmitFlags } from "./flags.ts";
 
 const decoder = new TextDecoder("utf-8", { fatal: true });
 

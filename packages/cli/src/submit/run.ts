@@ -5,23 +5,9 @@ import { allOf, linesOf } from "../lines.ts";
 import { writePidFile } from "../serve/pid-file.ts";
 import { serverAddresses, tokenOf } from "../server-address.ts";
 import { countOf, durationMs, instantMs } from "../times.ts";
-import { functionsOf, type ToolFlags } from "../tool-flags.ts";
+import { functionsOf } from "../tool-flags.ts";
+import type { SubmitFlags } from "./flags.ts";
 import { Output } from "./output.ts";
-
-export interface SubmitFlags extends ToolFlags {
-  readonly background?: boolean;
-  readonly unique?: string;
-  readonly high?: boolean;
-  readonly low?: boolean;
-  readonly prefix?: boolean;
-  readonly silentInput?: boolean;
-  readonly deadline?: string;
-  readonly at?: string;
-  readonly progress?: boolean;
-  readonly json?: boolean;
-  readonly concurrency?: string;
-  readonly count?: string;
-}
 
 /** How a submission ended, for the exit code. */
 type Ending = "done" | "failed" | "no server";

@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import type { TokenFlags } from "./run.ts";
 
 const EXAMPLES = `
 The file is the one that auth.tokens of drover.yaml names, or --file. It holds no secrets but their digests, and a
@@ -11,14 +12,6 @@ Examples:
   DROVER_TOKEN=$(cat shop.token) drover submit -f resize img:42
 
 Exit codes: 0 done, 2 wrong options, or a file that cannot be used.`;
-
-export interface TokenFlags {
-  readonly file?: string;
-  readonly config?: string;
-  readonly expires?: string;
-  readonly note?: string;
-  readonly json?: boolean;
-}
 
 /** `drover token create`, `list` and `revoke`. */
 export function tokenCommand(): Command {

@@ -6,7 +6,14 @@ import { resolveConfig } from "../config/resolve.ts";
 import { UsageError } from "../errors.ts";
 import { tableLines } from "../terminal/table.ts";
 import { durationMs } from "../times.ts";
-import type { TokenFlags } from "./command.ts";
+
+export interface TokenFlags {
+  readonly file?: string;
+  readonly config?: string;
+  readonly expires?: string;
+  readonly note?: string;
+  readonly json?: boolean;
+}
 
 /** Prints the new token alone on standard output, so that it can be kept in a file. */
 export function create(identity: string, flags: TokenFlags): void {

@@ -25,10 +25,10 @@ import { BuildSecrets, withoutSecrets, writeForBuild } from "./build-secrets.ts"
 import { bytesIn, type DiskWatch } from "./disk-watch.ts";
 import { environmentOf } from "./environment.ts";
 import { type ExecutionRecord, type HeldRecord, isDiskFull, writeRecord } from "./execution-record.ts";
-import type { ExecutorLimits } from "./executor.ts";
 import { FailureOutput } from "./failure-output.ts";
 import { forgetShell, type HoldTerms, holdWorkspace } from "./held-workspaces.ts";
 import { type Folders, foldersIn, type Sandbox } from "./isolation.ts";
+import type { ExecutorLimits } from "./limits.ts";
 import { textsOf } from "./masking.ts";
 import { failedToPrepare } from "./preparing.ts";
 import { endTrail, makeCgroup, markOf, type ProcessTrail } from "./processes.ts";

@@ -10,12 +10,7 @@ export {
   type StepEnd,
 } from "./build-request.ts";
 export { ExecutionStore, type HandedInLimits, isExecution } from "./execution-store.ts";
-export {
-  DEFAULT_EXECUTOR_LIMITS,
-  Executor,
-  type ExecutorLimits,
-  type ExecutorOptions,
-  type RunOptions,
-} from "./executor.ts";
+export { Executor, type ExecutorOptions, type RunOptions } from "./executor.ts";
 export { type HeldShell, type HeldWorkspace, readHeldShell } from "./held-workspaces.ts";
 export type { Isolation } from "./isolation.ts";
+export { DEFAULT_EXECUTOR_LIMITS, type ExecutorLimits } from "./limits.ts";

@@ -5,7 +5,7 @@ import { decrypted } from "../secrets/encrypt.ts";
 import type { ProjectKeys } from "../secrets/keys.ts";
 import { seal, secretsPurpose } from "../secrets/sealing.ts";
 import type { BuildRow, FrozenBuildset, FrozenRepository } from "./build-table.ts";
-import { projectsOf } from "./freezing.ts";
+import { branchOf, projectsOf } from "./job-repositories.ts";
 import { providedArtifacts } from "./providers.ts";
 
 /** The build that is asked for. */
@@ -160,19 +160,6 @@ function withSecrets(
   });
   const secrets = seal(keys.sealingKey(), Object.fromEntries(given), secretsPurpose(buildName));
   return { ...entry, trusted: "path" in step && step.trusted, secrets };
-}
-
-/** The branch of a repository that roles are taken from. */
-export function branchOf(
-  project: string,
-  subject: Subject,
-  job: FrozenJobDefinition,
-  repositories: FrozenBuildset["repositories"],
-): string | undefined {
-  const { branches, defaultBranch } = repositories[project]!;
-  const override = job.requiredProjects.find(({ name }) => name === project)?.overrideCheckout;
-  const wanted = [override, job.overrideCheckout, subject.branch, defaultBranch];
-  return wanted.find((branch): branch is string => branch != null && Object.hasOwn(branches, branch));
 }
 
 function inventoryOf(job: FrozenJobDefinition, returned: Variables): NonNullable<BuildRequest["inventory"]> {

@@ -19,6 +19,7 @@ import type { Merger } from "../merger/index.ts";
 import type { FrozenBuildset, FrozenRepository } from "./build-table.ts";
 import type { RepositoryConfig } from "./config-source.ts";
 import { projectsOfVars, withIncludedVars } from "./included-vars.ts";
+import { projectsOf } from "./job-repositories.ts";
 import { changedFiles, type Speculation, speculate } from "./speculation.ts";
 
 type FreezeEffect = Extract<GateEffect, { kind: "freeze" }>;
@@ -130,13 +131,6 @@ function together(
     owners[job.name] = change;
   }
   return { graph, jobs, owners };
-}
-
-/** Projects that a job's workspace holds besides the change's own. */
-export function projectsOf({ requiredProjects, preRun, run, postRun }: FrozenJobDefinition): string[] {
-  const files = [...preRun, ...run, ...postRun].filter((step) => "path" in step);
-  const ofFiles = files.flatMap(({ project, roles = [] }) => [project, ...roles.map((role) => role.project)]);
-  return [...requiredProjects.map(({ name }) => name), ...ofFiles];
 }
 
 async function frozenRepository(

@@ -8,8 +8,8 @@ import {
 } from "../config/index.ts";
 import type { Subject } from "../core/index.ts";
 import type { Merger } from "../merger/index.ts";
-import { branchOf } from "./build-request.ts";
 import type { FrozenRepository } from "./build-table.ts";
+import { branchOf } from "./job-repositories.ts";
 
 type Repositories = Readonly<Record<string, FrozenRepository>>;
 
