@@ -61,3 +61,5 @@ try {
   console.error((error as Error).message);
   process.exitCode = 1;
 }
+// Nothing is left to do, and still node:cluster may keep the port of shops that were killed while they were given a connection.
+process.exit();
