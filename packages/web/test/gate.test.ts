@@ -259,7 +259,8 @@ describeWith(["chromium"], "pages of the gate", () => {
     await page.keyboard.type("three, not drei");
     await page.getByLabel("Vote").selectOption("-1");
     await page.getByRole("button", { name: "Send" }).click();
-    await page.getByText("a.txt:2").waitFor();
+    // Where it is written says "Comment on a.txt:2" before.
+    await page.getByText("a.txt:2", { exact: true }).waitFor();
     expect(stage.asked.at(-1)!.body).toEqual({ text: "three, not drei", vote: -1, file: "a.txt", line: 2 });
     await page.getByRole("button", { name: "Abandon" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Cancel" }).click();
