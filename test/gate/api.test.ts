@@ -386,6 +386,18 @@ describe("what there is to see", () => {
     expect(log).not.toContain("GATE_LOST");
     for (const token of running.tokens.values()) expect(log).not.toContain(token);
   });
+
+  test("a gate that has no time for the past says that it may be asked again", async () => {
+    await running.gate.history.close();
+    for (const [path, user] of [
+      [`/status?at=${Date.now()}`, undefined],
+      ["/replay", "root"],
+    ] as const)
+      expect(await running.ask("GET", path, user)).toMatchObject({
+        status: 429,
+        body: { detail: expect.stringContaining("the gate ends: ask again") },
+      });
+  });
 });
 
 interface Sent {

@@ -2,7 +2,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { existsSync, readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import type { AutoholdView, BuildView } from "@drover/gate/api";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { describeWith } from "../peers/needs.ts";
 import { until } from "../peers/until.ts";
 import { SeparateGate } from "./separate-gate.ts";
@@ -59,6 +59,7 @@ describeWith(["bubblewrap"], "a workspace that an executor elsewhere holds", () 
     // At a terminal, as somebody who types: what interrupts a command leaves the shell.
     const command = heldShell(held.execution, folder).join(" ");
     const terminal = spawn("script", ["-qec", command, "/dev/null"], { env: gate.environment() });
+    onTestFinished(() => void terminal.kill());
     let shown = "";
     terminal.stdout.setEncoding("utf8").on("data", (text: string) => {
       shown += text;
@@ -68,10 +69,7 @@ describeWith(["bubblewrap"], "a workspace that an executor elsewhere holds", () 
     terminal.stdin.write("\x03");
     await until("it is interrupted", DEADLINE_MS, () => shown.includes("^C"));
     terminal.stdin.write("cat found; exit 5\n");
-    await until("the shell ends", DEADLINE_MS, () => terminal.exitCode !== null).catch((error) => {
-      terminal.kill();
-      throw new Error(`${error.message}: ${shown}`);
-    });
+    await until("the shell ends", DEADLINE_MS, () => terminal.exitCode !== null);
     expect(terminal.exitCode, shown).toBe(5);
     expect(shown).toMatch(/^\/dev\/pts\/\d+\r?$/m);
     expect(shown).toMatch(/^left\r?$/m);

@@ -188,11 +188,16 @@ describe("landing", () => {
   });
 
   test.each([
-    ["its changes are closed", (kind: string) => kind === "change", ["local:1,1 merged"]],
-    ["it is told", () => true, ["moved app main", "ref-updated app refs/heads/main", "local:1,1 merged"]],
+    ["its changes are closed", (kind: string) => kind === "change", "PUSH_UNFINISHED", ["local:1,1 merged"]],
+    [
+      "it is told",
+      () => true,
+      "PUSH_FAILED",
+      ["moved app main", "ref-updated app refs/heads/main", "local:1,1 merged"],
+    ],
   ])(
     "an operator's push that comes to its end before %s merges them with the next start",
-    async (_, isTooMuch, left) => {
+    async (_, isTooMuch, code, left) => {
       await change("One", "a");
       const root = await stage.clone("app", "root");
       await root.ok("fetch", "-q", "origin", "refs/changes/1/1");
@@ -203,6 +208,7 @@ describe("landing", () => {
       await root.git("push", "origin", "FETCH_HEAD:refs/heads/main");
       expect(await main()).toBe(head);
       expect(stage.forge.change(1)!.state).toBe("open");
+      expect(stage.logged).toContainEqual(expect.objectContaining({ code, project: "app" }));
       stage.onEvents = () => {};
       await stage.close();
       stage.told();
